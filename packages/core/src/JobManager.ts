@@ -19,8 +19,8 @@ import { hearChanges } from "./internal/job/hearing.ts"
 import { Places } from "./internal/job/places.ts"
 import { Changes, changeWithin, type JobRuntime, type Runnable } from "./internal/job/runtime.ts"
 import { schedule } from "./internal/job/scheduledStarts.ts"
-import { statusChanges, statusOf } from "./internal/job/status.ts"
-import { logsOf, outcomesOf, watchJob } from "./internal/job/watch.ts"
+import { overviewOf, statusChanges, statusOf } from "./internal/job/status.ts"
+import { logsOf, newestOutcomesOf, outcomesOf, watchJob } from "./internal/job/watch.ts"
 import { programKey } from "./internal/jobProgram.ts"
 import { makeRates } from "./internal/permits/storedRates.ts"
 import type * as Job from "./Job.ts"
@@ -28,7 +28,7 @@ import type { JobEvent, JobHandle } from "./JobHandle.ts"
 import type { JobId } from "./JobId.ts"
 import { JobManagerError, ShuttingDown } from "./JobManagerError.ts"
 import type { JobSchedule, Options as ScheduleOptions } from "./JobSchedule.ts"
-import type { JobStatus } from "./JobStatus.ts"
+import type { JobOverview, JobStatus } from "./JobStatus.ts"
 import {
   type JobChanges,
   type JobRecord,
@@ -110,11 +110,18 @@ export class JobManager extends Context.Service<JobManager, {
    * as `before`. With a `parent`, only its children are listed. Without one, children are listed among the other jobs.
    */
   readonly list: (filter?: Partial<ListFilter>) => Effect.Effect<ReadonlyArray<JobRecord>, JobStoreError>
+  /** Lists the same jobs as `list`, each with its progress, and whether its process is dead. */
+  readonly overview: (filter?: Partial<ListFilter>) => Effect.Effect<ReadonlyArray<JobOverview>, JobStoreError>
   /** Lists the jobs that `list` leaves out, for the same filter, because they can't be read. */
   readonly unreadable: (filter?: Partial<ListFilter>) => Effect.Effect<ReadonlyArray<Unreadable>, JobStoreError>
 
   /** Stored outcomes of a job's elements, in the order in which they were recorded. */
   readonly outcomes: (id: JobId, tags?: ReadonlyArray<Outcome["_tag"]>) => Stream.Stream<OutcomeRow, JobStoreError>
+  /** Stored outcomes that were recorded last, the newest first, at most `limit`. */
+  readonly newestOutcomes: (id: JobId, options: {
+    readonly tags?: ReadonlyArray<Outcome["_tag"]>
+    readonly limit: number
+  }) => Effect.Effect<ReadonlyArray<OutcomeRow>, JobStoreError>
   readonly logs: (id: JobId) => Stream.Stream<LogEntry, JobStoreError>
   readonly watch: (id: JobId) => Stream.Stream<JobEvent, JobStoreError>
 
@@ -263,8 +270,10 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     status: (id) => statusOf(runtime, id),
     changes: (id) => statusChanges(runtime, id),
     list: (filter = {}) => store.list({ ...filter, limit: filter.limit ?? 100 }),
+    overview: (filter = {}) => overviewOf(runtime, { ...filter, limit: filter.limit ?? 100 }),
     unreadable: (filter = {}) => store.unreadable({ ...filter, limit: filter.limit ?? 100 }),
     outcomes: (id, tags) => outcomesOf(store, id, tags),
+    newestOutcomes: (id, options) => newestOutcomesOf(store, id, options),
     logs: (id) => logsOf(store, id),
     watch: (id) => watchJob(runtime, id),
     pause: (id) => Commands.pause(runtime, id),

@@ -9,6 +9,19 @@ import type { ChildCounts } from "./JobStore.ts"
 import type { Progress } from "./Progress.ts"
 
 /**
+ * Job of a list. `isOwnerDead` tells that the job runs, and that its process is surely dead: nobody works on the job
+ * until another process takes it over. It is `false` where this process can't see the owner.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JobOverview {
+  readonly record: JobRecord
+  readonly progress: Progress
+  readonly isOwnerDead: boolean
+}
+
+/**
  * One look at a job.
  *
  * **Details**
@@ -24,9 +37,7 @@ import type { Progress } from "./Progress.ts"
  * @category models
  * @since 0.1.0
  */
-export interface JobStatus {
-  readonly record: JobRecord
-  readonly progress: Progress
+export interface JobStatus extends JobOverview {
   readonly items: number
   readonly children: ChildCounts
   readonly total: Option.Option<number>

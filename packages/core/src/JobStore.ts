@@ -77,7 +77,8 @@ export interface Look {
 
 /**
  * Which jobs to list: jobs in one of the `states`, with one of the `names`, with the `idempotencyKey`, with the `tag`,
- * the children of `parent`, at most `limit` jobs. `before` is the last job of the previous page.
+ * with an id that begins with `idPrefix`, the children of `parent`, at most `limit` jobs. `before` is the last job of
+ * the previous page.
  *
  * @category models
  * @since 0.1.0
@@ -87,9 +88,20 @@ export interface ListFilter {
   readonly names?: ReadonlyArray<string> | undefined
   readonly idempotencyKey?: string | undefined
   readonly tag?: string | undefined
+  readonly idPrefix?: string | undefined
   readonly parent?: JobId | undefined
   readonly limit: number
   readonly before?: Pick<JobRecord, "createdAt" | "id"> | undefined
+}
+
+/**
+ * Job with its heartbeat and its progress.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Listed extends Pulse {
+  readonly record: JobRecord
 }
 
 /**
@@ -245,6 +257,9 @@ export class JobStore extends Context.Service<JobStore, {
 
   /** Reads jobs, the newest first. Of jobs created at the same time, the job stored last comes first. */
   readonly list: (filter: ListFilter) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>
+
+  /** Reads the same jobs as `list`, each with its heartbeat and its progress, as they are at one moment. */
+  readonly listWithPulse: (filter: ListFilter) => Effect.Effect<ReadonlyArray<Listed>, Errors.JobStoreError>
 
   /**
    * Reads the jobs that `list` leaves out, for the same filter, because they can't be read: the unreadable jobs between

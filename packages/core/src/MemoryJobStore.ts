@@ -22,7 +22,7 @@ import type { JobId } from "./JobId.ts"
 import type { JobRecord } from "./JobRecord.ts"
 import type { JobSchedule } from "./JobSchedule.ts"
 import * as JobState from "./JobState.ts"
-import { type Flush, JobStore, type Kind } from "./JobStore.ts"
+import { type Flush, JobStore, type Kind, type ListFilter } from "./JobStore.ts"
 import * as Errors from "./JobStoreError.ts"
 import * as Progress from "./Progress.ts"
 
@@ -72,25 +72,35 @@ const firstQueued = (memory: Memory, limit: number, isWanted: (record: JobRecord
   return first(found, limit).map(read)
 }
 
-const reads = (memory: Memory): Operations<"get" | "pulse" | "list" | "unreadable" | "look" | "due" | "toCancel"> => ({
+/** The jobs that a filter finds, the newest first. */
+const newest = (
+  memory: Memory,
+  { before, idempotencyKey, idPrefix = "", limit, names, parent, states, tag }: ListFilter
+): ReadonlyArray<StoredJob> => {
+  const last = before && { ...before, order: memory.jobs.get(before.id)?.order ?? 0 }
+  const found = memory.where((record) =>
+    (states === undefined || states.includes(record.state._tag)) &&
+    (names === undefined || names.includes(record.name)) &&
+    (idempotencyKey === undefined || Option.contains(record.idempotencyKey, idempotencyKey)) &&
+    (tag === undefined || record.tags.includes(tag)) &&
+    record.id.startsWith(idPrefix) &&
+    (parent === undefined || isChildOf(parent)(record))
+  )
+    .filter(({ order, record: { createdAt } }) =>
+      last === undefined || createdAt < last.createdAt || (createdAt === last.createdAt && order < last.order)
+    )
+    .toSorted((left, right) => right.record.createdAt - left.record.createdAt || right.order - left.order)
+  return first(found, limit)
+}
+
+type Reads = "get" | "pulse" | "list" | "listWithPulse" | "unreadable" | "look" | "due" | "toCancel"
+
+const reads = (memory: Memory): Operations<Reads> => ({
   get: (id) => memory.run(() => read(memory.find(id))),
   pulse: (id) => memory.run(() => Rows.decodePulse(memory.find(id))),
-  list: ({ before, idempotencyKey, limit, names, parent, states, tag }) =>
-    memory.run(() => {
-      const last = before && { ...before, order: memory.jobs.get(before.id)?.order ?? 0 }
-      const newest = memory.where((record) =>
-        (states === undefined || states.includes(record.state._tag)) &&
-        (names === undefined || names.includes(record.name)) &&
-        (idempotencyKey === undefined || Option.contains(record.idempotencyKey, idempotencyKey)) &&
-        (tag === undefined || record.tags.includes(tag)) &&
-        (parent === undefined || isChildOf(parent)(record))
-      )
-        .filter(({ order, record: { createdAt } }) =>
-          last === undefined || createdAt < last.createdAt || (createdAt === last.createdAt && order < last.order)
-        )
-        .toSorted((left, right) => right.record.createdAt - left.record.createdAt || right.order - left.order)
-      return first(newest, limit).map(read)
-    }),
+  list: (filter) => memory.run(() => newest(memory, filter).map(read)),
+  listWithPulse: (filter) =>
+    memory.run(() => newest(memory, filter).map((job) => Object.assign(Rows.decodePulse(job), { record: read(job) }))),
   // The store can read every job, because the store itself has written the job.
   unreadable: () => Effect.succeed([]),
   look: (now) =>

@@ -192,6 +192,24 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
   describe(`JobManager ${name}`, () => {
     const fresh = Effect.provide(Layer.fresh(layer))
 
+    it.effect("tells of a job that runs whether its process is dead, where that can be seen", () =>
+      Effect.gen(function*() {
+        const { jobs } = yield* manager([Many], many(() => Effect.never))
+        const { id } = yield* jobs.start(Many, undefined)
+        yield* TestClock.adjust("1 second")
+        const client = yield* manager([], Layer.empty, { claim: "none" }, seesDead)
+        const [seen] = yield* client.jobs.overview()
+        assert.deepInclude(seen, { isOwnerDead: true, progress: yield* jobs.progress(id) })
+        assert.strictEqual(seen?.record.id, id)
+        assert.isTrue((yield* client.jobs.status(id)).isOwnerDead)
+        assert.isFalse((yield* jobs.status(id)).isOwnerDead)
+        yield* jobs.pause(id)
+        yield* TestClock.adjust("3 seconds")
+        assert.strictEqual(yield* stateOf(jobs, id), "Paused")
+        assert.isFalse((yield* client.jobs.status(id)).isOwnerDead)
+        assert.deepStrictEqual(yield* client.jobs.overview({ idPrefix: `${id}x` }), [])
+      }).pipe(fresh))
+
     it.effect("runs a job and gives its success", () =>
       Effect.gen(function*() {
         const { jobs } = yield* manager(

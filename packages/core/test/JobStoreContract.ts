@@ -884,6 +884,33 @@ export const jobStoreContract = <E>(
           assert.deepStrictEqual(yield* ids(store.list({ limit: 10, names, idempotencyKey: "K" })), [])
         }))
 
+      test("gives the jobs whose ids begin alike, the newest first", (store) =>
+        Effect.gen(function*() {
+          const all = ["4k2m", "4k2", "4k", "4k3", "5", "4k2z", "4K2", "4k2\u{10fffe}"]
+          for (const [n, name] of all.entries()) {
+            yield* store.insert(job(name, { createdAt: n, ...(n === 1 ? finished(1) : {}) }))
+          }
+          const found = (idPrefix: string, more = {}) => ids(store.list({ limit: 10, idPrefix, ...more }))
+          assert.deepStrictEqual(yield* found("4k2"), ["4k2\u{10fffe}", "4k2z", "4k2", "4k2m"])
+          assert.deepStrictEqual(yield* found("4k2", { states: ["Queued"], limit: 2 }), ["4k2\u{10fffe}", "4k2z"])
+          assert.deepStrictEqual(yield* found("4k2m"), ["4k2m"])
+          assert.deepStrictEqual(yield* found("4k2m0"), [])
+          assert.strictEqual((yield* found("")).length, all.length)
+        }))
+
+      test("gives jobs with their heartbeats and progress, if that is asked for", (store) =>
+        Effect.gen(function*() {
+          yield* running(store, "a", 1)
+          yield* store.beat(id("a"), 1, progressOf(5))
+          yield* store.insert(job("b", { createdAt: 2000 }))
+          const listed = yield* store.listWithPulse({ limit: 10 })
+          assert.deepStrictEqual(listed.map(({ record }) => record), yield* store.list({ limit: 10 }))
+          const pulses = yield* Effect.forEach(listed, ({ record }) => store.pulse(record.id))
+          assert.deepStrictEqual(listed.map(({ beat, progress }) => ({ beat, progress })), pulses)
+          assert.deepStrictEqual(listed.find(({ record }) => record.id === "a")?.progress, progressOf(5))
+          assert.deepStrictEqual(yield* store.listWithPulse({ limit: 10, names: [] }), [])
+        }))
+
       test("gives the jobs of a tag, the newest first, as long as they are there", (store) =>
         Effect.gen(function*() {
           const tags: Record<string, ReadonlyArray<string>> = { a: ["x"], b: ["x", "\0y\udc80"], c: [], d: ["x"] }

@@ -128,7 +128,9 @@ describe("a copy of what links lead to", () => {
     Effect.gen(function*() {
       for (const verify of [undefined, true] as const) {
         const disk = plant()
-        for (let n = 0; n < 20; n++) disk.file(`/from/folder/${n}`, `text of ${n}`, { mode: 0o600 + n, modified: 5_000n })
+        for (let n = 0; n < 20; n++) {
+          disk.file(`/from/folder/${n}`, `text of ${n}`, { mode: 0o600 + n, modified: 5_000n })
+        }
         const links = [["near", "7"], ["nearer", "near"], ["round", "round"], ["up", ".."], ["inner", "deep"]] as const
         for (const [name, to] of links) disk.symlink(`/from/folder/${name}`, to)
         disk.folder("/from/folder/deep")

@@ -8,17 +8,15 @@ import * as Stream from "effect/Stream"
 import type { JobId } from "../../JobId.ts"
 import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
-import type { JobStatus } from "../../JobStatus.ts"
-import type { ChildCounts } from "../../JobStore.ts"
+import type { JobOverview, JobStatus } from "../../JobStatus.ts"
+import type { ChildCounts, ListFilter } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { Progress } from "../../Progress.ts"
 import { changeWithin, type JobRuntime } from "./runtime.ts"
 import { isSame } from "./watch.ts"
 
 /** What the store tells of a job at one moment. */
-interface Look {
-  readonly record: JobRecord
-  readonly progress: Progress
+interface Look extends JobOverview {
   readonly children: ChildCounts
 }
 
@@ -34,7 +32,7 @@ const window = { most: 10_000, least: 500 }
 const itemsOf = ({ tally: { done, failed, skipped } }: Progress): number => done + failed + skipped
 
 /** Gives the status of a job from its record, its progress, and the samples of the last seconds. */
-const statusFrom = ({ children, progress, record }: Look, samples: ReadonlyArray<Sample>): JobStatus => {
+const statusFrom = ({ children, isOwnerDead, progress, record }: Look, samples: ReadonlyArray<Sample>): JobStatus => {
   const items = itemsOf(progress)
   const [first, last] = [samples[0], samples.at(-1)]
   const seconds = first === undefined || last === undefined ? 0 : (last.at - first.at) / 1000
@@ -48,6 +46,7 @@ const statusFrom = ({ children, progress, record }: Look, samples: ReadonlyArray
   return {
     record,
     progress,
+    isOwnerDead,
     items,
     children,
     total: Option.fromUndefinedOr(progress.totals["items"]),
@@ -56,12 +55,29 @@ const statusFrom = ({ children, progress, record }: Look, samples: ReadonlyArray
   }
 }
 
-const look = Effect.fnUntraced(function*({ store }: JobRuntime, id: JobId) {
+/** Whether a job runs, and its process is surely dead. */
+const isOwnerDead = ({ liveness }: JobRuntime, { lease, state }: JobRecord): Effect.Effect<boolean> =>
+  state._tag === "Running" && Option.isSome(lease) ? liveness.isDead(lease.value.owner) : Effect.succeed(false)
+
+const look = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId) {
+  const { store } = runtime
   const record = yield* store.get(id)
   const { progress } = yield* store.pulse(id)
   const children = yield* store.childCounts(id)
-  return { record, progress, children }
+  return { record, progress, children, isOwnerDead: yield* isOwnerDead(runtime, record) }
 })
+
+/** Lists jobs, each as it is at one moment. */
+export const overviewOf = (
+  runtime: JobRuntime,
+  filter: ListFilter
+): Effect.Effect<ReadonlyArray<JobOverview>, JobStoreError> =>
+  Effect.flatMap(
+    runtime.store.listWithPulse(filter),
+    Effect.forEach(({ progress, record }) =>
+      Effect.map(isOwnerDead(runtime, record), (isOwnerDead) => ({ record, progress, isOwnerDead }))
+    )
+  )
 
 /** Looks once. */
 export const statusOf = (runtime: JobRuntime, id: JobId): Effect.Effect<JobStatus, JobStoreError> =>
@@ -80,6 +96,7 @@ export const statusChanges = (runtime: JobRuntime, id: JobId): Stream.Stream<Job
         const now = yield* look(runtime, id)
         const { children, progress, record } = now
         const hasChanged = seen === undefined || !isSame(record, seen.record) ||
+          now.isOwnerDead !== seen.isOwnerDead ||
           !Equal.equals([progress, children], [seen.progress, seen.children])
         const isOver = JobState.isTerminal(record.state)
         if (hasChanged || isOver) {

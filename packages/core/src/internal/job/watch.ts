@@ -153,6 +153,17 @@ export const outcomesOf = (
 ): Stream.Stream<OutcomeRow, JobStoreError> =>
   Stream.map(pages((options) => store.outcomes(id, { tags, ...options }), ([seq]) => seq), ([, row]) => row)
 
+/** Reads the stored outcomes that were recorded last, the newest first. */
+export const newestOutcomesOf = (
+  store: JobStore["Service"],
+  id: JobId,
+  options: { readonly tags?: ReadonlyArray<Outcome["_tag"]>; readonly limit: number }
+): Effect.Effect<ReadonlyArray<OutcomeRow>, JobStoreError> =>
+  Effect.map(
+    store.outcomes(id, { ...options, newestFirst: true, after: 0 }),
+    (found) => found.map(([, row]) => row)
+  )
+
 /** Streams a job's log, the oldest line first. */
 export const logsOf = (store: JobStore["Service"], id: JobId): Stream.Stream<LogEntry, JobStoreError> =>
   pages((options) => store.logs(id, options), ({ seq }) => seq)

@@ -85,19 +85,24 @@ export const makeLists = (access: SqlAccess) => {
     return sql`${access.dialect.indexed(column)} = ${access.dialect.indexed(sql`${wanted}`)} and ${column} = ${wanted}`
   }
 
+  /** No character comes behind the last one of Unicode, in any database's order of bytes. */
+  const beginsWith = (prefix: string) =>
+    sql`id >= ${Rows.toText(prefix)} and id < ${`${Rows.toText(prefix)}\u{10ffff}`}`
+
   const hasTag = (tag: string) => sql`id in (select job_id from fanout_tags where tag = ${Rows.toText(tag)})`
 
   const pageOf = (
-    { before, idempotencyKey, limit, names, parent, states, tag }: ListFilter,
+    { before, idempotencyKey, idPrefix, limit, names, parent, states, tag }: ListFilter,
     others: ReadonlyArray<Fragment>
   ) => {
     const ofStates = Array.from(new Set(states ?? JobState.Tag.literals), (tag) => sql`tag = ${tag}`)
     if (ofStates.length + others.length === 0) return Effect.succeed({ read: [], broken: [] })
     const few = [
+      ...(idPrefix === undefined ? [] : [beginsWith(idPrefix)]),
       ...(idempotencyKey === undefined ? [] : [hasKey(idempotencyKey)]),
       ...(tag === undefined ? [] : [hasTag(tag)])
     ]
-    // The jobs of a key or a tag are few. With a range for each state, SQLite would read all jobs of the state. The
+    // The jobs of a key, a tag, or the beginning of an id are few. With a range for each state, SQLite would read all jobs of the state. The
     // expression keeps the database from the index of the states.
     const isWanted = states === undefined ? sql`1 = 1` : access.isOneOf("coalesce(tag, '')", states)
     const wanted = few.length === 0 ? [...ofStates, ...others] : [sql.and([...few, isWanted])]
@@ -121,7 +126,7 @@ export const makeLists = (access: SqlAccess) => {
     )
   }
 
-  const list: Service["list"] = (filter) => Effect.map(pageOf(filter, []), ({ read }) => read)
+  const listWithPulse: Service["listWithPulse"] = (filter) => Effect.map(pageOf(filter, []), ({ read }) => read)
 
   const unreadable: Service["unreadable"] = (filter) => {
     const unknown = sql`not ${access.isOneOf("tag", JobState.Tag.literals)}`
@@ -131,7 +136,11 @@ export const makeLists = (access: SqlAccess) => {
     )
   }
 
-  return { list, unreadable }
+  return {
+    list: (filter: ListFilter) => Effect.map(listWithPulse(filter), Arr.map(({ record }) => record)),
+    listWithPulse,
+    unreadable
+  }
 }
 
 // --- Changes --------------------------------------------------------------------------------------------------------

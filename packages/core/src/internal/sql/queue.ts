@@ -90,7 +90,7 @@ export const dueWith = (access: SqlAccess): Service["due"] => ({ except, ids, ki
         where j.seq in (select seq from (${ranges(sql, found, "union")}) as each ${first})
         order by j.priority desc, j.created_at, j.seq`
     },
-    Rows.decodeListed
+    (row) => Rows.decodeListed(row).record
   )
 }
 
@@ -106,7 +106,7 @@ export const toCancelWith = (access: SqlAccess): Service["toCancel"] => ({ child
           and (${access.isOneOf("j.name", names)} or ${access.isOneOf("j.id", ids)}
             or (j.parent_id is not null and ${access.isOneOf("j.name", children)}))
         order by j.priority desc, j.created_at, j.seq limit ${limit}`,
-    Rows.decodeListed
+    (row) => Rows.decodeListed(row).record
   )
 }
 

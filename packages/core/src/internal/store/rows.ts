@@ -25,7 +25,7 @@ import {
 } from "../../JobRecord.ts"
 import { JobSchedule } from "../../JobSchedule.ts"
 import * as JobState from "../../JobState.ts"
-import type { Astray, Held, Kind } from "../../JobStore.ts"
+import type { Astray, Held, Kind, Listed } from "../../JobStore.ts"
 import { Outcome } from "../../Outcome.ts"
 import { Progress } from "../../Progress.ts"
 
@@ -107,11 +107,8 @@ export const decodeStored = (row: Row): JobRecord => {
   return record
 }
 
-/** Decodes a job whose reader reads the job's progress next, and throws if the progress can't be read either. */
-export const decodeListed = (row: Row): JobRecord => {
-  decodePulse(row)
-  return decodeStored(row)
-}
+/** Decodes a job with its progress, and throws if either can't be read. */
+export const decodeListed = (row: Row): Listed => ({ ...decodePulse(row), record: decodeStored(row) })
 
 const { id, lease, limits, name, parent, priority, request, version } = columns
 const beat = Schema.Natural
