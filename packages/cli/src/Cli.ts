@@ -28,5 +28,5 @@ export const cli = Command.make("fanout").pipe(
     { command: "fanout --completions bash", description: "Print completions for a shell" }
   ]),
   Command.withSubcommands([copy, move, remove, hash, verify, thumbnail, metadata, jobs, examine, create]),
-  Command.withGlobalFlags([Settings.db])
+  Command.withGlobalFlags([Settings.db, Settings.progressEvery])
 )

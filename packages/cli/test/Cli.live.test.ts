@@ -137,7 +137,7 @@ describe("fanout copy", () => {
     const id = idOf(db)
     assert.include(stdout, `Job ${id} (copy) is done: `)
     const list = run(db, ["jobs", "list"])
-    assert.match(list.stdout, new RegExp(`${id} +copy +done`))
+    assert.match(list.stdout, new RegExp(`${id} +done .* copy `))
     const show = run(db, ["jobs", "show", id.slice(0, 6)])
     assert.strictEqual(show.status, 0)
     assert.include(show.stdout, `copies    "${source}" to "${destination}", with --conflict changed\n`)
@@ -160,7 +160,7 @@ describe("fanout copy", () => {
     database.close()
 
     const list = run(db, ["jobs", "list"])
-    assert.match(list.stdout, new RegExp(`^${other} +copy +done`, "m"))
+    assert.match(list.stdout, new RegExp(`^${other} +done .* copy `, "m"))
     assert.match(list.stdout, new RegExp(`^${one}  can't be read: Expected .*concurrency`, "m"))
     assert.deepInclude(jobsOf(db)[1], { v: 1, type: "unreadable", id: one })
     const show = run(db, ["jobs", "show", one])
@@ -596,7 +596,7 @@ describe("fanout jobs", () => {
     const id = idOf(db)
     const asked = `Job ${id} is queued (cancelling). Its program cleans up after it when it runs next.\n`
     assert.deepInclude(run(db, ["jobs", "cancel", id]), { status: 0, stdout: asked })
-    assert.include(run(db, ["jobs", "list"]).stdout, "queued (cancelling)")
+    assert.include(run(db, ["jobs", "list"]).stdout, "cancelling")
   })
 })
 

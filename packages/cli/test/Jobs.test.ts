@@ -8,7 +8,7 @@ import * as Stop from "../src/exit/Stop.ts"
 import * as Jobs from "../src/run/JobRuntime.ts"
 import { counters, record } from "./records.ts"
 
-const records = ["abc1", "abc", "abd", "zy"].map((id) =>
+const records = ["abc1", "abc", "abd", "zy", ..."123456".split("").map((n) => `many${n}`)].map((id) =>
   record({ _tag: "Completed", ...counters }, { id: JobId.make(id) })
 )
 
@@ -17,7 +17,8 @@ const manager = Layer.mock(JobManager, {
     const found = records.find((record) => record.id === id)
     return found ? Effect.succeed(found) : Effect.fail(new JobStoreError({ reason: new JobNotFound({ id }) }))
   },
-  list: () => Effect.succeed(records)
+  list: ({ idPrefix = "", limit } = {}) =>
+    Effect.succeed(records.filter(({ id }) => id.startsWith(idPrefix)).slice(0, limit))
 })
 
 const find = (text: string) => Effect.provide(Jobs.find(text), manager)
@@ -35,6 +36,9 @@ describe("Jobs", () => {
       const several = yield* Effect.flip(find("ab"))
       assert.instanceOf(several, Stop.Stop)
       assert.strictEqual(several.message, "\"ab\" is the beginning of 3 ids: abc1, abc, abd.")
+      const many = yield* Effect.flip(find("many"))
+      const ids = "many1, many2, many3, many4, many5, …"
+      assert.strictEqual(many.message, `"many" is the beginning of more than 5 ids: ${ids}`)
       assert.include((yield* Effect.flip(find("x"))).message, "\"x\"")
     }))
 })

@@ -37,6 +37,21 @@ describe("format", () => {
     }
   )
 
+  it.each([
+    [3_000_000, "3 MB/s"],
+    [512 * 1024, "512 KiB/s"],
+    [1.5 * 1024 ** 3, "1.5 GiB/s"],
+    [20_000, "20 kB/s"],
+    [1, "1 B/s"],
+    [1001, "1001 B/s"]
+  ])("writes a rate of %d as it was set: %s", (rate, text) => {
+    assert.strictEqual(format.setRate(rate), text)
+  })
+
+  it("writes a moment by the clock on the wall", () => {
+    assert.strictEqual(format.time(new Date(2026, 10, 29, 7, 5, 9).getTime()), "2026-11-29 07:05:09")
+  })
+
   it("sets thousands apart and knows one from many", () => {
     assert.strictEqual(format.count(1_234_567), "1,234,567")
     assert.strictEqual(format.counted(1, "file"), "1 file")

@@ -29,6 +29,15 @@ describe("work", () => {
     ])
   })
 
+  it("says in a few words what is done with what", () => {
+    const title = (name: string, payload: Schema.Json) => jobText.title({ name, payload })
+    assert.strictEqual(title("copy", copyOf(["/x/a"])), "copy a → /to/x/a")
+    assert.strictEqual(title("move", copyOf(["/x/a", "/x/b", "/c"])), "move a and 2 more → /to")
+    assert.strictEqual(title("hash", { sources: ["/"], algorithm: "sha1", leaveOut: [] }), "hash /")
+    assert.strictEqual(title("club/Mailing", { of: 1 }), "club/Mailing")
+    assert.strictEqual(title("copy", { of: 1 }), "copy")
+  })
+
   it("says by how many rules a copy is filtered", () => {
     assert.include(field("copy", copyOf(["/a"], { rules: ["*.o"] }))[1], "--conflict skip, filtered by 1 rule")
     assert.include(field("copy", copyOf(["/a"], { rules: ["*.o", "!a.o"] }))[1], ", filtered by 2 rules")

@@ -11,6 +11,16 @@ describe("table", () => {
     assert.deepStrictEqual(lines, ["ID   NAME", "abc  a long…"])
   })
 
+  it("leaves out columns that are expendable before it cuts the last one short", () => {
+    const of = (columns: number) =>
+      table(["ID", "AGE", "N", "WHAT"], [["abc", "5m", "1", "copy from → to/a/b/c"]], columns, ["N", "AGE"]).at(-1)
+    assert.strictEqual(of(80), "abc  5m   1  copy from → to/a/b/c")
+    assert.strictEqual(of(29), "abc  5m   1  copy from → to/…")
+    assert.strictEqual(of(28), "abc  5m   copy from → to/a/…")
+    assert.strictEqual(of(25), "abc  copy from → to/a/b/c")
+    assert.strictEqual(of(12), "abc  copy f…")
+  })
+
   it("counts cells, not characters", () => {
     const names = ["漢字", "e\u0301", "\u001b[31mred\u001b[0m", "👩‍👩‍👧", "🏳️‍🌈", "👍🏽", "🇨🇭", "1️⃣"]
     const cells = [4, 1, 3, 2, 2, 2, 2, 2]

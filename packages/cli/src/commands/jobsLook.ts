@@ -2,8 +2,9 @@
  * The subcommands of `fanout jobs` that only look.
  */
 import { JobManager } from "@fanout/core/JobManager"
-import type { JobRecord } from "@fanout/core/JobStore"
-import type { Progress } from "@fanout/core/Progress"
+import * as JobState from "@fanout/core/JobState"
+import type { JobOverview } from "@fanout/core/JobStatus"
+import type { JobRecord, OutcomeRow } from "@fanout/core/JobStore"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Clock from "effect/Clock"
@@ -15,16 +16,23 @@ import { find, hasCode, withJobs } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
+import { share } from "../ui/progressLine.ts"
 import * as summary from "../ui/summary.ts"
 import { table } from "../ui/table.ts"
 import { columns, print, whileRead } from "../ui/View.ts"
 
-const row = (now: number) => (record: JobRecord, progress: Progress): ReadonlyArray<string> => [
+const header = ["ID", "STATE", "DONE", "AGE", "COUNTED", "WHAT"]
+
+/** Columns that a narrow terminal does without, the first ones first. */
+const expendable = ["COUNTED", "AGE", "DONE"]
+
+const row = (now: number, { isOwnerDead, progress, record }: JobOverview, what: string): ReadonlyArray<string> => [
   record.id,
-  format.printable(record.name),
-  summary.state(record),
+  summary.shortState(record, isOwnerDead),
+  JobState.isActive(record.state) ? share(progress) : "",
   format.age(now - record.createdAt),
-  summary.counts(progress)
+  summary.counts(progress, summary.isVerify(record) ? { failures: { different: progress.tally.failed } } : {}),
+  what
 ]
 
 /** `fanout jobs list` */
@@ -43,21 +51,18 @@ export const list = Command.make(
     withJobs({ claim: "none" })(whileRead(Effect.gen(function*() {
       const manager = yield* JobManager
       const now = yield* Clock.currentTimeMillis
-      const records = yield* manager.list({ limit })
-      const pairs = yield* Effect.forEach(records, (record) =>
-        Effect.map(manager.progress(record.id), (progress) => ({ record, progress })))
+      const listed = yield* manager.overview({ limit })
       const unreadable = yield* manager.unreadable({ limit })
       if (json) {
-        for (const { progress, record } of pairs) {
-          yield* print(events.line("job", { ...events.job(record), ...events.progress(progress) }))
+        for (const { isOwnerDead, progress, record } of listed) {
+          yield* print(events.line("job", { ...events.job(record), ...events.progress(progress), isOwnerDead }))
         }
-      } else if (pairs.length + unreadable.length === 0) {
+      } else if (listed.length + unreadable.length === 0) {
         yield* print("There are no jobs yet. `fanout copy SRC DEST` starts one.")
-      } else if (pairs.length > 0) {
-        const rows = pairs.map(({ progress, record }) =>
-          row(now)(record, progress)
-        )
-        const lines = table(["ID", "NAME", "STATE", "AGE", "PROGRESS"], rows, columns(process.stdout))
+      } else if (listed.length > 0) {
+        const work = yield* Effect.promise(() => import("../ui/jobText.ts"))
+        const rows = listed.map((one) => row(now, one, work.title(one.record)))
+        const lines = table(header, rows, columns(process.stdout), expendable)
         for (const line of lines) yield* print(line)
       }
       for (const { id, why } of unreadable) {
@@ -70,29 +75,62 @@ export const list = Command.make(
     })))
 ).pipe(Command.withDescription("List jobs, the newest first"), Command.withAlias("ls"))
 
-const times = ({ createdAt, finishedAt, updatedAt }: JobRecord) =>
-  ([["started", createdAt], ["changed", updatedAt], ["ended", Option.getOrUndefined(finishedAt)]] as const)
-    .flatMap(([name, at]) => at === undefined ? [] : [[name, new Date(at).toISOString()] as const])
+const times = ({ createdAt, finishedAt, updatedAt }: JobRecord, now: number) => {
+  const ago = (at: number) => `${format.time(at)} (${format.duration(now - at)} ago)`
+  return [
+    ["started", ago(createdAt)] as const,
+    Option.match(finishedAt, {
+      onNone: () => ["changed", ago(updatedAt)] as const,
+      onSome: (at) => ["ended", `${format.time(at)}, after ${format.duration(at - createdAt)}`] as const
+    })
+  ]
+}
+
+/** So many failed items are named, if nobody asks for more. */
+const shownFailures = 20
+
+/** Causes are counted among so many that failed last: as many as are read in a moment. */
+const countedFailures = 10_000
+
+/** Says why items failed where more of them did than are named. */
+const causeLines = (rows: ReadonlyArray<OutcomeRow>, failed: number): ReadonlyArray<readonly [string, string]> => {
+  const among = failed > rows.length ? ` of the last ${format.count(rows.length)}` : ""
+  return summary.causes(rows).map(({ code, count, example }) =>
+    ["cause", `${format.count(count)}${among}: ${format.printable(code)}, such as: ${example}`] as const
+  )
+}
 
 /** `fanout jobs show` */
 export const show = Command.make(
   "show",
   {
     id: Settings.jobId,
-    all: Settings.toggle("all", "List skipped items as well"),
+    all: Settings.toggle("all", "Name all failed items, and skipped ones as well"),
+    limit: Flag.Int("limit").pipe(
+      Flag.withMetavar("N"),
+      Flag.filter((n) => n >= 0, () => "Expected a number from 0 on"),
+      Flag.withDescription(`How many failed items to name, the newest first (default: ${shownFailures})`),
+      Flag.optional
+    ),
     json: Settings.json
   },
-  ({ all, id, json }) =>
+  ({ all, id, json, limit }) =>
     withJobs({ claim: "none" })(whileRead(Effect.gen(function*() {
       const manager = yield* JobManager
-      const record = yield* find(id)
-      const progress = yield* manager.progress(record.id)
+      const now = yield* Clock.currentTimeMillis
+      const { isOwnerDead, progress, record } = yield* manager.status((yield* find(id)).id)
+      const { failed } = progress.tally
+      const most = Option.getOrElse(limit, () => shownFailures)
+      const tags = ["Failed"] as const
+      const newest = yield* manager.newestOutcomes(record.id, { tags, limit: Math.max(most, countedFailures) })
       const gone = yield* RunJob.vanishedOf(record, progress)
       const vanished = summary.skippedIn(gone)
       if (json) {
         yield* print(events.line("job", {
           ...events.job(record),
           ...events.progress(progress),
+          isOwnerDead,
+          causes: summary.causes(newest),
           vanished,
           warnings: summary.warnings(progress),
           payload: record.payload
@@ -103,25 +141,34 @@ export const show = Command.make(
           ["job", record.id],
           ["name", format.printable(record.name)],
           work.field(record),
-          ["state", summary.state(record)],
+          ["state", summary.state(record, isOwnerDead)],
           ...summary.settings(record).map((setting) => ["limit", setting] as const),
           ...(summary.why(record) === "" ? [] : [["reason", summary.why(record)] as const]),
           ["progress", summary.counts(progress, { vanished })],
           ...(summary.ways(progress) === "" ? [] : [["ways", summary.ways(progress)] as const]),
           ...summary.warnings(progress).map((warning) => ["warning", warning] as const),
-          ...times(record)
+          ...times(record, now),
+          ...failed > most && !all ? causeLines(newest, failed) : []
         ]
         for (const [name, value] of fields) yield* print(`${name.padEnd(8)}  ${value}`)
       }
+      // What reads lines has always had them all, the oldest first.
+      const failures = json && Option.isNone(limit)
+        ? manager.outcomes(record.id, tags)
+        : Stream.fromIterable(newest.slice(0, most))
       const items = all
         ? manager.outcomes(record.id, ["Failed", "Skipped"])
-        : Stream.concat(manager.outcomes(record.id, ["Failed"]), Stream.fromIterable(gone))
+        : Stream.concat(failures, Stream.fromIterable(gone))
       yield* items.pipe(
         Stream.runForEach((row) =>
           print(json ? events.line("item", { id: record.id, ...events.item(row) }) : summary.item(row))
         )
       )
-      const next = summary.next(record, yield* hasCode(record))
+      const more = failed - Math.min(most, newest.length)
+      if (!json && !all && more > 0) {
+        yield* print(`and ${format.count(more)} more: \`fanout jobs show --all ${record.id}\` names them all`)
+      }
+      const next = summary.next(record, yield* hasCode(record), isOwnerDead)
       if (!json && next !== "") yield* print(next)
     })))
 ).pipe(Command.withDescription("Show one job, with what failed, why, and what vanished"))
@@ -147,7 +194,7 @@ export const logs = Command.make(
           print(
             json
               ? events.line("log", { id: record.id, ...events.log(entry) })
-              : `${new Date(entry.at).toISOString()}  ${entry.level.padEnd(7)}  ${format.printable(entry.message)}`
+              : `${format.time(entry.at)}  ${entry.level.padEnd(7)}  ${format.printable(entry.message)}`
           )
         )
       )

@@ -27,3 +27,22 @@ export const listen: Effect.Effect<Effect.Effect<ExitCode.Signal>, never, Scope.
       for (const name of names) process.off(name, onSignal)
     })
 ).pipe(Effect.map(({ first }) => first))
+
+/** Waits for the next SIGUSR1, as long as the scope is open: each one that comes while somebody waits ends that. */
+export const onUser1: Effect.Effect<Effect.Effect<void>, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => {
+    const waiting = new Set<() => void>()
+    const onSignal = () => {
+      for (const resume of waiting) resume()
+      waiting.clear()
+    }
+    process.on("SIGUSR1", onSignal)
+    const next = Effect.callback<void>((resume) => {
+      const goOn = () => resume(Effect.void)
+      waiting.add(goOn)
+      return Effect.sync(() => void waiting.delete(goOn))
+    })
+    return { next, onSignal }
+  }),
+  ({ onSignal }) => Effect.sync(() => void process.off("SIGUSR1", onSignal))
+).pipe(Effect.map(({ next }) => next))

@@ -68,6 +68,22 @@ export const db = GlobalFlag.Setting("db")({
   ).pipe(Flag.optional)
 })
 
+/** `--progress-every DURATION`, in milliseconds; for ever where it is off. */
+export const progressEvery = GlobalFlag.Setting("progress-every")({
+  flag: Flag.String("progress-every").pipe(
+    Flag.withMetavar("DURATION"),
+    Flag.filterMap(
+      (text) =>
+        text === "off"
+          ? Option.some(Number.POSITIVE_INFINITY)
+          : Option.filter(format.parseDuration(text), (millis) => millis >= 1000),
+      () => "Expected a duration from 1s on, such as 30s or 5m, or off"
+    ),
+    Flag.withDescription("How often to say how far a job is where no terminal shows it (default: 30s; SIGUSR1: now)"),
+    Flag.withDefault(30_000)
+  )
+})
+
 /**
  * Where the database is: where `--db` says, else `FANOUT_DB`, else where XDG keeps what programs remember. A variable
  * that is empty, or for XDG not absolute, counts as not set.

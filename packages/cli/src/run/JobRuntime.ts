@@ -63,8 +63,8 @@ export const hasCode = ({ name }: Pick<JobRecord, "name">): Effect.Effect<boolea
     ({ jobs }) => jobs.some((job) => job.name === name)
   )
 
-/** The newest jobs, among which an id that is not whole is looked for. */
-const searched = 10_000
+/** So many ids are named where several begin alike. */
+const named = 5
 
 /** Finds the job that has this id, or the only one whose id begins like that. */
 export const find = (text: string): Effect.Effect<JobRecord, JobStoreError | Stop.Stop, JobManager> =>
@@ -74,14 +74,15 @@ export const find = (text: string): Effect.Effect<JobRecord, JobStoreError | Sto
       "JobStoreError",
       "JobNotFound",
       Effect.fnUntraced(function*(_, error) {
-        const jobs = yield* manager.list({ limit: searched })
-        const found = jobs.filter(({ id }) => id.startsWith(text))
+        const found = yield* manager.list({ idPrefix: text, limit: named + 1 })
         const [only, ...others] = found
         if (only === undefined) return yield* error
         if (others.length === 0) return only
-        const ids = found.slice(0, 5).map(({ id }) => id).join(", ")
+        const ids = found.slice(0, named).map(({ id }) => id).join(", ")
         return yield* Stop.usage(
-          `"${text}" is the beginning of ${found.length} ids: ${ids}${others.length > 4 ? ", …" : ""}.`
+          found.length > named
+            ? `"${text}" is the beginning of more than ${named} ids: ${ids}, …`
+            : `"${text}" is the beginning of ${found.length} ids: ${ids}.`
         )
       })
     )

@@ -101,6 +101,18 @@ export interface Output {
   readonly failures?: (() => Readonly<Record<string, number>>) | undefined
 }
 
+/** Opens the view of a job. It reminds of how far the job is now and then, and on SIGUSR1. */
+const viewOf = Effect.fnUntraced(function*(id: JobId, options: View.Options) {
+  const view = View.make(id, options)
+  yield* Effect.addFinalizer(() => view.close)
+  const everyMillis = yield* Settings.progressEvery
+  const asked = yield* Signals.onUser1
+  // Longer than a timer can wait is for ever.
+  const waited = everyMillis > 2 ** 31 ? Effect.never : Effect.sleep(everyMillis)
+  yield* Effect.raceFirst(waited, asked).pipe(Effect.andThen(view.remind), Effect.forever, Effect.forkScoped)
+  return view
+})
+
 /** Runs a job here, or shows it where another process runs it, until it is over or paused. */
 export const run = (id: JobId, options: View.Options, output?: Output) =>
   Effect.scoped(Effect.gen(function*() {
@@ -114,8 +126,7 @@ export const run = (id: JobId, options: View.Options, output?: Output) =>
       }))
     yield* manager.claim(id)
     yield* Memory.settle
-    const view = View.make(id, options)
-    yield* Effect.addFinalizer(() => view.close)
+    const view = yield* viewOf(id, options)
     const loss = yield* makeLoss
     const filename = yield* Settings.database
     const show = (event: JobEvent) =>
@@ -196,13 +207,32 @@ export const start = <N extends string, P extends Task.Codec, S extends Task.Cod
     return id
   })
 
-/** Follows a job that others run, until it is over or paused. */
+/** How often it is looked whether the process of a job is alive. */
+const aliveMillis = 1000
+
+/** Ends once the process of a job is dead, and no other one has taken the job over by the next look. */
+const untilAbandoned = Effect.fnUntraced(function*(id: JobId) {
+  const manager = yield* JobManager
+  let dead: number | undefined
+  for (;;) {
+    const { isOwnerDead, record } = yield* manager.status(id)
+    if (isOwnerDead && record.token === dead) return { record, isOwnerDead }
+    dead = isOwnerDead ? record.token : undefined
+    yield* Effect.sleep(aliveMillis)
+  }
+})
+
+/** Follows a job that others run, until it is over or paused, or nobody runs it any more. */
 export const follow = (id: JobId, options: View.Options) =>
-  Effect.gen(function*() {
-    const view = View.make(id, options)
-    const record = yield* Effect.ensuring(untilItRests(id, view.show), view.close)
-    yield* report(record, options)
-  })
+  Effect.scoped(Effect.gen(function*() {
+    const signal = yield* Signals.listen
+    const view = yield* viewOf(id, options)
+    const resting = Effect.map(untilItRests(id, view.show), (record) => ({ record, isOwnerDead: false }))
+    const end = yield* Effect.raceAllFirst([resting, untilAbandoned(id), signal])
+    yield* view.close
+    if (typeof end === "string") return yield* Stop.withCode(ExitCode.ofSignal(end))
+    yield* report(end.record, { ...options, isOwnerDead: end.isOwnerDead })
+  }))
 
 const report = (
   record: JobRecord,
@@ -210,6 +240,7 @@ const report = (
     readonly millis?: number
     readonly stoppedBy?: ExitCode.Signal | undefined
     readonly output?: Output | undefined
+    readonly isOwnerDead?: boolean
   }
 ) =>
   Effect.gen(function*() {
@@ -223,6 +254,7 @@ const report = (
         ...events.job(record),
         ...events.progress(progress),
         ...(failures === undefined ? {} : { failures }),
+        ...(options.isOwnerDead === true ? { isOwnerDead: true } : {}),
         vanished,
         warnings: summary.warnings(progress),
         code,
@@ -240,8 +272,8 @@ const report = (
       const text = [
         summary.sentence(record, progress, { ...options, vanished, failures }),
         summary.skipped(record, progress),
-        summary.next(record, yield* hasCode(record)),
-        left(record)
+        summary.next(record, yield* hasCode(record), options.isOwnerDead),
+        options.isOwnerDead === true ? "" : left(record)
       ].filter((part) => part !== "").join(" ")
       if (!(isGood && options.quiet)) {
         yield* (isGood && options.output === undefined ? View.print(text) : View.complain(text))

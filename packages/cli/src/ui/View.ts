@@ -5,6 +5,7 @@ import type { JobEvent } from "@fanout/core/JobManager"
 import { empty, type Progress } from "@fanout/core/Progress"
 import * as Effect from "effect/Effect"
 import * as events from "./events.ts"
+import * as format from "./format.ts"
 import { progressLine, remember, type Sample, sample } from "./progressLine.ts"
 
 /** How a command shows things. */
@@ -20,6 +21,8 @@ export interface View {
   readonly show: (event: JobEvent) => Effect.Effect<void>
   /** Says something in between. */
   readonly say: (text: string) => Effect.Effect<void>
+  /** Says how far the job is, where no line is drawn that tells that all the time. */
+  readonly remind: Effect.Effect<void>
   /** Leaves the terminal as it was. */
   readonly close: Effect.Effect<void>
 }
@@ -59,9 +62,34 @@ export const columns = (stream: NodeJS.WriteStream): number => stream.isTTY ? st
 export const make = (id: string, { isShared = false, json, quiet }: Options): View => {
   const canRedraw = process.stderr.isTTY && process.env["TERM"] !== "dumb"
   if (!json && !quiet && !isShared && canRedraw) return lineView()
+  if (!json && !quiet && !isShared) return remindingView()
   return {
     show: (event) => json ? print(events.ofJob(id, event)) : Effect.void,
     say: (text) => json || quiet ? Effect.void : complain(text),
+    remind: Effect.void,
+    close: Effect.void
+  }
+}
+
+/** Prints a line each time that it is asked to. */
+const remindingView = (): View => {
+  let samples: ReadonlyArray<Sample> = []
+  let latest: Progress = empty
+  const now = Effect.clockWith((clock) => Effect.sync(() => clock.currentTimeMillisUnsafe()))
+  const take = (at: number) => {
+    samples = remember(samples, sample(at, latest))
+  }
+  return {
+    show: (event) => {
+      if (event._tag !== "Progress") return Effect.void
+      latest = event.progress
+      return Effect.map(now, take)
+    },
+    say: complain,
+    remind: Effect.flatMap(now, (at) => {
+      take(at)
+      return complain(`${format.time(at)}  ${progressLine(latest, samples, columns(process.stderr))}`)
+    }),
     close: Effect.void
   }
 }
@@ -89,6 +117,7 @@ const lineView = (): View => {
       return draw
     },
     say: (text) => Effect.andThen(clear, complain(text)),
+    remind: Effect.void,
     close: clear
   }
 }

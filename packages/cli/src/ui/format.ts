@@ -31,6 +31,18 @@ export const parseBytes = (text: string): Option.Option<number> => {
   return amount === undefined ? Option.none() : Option.some(Number(amount) * base ** power)
 }
 
+/** Moment as the clock on the wall shows it here: `2026-11-28 17:27:43`. */
+export const time = (at: number): string => new Date(at).toLocaleString("sv-SE")
+
+/** Rate of bytes in units in which it is a whole number, as somebody has set it: `3 MB/s`, `1.5 GiB/s`. */
+export const setRate = (perSecond: number): string => {
+  const power = Math.floor(Math.log10(perSecond) / 3)
+  const isDecimal = power > 0 && perSecond % 1000 ** power === 0
+  return `${
+    isDecimal ? `${perSecond / 1000 ** power} ${["", "kB", "MB", "GB", "TB"][power] ?? ""}` : bytes(perSecond)
+  }/s`
+}
+
 /** How long ago something was, in its largest unit: `12s`, `5m`, `3h`, `2d`. */
 export const age = (millis: number): string => {
   const seconds = Math.max(0, Math.floor(millis / 1000))

@@ -70,6 +70,13 @@ const partsOf = (progress: Progress, samples: ReadonlyArray<Sample>) => {
   }
 }
 
+/** How much of all is done: `42 %`; empty where it is not known how much there is. */
+export const share = (progress: Progress): string => {
+  const { bytes: allBytes = 0, items: all } = progress.totals
+  const [now, total] = allBytes > 0 ? [progress.units["bytes"] ?? 0, allBytes] : [ended(progress), all ?? 0]
+  return total === 0 ? "" : `${Math.floor((Math.min(now, total) / total) * 100)} %`
+}
+
 const remaining = (
   items: number,
   total: number,

@@ -10,6 +10,7 @@ import { lostUnits, removedUnits, strategyUnits } from "@fanout/ops/ProgressUnit
 import { isVanished, SkipReason } from "@fanout/ops/SkipReason"
 import * as Num from "effect/Number"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Struct from "effect/Struct"
 import * as format from "./format.ts"
 
@@ -20,6 +21,8 @@ export interface Known {
   readonly vanished?: number | undefined
   /** What the failed ones have come to. */
   readonly failures?: Readonly<Record<string, number>> | undefined
+  /** Whether the process that runs it is dead. */
+  readonly isOwnerDead?: boolean | undefined
 }
 
 /**
@@ -51,7 +54,7 @@ export const counts = (progress: Progress, { failures, vanished = 0 }: Known = {
 export const settings = ({ limits: { bytesPerSecond, concurrency }, priority }: JobRecord): ReadonlyArray<string> => [
   ...priority === 0 ? [] : [`${JobPriority.nameOf(priority)} priority`],
   ...concurrency === undefined ? [] : [`at most ${format.counted(concurrency, "task")} at once`],
-  ...bytesPerSecond === undefined ? [] : [`at most ${format.bytes(bytesPerSecond)}/s`]
+  ...bytesPerSecond === undefined ? [] : [`at most ${format.setRate(bytesPerSecond)}`]
 ]
 
 const byFailure = (failures: Readonly<Record<string, number>>): ReadonlyArray<string> =>
@@ -77,19 +80,31 @@ const nouns: Readonly<Record<string, string>> = {
 /** Tag as words: `AlreadyThere` is `already there`. */
 const words = (tag: string): string => tag.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, " ").toLowerCase()
 
+/** State of a job in a word or two, for a list. */
+export const shortState = (record: JobRecord, isOwnerDead: boolean): string => {
+  const { _tag } = record.state
+  if (isOwnerDead) return "process gone"
+  if (record.state._tag === "Paused" && pauses.get(record.state.by)?.why !== "") {
+    return `paused: ${format.printable(record.state.by)}`
+  }
+  if (_tag === "CompletedWithErrors") return isVerify(record) ? "not the same" : "some failed"
+  return Option.match(record.request, { onNone: () => stateWord(_tag), onSome: (what) => asking[what] })
+}
+
 /** State of a job as words. */
-export const state = (record: JobRecord): string => {
+export const state = (record: JobRecord, isOwnerDead = false): string => {
   if (record.state._tag === "Paused") {
     const { by } = record.state
     return pauses.get(by)?.shortly ?? `paused (by ${format.printable(by)})`
   }
   const asked = Option.match(record.request, { onNone: () => "", onSome: (what) => ` (${asking[what]})` })
   if (record.state._tag === "CompletedWithErrors" && isVerify(record)) return "done, not the same"
+  if (isOwnerDead) return `${stateWord(record.state._tag)}, but its process is gone`
   return stateWord(record.state._tag) + asked
 }
 
 /** What fails in a comparison is mostly what it is to find. */
-const isVerify = ({ name }: Pick<JobRecord, "name">): boolean => name === "verify"
+export const isVerify = ({ name }: Pick<JobRecord, "name">): boolean => name === "verify"
 
 /** What is said of a pause, by what has caused it. */
 const pauses = new Map([
@@ -114,7 +129,7 @@ export const why = (record: JobRecord): string =>
       Failure: ({ message }) => format.printable(message),
       Defect: ({ message }) => format.printable(message),
       Timeout: ({ millis }) => `it took longer than ${format.duration(millis)}`,
-      Deadline: ({ at }) => `it was not over by ${new Date(at).toISOString()}`,
+      Deadline: ({ at }) => `it was not over by ${format.time(at)}`,
       OwnerLost: ({ times }) => `the process that ran it died ${times} times in a row`
     })
   })
@@ -133,7 +148,7 @@ export const sentence = (
   const time = millis === undefined ? "" : ` in ${format.duration(millis)}`
   const job = `Job ${record.id} (${format.printable(record.name)})`
   const so = `${counts(progress, known)}${time}`
-  const waiting = () => `${job} is ${state(record)}. So far: ${so}.`
+  const waiting = () => `${job} is ${state(record, known.isOwnerDead)}. So far: ${so}.`
   return JobState.match(record.state, {
     Completed: () => `${job} is done: ${so}.`,
     CompletedWithErrors: () =>
@@ -198,11 +213,11 @@ const withLines = new Set(["hash", "metadata"])
  * What can be done next; empty where nothing is left to do. Where this command has no code for a job, its own program
  * does what is asked for here.
  */
-export const next = (record: JobRecord, hasCode = true): string => {
+export const next = (record: JobRecord, hasCode = true, isOwnerDead = false): string => {
   const { id, name, state } = record
   if (!hasCode) return nextElsewhere(record)
-  if (state._tag === "Paused" || isGivenUp(record)) {
-    const other = `\`fanout jobs ${state._tag === "Paused" ? "resume" : "retry"} ${id}\``
+  if (state._tag === "Paused" || isOwnerDead || isGivenUp(record)) {
+    const other = `\`fanout jobs ${isGivenUp(record) ? "retry" : "resume"} ${id}\``
     return withLines.has(name)
       ? `Go on with the same command again; ${other} would write no lines.`
       : `Go on with ${other}, or with the same command again.`
@@ -249,6 +264,31 @@ const insideOf = (outcome: Outcome.Outcome): string =>
   outcome._tag === "Skipped" && outcome.reason === SkipReason.VanishedInside
     ? `: ${format.counted(outcome.count, "item")} in it`
     : ""
+
+/** Why items failed: how many of them for the same reason, and what is said of one. */
+export interface Cause {
+  readonly count: number
+  readonly code: string
+  readonly example: string
+}
+
+/** By what failures are of one cause: the code of the error, if it has one. */
+const codeOf = (failure: Outcome.Failure): string =>
+  failure._tag === "Error" && Predicate.hasProperty(failure.error, "code") && typeof failure.error.code === "string"
+    ? failure.error.code
+    : failure._tag === "Error" && Predicate.hasProperty(failure.error, "_tag") && typeof failure.error._tag === "string"
+    ? failure.error._tag
+    : failure._tag
+
+/** Causes of failures, the most frequent first. */
+export const causes = (rows: ReadonlyArray<OutcomeRow>): ReadonlyArray<Cause> => {
+  const failures = rows.flatMap(({ outcome }) => outcome._tag === "Failed" ? [outcome.failure] : [])
+  return Array.from(Map.groupBy(failures, codeOf), ([code, [first, ...others]]): Cause => ({
+    count: 1 + others.length,
+    code,
+    example: first === undefined ? "" : format.printable(Outcome.message(first))
+  })).toSorted((a, b) => b.count - a.count)
+}
 
 /** Line about one item that is not plain done. */
 export const item = ({ key, outcome }: OutcomeRow): string => {

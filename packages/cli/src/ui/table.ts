@@ -2,6 +2,7 @@
  * Lays out rows that fit the terminal.
  */
 import * as CliOutput from "effect/cli/CliOutput"
+import * as Num from "effect/Number"
 
 let segmenter: Intl.Segmenter | undefined
 
@@ -25,14 +26,24 @@ export const fit = (text: string, cells: number): string => {
 const pad = (text: string, cells: number): string =>
   text + " ".repeat(Math.max(0, cells - CliOutput.displayWidth(text)))
 
-/** Lines of a table. Where the columns don't fit, the last one is cut. */
+/** So many cells the last column has before others are left out for it, if it needs them. */
+const leastLast = 16
+
+/** Lines of a table. Where the columns don't fit, some are left out, in this order, and then the last one is cut. */
 export const table = (
   header: ReadonlyArray<string>,
   rows: ReadonlyArray<ReadonlyArray<string>>,
-  columns: number
+  columns: number,
+  expendable: ReadonlyArray<string> = []
 ): ReadonlyArray<string> => {
+  const [first, ...others] = expendable
   const all = [header, ...rows]
   const widths = header.map((_, i) => Math.max(...all.map((row) => CliOutput.displayWidth(row[i] ?? ""))))
+  const needed = widths.map((width, i) => i === widths.length - 1 ? Math.min(width, leastLast) : width + 2)
+  if (first !== undefined && Num.sumAll(needed) > columns) {
+    const kept = (cells: ReadonlyArray<string>) => cells.filter((_, i) => header[i] !== first)
+    return table(kept(header), rows.map(kept), columns, others)
+  }
   return all.map((row) =>
     fit(row.map((cell, i) => i === row.length - 1 ? cell : pad(cell, widths[i] ?? 0)).join("  "), columns)
   )

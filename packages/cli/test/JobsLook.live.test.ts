@@ -1,0 +1,124 @@
+import { assert, describe, it } from "@effect/vitest"
+import { spawn, spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { setTimeout } from "node:timers/promises"
+import { afterAll } from "vitest"
+import { commandLine, watched } from "./command.ts"
+
+const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-look-"))
+afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
+
+/** A folder of its own, with a database and what is to be copied. */
+const place = (name: string, files: number, bytes: number) => {
+  const folder = path.join(home, name)
+  fs.mkdirSync(path.join(folder, "from"), { recursive: true })
+  for (let n = 0; n < files; n++) fs.writeFileSync(path.join(folder, "from", `file-${n}`), Buffer.alloc(bytes, n))
+  const env = { ...process.env, FANOUT_DB: path.join(folder, "jobs.db") }
+  return {
+    folder,
+    from: path.join(folder, "from"),
+    run: (...args: ReadonlyArray<string>) => spawnSync(...commandLine(args), { env, encoding: "utf8" }),
+    start: (...args: ReadonlyArray<string>) =>
+      watched(spawn(...commandLine(args), { env, stdio: ["ignore", "pipe", "pipe"] }))
+  }
+}
+
+const until = async (is: () => boolean): Promise<void> => {
+  for (let n = 0; n < 200 && !is(); n++) await setTimeout(50)
+  assert.isTrue(is())
+}
+
+/** Has a slow copy be under way, and gives its id. */
+const copying = async ({ folder, from, run, start }: ReturnType<typeof place>, ...more: ReadonlyArray<string>) => {
+  const copy = start("copy", from, path.join(folder, "to"), "--bandwidth", "100KB", ...more)
+  const list = () => run("jobs", "list").stdout
+  await until(() => list().includes("running"))
+  return { copy, id: list().split("\n")[1]?.split(" ")[0] ?? "" }
+}
+
+describe("fanout jobs", () => {
+  it("tells of a job whose process was killed, and does not wait for it", async () => {
+    const at = place("killed", 20, 100_000)
+    const { copy, id } = await copying(at)
+    const watch = at.start("jobs", "watch", id)
+    copy.child.kill("SIGKILL")
+    await copy.ended
+    assert.match(at.run("jobs", "list").stdout, new RegExp(`^${id} +process gone .*copy from → ${at.folder}/to$`, "m"))
+    const show = at.run("jobs", "show", id).stdout
+    assert.match(show, /^state {5}running, but its process is gone$/m)
+    const way = `Go on with \`fanout jobs resume ${id}\`, or with the same command again.`
+    assert.include(show, way)
+    for (const { code, stderr } of [await watch.ended, await at.start("jobs", "watch", id).ended]) {
+      assert.strictEqual(code, 4)
+      assert.match(stderr, /is running, but its process is gone\. So far: /)
+      assert.include(stderr, way)
+    }
+    assert.strictEqual(at.run("jobs", "set", id, "--bandwidth", "off").status, 0)
+    assert.strictEqual(at.run("jobs", "resume", id).status, 0)
+    assert.lengthOf(fs.readdirSync(path.join(at.folder, "to")), 20)
+  })
+
+  it("leaves a job that it follows to itself when it is stopped", async () => {
+    const at = place("followed", 10, 100_000)
+    const { copy, id } = await copying(at)
+    const watch = at.start("jobs", "watch", id, "--progress-every", "1s")
+    await until(() => watch.output.stderr.includes("file"))
+    watch.child.kill("SIGINT")
+    assert.strictEqual((await watch.ended).code, 130)
+    assert.match(at.run("jobs", "list").stdout, new RegExp(`^${id} +running `, "m"))
+    copy.child.kill("SIGINT")
+    assert.strictEqual((await copy.ended).code, 130)
+  })
+
+  it("says how far a job is now and then where no terminal shows it, and when it is asked to", async () => {
+    const at = place("reminded", 10, 100_000)
+    const line = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}\d+ files? · .*/gm
+    const { copy } = await copying(at, "--progress-every", "1s")
+    await until(() => (copy.output.stderr.match(line) ?? []).length >= 2)
+    copy.child.kill("SIGINT")
+    await copy.ended
+    for (const [every, ...more] of [["5m"], ["5m", "--quiet"]] as const) {
+      const other = place(`asked ${more.length}`, 10, 100_000)
+      const { copy } = await copying(other, "--progress-every", every, ...more)
+      copy.child.kill("SIGUSR1")
+      await (more.length === 0 ? until(() => copy.output.stderr.search(line) >= 0) : setTimeout(300))
+      copy.child.kill("SIGINT")
+      const { stderr } = await copy.ended
+      assert.lengthOf(stderr.match(line) ?? [], more.length === 0 ? 1 : 0)
+    }
+  })
+
+  it("counts failures by their causes, and names the newest", () => {
+    const at = place("failed", 30, 10)
+    const to = path.join(at.folder, "to")
+    fs.cpSync(at.from, to, { recursive: true })
+    const copy = at.run("copy", at.from, to, "-T", "--conflict", "error", "--json")
+    assert.strictEqual(copy.status, 1)
+    const { id }: { readonly id: string } = JSON.parse(copy.stdout.split("\n")[0] ?? "")
+    const show = at.run("jobs", "show", id).stdout.split("\n")
+    assert.lengthOf(show.filter((line) => line.startsWith("failed ")), 20)
+    assert.lengthOf(show.filter((line) => /^cause {5}30: \w+, such as: .*file-/.test(line)), 1)
+    assert.include(show, `and 10 more: \`fanout jobs show --all ${id}\` names them all`)
+    const all = at.run("jobs", "show", "--all", id).stdout
+    assert.lengthOf(all.match(/^failed /gm) ?? [], 30)
+    assert.notInclude(all, "more:")
+    const few = at.run("jobs", "show", id, "--limit", "2").stdout
+    assert.lengthOf(few.match(/^failed /gm) ?? [], 2)
+    const [job = "", ...items] = at.run("jobs", "show", id, "--json").stdout.trim().split("\n")
+    assert.lengthOf(items, 30)
+    assert.nestedPropertyVal(JSON.parse(job), "causes[0].count", 30)
+    assert.match(show.join("\n"), /^ended {5}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, after \d/m)
+  })
+
+  it("finds a job by how its id begins", () => {
+    const at = place("prefix", 1, 1)
+    for (let n = 0; n < 2; n++) at.run("copy", at.from, path.join(at.folder, `to ${n}`))
+    const [id = ""] = at.run("jobs", "list").stdout.split("\n")[1]?.split(" ") ?? []
+    assert.include(at.run("jobs", "show", id.slice(0, 9)).stdout, id)
+    const { status, stderr } = at.run("jobs", "show", "~")
+    assert.strictEqual(status, 2)
+    assert.include(stderr, "fanout jobs list")
+  })
+})
