@@ -102,8 +102,8 @@ export const makeLists = (access: SqlAccess) => {
       ...(idempotencyKey === undefined ? [] : [hasKey(idempotencyKey)]),
       ...(tag === undefined ? [] : [hasTag(tag)])
     ]
-    // The jobs of a key, a tag, or the beginning of an id are few. With a range for each state, SQLite would read all jobs of the state. The
-    // expression keeps the database from the index of the states.
+    // The jobs of a key, a tag, or the beginning of an id are few. With a range for each state, SQLite would read all
+    // jobs of the state. The expression keeps the database from the index of the states.
     const isWanted = states === undefined ? sql`1 = 1` : access.isOneOf("coalesce(tag, '')", states)
     const wanted = few.length === 0 ? [...ofStates, ...others] : [sql.and([...few, isWanted])]
     const conditions = [
