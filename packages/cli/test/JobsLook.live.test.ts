@@ -112,6 +112,37 @@ describe("fanout jobs", () => {
     assert.match(show.join("\n"), /^ended {5}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, after \d/m)
   })
 
+  it("lists the jobs of some states and types", () => {
+    const at = place("filtered", 2, 10)
+    at.run("copy", at.from, path.join(at.folder, "to"))
+    at.run("hash", at.from)
+    at.run("copy", at.from, path.join(at.folder, "to"), "--conflict", "error")
+    at.run("copy", path.join(at.from, "file-0"), path.join(at.folder, "to", "from"), "--conflict", "error")
+    const list = (...args: ReadonlyArray<string>) =>
+      at.run("jobs", "list", ...args).stdout.trim().split("\n").slice(1).map((line) => line.split(/ +/)[1])
+    assert.lengthOf(list(), 4)
+    assert.lengthOf(list("--name", "hash"), 1)
+    assert.lengthOf(list("--name", "hash", "--name", "copy"), 4)
+    assert.deepStrictEqual(list("--state", "failed", "--name", "hash"), [])
+    assert.notInclude(list("--state", "failed"), "done")
+    assert.strictEqual(list("--state", "failed").length + list("--state", "done").length, 4)
+    assert.include(at.run("jobs", "list", "--state", "queued").stdout, "There are no such jobs")
+    assert.strictEqual(at.run("jobs", "list", "--state", "nope").status, 2)
+  })
+
+  it("tells how much of a large file is copied", async () => {
+    const at = place("large", 1, 12_000_000)
+    const args = ["copy", path.join(at.from, "file-0"), path.join(at.folder, "to"), "--bandwidth", "2MB"]
+    const copy = at.start(...args, "--progress-every", "1s")
+    await until(() => / · \d.* of 11\.4 MiB · .* · [1-9]\d? % · .* left/.test(copy.output.stderr))
+    const list = at.run("jobs", "list").stdout
+    assert.match(list, / running +[1-9]\d? % /)
+    copy.child.kill("SIGINT")
+    await copy.ended
+    at.run("jobs", "set", list.split("\n")[1]?.split(" ")[0] ?? "", "--bandwidth", "off")
+    assert.strictEqual(at.run(...args).status, 0)
+  })
+
   it("finds a job by how its id begins", () => {
     const at = place("prefix", 1, 1)
     for (let n = 0; n < 2; n++) at.run("copy", at.from, path.join(at.folder, `to ${n}`))

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Progress, Tally } from "@fanout/core/Progress"
 import * as CliOutput from "effect/cli/CliOutput"
-import { progressLine, remember, sample } from "../src/ui/progressLine.ts"
+import { progressLine, remember, sample, share } from "../src/ui/progressLine.ts"
 
 const progress = (done: number, options?: { failed?: number; bytes?: number; totals?: Record<string, number> }) =>
   new Progress({
@@ -29,6 +29,23 @@ describe("progressLine", () => {
       progressLine(second, samples, 80),
       "52 files · 2 failed · 4 MiB · 2 MiB/s · 50 % · 2.5 s left"
     )
+  })
+
+  it("goes by the bytes of large files while some are under way", () => {
+    const of = (done: number, bytes: number, begun: number, copied: number, items = 1) =>
+      new Progress({
+        ...progress(done, { totals: { items } }),
+        units: { bytes, largeBytesBegun: begun, largeBytesCopied: copied }
+      })
+    const [first, second] = [of(0, 2048, 8192, 2048), of(0, 4096, 8192, 4096)]
+    assert.strictEqual(
+      progressLine(second, [sample(0, first), sample(2000, second)], 80),
+      "0 files · 4 KiB of 8 KiB · 1 KiB/s · 50 % · 4.0 s left"
+    )
+    // Of ten files of 1 KiB and one of 90, all but one were copied, and half of that one.
+    assert.strictEqual(share(of(9, (9 + 45) * 1024, 90 * 1024, 45 * 1024, 11)), "54 %")
+    assert.strictEqual(share(of(1, 8192, 8192, 8192)), "100 %")
+    assert.strictEqual(share(of(5, 9000, 8000, 8000, 10)), "50 %")
   })
 
   it("keeps on a narrow terminal what says most", () => {

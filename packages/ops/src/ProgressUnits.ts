@@ -49,3 +49,12 @@ export const strategyUnits: ReadonlyMap<string, string> = new Map([
  * @since 0.1.0
  */
 export const removedUnits = { files: "removedFiles", folders: "removedFolders" } as const
+
+/**
+ * Units of progress that count bytes of large files: how many those have that were begun, and how many of these are
+ * copied. Together they tell what is left of files that are under way.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const largeUnits = { begun: "largeBytesBegun", copied: "largeBytesCopied" } as const

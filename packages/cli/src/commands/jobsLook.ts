@@ -11,6 +11,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Struct from "effect/Struct"
 import * as Settings from "../options/Settings.ts"
 import { find, hasCode, withJobs } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
@@ -20,6 +21,16 @@ import { share } from "../ui/progressLine.ts"
 import * as summary from "../ui/summary.ts"
 import { table } from "../ui/table.ts"
 import { columns, print, whileRead } from "../ui/View.ts"
+
+/** Words for states, each for those that it stands for. */
+const tagsOf = {
+  queued: ["Queued"],
+  running: ["Running"],
+  paused: ["Paused"],
+  done: ["Completed"],
+  failed: ["CompletedWithErrors", "Failed"],
+  cancelled: ["Cancelled"]
+} as const satisfies Record<string, ReadonlyArray<JobState.Tag>>
 
 const header = ["ID", "STATE", "DONE", "AGE", "COUNTED", "WHAT"]
 
@@ -45,20 +56,38 @@ export const list = Command.make(
       Flag.withDescription("How many jobs to show, the newest first (default: 50)"),
       Flag.withDefault(50)
     ),
+    state: Flag.Literals("state", Struct.keys(tagsOf)).pipe(
+      Flag.withDescription("Only jobs in this state; can be given more than once"),
+      Flag.atLeast(0)
+    ),
+    name: Flag.String("name").pipe(
+      Flag.withMetavar("NAME"),
+      Flag.withDescription("Only jobs of this type, such as copy; can be given more than once"),
+      Flag.atLeast(0)
+    ),
     json: Settings.json
   },
-  ({ json, limit }) =>
+  ({ json, limit, name, state }) =>
     withJobs({ claim: "none" })(whileRead(Effect.gen(function*() {
       const manager = yield* JobManager
       const now = yield* Clock.currentTimeMillis
-      const listed = yield* manager.overview({ limit })
-      const unreadable = yield* manager.unreadable({ limit })
+      const filter = {
+        limit,
+        ...state.length === 0 ? {} : { states: state.flatMap((word) => tagsOf[word]) },
+        ...name.length === 0 ? {} : { names: name }
+      }
+      const listed = yield* manager.overview(filter)
+      const unreadable = yield* manager.unreadable(filter)
       if (json) {
         for (const { isOwnerDead, progress, record } of listed) {
           yield* print(events.line("job", { ...events.job(record), ...events.progress(progress), isOwnerDead }))
         }
       } else if (listed.length + unreadable.length === 0) {
-        yield* print("There are no jobs yet. `fanout copy SRC DEST` starts one.")
+        yield* print(
+          state.length + name.length > 0
+            ? "There are no such jobs. `fanout jobs list` shows all there are."
+            : "There are no jobs yet. `fanout copy SRC DEST` starts one."
+        )
       } else if (listed.length > 0) {
         const work = yield* Effect.promise(() => import("../ui/jobText.ts"))
         const rows = listed.map((one) => row(now, one, work.title(one.record)))

@@ -2,7 +2,7 @@
  * Writes the line that shows how far a job is. Pure: progress goes in, text comes out.
  */
 import type { Progress } from "@fanout/core/Progress"
-import { removedUnits } from "@fanout/ops/ProgressUnits"
+import { largeUnits, removedUnits } from "@fanout/ops/ProgressUnits"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as format from "./format.ts"
 import { fit } from "./table.ts"
@@ -53,10 +53,10 @@ export const progressLine = (progress: Progress, samples: ReadonlyArray<Sample>,
 
 const partsOf = (progress: Progress, samples: ReadonlyArray<Sample>) => {
   const items = ended(progress)
-  const total = progress.totals["items"]
   const { failed } = progress.tally
-  const { bytes = 0, cached = 0 } = progress.units
-  const totalBytes = progress.totals["bytes"]
+  const { bytes = 0, cached = 0, [largeUnits.begun]: begun = 0 } = progress.units
+  // A file that is all there is has a size.
+  const totalBytes = progress.totals["bytes"] ?? (progress.totals["items"] === 1 && begun > 0 ? begun : undefined)
   const rate = perSecond(samples, (at) => at.bytes)
   const { FolderEnded: ends = 0, FolderMade: made = 0, FolderSame: same = 0 } = progress.tally.tags
   const ofAll = totalBytes === undefined || totalBytes < bytes ? "" : ` of ${format.bytes(totalBytes)}`
@@ -66,29 +66,36 @@ const partsOf = (progress: Progress, samples: ReadonlyArray<Sample>) => {
     failed: failed > 0 ? `${format.count(failed)} failed` : "",
     bytes: bytes > 0 ? `${format.bytes(bytes)}${ofAll}` : "",
     rate: rate > 0 ? `${format.bytes(rate)}/s` : "",
-    ...total !== undefined && total >= items ? remaining(items, total, bytes, totalBytes, samples) : {}
+    share: share(progress),
+    left: left(progress, samples)
   }
+}
+
+/** How much is done of how much, in bytes or in items; nothing where it is not known how much there is. */
+const measured = (progress: Progress): { readonly unit: "bytes" | "items"; now: number; all: number } | undefined => {
+  const { totals, units } = progress
+  const { bytes = 0, [largeUnits.begun]: begun = 0, [largeUnits.copied]: copied = 0 } = units
+  const { bytes: allBytes = 0, items: all } = totals
+  if (allBytes > 0) return { unit: "bytes", now: Math.min(bytes, allBytes), all: allBytes }
+  const items = ended(progress)
+  if (all === undefined || all < items) return undefined
+  const left = Math.max(0, begun - copied)
+  if (left === 0 || items === all) return { unit: "items", now: items, all }
+  // What was not begun is taken for as large as what has ended, but for large files.
+  const mean = items === 0 ? 0 : Math.max(0, bytes - copied) / items
+  return { unit: "bytes", now: bytes, all: bytes + left + mean * (all - items - 1) }
 }
 
 /** How much of all is done: `42 %`; empty where it is not known how much there is. */
 export const share = (progress: Progress): string => {
-  const { bytes: allBytes = 0, items: all } = progress.totals
-  const [now, total] = allBytes > 0 ? [progress.units["bytes"] ?? 0, allBytes] : [ended(progress), all ?? 0]
-  return total === 0 ? "" : `${Math.floor((Math.min(now, total) / total) * 100)} %`
+  const { all = 0, now = 0 } = measured(progress) ?? {}
+  return all === 0 ? "" : `${Math.floor((now / all) * 100)} %`
 }
 
-const remaining = (
-  items: number,
-  total: number,
-  bytes: number,
-  totalBytes: number | undefined,
-  samples: ReadonlyArray<Sample>
-): { readonly share: string; readonly left: string } => {
-  const byBytes = totalBytes !== undefined && totalBytes > 0
-  const [now, all] = byBytes ? [Math.min(bytes, totalBytes), totalBytes] : [items, total]
-  const rate = perSecond(samples, (at) => byBytes ? at.bytes : at.items)
-  return {
-    share: all === 0 ? "" : `${Math.floor((now / all) * 100)} %`,
-    left: rate > 0 && now < all ? `${format.duration(((all - now) / rate) * 1000)} left` : ""
-  }
+const left = (progress: Progress, samples: ReadonlyArray<Sample>): string => {
+  const found = measured(progress)
+  if (found === undefined) return ""
+  const { all, now, unit } = found
+  const rate = perSecond(samples, (at) => at[unit])
+  return rate > 0 && now < all ? `${format.duration(((all - now) / rate) * 1000)} left` : ""
 }

@@ -12,5 +12,5 @@ import * as PartialFile from "./partialFile.ts"
  */
 export const strategy: CopyStrategy = {
   accepts: ({ kind }) => kind === "file",
-  copy: (request) => copyContent(request, { open: PartialFile.open, copy: LargeContentCopy.copy })
+  copy: (request) => copyContent(request, { isLong: true, open: PartialFile.open, copy: LargeContentCopy.copy })
 }

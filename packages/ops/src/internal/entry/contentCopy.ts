@@ -7,6 +7,7 @@ import * as Progress from "@fanout/core/Progress"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Files from "../../Files.ts"
+import { largeUnits } from "../../ProgressUnits.ts"
 import { isChanged } from "../files/statComparison.ts"
 import * as Place from "../path/place.ts"
 import { keepAttributes } from "../steps/attributes.ts"
@@ -35,6 +36,8 @@ export type CopiedContent = Pick<Copied, "strategy" | "sizeBytes">
 
 /** How a strategy copies content. */
 interface ContentOptions<D> {
+  /** Whether it may take long, so that the size of a file is told before. */
+  readonly isLong: boolean
   /** Creates the file that is written to. */
   readonly open: (
     request: CopyRequest,
@@ -51,9 +54,10 @@ interface CountedDraft extends Draft {
   readonly counted: number
 }
 
-/** How many bytes of a file were counted, by whichever try. */
+/** How many bytes of a file were counted, by whichever try; and of a large one, of how many it was told. */
 interface Counted {
   bytes: number
+  begun: number
 }
 
 /** Counts a file up to here. What a try before this one has counted is not counted once more. */
@@ -62,13 +66,22 @@ const count = (counted: Counted) => (copied: number): Effect.Effect<void> =>
     const more = copied - counted.bytes
     if (more <= 0) return Effect.void
     counted.bytes = copied
-    return Progress.add("bytes", more)
+    const added = Progress.add("bytes", more)
+    return counted.begun === 0 ? added : Effect.andThen(added, Progress.add(largeUnits.copied, more))
+  })
+
+/** Tells how large a file is that takes a while, before it is copied; once, whichever try or run it is. */
+const begin = (counted: Counted, { sizeBytes }: Files.FileStat): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (counted.begun > 0) return Effect.void
+    counted.begun = sizeBytes
+    return counted.bytes > 0 ? Effect.void : Progress.add(largeUnits.begun, sizeBytes)
   })
 
 const nothingTaken: Digests = { compared: undefined, checksum: undefined }
 
 const copyOnce = Effect.fnUntraced(
-  function*<D extends CountedDraft>(request: CopyRequest, { copy, open }: ContentOptions<D>, counted: Counted) {
+  function*<D extends CountedDraft>(request: CopyRequest, { copy, isLong, open }: ContentOptions<D>, counted: Counted) {
     const { options, source, target } = request
     const from = yield* onSource(source.folder.open(source.name))
     const stat = yield* onSource(from.stat)
@@ -78,6 +91,7 @@ const copyOnce = Effect.fnUntraced(
     const flush = yield* prepare(target.folder)
     const draft = yield* open(request, stat)
     counted.bytes = Math.max(counted.bytes, draft.counted)
+    if (isLong) yield* begin(counted, stat)
     const taker = makeTaker(options)
     const copied = yield* copy({ request, from, stat, to: draft, count: count(counted), take: taker?.take })
     if (isChanged(stat, yield* onSource(from.stat))) {
@@ -105,7 +119,7 @@ export const copyContent = <D extends CountedDraft>(
   options: ContentOptions<D>
 ): Effect.Effect<Copied, CopyError | Interrupter.Interrupted, Files.Files> =>
   Effect.suspend(() => {
-    const copy = copyOnce(request, options, { bytes: 0 })
+    const copy = copyOnce(request, options, { bytes: 0, begun: 0 })
     // Once more each: what was not supported is remembered, and what goes on changing is told.
     return Effect.catchReason(copy, "CopyError", "Unsupported", () => copy).pipe(
       (copied) => Effect.catchReason(copied, "CopyError", "Changed", () => copied),

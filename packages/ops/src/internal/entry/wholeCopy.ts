@@ -57,6 +57,7 @@ export const strategy: CopyStrategy = {
   accepts: (stat, options) => stat.kind === "file" && stat.sizeBytes <= maxSizeBytes && !keepsHoles(stat, options),
   copy: (request) =>
     copyContent(request, {
+      isLong: false,
       open: (request) => Effect.map(createDraft(request), (draft) => ({ ...draft, counted: 0 })),
       copy: pump
     })
