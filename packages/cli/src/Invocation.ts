@@ -21,6 +21,7 @@ import * as Terminal from "effect/Terminal"
 import { cli } from "./Cli.ts"
 import * as ExitCode from "./exit/ExitCode.ts"
 import * as ProcessExit from "./exit/ProcessExit.ts"
+import * as Signals from "./exit/Signals.ts"
 import * as Stop from "./exit/Stop.ts"
 import * as Arguments from "./options/Arguments.ts"
 import { printable } from "./ui/format.ts"
@@ -99,6 +100,7 @@ const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
 
 /** Runs the command with the arguments of this process. */
 export const main = (version: string): void => {
+  Signals.hearUser1()
   let worst = ExitCode.success
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { fit, table } from "../src/ui/table.ts"
+import { fit, table, wrappedTable } from "../src/ui/table.ts"
 
 describe("table", () => {
   it("aligns columns", () => {
@@ -28,5 +28,14 @@ describe("table", () => {
     assert.deepStrictEqual(lines, names.map((name, at) => `${name}${" ".repeat(6 - (cells[at] ?? 0))}|`))
     assert.strictEqual(fit("漢字漢字", 5), "漢字…")
     assert.strictEqual(fit("👩‍👩‍👧👩‍👩‍👧👩‍👩‍👧", 5), "👩‍👩‍👧👩‍👩‍👧…")
+  })
+
+  it("breaks the last column between words, where nothing is to be cut", () => {
+    assert.deepStrictEqual(wrappedTable(["", "FOUND"], [["ok", "a few words of text and averyveryverylongone"]], 20), [
+      "    FOUND",
+      "ok  a few words of",
+      "    text and",
+      "    averyveryverylongone"
+    ])
   })
 })

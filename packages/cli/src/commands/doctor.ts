@@ -11,7 +11,7 @@ import * as Arguments from "../options/Arguments.ts"
 import * as Settings from "../options/Settings.ts"
 import * as events from "../ui/events.ts"
 import * as doctor from "../ui/examinationText.ts"
-import { table } from "../ui/table.ts"
+import { wrappedTable } from "../ui/table.ts"
 import { columns, print, whileRead } from "../ui/View.ts"
 
 const config = {
@@ -28,9 +28,9 @@ const show = (checks: ReadonlyArray<doctor.Check>, pools: ReadonlyArray<Machine.
       ...pools.map((pool) => events.line("pool", { ...pool }))
     ]
     : [
-      ...table(["", "WHAT", "FOUND"], checks.map(doctor.row), width),
+      ...wrappedTable(["", "WHAT", "FOUND"], checks.map(doctor.row), width),
       "",
-      ...table(["POOL", "PERMITS", "WHY"], pools.map(doctor.pool), width)
+      ...wrappedTable(["POOL", "PERMITS", "WHY"], pools.map(doctor.pool), width)
     ]
   return Effect.forEach(lines, print, { discard: true })
 }

@@ -24,8 +24,9 @@ import { explained, find, hasCode, withJobs } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
+import { progressLine } from "../ui/progressLine.ts"
 import * as summary from "../ui/summary.ts"
-import { complain, print } from "../ui/View.ts"
+import { columns, complain, print } from "../ui/View.ts"
 
 const ids = Settings.jobId.pipe(Argument.variadic({ min: 1 }))
 
@@ -33,18 +34,21 @@ const waitsToBeCancelled = ({ request, state }: JobRecord): boolean =>
   state._tag === "Queued" && Option.contains(request, "Cancel")
 
 const tell = (record: JobRecord, json: boolean): Effect.Effect<void> =>
-  Effect.flatMap(hasCode(record), (hasCode) =>
-    print(
+  Effect.flatMap(hasCode(record), (hasCode) => {
+    // How urgent it is, and what it may use, matters to nobody once it is over.
+    const settings = JobState.isTerminal(record.state) ? [] : summary.settings(record)
+    return print(
       json
         ? events.line("state", events.job(record))
         : [
-          `Job ${record.id} is ${[summary.state(record), ...summary.settings(record)].join(", ")}.`,
+          `Job ${record.id} is ${[summary.state(record), ...settings].join(", ")}.`,
           waitsToBeCancelled(record)
             ? "Its program cleans up after it when it runs next."
             : summary.next(record, hasCode)
         ]
           .filter((part) => part !== "").join(" ")
-    ))
+    )
+  })
 
 // An owner looks for what is asked of it a few times a second; who waits longer for another one is told how it stands.
 const patienceMillis = 3000
@@ -205,17 +209,34 @@ export const prune = Command.make(
   Command.withExamples([{ command: "fanout jobs prune --older-than 30d", description: "Keep those of the last month" }])
 )
 
-const announce = (seen: Map<string, JobState.Tag>, json: boolean) =>
+/** Says when jobs begin to run, pause and end, and what they have come to by then. */
+const announce = (seen: Map<string, string>, json: boolean) =>
   Effect.gen(function*() {
     const manager = yield* JobManager
-    for (const record of yield* manager.list({ limit: 100 })) {
+    const now = yield* Clock.currentTimeMillis
+    for (const { isOwnerDead, progress, record } of yield* manager.overview()) {
       const { _tag } = record.state
+      // A new owner goes on with what one has left.
+      const standing = `${_tag} ${record.token}`
       const before = seen.get(record.id)
-      seen.set(record.id, _tag)
-      const isNews = before === undefined ? JobState.isActive(record.state) : before !== _tag
-      if (isNews) yield* tell(record, json)
+      seen.set(record.id, standing)
+      const isNews = before === undefined ? _tag === "Queued" || _tag === "Running" : before !== standing
+      if (!isNews) continue
+      yield* json
+        ? print(events.line("state", events.job(record)))
+        : print(`${format.time(now)}  ${summary.sentence(record, progress, { isOwnerDead })}`)
     }
   })
+
+/** Says how far all jobs are that run. */
+const remindOfAll = Effect.gen(function*() {
+  const manager = yield* JobManager
+  const now = yield* Clock.currentTimeMillis
+  for (const { progress, record } of yield* manager.overview({ states: ["Running"] })) {
+    const line = progressLine(progress, [], columns(process.stderr))
+    yield* complain(`${format.time(now)}  Job ${record.id} (${format.printable(record.name)}): ${line}`)
+  }
+}).pipe(Effect.ignore)
 
 /** `fanout jobs work` */
 export const work = Command.make(
@@ -225,11 +246,12 @@ export const work = Command.make(
     withJobs({ claim: "all", concurrency, isDurable: true })(Effect.scoped(Effect.gen(function*() {
       const manager = yield* JobManager
       const signal = yield* Signals.listen
-      const seen = new Map<string, JobState.Tag>()
+      const seen = new Map<string, string>()
       const watching = announce(seen, json).pipe(
         Effect.andThen(Effect.sleep(Duration.millis(500))),
         Effect.forever
       )
+      if (!json && !quiet) yield* Effect.forkScoped(RunJob.reminding(remindOfAll))
       if (!json && !quiet) yield* print("Waiting for jobs; Ctrl-C stops.")
       const stoppedBy = yield* Effect.raceFirst(signal, quiet ? Effect.never : watching)
       yield* manager.shutdown

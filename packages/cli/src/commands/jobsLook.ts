@@ -15,12 +15,13 @@ import * as Struct from "effect/Struct"
 import * as Settings from "../options/Settings.ts"
 import { find, hasCode, withJobs } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
+import * as colour from "../ui/colour.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
 import { share } from "../ui/progressLine.ts"
 import * as summary from "../ui/summary.ts"
 import { table } from "../ui/table.ts"
-import { columns, print, whileRead } from "../ui/View.ts"
+import { columns, itemLine, print, whileRead } from "../ui/View.ts"
 
 /** Words for states, each for those that it stands for. */
 const tagsOf = {
@@ -45,6 +46,13 @@ const row = (now: number, { isOwnerDead, progress, record }: JobOverview, what: 
   summary.counts(progress, summary.isVerify(record) ? { failures: { different: progress.tally.failed } } : {}),
   what
 ]
+
+/** Tints the state in a line of the list, which begins with the id. */
+const tinted = (line: string, { isOwnerDead, record }: JobOverview): string => {
+  const state = summary.shortState(record, isOwnerDead)
+  const painted = colour.paint(colour.ofState(record.state._tag, isOwnerDead), state, process.stdout)
+  return record.id + line.slice(record.id.length).replace(state, painted)
+}
 
 /** `fanout jobs list` */
 export const list = Command.make(
@@ -92,7 +100,10 @@ export const list = Command.make(
         const work = yield* Effect.promise(() => import("../ui/jobText.ts"))
         const rows = listed.map((one) => row(now, one, work.title(one.record)))
         const lines = table(header, rows, columns(process.stdout), expendable)
-        for (const line of lines) yield* print(line)
+        for (const [n, line] of lines.entries()) {
+          const one = listed[n - 1]
+          yield* print(one === undefined ? line : tinted(line, one))
+        }
       }
       for (const { id, why } of unreadable) {
         yield* print(
@@ -151,7 +162,9 @@ export const show = Command.make(
       const { failed } = progress.tally
       const most = Option.getOrElse(limit, () => shownFailures)
       const tags = ["Failed"] as const
-      const newest = yield* manager.newestOutcomes(record.id, { tags, limit: Math.max(most, countedFailures) })
+      const countsCauses = json || (failed > most && !all)
+      const limited = Math.max(most, countsCauses ? countedFailures : 0)
+      const newest = yield* manager.newestOutcomes(record.id, { tags, limit: limited })
       const gone = yield* RunJob.vanishedOf(record, progress)
       const vanished = summary.skippedIn(gone)
       if (json) {
@@ -160,24 +173,26 @@ export const show = Command.make(
           ...events.progress(progress),
           isOwnerDead,
           causes: summary.causes(newest),
+          causesOf: newest.length,
           vanished,
           warnings: summary.warnings(progress),
           payload: record.payload
         }))
       } else {
         const work = yield* Effect.promise(() => import("../ui/jobText.ts"))
+        const stateColour = colour.ofState(record.state._tag, isOwnerDead)
         const fields: ReadonlyArray<readonly [string, string]> = [
           ["job", record.id],
           ["name", format.printable(record.name)],
           work.field(record),
-          ["state", summary.state(record, isOwnerDead)],
+          ["state", colour.paint(stateColour, summary.state(record, isOwnerDead), process.stdout)],
           ...summary.settings(record).map((setting) => ["limit", setting] as const),
           ...(summary.why(record) === "" ? [] : [["reason", summary.why(record)] as const]),
           ["progress", summary.counts(progress, { vanished })],
           ...(summary.ways(progress) === "" ? [] : [["ways", summary.ways(progress)] as const]),
           ...summary.warnings(progress).map((warning) => ["warning", warning] as const),
           ...times(record, now),
-          ...failed > most && !all ? causeLines(newest, failed) : []
+          ...countsCauses ? causeLines(newest, failed) : []
         ]
         for (const [name, value] of fields) yield* print(`${name.padEnd(8)}  ${value}`)
       }
@@ -190,7 +205,7 @@ export const show = Command.make(
         : Stream.concat(failures, Stream.fromIterable(gone))
       yield* items.pipe(
         Stream.runForEach((row) =>
-          print(json ? events.line("item", { id: record.id, ...events.item(row) }) : summary.item(row))
+          print(json ? events.line("item", { id: record.id, ...events.item(row) }) : itemLine(row, process.stdout))
         )
       )
       const more = failed - Math.min(most, newest.length)

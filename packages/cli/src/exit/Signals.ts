@@ -28,21 +28,24 @@ export const listen: Effect.Effect<Effect.Effect<ExitCode.Signal>, never, Scope.
     })
 ).pipe(Effect.map(({ first }) => first))
 
-/** Waits for the next SIGUSR1, as long as the scope is open: each one that comes while somebody waits ends that. */
-export const onUser1: Effect.Effect<Effect.Effect<void>, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.sync(() => {
-    const waiting = new Set<() => void>()
-    const onSignal = () => {
-      for (const resume of waiting) resume()
-      waiting.clear()
-    }
-    process.on("SIGUSR1", onSignal)
-    const next = Effect.callback<void>((resume) => {
-      const goOn = () => resume(Effect.void)
-      waiting.add(goOn)
-      return Effect.sync(() => void waiting.delete(goOn))
-    })
-    return { next, onSignal }
-  }),
-  ({ onSignal }) => Effect.sync(() => void process.off("SIGUSR1", onSignal))
-).pipe(Effect.map(({ next }) => next))
+/** Those who wait for SIGUSR1. */
+const waiting = new Set<() => void>()
+
+/**
+ * Hears SIGUSR1 from now on, to the end of the process: if nobody does, Node opens its debugger, or the signal ends the
+ * process.
+ */
+export const hearUser1 = (): void => {
+  process.on("SIGUSR1", () => {
+    const all = Array.from(waiting)
+    waiting.clear()
+    for (const resume of all) resume()
+  })
+}
+
+/** Waits for the next SIGUSR1. */
+export const user1: Effect.Effect<void> = Effect.callback<void>((resume) => {
+  const goOn = () => resume(Effect.void)
+  waiting.add(goOn)
+  return Effect.sync(() => void waiting.delete(goOn))
+})

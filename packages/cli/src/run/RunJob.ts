@@ -101,15 +101,19 @@ export interface Output {
   readonly failures?: (() => Readonly<Record<string, number>>) | undefined
 }
 
-/** Opens the view of a job. It reminds of how far the job is now and then, and on SIGUSR1. */
+/** Does this now and then, and on SIGUSR1. */
+export const reminding = Effect.fnUntraced(function*<R>(remind: Effect.Effect<void, never, R>) {
+  const everyMillis = yield* Settings.progressEvery
+  // Longer than a timer can wait is for ever.
+  const waited = everyMillis > 2 ** 31 ? Effect.never : Effect.sleep(everyMillis)
+  return yield* Effect.raceFirst(waited, Signals.user1).pipe(Effect.andThen(remind), Effect.forever)
+})
+
+/** Opens the view of a job, which reminds of how far the job is. */
 const viewOf = Effect.fnUntraced(function*(id: JobId, options: View.Options) {
   const view = View.make(id, options)
   yield* Effect.addFinalizer(() => view.close)
-  const everyMillis = yield* Settings.progressEvery
-  const asked = yield* Signals.onUser1
-  // Longer than a timer can wait is for ever.
-  const waited = everyMillis > 2 ** 31 ? Effect.never : Effect.sleep(everyMillis)
-  yield* Effect.raceFirst(waited, asked).pipe(Effect.andThen(view.remind), Effect.forever, Effect.forkScoped)
+  yield* Effect.forkScoped(reminding(view.remind))
   return view
 })
 
@@ -207,18 +211,17 @@ export const start = <N extends string, P extends Task.Codec, S extends Task.Cod
     return id
   })
 
-/** How often it is looked whether the process of a job is alive. */
-const aliveMillis = 1000
+/** How often it is looked whether the process of a job is alive, and how often it is dead before nobody goes on. */
+const alive = { everyMillis: 500, looks: 10 }
 
-/** Ends once the process of a job is dead, and no other one has taken the job over by the next look. */
+/** Ends once the process of a job is dead, and none has taken the job over for some seconds: a service starts anew. */
 const untilAbandoned = Effect.fnUntraced(function*(id: JobId) {
   const manager = yield* JobManager
-  let dead: number | undefined
-  for (;;) {
+  for (let dead = 0;;) {
     const { isOwnerDead, record } = yield* manager.status(id)
-    if (isOwnerDead && record.token === dead) return { record, isOwnerDead }
-    dead = isOwnerDead ? record.token : undefined
-    yield* Effect.sleep(aliveMillis)
+    dead = isOwnerDead ? dead + 1 : 0
+    if (dead > alive.looks) return { record, isOwnerDead }
+    yield* Effect.sleep(alive.everyMillis)
   }
 })
 
@@ -288,9 +291,9 @@ const left = ({ id, state }: JobRecord): string =>
 
 const reportFailures = (record: JobRecord, rows: ReadonlyArray<OutcomeRow>, failed: number) =>
   Effect.gen(function*() {
-    for (const row of rows) yield* View.complain(summary.item(row))
+    for (const row of rows) yield* View.complain(View.itemLine(row, process.stderr))
     const more = failed - rows.length
     if (rows.length > 0 && more > 0) {
-      yield* View.complain(`and ${format.count(more)} more: \`fanout jobs show ${record.id}\` lists them all`)
+      yield* View.complain(`and ${format.count(more)} more: \`fanout jobs show --all ${record.id}\` names them all`)
     }
   })

@@ -1,12 +1,15 @@
 /**
- * Shows what happens to a job: as a line that is drawn anew, as NDJSON, or not at all.
+ * Shows what happens to a job: as a line that is drawn anew, as one now and then, as NDJSON, or not at all.
  */
 import type { JobEvent } from "@fanout/core/JobManager"
+import type { OutcomeRow } from "@fanout/core/JobStore"
 import { empty, type Progress } from "@fanout/core/Progress"
 import * as Effect from "effect/Effect"
+import { paint } from "./colour.ts"
 import * as events from "./events.ts"
 import * as format from "./format.ts"
 import { progressLine, remember, type Sample, sample } from "./progressLine.ts"
+import * as summary from "./summary.ts"
 
 /** How a command shows things. */
 export interface Options {
@@ -38,6 +41,10 @@ export const printAll = (bytes: Uint8Array): Effect.Effect<void> =>
 
 /** Writes a line to the standard error. */
 export const complain = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(`${text}\n`))
+
+/** Line about an item; that of a failed one stands out. */
+export const itemLine = (row: OutcomeRow, stream: NodeJS.WriteStream): string =>
+  row.outcome._tag === "Failed" ? paint("red", summary.item(row), stream) : summary.item(row)
 
 /** Whether an error of a stream means that nobody reads it any more. That ends what only shows something, no work. */
 export const isUnread = ({ code }: NodeJS.ErrnoException): boolean => code === "EPIPE" || code === "EIO"

@@ -34,13 +34,13 @@ export const parseBytes = (text: string): Option.Option<number> => {
 /** Moment as the clock on the wall shows it here: `2026-11-28 17:27:43`. */
 export const time = (at: number): string => new Date(at).toLocaleString("sv-SE")
 
-/** Rate of bytes in units in which it is a whole number, as somebody has set it: `3 MB/s`, `1.5 GiB/s`. */
+const decimalUnits = ["B", "kB", "MB", "GB", "TB"]
+
+/** Rate of bytes in units in which it has few digits, as somebody has set it: `3 MB/s`, `1.5 GiB/s`. */
 export const setRate = (perSecond: number): string => {
-  const power = Math.floor(Math.log10(perSecond) / 3)
-  const isDecimal = power > 0 && perSecond % 1000 ** power === 0
-  return `${
-    isDecimal ? `${perSecond / 1000 ** power} ${["", "kB", "MB", "GB", "TB"][power] ?? ""}` : bytes(perSecond)
-  }/s`
+  const power = Math.min(Math.floor(Math.log10(perSecond) / 3), decimalUnits.length - 1)
+  const isDecimal = power > 0 && perSecond % 1024 !== 0 && perSecond % (1000 ** power / 10) === 0
+  return `${isDecimal ? `${perSecond / 1000 ** power} ${decimalUnits[power]}` : bytes(perSecond)}/s`
 }
 
 /** How long ago something was, in its largest unit: `12s`, `5m`, `3h`, `2d`. */

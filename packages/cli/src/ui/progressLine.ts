@@ -79,11 +79,11 @@ const measured = (progress: Progress): { readonly unit: "bytes" | "items"; now: 
   if (allBytes > 0) return { unit: "bytes", now: Math.min(bytes, allBytes), all: allBytes }
   const items = ended(progress)
   if (all === undefined || all < items) return undefined
+  if (begun === 0 || items === all) return { unit: "items", now: items, all }
   const left = Math.max(0, begun - copied)
-  if (left === 0 || items === all) return { unit: "items", now: items, all }
   // What was not begun is taken for as large as what has ended, but for large files.
   const mean = items === 0 ? 0 : Math.max(0, bytes - copied) / items
-  return { unit: "bytes", now: bytes, all: bytes + left + mean * (all - items - 1) }
+  return { unit: "bytes", now: bytes, all: bytes + left + mean * (all - items - (left > 0 ? 1 : 0)) }
 }
 
 /** How much of all is done: `42 %`; empty where it is not known how much there is. */

@@ -215,7 +215,7 @@ const withLines = new Set(["hash", "metadata"])
  */
 export const next = (record: JobRecord, hasCode = true, isOwnerDead = false): string => {
   const { id, name, state } = record
-  if (!hasCode) return nextElsewhere(record)
+  if (!hasCode) return nextElsewhere(record, isOwnerDead)
   if (state._tag === "Paused" || isOwnerDead || isGivenUp(record)) {
     const other = `\`fanout jobs ${isGivenUp(record) ? "retry" : "resume"} ${id}\``
     return withLines.has(name)
@@ -232,7 +232,8 @@ export const next = (record: JobRecord, hasCode = true, isOwnerDead = false): st
     : ""
 }
 
-const nextElsewhere = ({ id, request, state }: JobRecord): string => {
+const nextElsewhere = ({ id, request, state }: JobRecord, isOwnerDead: boolean): string => {
+  if (isOwnerDead) return "Start its own program: it goes on with the job."
   switch (state._tag) {
     case "Queued":
     case "Running":

@@ -48,3 +48,32 @@ export const table = (
     fit(row.map((cell, i) => i === row.length - 1 ? cell : pad(cell, widths[i] ?? 0)).join("  "), columns)
   )
 }
+
+/** Breaks text between words into lines of so many cells; a word that is longer is a line of its own. */
+const broken = (text: string, cells: number): ReadonlyArray<string> => {
+  const lines: Array<string> = []
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1)
+    const longer = `${last} ${word}`
+    if (last !== undefined && CliOutput.displayWidth(longer) <= cells) lines[lines.length - 1] = longer
+    else lines.push(word)
+  }
+  return lines
+}
+
+/** Lines of a table, of which nothing is cut: the last column goes on below itself where it does not fit. */
+export const wrappedTable = (
+  header: ReadonlyArray<string>,
+  rows: ReadonlyArray<ReadonlyArray<string>>,
+  columns: number
+): ReadonlyArray<string> => {
+  const all = [header, ...rows]
+  const others = header.slice(0, -1)
+  const widths = others.map((_, i) => Math.max(...all.map((row) => CliOutput.displayWidth(row[i] ?? ""))))
+  const left = Math.max(leastLast, columns - Num.sumAll(widths) - 2 * widths.length)
+  return all.flatMap((row) =>
+    broken(row.at(-1) ?? "", left).map((part, n) =>
+      [...others.map((_, i) => pad(n === 0 ? row[i] ?? "" : "", widths[i] ?? 0)), part].join("  ")
+    )
+  )
+}

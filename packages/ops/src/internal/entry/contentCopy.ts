@@ -54,10 +54,16 @@ interface CountedDraft extends Draft {
   readonly counted: number
 }
 
-/** How many bytes of a file were counted, by whichever try; and of a large one, of how many it was told. */
+/** How many bytes of a file were counted, by whichever try; and of a large one, how many it was told to have. */
 interface Counted {
   bytes: number
   begun: number
+}
+
+/** Counts so much of a large file, up to its size as it was told. */
+const countLarge = ({ begun, bytes }: Counted, upTo: number): Effect.Effect<void> => {
+  const more = Math.min(upTo, begun) - bytes
+  return more > 0 ? Progress.add(largeUnits.copied, more) : Effect.void
 }
 
 /** Counts a file up to here. What a try before this one has counted is not counted once more. */
@@ -65,9 +71,9 @@ const count = (counted: Counted) => (copied: number): Effect.Effect<void> =>
   Effect.suspend(() => {
     const more = copied - counted.bytes
     if (more <= 0) return Effect.void
+    const ofLarge = countLarge(counted, copied)
     counted.bytes = copied
-    const added = Progress.add("bytes", more)
-    return counted.begun === 0 ? added : Effect.andThen(added, Progress.add(largeUnits.copied, more))
+    return Effect.andThen(Progress.add("bytes", more), ofLarge)
   })
 
 /** Tells how large a file is that takes a while, before it is copied; once, whichever try or run it is. */
@@ -77,6 +83,9 @@ const begin = (counted: Counted, { sizeBytes }: Files.FileStat): Effect.Effect<v
     counted.begun = sizeBytes
     return counted.bytes > 0 ? Effect.void : Progress.add(largeUnits.begun, sizeBytes)
   })
+
+/** Leaves nothing to be waited for of a file that has failed, or is smaller by now. */
+const end = (counted: Counted): Effect.Effect<void> => Effect.suspend(() => countLarge(counted, counted.begun))
 
 const nothingTaken: Digests = { compared: undefined, checksum: undefined }
 
@@ -119,10 +128,13 @@ export const copyContent = <D extends CountedDraft>(
   options: ContentOptions<D>
 ): Effect.Effect<Copied, CopyError | Interrupter.Interrupted, Files.Files> =>
   Effect.suspend(() => {
-    const copy = copyOnce(request, options, { bytes: 0, begun: 0 })
+    const counted: Counted = { bytes: 0, begun: 0 }
+    const copy = copyOnce(request, options, counted)
     // Once more each: what was not supported is remembered, and what goes on changing is told.
     return Effect.catchReason(copy, "CopyError", "Unsupported", () => copy).pipe(
       (copied) => Effect.catchReason(copied, "CopyError", "Changed", () => copied),
-      (copied) => Effect.catchReason(copied, "CopyError", "Mismatch", () => copied)
+      (copied) => Effect.catchReason(copied, "CopyError", "Mismatch", () => copied),
+      (copied) => Effect.tapError(copied, (error) => error._tag === "CopyError" ? end(counted) : Effect.void),
+      (copied) => Effect.tap(copied, () => end(counted))
     )
   })
