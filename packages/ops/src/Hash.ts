@@ -33,7 +33,6 @@ import * as RelistedFolder from "./internal/hash/relistedFolder.ts"
 import { failedAs, skippedAs } from "./internal/tree/elementOutcomes.ts"
 import * as FileTree from "./internal/tree/fileTree.ts"
 import { type Gathered, Gathering } from "./internal/tree/gatheredNames.ts"
-import { countSources } from "./internal/tree/sourceCount.ts"
 import * as SourceCursor from "./internal/tree/sourceCursor.ts"
 import * as Sources from "./internal/tree/sources.ts"
 import * as TreeCursor from "./internal/tree/treeCursor.ts"
@@ -272,7 +271,6 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const hashed = { ...payload, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
   const source = (after: Option.Option<string>) => elements(id, hashed, mostFiles, after)
   const concurrency = yield* filesAtOnce
-  yield* Effect.forkScoped(countSources(id, payload))
   const relisted = RelistedFolder.parts(new Sources.SourceEndings(id, payload), mostFiles)
   const parts: FanOut.Parts<Payloads, HashedFiles> = (element, value) =>
     (element.payload.lists === undefined ? filesParts : relisted)(element, value)
