@@ -23,8 +23,8 @@ import * as Stream from "effect/Stream"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import * as QuickFiles from "./internal/files/quickFiles.ts"
+import { countElements } from "./internal/tree/elementCount.ts"
 import * as FileTree from "./internal/tree/fileTree.ts"
-import { countSources } from "./internal/tree/sourceCount.ts"
 import * as SourceCursor from "./internal/tree/sourceCursor.ts"
 import * as Sources from "./internal/tree/sources.ts"
 import * as TreeCursor from "./internal/tree/treeCursor.ts"
@@ -144,7 +144,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { id } = yield* JobContext
   const source = (after: Option.Option<string>) => elements(id, payload, after)
   const concurrency = yield* filesAtOnce
-  yield* Effect.forkScoped(countSources(id, payload))
+  yield* Effect.forkScoped(countElements(source(Option.none())))
   return yield* fanOut(fanOutName, ReadMedia, source, { keep: "all", concurrency, flushEvery: 256 })
   // It collects failures, so it never gives up.
 })

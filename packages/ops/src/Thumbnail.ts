@@ -24,6 +24,7 @@ import { FilesError } from "./FilesError.ts"
 import * as QuickFiles from "./internal/files/quickFiles.ts"
 import * as TemporaryName from "./internal/path/temporaryName.ts"
 import { makeReadable } from "./internal/thumbnail/thumbnailFolder.ts"
+import { countElements } from "./internal/tree/elementCount.ts"
 import * as FileTree from "./internal/tree/fileTree.ts"
 import * as Sources from "./internal/tree/sources.ts"
 import { pauseOn } from "./internal/work/diskPause.ts"
@@ -122,15 +123,6 @@ const elements = (id: JobId, { format, output, sources, variants }: Payload, aft
   )
 }
 
-/** Counts what there is, beside the work. Where that fails, it is not known. */
-const count = (id: JobId, payload: Payload) =>
-  Stream.runCount(elements(id, payload, Option.none())).pipe(
-    Effect.flatMap((found) => Progress.total("items", found)),
-    // What is over sooner needs no percentage.
-    Effect.delay("500 millis"),
-    Effect.ignore
-  )
-
 /** Removes what processes of the job that were ended have left. A folder that can't be written keeps it. */
 const sweep = ({ output }: Payload, options: { readonly job: JobId; readonly before?: number }) =>
   Files.Files.use((files) => files.folder(output)).pipe(
@@ -150,8 +142,8 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { id, token } = yield* JobContext
   const concurrency = yield* filesAtOnce
   if (token > 1) yield* sweep(payload, { job: id, before: token })
-  yield* Effect.forkScoped(count(id, payload))
   const source = (after: Option.Option<string>) => elements(id, payload, after)
+  yield* Effect.forkScoped(countElements(source(Option.none())))
   const options = { keep: "all", concurrency, pauseOn } as const
   const tally = yield* fanOut(fanOutName, MakeThumbnails, source, options)
   // It collects failures, so it never gives up.

@@ -26,6 +26,10 @@ export const fit = (text: string, cells: number): string => {
 const pad = (text: string, cells: number): string =>
   text + " ".repeat(Math.max(0, cells - CliOutput.displayWidth(text)))
 
+/** How many cells each column takes. */
+const widthsOf = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<number> =>
+  header.map((_, i) => Math.max(...[header, ...rows].map((row) => CliOutput.displayWidth(row[i] ?? ""))))
+
 /** So many cells the last column has before others are left out for it, if it needs them. */
 const leastLast = 16
 
@@ -38,7 +42,7 @@ export const table = (
 ): ReadonlyArray<string> => {
   const [first, ...others] = expendable
   const all = [header, ...rows]
-  const widths = header.map((_, i) => Math.max(...all.map((row) => CliOutput.displayWidth(row[i] ?? ""))))
+  const widths = widthsOf(header, rows)
   const needed = widths.map((width, i) => i === widths.length - 1 ? Math.min(width, leastLast) : width + 2)
   if (first !== undefined && Num.sumAll(needed) > columns) {
     const kept = (cells: ReadonlyArray<string>) => cells.filter((_, i) => header[i] !== first)
@@ -68,12 +72,11 @@ export const wrappedTable = (
   columns: number
 ): ReadonlyArray<string> => {
   const all = [header, ...rows]
-  const others = header.slice(0, -1)
-  const widths = others.map((_, i) => Math.max(...all.map((row) => CliOutput.displayWidth(row[i] ?? ""))))
+  const widths = widthsOf(header, rows).slice(0, -1)
   const left = Math.max(leastLast, columns - Num.sumAll(widths) - 2 * widths.length)
   return all.flatMap((row) =>
     broken(row.at(-1) ?? "", left).map((part, n) =>
-      [...others.map((_, i) => pad(n === 0 ? row[i] ?? "" : "", widths[i] ?? 0)), part].join("  ")
+      [...widths.map((width, i) => pad(n === 0 ? row[i] ?? "" : "", width)), part].join("  ")
     )
   )
 }
