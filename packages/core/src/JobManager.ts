@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -25,6 +26,7 @@ import { programKey } from "./internal/jobProgram.ts"
 import { makeRates } from "./internal/permits/storedRates.ts"
 import type * as Job from "./Job.ts"
 import type { JobEvent, JobHandle } from "./JobHandle.ts"
+import * as JobHistory from "./JobHistory.ts"
 import type { JobId } from "./JobId.ts"
 import { JobManagerError, ShuttingDown } from "./JobManagerError.ts"
 import type { JobSchedule, Options as ScheduleOptions } from "./JobSchedule.ts"
@@ -38,6 +40,7 @@ import {
   type OutcomeRow,
   type Rate,
   type StartOptions,
+  type StateCounts,
   type Unreadable
 } from "./JobStore.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
@@ -112,16 +115,23 @@ export class JobManager extends Context.Service<JobManager, {
   readonly list: (filter?: Partial<ListFilter>) => Effect.Effect<ReadonlyArray<JobRecord>, JobStoreError>
   /** Lists the same jobs as `list`, each with its progress, and whether its process is dead. */
   readonly overview: (filter?: Partial<ListFilter>) => Effect.Effect<ReadonlyArray<JobOverview>, JobStoreError>
+  /** Numbers of all jobs, by state. */
+  readonly counts: Effect.Effect<StateCounts, JobStoreError>
+  /** Names what is stored at present; see `JobStore.version`. */
+  readonly version: Effect.Effect<string, JobStoreError>
   /** Lists the jobs that `list` leaves out, for the same filter, because they can't be read. */
   readonly unreadable: (filter?: Partial<ListFilter>) => Effect.Effect<ReadonlyArray<Unreadable>, JobStoreError>
 
   /** Stored outcomes of a job's elements, in the order in which they were recorded. */
   readonly outcomes: (id: JobId, tags?: ReadonlyArray<Outcome["_tag"]>) => Stream.Stream<OutcomeRow, JobStoreError>
-  /** Stored outcomes that were recorded last, the newest first, at most `limit`. */
+  /** Stored outcomes that were recorded last, the newest first, at most `limit`; failures of one `cause`, if given. */
   readonly newestOutcomes: (id: JobId, options: {
     readonly tags?: ReadonlyArray<Outcome["_tag"]>
+    readonly cause?: string | undefined
     readonly limit: number
   }) => Effect.Effect<ReadonlyArray<OutcomeRow>, JobStoreError>
+  /** How the progress of a job went; empty if no run of the job has lasted a second. */
+  readonly history: (id: JobId) => Effect.Effect<JobHistory.JobHistory, JobStoreError>
   readonly logs: (id: JobId) => Stream.Stream<LogEntry, JobStoreError>
   readonly watch: (id: JobId) => Stream.Stream<JobEvent, JobStoreError>
 
@@ -271,9 +281,12 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     changes: (id) => statusChanges(runtime, id),
     list: (filter = {}) => store.list({ ...filter, limit: filter.limit ?? 100 }),
     overview: (filter = {}) => overviewOf(runtime, { ...filter, limit: filter.limit ?? 100 }),
+    counts: store.counts,
+    version: store.version,
     unreadable: (filter = {}) => store.unreadable({ ...filter, limit: filter.limit ?? 100 }),
     outcomes: (id, tags) => outcomesOf(store, id, tags),
     newestOutcomes: (id, options) => newestOutcomesOf(store, id, options),
+    history: (id) => Effect.map(store.history(id), Option.getOrElse(() => JobHistory.empty)),
     logs: (id) => logsOf(store, id),
     watch: (id) => watchJob(runtime, id),
     pause: (id) => Commands.pause(runtime, id),

@@ -5,7 +5,7 @@
  */
 import type * as Option from "effect/Option"
 import type { JobRecord } from "./JobRecord.ts"
-import type { ChildCounts } from "./JobStore.ts"
+import type { StateCounts } from "./JobStore.ts"
 import type { Progress } from "./Progress.ts"
 
 /**
@@ -29,8 +29,8 @@ export interface JobOverview {
  * - `items` counts the elements that have ended: done, failed and skipped ones. `total` is the number of all elements,
  *   if the job has set it by `Progress.total("items", n)`.
  * - `children` are the numbers of the job's children, by state.
- * - `rates` are per second, over the last ten seconds: of `items`, and of each unit such as `bytes`. A single look has
- *   no rates.
+ * - `rates` are per second, over the last ten seconds: of `items`, and of each unit such as `bytes`. The owner takes
+ *   them each second, so all processes see the same. A job that does not run has none.
  * - `remainingMillis` is the time that is left at the present rate. It is known if the job runs, has a rate, and has a
  *   total: of `bytes`, or else of `items`.
  *
@@ -39,7 +39,7 @@ export interface JobOverview {
  */
 export interface JobStatus extends JobOverview {
   readonly items: number
-  readonly children: ChildCounts
+  readonly children: StateCounts
   readonly total: Option.Option<number>
   readonly rates: Readonly<Record<string, number>>
   readonly remainingMillis: Option.Option<number>

@@ -12,6 +12,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
+import type { JobHistory } from "./JobHistory.ts"
 import type { JobId } from "./JobId.ts"
 import type { Asked, JobRecord, LogEntry, OutcomeRow, Pulse } from "./JobRecord.ts"
 import type { JobSchedule } from "./JobSchedule.ts"
@@ -77,7 +78,8 @@ export interface Look {
 
 /**
  * Which jobs to list: jobs in one of the `states`, with one of the `names`, with the `idempotencyKey`, with the `tag`,
- * with an id that begins with `idPrefix`, the children of `parent`, at most `limit` jobs. `before` is the last job of
+ * with an id that begins with `idPrefix`, the children of `parent`, the jobs that `schedule` has started, the jobs that
+ * were created at or after `since` (milliseconds since the epoch), at most `limit` jobs. `before` is the last job of
  * the previous page.
  *
  * @category models
@@ -90,6 +92,8 @@ export interface ListFilter {
   readonly tag?: string | undefined
   readonly idPrefix?: string | undefined
   readonly parent?: JobId | undefined
+  readonly schedule?: string | undefined
+  readonly since?: number | undefined
   readonly limit: number
   readonly before?: Pick<JobRecord, "createdAt" | "id"> | undefined
 }
@@ -127,12 +131,12 @@ export interface Astray extends Pick<JobRecord, "id"> {
 }
 
 /**
- * Numbers of a job's children, by state.
+ * Numbers of jobs, by state. A state without jobs is left out.
  *
  * @category models
  * @since 0.1.0
  */
-export type ChildCounts = { readonly [Tag in JobState.Tag]?: number }
+export type StateCounts = { readonly [Tag in JobState.Tag]?: number }
 
 /**
  * Rate that all processes of a store keep together. With 0 turns per second, no task of the rate begins.
@@ -196,8 +200,11 @@ export class JobStore extends Context.Service<JobStore, {
   /** Reads the states of a job's children, each state once. Cheap for any number of children. */
   readonly childTags: (parent: JobId) => Effect.Effect<ReadonlyArray<JobState.Tag>, Errors.JobStoreError>
 
-  /** Counts the children of a job in each state. A state without children is left out. */
-  readonly childCounts: (parent: JobId) => Effect.Effect<ChildCounts, Errors.JobStoreError>
+  /** Counts the children of a job in each state. */
+  readonly childCounts: (parent: JobId) => Effect.Effect<StateCounts, Errors.JobStoreError>
+
+  /** Counts all jobs in each state. */
+  readonly counts: Effect.Effect<StateCounts, Errors.JobStoreError>
 
   /**
    * Reads at most 100 children that are out of step with their parents, and what they should do.
@@ -349,12 +356,20 @@ export class JobStore extends Context.Service<JobStore, {
     options: { readonly token: number; readonly name: string; readonly checkpoint: string }
   ) => Effect.Effect<void, Errors.JobStoreError>
 
+  /** Reads how the progress of a job went; `None` if no run of the job has lasted a second. */
+  readonly history: (id: JobId) => Effect.Effect<Option.Option<JobHistory>, Errors.JobStoreError>
+
+  /** Replaces the history of a job. The call is fenced like `flush`. */
+  readonly saveHistory: (id: JobId, token: number, history: JobHistory) => Effect.Effect<void, Errors.JobStoreError>
+
   /** Reads stored outcomes behind the sequence number `after` (0 at first), the oldest first by default. */
   readonly outcomes: (
     id: JobId,
     options: {
       readonly fanOut?: string | undefined
       readonly tags?: ReadonlyArray<Outcome["_tag"]> | undefined
+      /** Only failures of this `Outcome.cause`. */
+      readonly cause?: string | undefined
       readonly newestFirst?: boolean
       readonly after: number
       readonly limit: number
@@ -386,4 +401,10 @@ export class JobStore extends Context.Service<JobStore, {
    * has lost what told it.
    */
   readonly changes: Stream.Stream<void, Errors.JobStoreError>
+
+  /**
+   * Names what is stored at present. While the name is the same, no process has stored anything; another name can also
+   * come from elsewhere in the database. Cheap, so that whoever shows jobs can look ten times a second.
+   */
+  readonly version: Effect.Effect<string, Errors.JobStoreError>
 }>()("@fanout/core/JobStore") {}

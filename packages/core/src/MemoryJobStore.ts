@@ -41,7 +41,8 @@ export const layer: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
     ...schedules(memory),
     ...rates(memory),
     ...belongings(memory),
-    changes: Stream.empty
+    changes: Stream.empty,
+    version: Effect.sync(() => String(memory.version))
   })
 })
 
@@ -75,7 +76,7 @@ const firstQueued = (memory: Memory, limit: number, isWanted: (record: JobRecord
 /** The jobs that a filter finds, the newest first. */
 const newest = (
   memory: Memory,
-  { before, idempotencyKey, idPrefix = "", limit, names, parent, states, tag }: ListFilter
+  { before, idempotencyKey, idPrefix = "", limit, names, parent, schedule, since = -Infinity, states, tag }: ListFilter
 ): ReadonlyArray<StoredJob> => {
   const last = before && { ...before, order: memory.jobs.get(before.id)?.order ?? 0 }
   const found = memory.where((record) =>
@@ -83,7 +84,8 @@ const newest = (
     (names === undefined || names.includes(record.name)) &&
     (idempotencyKey === undefined || Option.contains(record.idempotencyKey, idempotencyKey)) &&
     (tag === undefined || record.tags.includes(tag)) &&
-    record.id.startsWith(idPrefix) &&
+    record.id.startsWith(idPrefix) && record.createdAt >= since &&
+    (schedule === undefined || Option.exists(record.scheduled, (one) => one.schedule === schedule)) &&
     (parent === undefined || isChildOf(parent)(record))
   )
     .filter(({ order, record: { createdAt } }) =>
@@ -175,14 +177,19 @@ const insert = (memory: Memory, record: JobRecord): JobRecord => {
   return read(job)
 }
 
+const countsOf = (jobs: ReadonlyArray<StoredJob>) =>
+  Object.fromEntries(
+    Array.from(Map.groupBy(jobs, ({ record }) => record.state._tag), ([tag, { length }]) => [tag, length])
+  )
+
 const changes = (
   memory: Memory
 ): Operations<
-  "insert" | "insertAll" | "insertChild" | "child" | "childTags" | "childCounts" | "astray" | "put" | "prune"
+  "insert" | "insertAll" | "insertChild" | "child" | "childTags" | "childCounts" | "counts" | "astray" | "put" | "prune"
 > => ({
-  insert: (record) => memory.run(() => insert(memory, record)),
+  insert: (record) => memory.write(() => insert(memory, record)),
   insertAll: (records) =>
-    memory.transaction(memory.run(() =>
+    memory.transaction(memory.write(() =>
       records.map((record) => {
         const stored = insert(memory, record)
         if (!standsFor(stored, record)) refuse(new Errors.KeyTaken({ id: record.id, by: stored.id }))
@@ -190,7 +197,7 @@ const changes = (
       })
     )),
   insertChild: (record, token) =>
-    memory.run(() => {
+    memory.write(() => {
       const parent = Option.getOrUndefined(record.parent)
       if (parent === undefined || record.revision !== 0) return refuse(new Errors.JobConflict({ id: record.id }))
       const owned = memory.owned(parent.id, token)
@@ -203,11 +210,8 @@ const changes = (
   child: (parent, name) => memory.run(() => Option.map(Option.fromUndefinedOr(namedChild(memory, parent, name)), read)),
   childTags: (parent) =>
     memory.run(() => Array.from(new Set(memory.where(isChildOf(parent)).map(({ record }) => record.state._tag)))),
-  childCounts: (parent) =>
-    memory.run(() => {
-      const byTag = Map.groupBy(memory.where(isChildOf(parent)), ({ record }) => record.state._tag)
-      return Object.fromEntries(Array.from(byTag, ([tag, { length }]) => [tag, length]))
-    }),
+  childCounts: (parent) => memory.run(() => countsOf(memory.where(isChildOf(parent)))),
+  counts: memory.run(() => countsOf(memory.where(() => true))),
   astray: memory.run(() => {
     const found = Array.from(memory.jobs.values()).flatMap(({ record }) => {
       const parent = Option.getOrUndefined(record.parent)
@@ -218,7 +222,7 @@ const changes = (
     return first(found, astrayLimit)
   }),
   put: (record, line, renames = []) =>
-    memory.run(() => {
+    memory.write(() => {
       const { id, revision } = record
       const job = memory.find(id)
       if (job.record.revision !== revision) refuse(new Errors.JobConflict({ id }))
@@ -233,7 +237,7 @@ const changes = (
       return read(job)
     }),
   prune: (finishedBefore) =>
-    memory.run(() => {
+    memory.write(() => {
       const parents = new Set(memory.where(isActive).map(({ record }) => Option.getOrUndefined(record.parent)?.id))
       const isOld = ({ finishedAt, id, parent, state }: JobRecord) =>
         JobState.isTerminal(state) && Option.exists(finishedAt, (at) => at < finishedBefore) && !parents.has(id) &&
@@ -278,8 +282,8 @@ const schedules = (
       return first(due.toSorted((left, right) => left.nextAt - right.nextAt), limit)
     }),
   putSchedule: (schedule, jobs, dueAt) =>
-    memory.transaction(memory.run(() => putSchedule(memory, schedule, jobs, dueAt))),
-  removeSchedule: (name) => memory.run(() => memory.schedules.delete(name))
+    memory.transaction(memory.write(() => putSchedule(memory, schedule, jobs, dueAt))),
+  removeSchedule: (name) => memory.write(() => memory.schedules.delete(name))
 })
 
 // --- Rates -----------------------------------------------------------------------------------------------------------
@@ -290,7 +294,7 @@ const rates = (memory: Memory): Operations<"rates" | "setRate" | "takeTurns"> =>
       .toSorted((left, right) => left.name < right.name ? -1 : 1)
   ),
   setRate: (name, perSecond) =>
-    memory.run(() => {
+    memory.write(() => {
       if (perSecond === null) memory.rates.delete(name)
       else memory.rates.set(name, { perSecond, freeAt: memory.rates.get(name)?.freeAt ?? 0 })
     }),
@@ -340,13 +344,15 @@ const belongings = (
   | "checkpoint"
   | "ownCheckpoint"
   | "saveOwnCheckpoint"
+  | "history"
+  | "saveHistory"
   | "outcomes"
   | "failures"
   | "log"
   | "logs"
 > => ({
   beat: (id, token, progress) =>
-    memory.run(() => {
+    memory.write(() => {
       const job = memory.owned(id, token)
       job.beat++
       if (progress !== undefined) job.progress = Rows.encodeProgress(progress)
@@ -354,7 +360,7 @@ const belongings = (
     }),
   requested: (id, token) => memory.run(() => memory.owned(id, token).record.asked),
   flush: (id, flush, onCommit) => {
-    const write = memory.run(() => record(memory, memory.owned(id, flush.token), flush))
+    const write = memory.write(() => record(memory, memory.owned(id, flush.token), flush))
     if (onCommit === undefined) return write
     return Effect.andThen(memory.apart.warn, memory.transaction(Effect.andThen(write, onCommit)))
   },
@@ -362,24 +368,34 @@ const belongings = (
     memory.run(() => Option.fromUndefinedOr(memory.jobs.get(id)?.fanOuts.get(fanOut)?.checkpoint)),
   ownCheckpoint: (id, name) => memory.run(() => Option.fromUndefinedOr(memory.jobs.get(id)?.checkpoints.get(name))),
   saveOwnCheckpoint: (id, { checkpoint, name, token }) =>
-    memory.run(() => {
+    memory.write(() => {
       const job = memory.owned(id, token)
       if (job.checkpoints.get(name) !== checkpoint) forgetLosses(job)
       job.checkpoints.set(name, checkpoint)
     }),
-  outcomes: (id, { after, fanOut, limit, newestFirst, tags }) =>
+  history: (id) =>
+    memory.run(() => {
+      const history = memory.jobs.get(id)?.history
+      return history === undefined ? Option.none() : Option.some(Rows.decodeHistory({ history }))
+    }),
+  saveHistory: (id, token, history) =>
+    memory.write(() => {
+      memory.owned(id, token).history = Rows.encodeHistory(history)
+    }),
+  outcomes: (id, { after, cause, fanOut, limit, newestFirst, tags }) =>
     memory.run(() => {
       const found = rowsOf(memory, id)
         .filter((one) =>
           one.row.seq > after && (fanOut === undefined || one.fanOut === fanOut) &&
-          (tags === undefined || tags.includes(one.row.tag))
+          (tags === undefined || tags.includes(one.row.tag)) &&
+          (cause === undefined || one.row.cause === Rows.toText(cause))
         )
         .toSorted((left, right) => left.row.seq - right.row.seq)
       return first(newestFirst ? found.toReversed() : found, limit)
         .map(({ fanOut, row }) => Rows.decodeOutcome({ ...row, fan_out: Rows.toText(fanOut) }))
     }),
   failures: (id) => memory.run(() => rowsOf(memory, id).filter(({ row }) => row.tag === "Failed").length),
-  log: (id, token, entry) => memory.run(() => memory.addLine(memory.owned(id, token), entry)),
+  log: (id, token, entry) => memory.write(() => memory.addLine(memory.owned(id, token), entry)),
   logs: (id, { after, limit, newestFirst }) =>
     memory.run(() => {
       const found = (memory.jobs.get(id)?.log ?? []).filter(({ seq }) => seq > after)

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { sentenceOfDefect } from "./internal/defect.ts"
 import { codecsOf } from "./internal/task/taskCodecs.ts"
@@ -78,6 +79,25 @@ export const message = (failure: Failure): string =>
     Timeout: ({ millis }) => `the task took longer than ${millis} ms`,
     Quarantined: ({ message }) => `quarantined: ${message}`
   })
+
+/** A name is short. A longer text is no name, and there may be any number of such texts. */
+const nameOf = (value: unknown): string | undefined =>
+  typeof value === "string" && value !== "" && value.length <= 64 ? value : undefined
+
+/**
+ * Names the cause of a failure, so that failures of one cause can be counted: the `code` of the task's error, or else
+ * its `_tag`; the name of a defect; the tag of any other failure.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const cause = (failure: Failure): string => {
+  if (failure._tag === "Defect") return nameOf(failure.name) ?? failure._tag
+  if (failure._tag !== "Error") return failure._tag
+  const { error } = failure
+  const of = (key: string) => Predicate.hasProperty(error, key) ? nameOf(error[key]) : undefined
+  return of("code") ?? of("_tag") ?? failure._tag
+}
 
 /**
  * An outcome with the typed value and the typed error of its task.

@@ -12,7 +12,8 @@ import * as Schema from "effect/Schema"
 
 /**
  * Schema for the counts of a fan-out. `done`, `failed` and `skipped` count elements. `tags` counts the done elements by
- * the `_tag` of their success value. `units` has the sum that done elements added to each unit (`bytes`, …).
+ * the `_tag` of their success value. `units` has the sum that done elements added to each unit (`bytes`, …). `causes`
+ * counts the failed elements by `Outcome.cause`: at most 32 causes, and the other failures as `others`.
  *
  * @category schemas
  * @since 0.1.0
@@ -22,12 +23,15 @@ export class Tally extends Schema.Class<Tally>("@fanout/core/Progress/Tally")({
   failed: Schema.Natural,
   skipped: Schema.Natural,
   tags: Schema.Record(Schema.String, Schema.Natural),
-  units: Schema.Record(Schema.String, Schema.Number)
+  units: Schema.Record(Schema.String, Schema.Number),
+  causes: Schema.optionalKey(Schema.Record(Schema.String, Schema.Natural))
 }) {}
 
 /**
  * Schema for the progress of a job: the tally of each fan-out, and the known totals. `units` has the shown amount of
  * each unit. The amount includes unfinished tasks and never decreases, even if an unfinished task has to start over.
+ * `rates` are per second, over the last ten seconds of the run: of the ended elements as `items`, and of each unit that
+ * moves. `startedAt` is the time at which the present or the last run began, in milliseconds since the epoch.
  *
  * @category schemas
  * @since 0.1.0
@@ -35,7 +39,9 @@ export class Tally extends Schema.Class<Tally>("@fanout/core/Progress/Tally")({
 export class Progress extends Schema.Class<Progress>("@fanout/core/Progress/Progress")({
   fanOuts: Schema.Record(Schema.String, Tally),
   totals: Schema.Record(Schema.String, Schema.Number),
-  units: Schema.Record(Schema.String, Schema.Number)
+  units: Schema.Record(Schema.String, Schema.Number),
+  rates: Schema.optionalKey(Schema.Record(Schema.String, Schema.Number)),
+  startedAt: Schema.optionalKey(Schema.Finite)
 }) {
   /**
    * Sum of the tallies of all fan-outs.
@@ -44,6 +50,15 @@ export class Progress extends Schema.Class<Progress>("@fanout/core/Progress/Prog
    */
   get tally(): Tally {
     return Object.values(this.fanOuts).reduce(addTally, emptyTally)
+  }
+
+  /**
+   * Number of the elements that have ended: done, failed and skipped ones.
+   *
+   * @since 0.1.0
+   */
+  get items(): number {
+    return Object.values(this.fanOuts).reduce((sum, { done, failed, skipped }) => sum + done + failed + skipped, 0)
   }
 }
 
@@ -63,7 +78,8 @@ const addTally = (a: Tally, b: Tally): Tally =>
     failed: a.failed + b.failed,
     skipped: a.skipped + b.skipped,
     tags: addRecords(a.tags, b.tags),
-    units: addRecords(a.units, b.units)
+    units: addRecords(a.units, b.units),
+    ...a.causes === undefined && b.causes === undefined ? {} : { causes: addRecords(a.causes ?? {}, b.causes ?? {}) }
   })
 
 const addRecords = (

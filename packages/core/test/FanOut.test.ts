@@ -76,7 +76,8 @@ describe("FanOut", () => {
           failed: 20,
           skipped: 10,
           tags: { Seen: 970 },
-          units: {}
+          units: {},
+          causes: { Bad: 10, Error: 10 }
         })
       }
       assert.deepStrictEqual(ran.toSorted((a, b) => a - b), Array.from({ length: 1000 }, (_, n) => n))

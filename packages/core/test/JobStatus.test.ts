@@ -4,11 +4,14 @@ import * as Job from "@fanout/core/Job"
 import type { JobStatus } from "@fanout/core/JobStatus"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as Progress from "@fanout/core/Progress"
+import * as Source from "@fanout/core/Source"
+import * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
@@ -31,7 +34,7 @@ const program = Crawl.toLayer((count) =>
 const pass = (seconds: number) => Effect.repeat(TestClock.adjust("250 millis"), { times: 4 * seconds - 1 })
 
 describe("the status of a job", () => {
-  it.effect("has its counts at once, and in a stream its rates and the time that is left", () =>
+  it.effect("has its counts, its rates and the time that is left, at once and in a stream", () =>
     Effect.gen(function*() {
       const { jobs } = yield* process([Crawl], program)
       const handle = yield* jobs.start(Crawl, 60)
@@ -41,9 +44,10 @@ describe("the status of a job", () => {
       )
       yield* pass(30)
       const now = yield* handle.status
-      assert.deepInclude(now, { total: Option.some(60), rates: {}, remainingMillis: Option.none() })
+      assert.deepInclude(now, { total: Option.some(60) })
       assert.closeTo(now.items, 29, 1)
       const last = seen.at(-1) ?? assert.fail()
+      assert.deepStrictEqual(now.rates, last.rates)
       assert.closeTo(last.rates["items"] ?? 0, 1, 0.1)
       assert.closeTo(last.rates["bytes"] ?? 0, 100, 10)
       assert.closeTo(Option.getOrThrow(last.remainingMillis), (60 - last.items) * 1000, 4000)
@@ -67,8 +71,38 @@ describe("the status of a job", () => {
       yield* handle.pause
       yield* pass(7)
       yield* handle.resume
-      yield* pass(4)
+      yield* pass(8)
       assert.closeTo(seen.at(-1)?.rates["items"] ?? 0, 0.9, 0.15)
+    }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
+
+  it.effect("counts failures by their causes, but for what a retry has done", () =>
+    Effect.gen(function*() {
+      const Send = Job.make("test/Send", {})
+      const Letter = Task.make("test/Letter", {
+        payload: { n: Schema.Int },
+        error: Schema.Struct({ code: Schema.String })
+      })
+      class Letters extends RpcGroup.make(Letter) {}
+      const all = Source.fromIterable(Array.from({ length: 60 }, (_, n) => ({ n })))
+      let isMended = false
+      const letters = Send.toLayer(() => TaskDispatcher.use(({ fanOut }) => fanOut("letters", Letter, all))).pipe(
+        Layer.provide(Letters.toLayer({
+          "test/Letter": ({ n }) =>
+            n === 0 || isMended ? Effect.void : Effect.fail({ code: n < 20 ? "ELATE" : `E${n}` })
+        }))
+      )
+      const { jobs } = yield* process([Send], letters)
+      const handle = yield* jobs.start(Send, undefined)
+      yield* pass(2)
+      const { causes = {}, failed } = (yield* handle.status).progress.tally
+      assert.deepInclude(causes, { ELATE: 19, E20: 1, others: 9 })
+      assert.strictEqual(Object.keys(causes).length, 33)
+      assert.strictEqual(Object.values(causes).reduce((sum, count) => sum + count, 0), failed)
+      isMended = true
+      yield* handle.retry
+      yield* pass(2)
+      const after = (yield* handle.status).progress.tally
+      assert.deepStrictEqual([after.done, after.failed, after.causes], [60, 0, undefined])
     }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
 
   it.effect("counts the children by their states", () =>

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as JobHistory from "@fanout/core/JobHistory"
 import * as JobId from "@fanout/core/JobId"
 import * as JobState from "@fanout/core/JobState"
 import * as JobStore from "@fanout/core/JobStore"
@@ -448,6 +449,7 @@ export const jobStoreContract = <E>(
           store.flush(of, flush(token, { rows: [row("x")], checkpoint: "late" }), Effect.die("must not run")),
         saveOwnCheckpoint: (store, of, token) =>
           store.saveOwnCheckpoint(of, { token, name: "files", checkpoint: "late" }),
+        saveHistory: (store, of, token) => store.saveHistory(of, token, JobHistory.empty),
         log: (store, of, token) => store.log(of, token, { at: 1, level: "Info", message: "late" })
       }
       for (const [name, write] of Object.entries(writes)) {
@@ -709,7 +711,79 @@ export const jobStoreContract = <E>(
         }))
     })
 
+    describe("history", () => {
+      test("is none until it is stored, and replaced then, and changes nothing else of the job", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          assert.deepStrictEqual(yield* store.history(record.id), Option.none())
+          const sample = { at: 5, items: 1, failed: 0, bytes: 2 ** 40 + 0.5, tasks: 3 }
+          const first = JobHistory.withSample(JobHistory.empty, sample)
+          const second = JobHistory.withMarks(first, [{ at: 6, kind: "Paused", token: 1 }])
+
+          yield* store.saveHistory(record.id, 1, first)
+          assert.deepStrictEqual(yield* store.history(record.id), Option.some(first))
+          yield* store.saveHistory(record.id, 1, second)
+
+          assert.deepStrictEqual(yield* store.history(record.id), Option.some(second))
+          assert.deepStrictEqual(yield* store.history(id("other")), Option.none())
+          assert.deepStrictEqual(yield* store.pulse(record.id), { beat: 0, progress: Progress.empty })
+          assert.deepStrictEqual(yield* store.get(record.id), record)
+        }))
+    })
+
+    describe("counts", () => {
+      test("are of all jobs, by state", (store) =>
+        Effect.gen(function*() {
+          assert.deepStrictEqual(yield* store.counts, {})
+          yield* store.insert(job("q1"))
+          yield* store.insert(job("q2"))
+          yield* store.insert(job("f", { state: Failed.make(counters) }))
+          yield* running(store, "r", 1)
+          assert.deepStrictEqual(yield* store.counts, { Queued: 2, Failed: 1, Running: 1 })
+        }))
+    })
+
+    describe("version", () => {
+      test("is another one after each change", (store) =>
+        Effect.gen(function*() {
+          const seen = new Set<string>()
+          const changed = Effect.map(store.version, (version) => {
+            assert.isFalse(seen.has(version))
+            seen.add(version)
+          })
+          yield* changed
+          const { id } = yield* running(store, "a", 1)
+          yield* changed
+          yield* store.beat(id, 1)
+          yield* changed
+          yield* store.flush(id, flush(1, { rows: [row("x")] }))
+          yield* changed
+          yield* store.saveHistory(id, 1, JobHistory.empty)
+          yield* changed
+        }))
+    })
+
     describe("outcomes", () => {
+      test("can be those of one cause", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          const failed = (code: string) =>
+            ({ _tag: "Failed", failure: { _tag: "Error", error: { code }, message: "m" } }) as const
+          const codes = ["EACCES", "ENOSPC", "EACCES", "\udc80 odd", "EACCES"]
+          const rows = codes.map((code, n) => row(`${n}`, failed(code)))
+          yield* store.flush(record.id, flush(1, { rows: [...rows, row("done", outcome.done("v"))] }))
+          const of = (cause: string, more = {}) => cursors(store, "a", { cause, ...more })
+
+          assert.deepStrictEqual(yield* of("EACCES"), ["0", "2", "4"])
+          assert.deepStrictEqual(yield* of("EACCES", { newestFirst: true, limit: 2 }), ["4", "2"])
+          assert.deepStrictEqual(yield* of("\udc80 odd"), ["3"])
+          assert.deepStrictEqual(yield* of("EIO"), [])
+          assert.deepStrictEqual(yield* of("EACCES", { tags: ["Done"] }), [])
+
+          yield* store.flush(record.id, flush(1, { rows: [row("2", failed("EIO"))], cleared: ["0"] }))
+          assert.deepStrictEqual([yield* of("EACCES"), yield* of("EIO")], [["4"], ["2"]])
+        }))
+
       test("come in the order in which they were recorded, page by page", (store) =>
         Effect.gen(function*() {
           const record = yield* running(store, "a", 1)
@@ -839,6 +913,27 @@ export const jobStoreContract = <E>(
           assert.deepStrictEqual(yield* ids(store.list({ limit: 10, before: gone })), ["c"])
           const queued = { limit: 10, states: ["Queued" as const], before: { createdAt: 2, id: id("b") } }
           assert.deepStrictEqual(yield* ids(store.list(queued)), ["a", "c"])
+        }))
+
+      test("gives only jobs of a schedule, or from a time on", (store) =>
+        Effect.gen(function*() {
+          for (const [at, name] of ["nightly", "hourly", "nightly", ...oddities].entries()) {
+            const scheduled = Option.some({ schedule: name, at })
+            yield* store.insert(job(`${at}`, { scheduled, createdAt: at }))
+          }
+          yield* running(store, "by hand", 1, { createdAt: 50 })
+
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, schedule: "nightly" })), ["2", "0"])
+          const second = { createdAt: 2, id: id("2") }
+          const nightly = { limit: 10, schedule: "nightly", states: ["Queued" as const] }
+          assert.deepStrictEqual(yield* ids(store.list({ ...nightly, before: second })), ["0"])
+          assert.deepStrictEqual(yield* ids(store.list({ ...nightly, since: 1 })), ["2"])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, schedule: "never" })), [])
+          for (const [n, name] of oddities.entries()) {
+            assert.deepStrictEqual(yield* ids(store.list({ limit: 10, schedule: name })), [`${n + 3}`])
+          }
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 2, since: 14 })), ["by hand", "15"])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, since: 51 })), [])
         }))
 
       test("gives only jobs of the states and names that are asked for", (store) =>
@@ -1393,6 +1488,7 @@ export const jobStoreContract = <E>(
             const rows = Array.from({ length: 1_200 }, (_, index) => row(`${index}`))
             yield* store.flush(record.id, flush(1, { rows, checkpoint: "c" }))
             yield* store.saveOwnCheckpoint(record.id, { token: 1, name: "own", checkpoint: "c" })
+            yield* store.saveHistory(record.id, 1, JobHistory.empty)
             yield* store.put(record.with({ ...ending, updatedAt: 9 }), "ended")
           }
           yield* full("old", finished(10))
@@ -1408,6 +1504,8 @@ export const jobStoreContract = <E>(
           assert.deepStrictEqual(yield* cursors(store, "old"), [])
           assert.deepStrictEqual(yield* messages(store, "old"), [])
           assert.deepStrictEqual(yield* store.checkpoint(id("old"), "files"), Option.none())
+          assert.deepStrictEqual(yield* store.history(id("old")), Option.none())
+          assert.isTrue(Option.isSome(yield* store.history(id("young"))))
           assert.deepStrictEqual(yield* store.ownCheckpoint(id("old"), "own"), Option.none())
           assert.strictEqual((yield* cursors(store, "young")).length, 1_000)
           assert.deepStrictEqual(yield* messages(store, "young"), ["claimed", "ended"])

@@ -71,3 +71,20 @@ describe("Outcome", () => {
       assert.isTrue(Schema.isSchemaError(yield* Effect.flip(Outcome.decode(Deliver, { _tag: "Failed", failure }))))
     }))
 })
+
+describe("the cause of a failure", () => {
+  const of = (error: Schema.Json) => Outcome.cause({ _tag: "Error", error, message: "" })
+  it("is the code of an error, or else its tag", () => {
+    assert.strictEqual(of({ _tag: "FilesError", code: "EACCES" }), "EACCES")
+    assert.strictEqual(of({ _tag: "FilesError", code: 13 }), "FilesError")
+    for (const error of [null, "text", 5, [], {}, { code: "" }, { code: "x".repeat(65) }]) {
+      assert.strictEqual(of(error), "Error")
+    }
+  })
+
+  it("is the name of a defect, and the tag of any other failure", () => {
+    assert.strictEqual(Outcome.cause({ _tag: "Defect", message: "m", name: "TypeError" }), "TypeError")
+    assert.strictEqual(Outcome.cause({ _tag: "Defect", message: "m" }), "Defect")
+    assert.strictEqual(Outcome.cause({ _tag: "Timeout", millis: 5 }), "Timeout")
+  })
+})

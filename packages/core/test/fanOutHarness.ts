@@ -43,6 +43,7 @@ export const asRun = <A, E, R>(
       tries: options.tries ?? 0,
       token: 1,
       store,
+      startedAt: 0,
       signal,
       migrations: {},
       progress

@@ -233,7 +233,7 @@ const remindOfAll = Effect.gen(function*() {
   const manager = yield* JobManager
   const now = yield* Clock.currentTimeMillis
   for (const { progress, record } of yield* manager.overview({ states: ["Running"] })) {
-    const line = progressLine(progress, [], columns(process.stderr))
+    const line = progressLine(progress, columns(process.stderr))
     yield* complain(`${format.time(now)}  Job ${record.id} (${format.printable(record.name)}): ${line}`)
   }
 }).pipe(Effect.ignore)

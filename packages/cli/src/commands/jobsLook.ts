@@ -5,6 +5,7 @@ import { JobManager } from "@fanout/core/JobManager"
 import * as JobState from "@fanout/core/JobState"
 import type { JobOverview } from "@fanout/core/JobStatus"
 import type { JobRecord, OutcomeRow } from "@fanout/core/JobStore"
+import type { Progress } from "@fanout/core/Progress"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Clock from "effect/Clock"
@@ -18,7 +19,7 @@ import * as RunJob from "../run/RunJob.ts"
 import * as colour from "../ui/colour.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
-import { share } from "../ui/progressLine.ts"
+import { left, rate, share } from "../ui/progressLine.ts"
 import * as summary from "../ui/summary.ts"
 import { table } from "../ui/table.ts"
 import { columns, itemLine, print, whileRead } from "../ui/View.ts"
@@ -33,15 +34,16 @@ const tagsOf = {
   cancelled: ["Cancelled"]
 } as const satisfies Record<string, ReadonlyArray<JobState.Tag>>
 
-const header = ["ID", "STATE", "DONE", "AGE", "COUNTED", "WHAT"]
+const header = ["ID", "STATE", "DONE", "LEFT", "RATE", "AGE", "COUNTED", "WHAT"]
 
 /** Columns that a narrow terminal does without, the first ones first. */
-const expendable = ["COUNTED", "AGE", "DONE"]
+const expendable = ["COUNTED", "AGE", "RATE", "DONE", "LEFT"]
 
 const row = (now: number, { isOwnerDead, progress, record }: JobOverview, what: string): ReadonlyArray<string> => [
   record.id,
   summary.shortState(record, isOwnerDead),
   JobState.isActive(record.state) ? share(progress) : "",
+  ...record.state._tag === "Running" && !isOwnerDead ? [left(progress), rate(progress)] : ["", ""],
   format.age(now - record.createdAt),
   summary.counts(progress, summary.isVerify(record) ? { failures: { different: progress.tally.failed } } : {}),
   what
@@ -129,16 +131,15 @@ const times = ({ createdAt, finishedAt, updatedAt }: JobRecord, now: number) => 
 /** So many failed items are named, if nobody asks for more. */
 const shownFailures = 20
 
-/** Causes are counted among so many that failed last: as many as are read in a moment. */
-const countedFailures = 10_000
+/** Examples of causes are looked for among so many that failed last: as many as are read in a moment. */
+const readFailures = 1000
 
 /** Says why items failed where more of them did than are named. */
-const causeLines = (rows: ReadonlyArray<OutcomeRow>, failed: number): ReadonlyArray<readonly [string, string]> => {
-  const among = failed > rows.length ? ` of the last ${format.count(rows.length)}` : ""
-  return summary.causes(rows).map(({ code, count, example }) =>
-    ["cause", `${format.count(count)}${among}: ${format.printable(code)}, such as: ${example}`] as const
-  )
-}
+const causeLines = (progress: Progress, rows: ReadonlyArray<OutcomeRow>): ReadonlyArray<readonly [string, string]> =>
+  summary.causes(progress, rows).map(({ code, count, example }) => {
+    const such = example === "" ? "" : `, such as: ${example}`
+    return ["cause", `${format.count(count)}: ${format.printable(code)}${such}`] as const
+  })
 
 /** `fanout jobs show` */
 export const show = Command.make(
@@ -163,7 +164,7 @@ export const show = Command.make(
       const most = Option.getOrElse(limit, () => shownFailures)
       const tags = ["Failed"] as const
       const countsCauses = json || (failed > most && !all)
-      const limited = Math.max(most, countsCauses ? countedFailures : 0)
+      const limited = Math.max(most, countsCauses ? readFailures : 0)
       const newest = yield* manager.newestOutcomes(record.id, { tags, limit: limited })
       const gone = yield* RunJob.vanishedOf(record, progress)
       const vanished = summary.skippedIn(gone)
@@ -172,8 +173,7 @@ export const show = Command.make(
           ...events.job(record),
           ...events.progress(progress),
           isOwnerDead,
-          causes: summary.causes(newest),
-          causesOf: newest.length,
+          causes: summary.causes(progress, newest),
           vanished,
           warnings: summary.warnings(progress),
           payload: record.payload
@@ -192,7 +192,7 @@ export const show = Command.make(
           ...(summary.ways(progress) === "" ? [] : [["ways", summary.ways(progress)] as const]),
           ...summary.warnings(progress).map((warning) => ["warning", warning] as const),
           ...times(record, now),
-          ...countsCauses ? causeLines(newest, failed) : []
+          ...countsCauses ? causeLines(progress, newest) : []
         ]
         for (const [name, value] of fields) yield* print(`${name.padEnd(8)}  ${value}`)
       }

@@ -4,11 +4,12 @@
 import type { JobEvent } from "@fanout/core/JobManager"
 import type { OutcomeRow } from "@fanout/core/JobStore"
 import { empty, type Progress } from "@fanout/core/Progress"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { paint } from "./colour.ts"
 import * as events from "./events.ts"
 import * as format from "./format.ts"
-import { progressLine, remember, type Sample, sample } from "./progressLine.ts"
+import { progressLine } from "./progressLine.ts"
 import * as summary from "./summary.ts"
 
 /** How a command shows things. */
@@ -80,49 +81,35 @@ export const make = (id: string, { isShared = false, json, quiet }: Options): Vi
 
 /** Prints a line each time that it is asked to. */
 const remindingView = (): View => {
-  let samples: ReadonlyArray<Sample> = []
   let latest: Progress = empty
-  const now = Effect.clockWith((clock) => Effect.sync(() => clock.currentTimeMillisUnsafe()))
-  const take = (at: number) => {
-    samples = remember(samples, sample(at, latest))
-  }
   return {
-    show: (event) => {
-      if (event._tag !== "Progress") return Effect.void
-      latest = event.progress
-      return Effect.map(now, take)
-    },
+    show: (event) =>
+      Effect.sync(() => {
+        if (event._tag === "Progress") latest = event.progress
+      }),
     say: complain,
-    remind: Effect.flatMap(now, (at) => {
-      take(at)
-      return complain(`${format.time(at)}  ${progressLine(latest, samples, columns(process.stderr))}`)
-    }),
+    remind: Effect.flatMap(
+      Clock.currentTimeMillis,
+      (at) => complain(`${format.time(at)}  ${progressLine(latest, columns(process.stderr))}`)
+    ),
     close: Effect.void
   }
 }
 
 const lineView = (): View => {
-  let samples: ReadonlyArray<Sample> = []
-  let latest: Progress = empty
   let isDrawn = false
   const write = (text: string) => void process.stderr.write(text)
-  const draw = Effect.clockWith((clock) =>
-    Effect.sync(() => {
-      samples = remember(samples, sample(clock.currentTimeMillisUnsafe(), latest))
-      write(`\r\u001b[K${progressLine(latest, samples, columns(process.stderr))}`)
-      isDrawn = true
-    })
-  )
   const clear = Effect.sync(() => {
     if (isDrawn) write("\r\u001b[K")
     isDrawn = false
   })
   return {
-    show: (event) => {
-      if (event._tag !== "Progress") return Effect.void
-      latest = event.progress
-      return draw
-    },
+    show: (event) =>
+      Effect.sync(() => {
+        if (event._tag !== "Progress") return
+        write(`\r\u001b[K${progressLine(event.progress, columns(process.stderr))}`)
+        isDrawn = true
+      }),
     say: (text) => Effect.andThen(clear, complain(text)),
     remind: Effect.void,
     close: clear

@@ -38,13 +38,16 @@ export const job = (record: JobRecord) => ({
 })
 
 /** Fields that tell how far a job is. */
-export const progress = ({ tally, totals, units }: Progress) => ({
+export const progress = ({ rates = {}, startedAt, tally, totals, units }: Progress) => ({
   done: tally.done,
   failed: tally.failed,
   skipped: tally.skipped,
   tags: tally.tags,
+  causes: tally.causes ?? {},
   units,
-  totals
+  totals,
+  rates,
+  startedAt: startedAt ?? null
 })
 
 /** Fields that tell how one item ended. */

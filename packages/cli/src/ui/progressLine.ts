@@ -7,43 +7,12 @@ import * as CliOutput from "effect/cli/CliOutput"
 import * as format from "./format.ts"
 import { fit } from "./table.ts"
 
-/** What was recorded at one time. */
-export interface Sample {
-  readonly at: number
-  readonly bytes: number
-  readonly items: number
-}
-
-/** Sample of a progress. */
-export const sample = (at: number, progress: Progress): Sample => ({
-  at,
-  bytes: progress.units["bytes"] ?? 0,
-  items: ended(progress)
-})
-
-/** Samples of the last ten seconds, the new one behind them. */
-export const remember = (samples: ReadonlyArray<Sample>, next: Sample): ReadonlyArray<Sample> => [
-  ...samples.filter(({ at }) => next.at - at <= 10_000),
-  next
-]
-
-const ended = (progress: Progress): number => {
-  const { done, failed, skipped } = progress.tally
-  return done + failed + skipped
-}
-
-const perSecond = (samples: ReadonlyArray<Sample>, of: (sample: Sample) => number): number => {
-  const [first, last] = [samples[0], samples.at(-1)]
-  if (first === undefined || last === undefined || last.at - first.at < 500) return 0
-  return (of(last) - of(first)) / ((last.at - first.at) / 1000)
-}
-
 /** Parts that a narrow terminal does without, the first ones first. */
 const expendable = ["rate", "cached", "bytes", "left"] as const
 
 /** Line of one progress that fits the width of the terminal. */
-export const progressLine = (progress: Progress, samples: ReadonlyArray<Sample>, columns: number): string => {
-  const parts = partsOf(progress, samples)
+export const progressLine = (progress: Progress, columns: number): string => {
+  const parts = partsOf(progress)
   const without = (omitted: ReadonlyArray<string>) =>
     Object.entries(parts).filter(([name, text]) => text !== "" && !omitted.includes(name)).map(([, text]) => text)
       .join(" · ")
@@ -51,13 +20,13 @@ export const progressLine = (progress: Progress, samples: ReadonlyArray<Sample>,
   return fit(lines.find((line) => CliOutput.displayWidth(line) < columns) ?? lines.at(-1) ?? "", columns - 1)
 }
 
-const partsOf = (progress: Progress, samples: ReadonlyArray<Sample>) => {
-  const items = ended(progress)
+const partsOf = (progress: Progress) => {
+  const { items } = progress
   const { failed } = progress.tally
   const { bytes = 0, cached = 0, [largeUnits.begun]: begun = 0 } = progress.units
   // A file that is all there is has a size.
   const totalBytes = progress.totals["bytes"] ?? (progress.totals["items"] === 1 && begun > 0 ? begun : undefined)
-  const rate = perSecond(samples, (at) => at.bytes)
+  const remaining = left(progress)
   const { FolderEnded: ends = 0, FolderMade: made = 0, FolderSame: same = 0 } = progress.tally.tags
   const ofAll = totalBytes === undefined || totalBytes < bytes ? "" : ` of ${format.bytes(totalBytes)}`
   return {
@@ -65,9 +34,9 @@ const partsOf = (progress: Progress, samples: ReadonlyArray<Sample>) => {
     cached: cached > 0 ? format.cached(cached) : "",
     failed: failed > 0 ? `${format.count(failed)} failed` : "",
     bytes: bytes > 0 ? `${format.bytes(bytes)}${ofAll}` : "",
-    rate: rate > 0 ? `${format.bytes(rate)}/s` : "",
+    rate: rate(progress),
     share: share(progress),
-    left: left(progress, samples)
+    left: remaining === "" ? "" : `${remaining} left`
   }
 }
 
@@ -77,7 +46,7 @@ const measured = (progress: Progress): { readonly unit: "bytes" | "items"; now: 
   const { bytes = 0, [largeUnits.begun]: begun = 0, [largeUnits.copied]: copied = 0 } = units
   const { bytes: allBytes = 0, items: all } = totals
   if (allBytes > 0) return { unit: "bytes", now: Math.min(bytes, allBytes), all: allBytes }
-  const items = ended(progress)
+  const { items } = progress
   if (all === undefined || all < items) return undefined
   if (begun === 0 || items === all) return { unit: "items", now: items, all }
   const left = Math.max(0, begun - copied)
@@ -92,10 +61,14 @@ export const share = (progress: Progress): string => {
   return all === 0 ? "" : `${Math.floor((now / all) * 100)} %`
 }
 
-const left = (progress: Progress, samples: ReadonlyArray<Sample>): string => {
+/** How long it takes at the present rate until all is done: `2.5 s`; empty where that is not known. */
+export const left = (progress: Progress): string => {
   const found = measured(progress)
   if (found === undefined) return ""
   const { all, now, unit } = found
-  const rate = perSecond(samples, (at) => at[unit])
-  return rate > 0 && now < all ? `${format.duration(((all - now) / rate) * 1000)} left` : ""
+  const rate = progress.rates?.[unit] ?? 0
+  return rate > 0 && now < all ? format.duration(((all - now) / rate) * 1000) : ""
 }
+
+/** How much moves in a second: bytes, where any do; empty where nothing moves. */
+export const rate = ({ rates: { bytes = 0 } = {} }: Progress): string => bytes > 0 ? `${format.bytes(bytes)}/s` : ""

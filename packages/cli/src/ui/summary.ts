@@ -10,7 +10,6 @@ import { lostUnits, removedUnits, strategyUnits } from "@fanout/ops/ProgressUnit
 import { isVanished, SkipReason } from "@fanout/ops/SkipReason"
 import * as Num from "effect/Number"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as Struct from "effect/Struct"
 import * as format from "./format.ts"
 
@@ -273,22 +272,14 @@ export interface Cause {
   readonly example: string
 }
 
-/** By what failures are of one cause: the code of the error, if it has one. */
-const codeOf = (failure: Outcome.Failure): string =>
-  failure._tag === "Error" && Predicate.hasProperty(failure.error, "code") && typeof failure.error.code === "string"
-    ? failure.error.code
-    : failure._tag === "Error" && Predicate.hasProperty(failure.error, "_tag") && typeof failure.error._tag === "string"
-    ? failure.error._tag
-    : failure._tag
-
-/** Causes of failures, the most frequent first. */
-export const causes = (rows: ReadonlyArray<OutcomeRow>): ReadonlyArray<Cause> => {
+/** Causes of failures, the most frequent first, each with what is said of one of these rows, if one has it. */
+export const causes = ({ tally }: Progress, rows: ReadonlyArray<OutcomeRow>): ReadonlyArray<Cause> => {
   const failures = rows.flatMap(({ outcome }) => outcome._tag === "Failed" ? [outcome.failure] : [])
-  return Array.from(Map.groupBy(failures, codeOf), ([code, [first, ...others]]): Cause => ({
-    count: 1 + others.length,
-    code,
-    example: first === undefined ? "" : format.printable(Outcome.message(first))
-  })).toSorted((a, b) => b.count - a.count)
+  const exampleOf = (code: string) => failures.find((failure) => Outcome.cause(failure) === code)
+  return Object.entries(tally.causes ?? {}).map(([code, count]): Cause => {
+    const example = exampleOf(code)
+    return { count, code, example: example === undefined ? "" : format.printable(Outcome.message(example)) }
+  }).toSorted((a, b) => b.count - a.count)
 }
 
 /** Line about one item that is not plain done. */

@@ -33,18 +33,22 @@ const widthsOf = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArr
 /** So many cells the last column has before others are left out for it, if it needs them. */
 const leastLast = 16
 
-/** Lines of a table. Where the columns don't fit, some are left out, in this order, and then the last one is cut. */
+/**
+ * Lines of a table. A column that may be left out is left out if nothing is in it. Where the columns don't fit, some
+ * are left out, in this order, and then the last one is cut.
+ */
 export const table = (
   header: ReadonlyArray<string>,
   rows: ReadonlyArray<ReadonlyArray<string>>,
   columns: number,
   expendable: ReadonlyArray<string> = []
 ): ReadonlyArray<string> => {
-  const [first, ...others] = expendable
+  const isEmpty = (name: string) => rows.every((row) => (row[header.indexOf(name)] ?? "") === "")
+  const [first, ...others] = expendable.toSorted((a, b) => Number(isEmpty(b)) - Number(isEmpty(a)))
   const all = [header, ...rows]
   const widths = widthsOf(header, rows)
   const needed = widths.map((width, i) => i === widths.length - 1 ? Math.min(width, leastLast) : width + 2)
-  if (first !== undefined && Num.sumAll(needed) > columns) {
+  if (first !== undefined && (isEmpty(first) || Num.sumAll(needed) > columns)) {
     const kept = (cells: ReadonlyArray<string>) => cells.filter((_, i) => header[i] !== first)
     return table(kept(header), rows.map(kept), columns, others)
   }

@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type { FailurePolicy, FanOutOptions, OnCommit, OnDone, Parts, PauseOn } from "../../FanOut.ts"
 import { Interrupted } from "../../Interrupter.ts"
-import { Tally } from "../../Progress.ts"
+import type { Tally } from "../../Progress.ts"
 import type { Element } from "../../Source.ts"
 import { Chain } from "../chain.ts"
 import { Signal } from "../signal.ts"
@@ -66,7 +66,7 @@ export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
       if (header.finished || stopped !== undefined) engine.close()
       if (header.finished) {
         if (!spec.leavesFailures) run.ended.add(name)
-        return new Tally(header.tally)
+        return engine.ledger.journal.tally
       }
       if (stopped !== undefined) return yield* restore(gaveUpBefore(engine))
       yield* warnOfPool(spec)
@@ -133,7 +133,7 @@ const conclude = (
     const isStopped = reason !== undefined && Exit.hasInterrupts(ended)
     if (Exit.isFailure(ended) && !isStopped) return yield* Effect.failCause(ended.cause)
     if (reason !== undefined) return yield* new Interrupted({ reason })
-    return journal.stopped === undefined ? new Tally(header.tally) : yield* journal.stopped
+    return journal.stopped === undefined ? journal.tally : yield* journal.stopped
   })
 
 /** Checks a limit. A limit below one would make the fan-out wait for ever, or end before it began. */

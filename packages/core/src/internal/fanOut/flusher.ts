@@ -6,7 +6,6 @@ import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type { Ended } from "../../FanOut.ts"
-import { Tally } from "../../Progress.ts"
 import type { FanOut } from "./engine.ts"
 import { drainMillis } from "./jobRun.ts"
 import type { Ledger } from "./ledger.ts"
@@ -120,7 +119,7 @@ export class Flusher {
         const onCommit = commitOf(options, ended)
         return {
           flush: { ...rows, checkpoint: Checkpoint.encode(run.version, ledger) },
-          tally: new Tally(ledger.journal.header.tally),
+          tally: ledger.journal.tally,
           ...onCommit === undefined ? {} : { onCommit }
         }
       })

@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
 import type { Interrupter } from "../../Interrupter.ts"
@@ -32,6 +33,8 @@ export interface JobRunOptions {
   readonly migrations: Readonly<Record<number, Migration>>
   /** The stored progress of the job when this run began. */
   readonly progress: Progress
+  /** Time at which this run began, in milliseconds since the epoch. */
+  readonly startedAt: number
 }
 
 /** The job whose checkpoints are read, by its own run or by its clean-up. */
@@ -54,6 +57,10 @@ export class JobRun extends Context.Service<
     readonly partials: Map<unknown, () => ReadonlyMap<string, number>>
     /** Notes that unstored progress was reported. */
     readonly noteChange: () => void
+    /** The progress as it is now, with what is not stored yet. */
+    readonly latest: () => Progress
+    /** Takes the rates of the last seconds. */
+    readonly reportRates: (rates: Readonly<Record<string, number>>) => void
     /** Stores the reported progress that no fan-out has stored, unless a fan-out is storing now. */
     readonly report: Effect.Effect<Option.Option<Asked>, JobStoreError>
     /** Stores it after the fan-out that is storing now. */
@@ -70,29 +77,44 @@ export class JobRun extends Context.Service<
   }
 >()("@fanout/core/internal/JobRun") {}
 
+const sumOf = (all: ReadonlyArray<Iterable<readonly [unit: string, amount: number]>>): Record<string, number> => {
+  const sum: Record<string, number> = {}
+  for (const units of all) for (const [unit, amount] of units) sum[unit] = (sum[unit] ?? 0) + amount
+  return sum
+}
+
+const reporterTo = (units: Map<string, number>, totals: Map<string, number>, noteChange: () => void): Reporter => ({
+  addUnsafe: (unit, amount) => {
+    units.set(unit, (units.get(unit) ?? 0) + amount)
+    noteChange()
+  },
+  totalUnsafe: (unit, total) => {
+    totals.set(unit, total)
+    noteChange()
+  }
+})
+
 export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =>
   Effect.map(Semaphore.make(1), (mutex) => {
     const partial = new Map<string, number>()
     const partials = new Map<unknown, () => ReadonlyMap<string, number>>()
     const totals = new Map<string, number>(Object.entries(options.progress.totals))
     let { progress } = options
+    let rates: Readonly<Record<string, number>> = {}
     let isChanged = false
     const noteChange = () => {
       isChanged = true
     }
 
     const next = (fanOuts: Progress["fanOuts"]): Progress => {
-      const units: Record<string, number> = {}
-      const add = (unit: string, amount: number) => {
-        units[unit] = (units[unit] ?? 0) + amount
-      }
-      for (const one of Object.values(fanOuts)) for (const [unit, n] of Object.entries(one.units)) add(unit, n)
-      for (const units of [partial, ...Array.from(partials.values(), (read) => read())]) {
-        for (const [unit, n] of units) add(unit, n)
-      }
+      const units = sumOf([
+        ...Object.values(fanOuts).map(({ units }) => Object.entries(units)),
+        partial,
+        ...Array.from(partials.values(), (read) => read())
+      ])
       // A task that starts over adds less than before. The progress that people see does not go back.
       for (const [unit, n] of Object.entries(progress.units)) units[unit] = Math.max(n, units[unit] ?? 0)
-      return new Progress({ fanOuts, totals: Object.fromEntries(totals), units })
+      return new Progress({ fanOuts, totals: Object.fromEntries(totals), units, rates, startedAt: options.startedAt })
     }
 
     const report = Effect.suspend(() => {
@@ -115,16 +137,12 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
       ended: new Set(),
       partials,
       noteChange,
-      reporter: {
-        addUnsafe: (unit, amount) => {
-          partial.set(unit, (partial.get(unit) ?? 0) + amount)
-          noteChange()
-        },
-        totalUnsafe: (unit, total) => {
-          totals.set(unit, total)
-          noteChange()
-        }
+      latest: () => next(progress.fanOuts),
+      reportRates: (latest) => {
+        if (!Equal.equals(latest, rates)) noteChange()
+        rates = latest
       },
+      reporter: reporterTo(partial, totals, noteChange),
       report: Effect.map(mutex.withPermitsIfAvailable(1)(report), Option.flatten),
       reportRest: mutex.withPermit(report),
       flush: (fanOut, make) =>

@@ -4,7 +4,8 @@ import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import { type Ended, FanOutStopped } from "../../FanOut.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
-import type { Failure, Outcome } from "../../Outcome.ts"
+import { cause, type Failure, type Outcome } from "../../Outcome.ts"
+import { Tally } from "../../Progress.ts"
 import { makeOutcomeRow } from "../store/rows.ts"
 import * as Kept from "../task/kept.ts"
 import type { Entry } from "./ledger.ts"
@@ -16,6 +17,7 @@ interface Counts {
   skipped: number
   readonly tags: Record<string, number>
   readonly units: Record<string, number>
+  readonly causes: Record<string, number>
 }
 
 /** The part of a checkpoint that tells of ended elements. */
@@ -86,7 +88,7 @@ export class Journal {
       attempt,
       tries,
       failures: 0,
-      tally: { done: 0, failed: 0, skipped: 0, tags: {}, units: {} },
+      tally: { done: 0, failed: 0, skipped: 0, tags: {}, units: {}, causes: {} },
       reopened: new Set()
     }
     const { header } = this
@@ -135,6 +137,12 @@ export class Journal {
     this.isChanged = true
   }
 
+  /** The counts of all ends so far. */
+  get tally(): Tally {
+    const { causes, ...counts } = this.header.tally
+    return new Tally(Object.keys(causes).length === 0 ? counts : { ...counts, causes })
+  }
+
   /** Gives all unrecorded ends. They are in flight until `recorded` is called. */
   takeBatch(): Batch {
     const { cleared, ended, rows } = this
@@ -180,8 +188,10 @@ export class Journal {
 
   private clear({ cursor, outcome }: OutcomeRow): void {
     const { tally } = this.header
-    if (outcome._tag === "Failed") tally.failed--
-    else if (outcome._tag === "Skipped") tally.skipped -= outcome.count
+    if (outcome._tag === "Failed") {
+      tally.failed--
+      uncountCause(tally, cause(outcome.failure))
+    } else if (outcome._tag === "Skipped") tally.skipped -= outcome.count
     this.cleared.push(cursor)
   }
 
@@ -212,6 +222,7 @@ const replaced: Outcome = { _tag: "Done", value: null, count: 0 }
 const count = (counts: Counts, outcome: Outcome, units: Kept.Units): void => {
   if (outcome._tag === "Failed") {
     counts.failed++
+    countCause(counts, cause(outcome.failure))
   } else if (outcome._tag === "Skipped") {
     counts.skipped += outcome.count
   } else {
@@ -221,6 +232,24 @@ const count = (counts: Counts, outcome: Outcome, units: Kept.Units): void => {
     if (tag !== undefined) counts.tags[tag] = (counts.tags[tag] ?? 0) + count
     addUnits(counts, units)
   }
+}
+
+/** How many causes are counted by themselves. An error can have any text as its code. */
+const maxCauses = 32
+
+const others = "others"
+
+const countCause = ({ causes }: Counts, cause: string): void => {
+  const counted = Object.hasOwn(causes, cause) || Object.keys(causes).length < maxCauses ? cause : others
+  causes[counted] = (causes[counted] ?? 0) + 1
+}
+
+/** A cause that is not counted by itself is among the others. Failures of older versions of fanout are not counted. */
+const uncountCause = ({ causes }: Counts, cause: string): void => {
+  const counted = Object.hasOwn(causes, cause) ? cause : others
+  const left = (causes[counted] ?? 0) - 1
+  if (left > 0) causes[counted] = left
+  else delete causes[counted]
 }
 
 const addUnits = (counts: Counts, units: Kept.Units): void => {

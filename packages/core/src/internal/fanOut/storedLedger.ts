@@ -98,7 +98,7 @@ export const encode = (version: number, state: Ledger): string => {
     attempt: header.attempt,
     tries: header.tries,
     failures: header.failures,
-    tally: new Tally(header.tally),
+    tally: state.journal.tally,
     main: { frontier: state.main.frontier ?? null, bracket: state.main.bracket.id },
     ...state.first === undefined ? {} : { first: state.first },
     segment: state.segment === undefined ? null : {
@@ -118,7 +118,7 @@ export const restore = (text: string, lift: Lift, make: (header: Header) => Ledg
   const stored = decode(text)
   const { cursor, payload } = lift(stored.v)
   const { attempt, failures, finished, reopened, tally, tries } = stored
-  const counts = { ...tally, tags: { ...tally.tags }, units: { ...tally.units } }
+  const counts = { ...tally, tags: { ...tally.tags }, units: { ...tally.units }, causes: { ...tally.causes } }
   const state = make({ attempt, tries, failures, finished, tally: counts, reopened: new Set(reopened.map(cursor)) })
   const payloadOf = ({ p, x }: typeof Payload.Type): Loaded => {
     if (x !== undefined) return { payload: undefined, encoded: new Mismatch(x) }

@@ -32,6 +32,7 @@ import { closePatiently, promptly, untilStopped } from "./patience.ts"
 import type { Place } from "./places.ts"
 import { settle } from "./runEnd.ts"
 import { changeWithin, deadlineOf, type JobRuntime, noted, type Run, type Runnable } from "./runtime.ts"
+import { makeSampler } from "./sampling.ts"
 import { outcomesOf } from "./watch.ts"
 
 /** Runs a claimed job and records the end. `since` is the time before the claim request. */
@@ -156,6 +157,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
   const { job, program } = runnable
   let unfinished: ReadonlySet<string> = new Set()
   let rest: Run["report"] = Effect.succeedNone
+  let lastSample: Effect.Effect<void> = Effect.void
   const body = Effect.fnUntraced(function*(scope: Scope.Closeable) {
     const { progress } = yield* runtime.store.pulse(record.id)
     const { dispatcher, share } = yield* makeDispatcher(signal, runtime.timing.graceMillis, runtime.rates).pipe(
@@ -172,10 +174,17 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
       store: storeOf(run),
       signal,
       migrations: job.migrations,
-      progress
+      progress,
+      startedAt: runtime.clock.currentTimeMillisUnsafe()
+    })
+    const sampler = makeSampler(run, jobRun, () => share.tasksUnsafe())
+    yield* Effect.forkIn(sampler.run, scope)
+    lastSample = Effect.suspend(() => {
+      sampler.mark(signal.reason === undefined ? "Ended" : signal.reason === "Pause" ? "Paused" : "Stopped")
+      return sampler.end
     })
     run.report = jobRun.report
-    run.limit = limiting(share)
+    run.limit = limiting(share, () => sampler.mark("Set"))
     run.limit(record)
     unfinished = jobRun.unfinished
     rest = jobRun.reportRest
@@ -210,15 +219,18 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
     )
   )
   // The error is ignored here. `settle` reports the error of a store that does not work.
-  if (run.lease.isHeldUnsafe()) yield* Effect.raceFirst(Effect.ignore(rest), watchLease(run))
+  if (run.lease.isHeldUnsafe()) {
+    yield* Effect.raceFirst(Effect.andThen(lastSample, Effect.ignore(rest)), watchLease(run))
+  }
   return { exit: run.refused === undefined ? exit : Exit.fail(run.refused), unfinished: unfinished.size }
 })
 
 /** Makes the function that applies limits and a priority to a share, unless the share has them already. */
-const limiting = (share: Share): Run["limit"] => {
+const limiting = (share: Share, onChange: () => void): Run["limit"] => {
   let known: Pick<Asked, "limits" | "priority"> | undefined
   return ({ limits, priority }) => {
     if (Equal.equals(known, { limits, priority })) return
+    if (known !== undefined) onChange()
     known = { limits, priority }
     const { bytesPerSecond = Number.POSITIVE_INFINITY, concurrency = Number.POSITIVE_INFINITY } = limits
     share.setUnsafe({ bytesPerSecond, concurrency, urgency: ranks[JobPriority.nameOf(priority)] - ranks.normal })

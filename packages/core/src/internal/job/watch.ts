@@ -157,7 +157,11 @@ export const outcomesOf = (
 export const newestOutcomesOf = (
   store: JobStore["Service"],
   id: JobId,
-  options: { readonly tags?: ReadonlyArray<Outcome["_tag"]>; readonly limit: number }
+  options: {
+    readonly tags?: ReadonlyArray<Outcome["_tag"]>
+    readonly cause?: string | undefined
+    readonly limit: number
+  }
 ): Effect.Effect<ReadonlyArray<OutcomeRow>, JobStoreError> =>
   Effect.map(
     store.outcomes(id, { ...options, newestFirst: true, after: 0 }),

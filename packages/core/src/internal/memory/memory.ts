@@ -32,6 +32,7 @@ export interface StoredJob {
   fanOuts: Map<string, StoredFanOut>
   /** Checkpoints of the job's own program. */
   readonly checkpoints: Map<string, string>
+  history?: string
   readonly log: Array<LogEntry>
 }
 
@@ -48,6 +49,8 @@ export class Memory {
   rates = new Map<string, StoredRate>()
   /** The last numbers that were given to a job, a row and a line of a log. */
   last = { job: 0, row: 0, line: 0 }
+  /** Grows with each change. */
+  version = 0
   readonly apart = new Apart()
   private readonly lock = Semaphore.makeUnsafe(1)
   /** Copies of the jobs that the open transaction may have changed. */
@@ -62,6 +65,15 @@ export class Memory {
         return error instanceof Errors.JobStoreError ? Effect.fail(error) : Effect.die(error)
       }
     }))
+  }
+
+  /** Runs one operation that changes something. */
+  write<A>(operation: () => A): Effect.Effect<A, Errors.JobStoreError> {
+    return this.run(() => {
+      const done = operation()
+      this.version++
+      return done
+    })
   }
 
   /** Runs operations as one. If they fail, the store is again as it was before them. */

@@ -58,6 +58,11 @@ export class Share implements PermitShare {
     this.bytes.setUnsafe(asked.bytesPerSecond)
   }
 
+  /** How many tasks of a job run now. */
+  tasksUnsafe(): number {
+    return this.tasks?.held ?? 0
+  }
+
   readonly rankOf = (priority: Priority): number => {
     const own = ranks[priority] + this.urgency
     const above = this.parent === undefined

@@ -6,6 +6,7 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import type { SqlError } from "effect/sql/SqlError"
+import type { Fragment } from "effect/sql/Statement"
 import type { JobId } from "../../JobId.ts"
 import type { LogEntry } from "../../JobRecord.ts"
 import { type Flush, type JobStore, logLimit } from "../../JobStore.ts"
@@ -72,7 +73,7 @@ export const appendLog = ({ sql }: SqlAccess, id: JobId, { at, level, message }:
   )
 }
 
-type Writes = Pick<Service, "beat" | "requested" | "flush" | "saveOwnCheckpoint" | "log">
+type Writes = Pick<Service, "beat" | "requested" | "flush" | "saveOwnCheckpoint" | "saveHistory" | "log">
 
 export const makeWrites = (access: SqlAccess): Writes => {
   const { dialect, sql } = access
@@ -121,6 +122,14 @@ export const makeWrites = (access: SqlAccess): Writes => {
       const store = storeCheckpoint(access, "fanout_own_checkpoints", id, name, checkpoint)
       return Effect.asVoid(access.transaction("store a checkpoint", asOwner(access, { id, token }, store, identity)))
     },
+    saveHistory: (id, token, history) => {
+      const store = sql`insert into fanout_histories (job_id, history)
+        values (${Rows.toText(id)}, ${Rows.encodeHistory(history)})
+        on conflict (job_id) do update set history = excluded.history`
+      return Effect.asVoid(
+        access.transaction("store a job's history", asOwner(access, { id, token }, store, () => false))
+      )
+    },
     log: (id, token, entry) => {
       const append = asOwner(access, { id, token }, appendLog(access, id, entry), () => false)
       return Effect.asVoid(access.transaction("write to a job's log", append))
@@ -130,10 +139,10 @@ export const makeWrites = (access: SqlAccess): Writes => {
 
 // --- Reads ----------------------------------------------------------------------------------------------------------
 
-type Items = Pick<Service, "outcomes" | "checkpoint" | "ownCheckpoint" | "failures" | "logs">
+type Items = Pick<Service, "outcomes" | "checkpoint" | "ownCheckpoint" | "history" | "failures" | "logs">
 
 export const makeItems = (access: SqlAccess): Items => {
-  const { sql } = access
+  const { dialect, sql } = access
 
   const inOrder = (newestFirst: boolean | undefined, limit: number) =>
     sql`order by seq ${sql.literal(newestFirst ? "desc" : "asc")} limit ${atMost(limit)}`
@@ -146,19 +155,27 @@ export const makeItems = (access: SqlAccess): Items => {
   }
 
   return {
-    outcomes: (id, { after, fanOut, limit, newestFirst, tags }) => {
+    outcomes: (id, { after, cause, fanOut, limit, newestFirst, tags }) => {
       const wanted = new Set(tags ?? ["Done", "Skipped", "Failed"] as const)
       if (wanted.size === 0) return Effect.succeed([])
       const next = inOrder(newestFirst, limit)
       const inFanOut = fanOut === undefined ? sql.literal("") : sql`and fan_out = ${Rows.toText(fanOut)}`
-      const ofTag = (tag: Outcome["_tag"]) =>
-        sql`select * from fanout_outcomes
-          where job_id = ${Rows.toText(id)} and tag = ${tag} and seq > ${after} ${inFanOut} ${next}`
-      const found = sql`select * from (${ranges(sql, Array.from(wanted, ofTag))}) as each ${next}`
+      const where = (which: Fragment) =>
+        sql`select * from fanout_outcomes where job_id = ${Rows.toText(id)} and ${which} and seq > ${after} ${inFanOut}
+          ${next}`
+      const ofTag = (tag: Outcome["_tag"]) => where(sql`tag = ${tag}`)
+      const found = cause === undefined
+        ? sql`select * from (${ranges(sql, Array.from(wanted, ofTag))}) as each ${next}`
+        : where(sql`cause is not null and ${dialect.indexed(sql.literal("cause"))} =
+            ${dialect.indexed(sql`${Rows.toText(cause)}`)} and ${access.isOneOf("tag", wanted)}`)
       return access.read("read outcomes", found, Rows.decodeOutcome)
     },
     checkpoint: checkpointIn("fanout_checkpoints"),
     ownCheckpoint: checkpointIn("fanout_own_checkpoints"),
+    history: (id) => {
+      const found = sql`select history from fanout_histories where job_id = ${Rows.toText(id)}`
+      return Effect.map(access.read("read a job's history", found, Rows.decodeHistory), Arr.head)
+    },
     failures: (id) => {
       const found = sql`select count(*) as failed from fanout_outcomes
         where job_id = ${Rows.toText(id)} and tag = 'Failed'`

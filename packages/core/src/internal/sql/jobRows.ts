@@ -35,8 +35,12 @@ const namedChild = (access: SqlAccess, parent: JobId, name: string) => {
 
 export const makeReads = (
   access: SqlAccess
-): Pick<Service, "get" | "pulse" | "child" | "childTags" | "childCounts"> => {
+): Pick<Service, "get" | "pulse" | "child" | "childTags" | "childCounts" | "counts" | "version"> => {
   const { sql } = access
+  const countsWhere = (which: Fragment) => {
+    const found = sql`select tag, cast(count(*) as integer) as count from fanout_jobs ${which} group by tag`
+    return Effect.map(access.read("count jobs", found, Rows.decodeStateCount), Object.fromEntries)
+  }
   return {
     get: (id) => {
       const operation = `read job ${id}`
@@ -62,13 +66,10 @@ export const makeReads = (
       const found = sql`${ranges(sql, JobState.Tag.literals.map(ofTag))}`
       return access.read("look for children", found, Rows.decodeTag)
     },
-    childCounts: (parent) => {
-      const found = sql`select tag, cast(count(*) as integer) as count from fanout_jobs where parent_id = ${
-        Rows.toText(parent)
-      }
-        group by tag`
-      return Effect.map(access.read("count children", found, Rows.decodeChildCount), Object.fromEntries)
-    }
+    childCounts: (parent) => countsWhere(sql`where parent_id = ${Rows.toText(parent)}`),
+    // An unknown state is left to `unreadable`.
+    counts: countsWhere(sql`where ${access.isOneOf("tag", JobState.Tag.literals)}`),
+    version: Effect.map(access.run("look for changes", access.dialect.version), ([row]) => String(row?.["version"]))
   }
 }
 
@@ -92,7 +93,7 @@ export const makeLists = (access: SqlAccess) => {
   const hasTag = (tag: string) => sql`id in (select job_id from fanout_tags where tag = ${Rows.toText(tag)})`
 
   const pageOf = (
-    { before, idempotencyKey, idPrefix, limit, names, parent, states, tag }: ListFilter,
+    { before, idempotencyKey, idPrefix, limit, names, parent, schedule, since, states, tag }: ListFilter,
     others: ReadonlyArray<Fragment>
   ) => {
     const ofStates = Array.from(new Set(states ?? JobState.Tag.literals), (tag) => sql`tag = ${tag}`)
@@ -100,15 +101,17 @@ export const makeLists = (access: SqlAccess) => {
     const few = [
       ...(idPrefix === undefined ? [] : [beginsWith(idPrefix)]),
       ...(idempotencyKey === undefined ? [] : [hasKey(idempotencyKey)]),
-      ...(tag === undefined ? [] : [hasTag(tag)])
+      ...(tag === undefined ? [] : [hasTag(tag)]),
+      ...(schedule === undefined ? [] : [sql`schedule = ${Rows.toText(schedule)}`])
     ]
-    // The jobs of a key, a tag, or the beginning of an id are few. With a range for each state, SQLite would read all
-    // jobs of the state. The expression keeps the database from the index of the states.
+    // The jobs of a key, a tag, a schedule, or the beginning of an id are few. With a range for each state, SQLite
+    // would read all jobs of the state. The expression keeps the database from the index of the states.
     const isWanted = states === undefined ? sql`1 = 1` : access.isOneOf("coalesce(tag, '')", states)
     const wanted = few.length === 0 ? [...ofStates, ...others] : [sql.and([...few, isWanted])]
     const conditions = [
       ...(names === undefined ? [] : [access.isOneOf("name", names)]),
       ...(parent === undefined ? [] : [sql`parent_id = ${Rows.toText(parent)}`]),
+      ...(since === undefined ? [] : [sql`created_at >= ${since}`]),
       ...(before === undefined ? [] : [isBefore(before)])
     ]
     const newest = (limit: number) => sql`order by created_at desc, seq desc limit ${limit}`

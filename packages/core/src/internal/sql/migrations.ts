@@ -17,6 +17,7 @@
  * | `active_parent` | `parent_id` while the job is active |
  * | `tags` | the job's tags, as JSON |
  * | `scheduled` | the schedule and the tick that started the job, as JSON |
+ * | `schedule` | the name of the schedule that started the job |
  * | `priority` | jobs of higher priority are claimed first, and their tasks run first |
  * | `limits` | the most that the job may use, as JSON |
  * | `tag`, `state` | name of the state, and the whole state as JSON |
@@ -46,6 +47,7 @@
  * | `job_id`, `fan_out`, `cursor` | the element; unique |
  * | `key` | the element's name for people |
  * | `tag`, `outcome` | `Done`, `Skipped` or `Failed`, and the whole ending as JSON |
+ * | `cause` | what counts as the cause of a failure |
  * | `payload`, `origin` | the data that a retry needs, as JSON |
  * | `attempt`, `at` | attempt of the job, and time of the recording |
  *
@@ -57,6 +59,8 @@
  * **`fanout_rates`**: one row for each rate, by `name`: the turns `per_second`, and the time from which on no turn is
  * taken (`free_at`, in milliseconds since the epoch, on Postgres by the clock of the server).
  *
+ * **`fanout_histories`**: the `history` of each job that has one, as JSON.
+ *
  * **`fanout_pruned`**: ids of removed jobs that may still have checkpoints, outcomes or lines of a log.
  *
  * There are no foreign keys, which would be checked for each row. A transaction that writes rows of a job has found the
@@ -66,6 +70,7 @@ import * as Effect from "effect/Effect"
 import * as Migrator from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import type { Scheduled } from "../../JobRecord.ts"
 import { fromText, toText } from "../store/rows.ts"
 import * as Dialect from "./dialect.ts"
 
@@ -173,6 +178,21 @@ const ownCheckpoints = Effect.gen(function*() {
   }
 })
 
+/** Jobs by the schedules that have started them. */
+const jobsOfSchedules = Effect.gen(function*() {
+  const sql = yield* SqlClient
+  const { indexed, text } = Dialect.of(sql)
+  yield* sql`alter table fanout_jobs add column schedule ${text}`
+  yield* sql`create index fanout_jobs_scheduled on fanout_jobs (${indexed(sql.literal("schedule"))}, created_at, seq)
+    where schedule is not null`
+  const found = yield* sql<{ readonly id: string; readonly scheduled: string }>`
+    select id, scheduled from fanout_jobs where scheduled is not null`
+  for (const { id, scheduled } of found) {
+    const { schedule }: typeof Scheduled.Type = JSON.parse(scheduled)
+    yield* sql`update fanout_jobs set schedule = ${toText(schedule)} where id = ${id}`
+  }
+})
+
 const changes = {
   "1_initial": Effect.andThen(jobs, belongings),
   // An index by kind, so that a search for work does not read every queued job.
@@ -233,7 +253,19 @@ const changes = {
       per_second ${real} not null,
       free_at ${real} not null
     ) ${tableSuffix}`
-  ])
+  ]),
+  "11_histories": change((sql, { tableSuffix, text }) => [
+    sql`create table fanout_histories (
+      job_id ${text} not null primary key,
+      history ${text} not null
+    ) ${tableSuffix}`
+  ]),
+  "12_causes": change((sql, { indexed, text }) => [
+    sql`alter table fanout_outcomes add column cause ${text}`,
+    sql`create index fanout_outcomes_causes on fanout_outcomes (job_id, ${indexed(sql.literal("cause"))}, seq)
+      where cause is not null`
+  ]),
+  "13_jobs_of_schedules": jobsOfSchedules
 }
 
 /** Number of the schema that this version writes. */

@@ -55,17 +55,20 @@ export const postgres = (sql: SqlClient): Dialect => {
           and ${indexed(sql.literal("cursor"))} = ${indexed(sql.literal("value"))} limit 1) as found)`,
     insertOutcomes: (id, rows) =>
       sql`insert into fanout_outcomes
-          (job_id, fan_out, cursor, key, tag, payload, origin, outcome, attempt, at)
-        select ${id}::text, r.fan_out, r.cursor, r.key, r.tag, r.payload, r.origin, r.outcome, r.attempt, r.at
+          (job_id, fan_out, cursor, key, tag, cause, payload, origin, outcome, attempt, at)
+        select ${id}::text, r.fan_out, r.cursor, r.key, r.tag, r.cause, r.payload, r.origin, r.outcome, r.attempt, r.at
         from json_to_recordset(${JSON.stringify(lastOfEach(rows))}::text::json) as r (
-          fan_out text, cursor text, key text, tag text, payload text, origin text, outcome text,
+          fan_out text, cursor text, key text, tag text, cause text, payload text, origin text, outcome text,
           attempt double precision, at double precision)
         on conflict (job_id, fan_out, ${indexed(sql.literal("cursor"))}) do update set
-          seq = excluded.seq, key = excluded.key, tag = excluded.tag, payload = excluded.payload,
-          origin = excluded.origin, outcome = excluded.outcome, attempt = excluded.attempt, at = excluded.at`,
+          seq = excluded.seq, key = excluded.key, tag = excluded.tag, cause = excluded.cause,
+          payload = excluded.payload, origin = excluded.origin, outcome = excluded.outcome,
+          attempt = excluded.attempt, at = excluded.at`,
     hasTable,
     // Nothing is locked: at `read committed` a transaction that has read can still write.
     lockStore: (id) => isStore(sql, hasTable, id),
+    // The transactions that are open or over: each one that writes changes this when it begins and when it ends.
+    version: sql`select pg_current_snapshot()::text as version`,
     notify: (id) => sql`select pg_notify(${channelOf(id)}, '')`,
     problem: postgresProblem,
     needsNewTransaction: (error) =>

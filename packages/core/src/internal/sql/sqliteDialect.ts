@@ -46,6 +46,8 @@ export const sqlite = (sql: SqlClient): Dialect => ({
       Effect.catchIf(({ reason }) => /no such table/.test(messageOf(reason.cause)), () => Effect.succeed(false))
     ),
   notify: () => Effect.void,
+  // The first number tells of commits by other connections, the second one of changes by this one.
+  version: sql`select data_version || ' ' || total_changes() as version from pragma_data_version`,
   problem: sqliteProblem,
   needsNewTransaction: (error) => sqliteCode(error) === 517
 })

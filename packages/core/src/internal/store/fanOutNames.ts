@@ -18,5 +18,8 @@ export const renameEntries = <A>(
   })
 }
 
-export const renameProgress = ({ fanOuts, totals, units }: Progress, renames: Renames): Progress =>
-  new Progress({ fanOuts: Object.fromEntries(renameEntries(Object.entries(fanOuts), renames)), totals, units })
+export const renameProgress = (progress: Progress, renames: Renames): Progress =>
+  new Progress({
+    ...progress,
+    fanOuts: Object.fromEntries(renameEntries(Object.entries(progress.fanOuts), renames))
+  })

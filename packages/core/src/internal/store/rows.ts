@@ -9,6 +9,7 @@
 import { flow } from "effect/Function"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import { JobHistory } from "../../JobHistory.ts"
 import * as JobId from "../../JobId.ts"
 import {
   type Asked,
@@ -26,7 +27,7 @@ import {
 import { JobSchedule } from "../../JobSchedule.ts"
 import * as JobState from "../../JobState.ts"
 import type { Astray, Held, Kind, Listed } from "../../JobStore.ts"
-import { Outcome } from "../../Outcome.ts"
+import { cause, Outcome } from "../../Outcome.ts"
 import { Progress } from "../../Progress.ts"
 
 /** A row as a driver gives it. */
@@ -84,14 +85,15 @@ export const encodeJob = (record: JobRecord) => {
 }
 
 /** Columns that repeat parts of other columns, for queries and indexes. */
-const repeated = ({ lease, parent, state }: JobRecord) => {
+const repeated = ({ lease, parent, scheduled, state }: JobRecord) => {
   const leaseToken = lease._tag === "Some" ? lease.value.token : null
   const family = parent._tag === "None" ? { parent_id: null, parent_name: null, active_parent: null } : {
     parent_id: toText(parent.value.id),
     parent_name: toText(parent.value.name),
     active_parent: JobState.isActive(state) ? toText(parent.value.id) : null
   }
-  return { ...family, tag: state._tag, lease_token: leaseToken }
+  const schedule = scheduled._tag === "Some" ? toText(scheduled.value.schedule) : null
+  return { ...family, tag: state._tag, lease_token: leaseToken, schedule }
 }
 
 export type JobColumns = ReturnType<typeof encodeJob>["columns"]
@@ -119,6 +121,13 @@ export const decodePulse: (row: object) => Pulse = Schema.decodeUnknownSync(
   Schema.Struct({ beat, progress: json(Progress) })
 )
 
+export const encodeHistory: (history: JobHistory) => string = Schema.encodeSync(json(JobHistory))
+
+export const decodeHistory: (row: object) => JobHistory = flow(
+  Schema.decodeUnknownSync(Schema.Struct({ history: json(JobHistory) })),
+  ({ history }) => history
+)
+
 export const decodeKind: (row: object) => Kind = Schema.decodeUnknownSync(Schema.Struct({ name, version }))
 
 export const decodeHeld: (row: object) => Held = Schema.decodeUnknownSync(
@@ -134,7 +143,7 @@ export const decodeTag: (row: object) => JobState.Tag = flow(
   ({ tag }) => tag
 )
 
-export const decodeChildCount: (row: object) => readonly [JobState.Tag, number] = flow(
+export const decodeStateCount: (row: object) => readonly [JobState.Tag, number] = flow(
   Schema.decodeUnknownSync(Schema.Struct({ tag: JobState.Tag, count: Schema.Natural })),
   ({ count, tag }) => [tag, count]
 )
@@ -157,6 +166,7 @@ export const encodeOutcome = ({ at, attempt, cursor, fanOut, key, origin, outcom
   cursor: toText(cursor),
   key: toText(key),
   tag: outcome._tag,
+  cause: outcome._tag === "Failed" ? toText(cause(outcome.failure)) : null,
   payload: JSON.stringify(payload),
   origin: JSON.stringify(origin),
   outcome: JSON.stringify(outcome),

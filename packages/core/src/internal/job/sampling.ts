@@ -1,0 +1,78 @@
+/**
+ * Samples of a run: the rates of the last seconds for whoever looks now, and the history for whoever looks back.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as JobHistory from "../../JobHistory.ts"
+import type { Progress } from "../../Progress.ts"
+import type { JobRun } from "../fanOut/jobRun.ts"
+import type { Run } from "./runtime.ts"
+
+/** Milliseconds between two samples, and over which rates are taken. */
+const everyMillis = 1000
+const windowMillis = 10_000
+
+/** The counts of one moment, by unit. */
+interface Look {
+  readonly at: number
+  readonly counts: Readonly<Record<string, number>>
+}
+
+const lookAt = (at: number, { items, units }: Progress): Look => ({ at, counts: { ...units, items } })
+
+/** What the counts have grown by in a second. A unit that does not grow is left out. */
+const ratesBetween = (first: Look, last: Look): Readonly<Record<string, number>> => {
+  const seconds = (last.at - first.at) / 1000
+  const more = Object.entries(last.counts).map(([unit, count]) => [unit, count - (first.counts[unit] ?? 0)] as const)
+  return Object.fromEntries(more.flatMap(([unit, count]) => count > 0 && seconds > 0 ? [[unit, count / seconds]] : []))
+}
+
+export interface Sampler {
+  /** Notes a turn. The next sample stores the turn. */
+  readonly mark: (kind: JobHistory.Mark["kind"]) => void
+  /** Takes a sample each second. */
+  readonly run: Effect.Effect<never>
+  /** Takes the last sample of a run that has lasted a second. */
+  readonly end: Effect.Effect<void>
+}
+
+/** Makes the sampler of a run. `tasks` gives the number of tasks that run now. */
+export const makeSampler = (
+  { record: { id, token }, runtime: { clock, store } }: Pick<Run, "record" | "runtime">,
+  jobRun: JobRun["Service"],
+  tasks: () => number
+): Sampler => {
+  const began = clock.currentTimeMillisUnsafe()
+  let looks: ReadonlyArray<Look> = [lookAt(began, jobRun.progress)]
+  let history: JobHistory.JobHistory | undefined
+  let marks: ReadonlyArray<JobHistory.Mark> = [{ at: began, kind: "Started", token }]
+
+  const save = Effect.fnUntraced(function*(sample: JobHistory.Sample, isLast: boolean) {
+    const before = history ?? Option.getOrElse(yield* store.history(id), () => JobHistory.empty)
+    const noted = marks
+    const after = JobHistory.withMarks(JobHistory.withSample(before, sample, isLast), noted)
+    if (after !== before) yield* store.saveHistory(id, token, after)
+    marks = marks.slice(noted.length)
+    history = after
+  })
+
+  const sample = (isLast: boolean) =>
+    Effect.suspend(() => {
+      const at = clock.currentTimeMillisUnsafe()
+      const progress = jobRun.latest()
+      const look = lookAt(at, progress)
+      looks = [...looks.filter((one) => at - one.at <= windowMillis), look]
+      jobRun.reportRates(ratesBetween(looks[0] ?? look, look))
+      const { items, tally: { failed }, units: { bytes = 0 } } = progress
+      // A job goes on without its history where the store does not take it.
+      return Effect.ignore(save({ at, items, failed, bytes, tasks: tasks() }, isLast))
+    })
+
+  return {
+    mark: (kind) => {
+      marks = [...marks, { at: clock.currentTimeMillisUnsafe(), kind, token }]
+    },
+    run: Effect.sleep(everyMillis).pipe(Effect.andThen(sample(false)), Effect.forever),
+    end: Effect.suspend(() => history === undefined ? Effect.void : sample(true))
+  }
+}
