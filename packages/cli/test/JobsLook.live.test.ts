@@ -5,10 +5,12 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { afterAll } from "vitest"
-import { commandLine, watched } from "./command.ts"
+import { command, commandLine, watched } from "./command.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-look-"))
 afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
+
+const hasTerminal = spawnSync("script", ["--version"]).error === undefined
 
 /** A folder of its own, with a database and what is to be copied. */
 const place = (name: string, files: number, bytes: number) => {
@@ -72,6 +74,44 @@ describe("fanout jobs", () => {
     assert.strictEqual((await copy.ended).code, 130)
   })
 
+  it.skipIf(!hasTerminal)("shows all jobs on a terminal, and asks of them what keys stand for", async () => {
+    const at = place("board", 20, 100_000)
+    const { copy, id } = await copying(at)
+    const line = [process.execPath, ...command.slice(1), "jobs", "watch"].map((word) => `'${word}'`).join(" ")
+    const board = watched(spawn("script", ["-qec", `stty cols 100 rows 12; ${line}`, "/dev/null"], {
+      env: { ...process.env, FANOUT_DB: path.join(at.folder, "jobs.db") },
+      stdio: ["pipe", "pipe", "pipe"]
+    }))
+    const shows = (text: string) => until(() => board.output.stdout.includes(text))
+    await shows("copy from → ")
+    await shows("1 running")
+    board.child.stdin.write("p")
+    await shows(`Job ${id} was asked to pause.`)
+    await shows("1 paused")
+    assert.strictEqual((await copy.ended).code, 4)
+    board.child.stdin.write("t")
+    await shows("can't be retried")
+    board.child.stdin.write("C")
+    await shows("Nothing runs")
+    board.child.stdin.write("q")
+    assert.strictEqual((await board.ended).code, 0)
+    // The terminal is as it was.
+    assert.isTrue(board.output.stdout.endsWith("\u001b[?25h\u001b[?1049l"))
+    assert.match(at.run("jobs", "list").stdout, new RegExp(`^${id} +cancelled `, "m"))
+  })
+
+  it("follows all jobs without a terminal", async () => {
+    const at = place("followed all", 20, 100_000)
+    const watch = at.start("jobs", "watch")
+    const { copy, id } = await copying(at)
+    await until(() => watch.output.stdout.includes(`Job ${id} (copy) is running.`))
+    copy.child.kill("SIGINT")
+    await copy.ended
+    await until(() => watch.output.stdout.includes(`Job ${id} (copy) is paused.`))
+    watch.child.kill("SIGINT")
+    assert.strictEqual((await watch.ended).code, 130)
+  })
+
   it("says how far a job is now and then where no terminal shows it, and when it is asked to", async () => {
     const at = place("reminded", 10, 100_000)
     const line = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}\d+ files? · .*/gm
@@ -127,6 +167,12 @@ describe("fanout jobs", () => {
     assert.notInclude(list("--state", "failed"), "done")
     assert.strictEqual(list("--state", "failed").length + list("--state", "done").length, 4)
     assert.include(at.run("jobs", "list", "--state", "queued").stdout, "There are no such jobs")
+    assert.lengthOf(list("--since", "1h"), 4)
+    assert.include(at.run("jobs", "list", "--schedule", "nightly").stdout, "There are no such jobs")
+    const ids = at.run("jobs", "list", "--ids", "--name", "hash").stdout
+    assert.match(ids, /^\w{12}\n$/)
+    assert.include(at.run("jobs", "list", "--parent", ids.trim()).stdout, "There are no such jobs")
+    assert.include(at.run("jobs", "list", "--parent", "nobody").stderr, "nobody")
     assert.strictEqual(at.run("jobs", "list", "--state", "nope").status, 2)
   })
 

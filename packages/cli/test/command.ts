@@ -1,6 +1,6 @@
 import type { ChildProcessByStdio } from "node:child_process"
 import * as path from "node:path"
-import type { Readable } from "node:stream"
+import type { Readable, Writable } from "node:stream"
 
 /** What starts the command, as users have it; it is bundled before the tests that start it. */
 export const command = [process.execPath, path.join(import.meta.dirname, "../bin/fanout.js")] as const
@@ -15,7 +15,7 @@ export const commandLine = (
 }
 
 /** A command that was started, with what it writes and what it ends with. */
-export const watched = (child: ChildProcessByStdio<null, Readable, Readable>) => {
+export const watched = <I extends Writable | null>(child: ChildProcessByStdio<I, Readable, Readable>) => {
   const output = { stdout: "", stderr: "" }
   for (const name of ["stdout", "stderr"] as const) {
     child[name].setEncoding("utf8").on("data", (text: string) => {

@@ -26,7 +26,7 @@ import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
 import { progressLine } from "../ui/progressLine.ts"
 import * as summary from "../ui/summary.ts"
-import { columns, complain, print } from "../ui/View.ts"
+import { columns, complain, type Options, print } from "../ui/View.ts"
 
 const ids = Settings.jobId.pipe(Argument.variadic({ min: 1 }))
 
@@ -53,7 +53,8 @@ const tell = (record: JobRecord, json: boolean): Effect.Effect<void> =>
 // An owner looks for what is asked of it a few times a second; who waits longer for another one is told how it stands.
 const patienceMillis = 3000
 
-const settled = (id: JobId) =>
+/** Waits until what was asked of a job is done, and does it here where nobody else does. */
+export const settled = (id: JobId) =>
   Effect.gen(function*() {
     const manager = yield* JobManager
     const { self } = yield* OwnerLiveness
@@ -238,6 +239,14 @@ const remindOfAll = Effect.gen(function*() {
   }
 }).pipe(Effect.ignore)
 
+/** Tells what becomes of all jobs, for as long as nobody stops it. */
+export const tellOfAll = Effect.fnUntraced(function*({ json, quiet }: Options) {
+  const seen = new Map<string, string>()
+  if (!json && !quiet) yield* Effect.forkScoped(RunJob.reminding(remindOfAll))
+  if (quiet) return yield* Effect.never
+  return yield* announce(seen, json).pipe(Effect.andThen(Effect.sleep(Duration.millis(500))), Effect.forever)
+})
+
 /** `fanout jobs work` */
 export const work = Command.make(
   "work",
@@ -246,14 +255,8 @@ export const work = Command.make(
     withJobs({ claim: "all", concurrency, isDurable: true })(Effect.scoped(Effect.gen(function*() {
       const manager = yield* JobManager
       const signal = yield* Signals.listen
-      const seen = new Map<string, string>()
-      const watching = announce(seen, json).pipe(
-        Effect.andThen(Effect.sleep(Duration.millis(500))),
-        Effect.forever
-      )
-      if (!json && !quiet) yield* Effect.forkScoped(RunJob.reminding(remindOfAll))
       if (!json && !quiet) yield* print("Waiting for jobs; Ctrl-C stops.")
-      const stoppedBy = yield* Effect.raceFirst(signal, quiet ? Effect.never : watching)
+      const stoppedBy = yield* Effect.raceFirst(signal, tellOfAll({ json, quiet }))
       yield* manager.shutdown
       return yield* Stop.withCode(ExitCode.ofSignal(stoppedBy))
     })))

@@ -4,8 +4,9 @@
 import { JobManager } from "@fanout/core/JobManager"
 import * as JobState from "@fanout/core/JobState"
 import type { JobOverview } from "@fanout/core/JobStatus"
-import type { JobRecord, OutcomeRow } from "@fanout/core/JobStore"
+import type { JobRecord, ListFilter, OutcomeRow } from "@fanout/core/JobStore"
 import type { Progress } from "@fanout/core/Progress"
+import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Clock from "effect/Clock"
@@ -13,6 +14,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
+import * as ExitCode from "../exit/ExitCode.ts"
+import * as Signals from "../exit/Signals.ts"
+import * as Stop from "../exit/Stop.ts"
 import * as Settings from "../options/Settings.ts"
 import { find, hasCode, withJobs } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
@@ -22,7 +26,9 @@ import * as format from "../ui/format.ts"
 import { left, rate, share } from "../ui/progressLine.ts"
 import * as summary from "../ui/summary.ts"
 import { table } from "../ui/table.ts"
-import { columns, itemLine, print, whileRead } from "../ui/View.ts"
+import { columns, itemLine, type Options, print, whileRead } from "../ui/View.ts"
+import * as JobBoard from "./jobBoard.ts"
+import { tellOfAll } from "./jobsAsk.ts"
 
 /** Words for states, each for those that it stands for. */
 const tagsOf = {
@@ -75,16 +81,39 @@ export const list = Command.make(
       Flag.withDescription("Only jobs of this type, such as copy; can be given more than once"),
       Flag.atLeast(0)
     ),
+    since: Flag.String("since").pipe(
+      Flag.withMetavar("DURATION"),
+      Flag.filterMap(format.parseDuration, () => "Expected a duration like 30d, 12h or 45m"),
+      Flag.withDescription("Only jobs that were started at most so long ago, such as 12h or 7d"),
+      Flag.optional
+    ),
+    parent: Flag.String("parent").pipe(
+      Flag.withMetavar("ID"),
+      Flag.withDescription("Only jobs that this job has started"),
+      Flag.optional
+    ),
+    schedule: Flag.String("schedule").pipe(
+      Flag.withMetavar("NAME"),
+      Flag.withDescription("Only jobs that this schedule has started"),
+      Flag.optional
+    ),
+    ids: Settings.toggle("ids", "Print ids alone, one on each line"),
     json: Settings.json
   },
-  ({ json, limit, name, state }) =>
+  ({ ids, json, limit, name, parent, schedule, since, state }) =>
     withJobs({ claim: "none" })(whileRead(Effect.gen(function*() {
       const manager = yield* JobManager
       const now = yield* Clock.currentTimeMillis
-      const filter = {
+      const filter: Partial<ListFilter> = {
         limit,
-        ...state.length === 0 ? {} : { states: state.flatMap((word) => tagsOf[word]) },
-        ...name.length === 0 ? {} : { names: name }
+        states: state.length === 0 ? undefined : state.flatMap((word) => tagsOf[word]),
+        names: name.length === 0 ? undefined : name,
+        since: Option.getOrUndefined(Option.map(since, (millis) => now - millis)),
+        parent: Option.isNone(parent) ? undefined : (yield* find(parent.value)).id,
+        schedule: Option.getOrUndefined(schedule)
+      }
+      if (ids) {
+        return yield* Effect.forEach(yield* manager.list(filter), ({ id }) => print(id), { discard: true })
       }
       const listed = yield* manager.overview(filter)
       const unreadable = yield* manager.unreadable(filter)
@@ -94,7 +123,7 @@ export const list = Command.make(
         }
       } else if (listed.length + unreadable.length === 0) {
         yield* print(
-          state.length + name.length > 0
+          Object.entries(filter).some(([field, value]) => field !== "limit" && value !== undefined)
             ? "There are no such jobs. `fanout jobs list` shows all there are."
             : "There are no jobs yet. `fanout copy SRC DEST` starts one."
         )
@@ -217,13 +246,30 @@ export const show = Command.make(
     })))
 ).pipe(Command.withDescription("Show one job, with what failed, why, and what vanished"))
 
+/** Shows all jobs, on a terminal as a board. */
+const watchAll = Effect.fnUntraced(function*(options: Options) {
+  if (!options.json && !options.quiet && JobBoard.isPossible()) return yield* JobBoard.show
+  const signal = yield* Signals.listen
+  const stoppedBy = yield* Effect.raceFirst(signal, tellOfAll(options))
+  return yield* Stop.withCode(ExitCode.ofSignal(stoppedBy))
+}, Effect.scoped)
+
 /** `fanout jobs watch` */
 export const watch = Command.make(
   "watch",
-  { id: Settings.jobId, json: Settings.json, quiet: Settings.quiet },
+  { id: Argument.optional(Settings.jobId), json: Settings.json, quiet: Settings.quiet },
   ({ id, ...options }) =>
-    withJobs({ claim: "none" })(whileRead(Effect.flatMap(find(id), (record) => RunJob.follow(record.id, options))))
-).pipe(Command.withDescription("Follow a job until it is over or paused, wherever it runs"))
+    withJobs({ claim: "none" })(whileRead(Option.match(id, {
+      onNone: () => watchAll(options),
+      onSome: (id) => Effect.flatMap(find(id), (record) => RunJob.follow(record.id, options))
+    })))
+).pipe(
+  Command.withDescription(
+    "Follow a job until it is over or paused, wherever it runs. Without an ID, show all jobs that are not over, on a " +
+      "terminal as a table that takes keys."
+  ),
+  Command.withShortDescription("Follow a job, or all of them")
+)
 
 /** `fanout jobs logs` */
 export const logs = Command.make(

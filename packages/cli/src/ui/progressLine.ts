@@ -20,6 +20,12 @@ export const progressLine = (progress: Progress, columns: number): string => {
   return fit(lines.find((line) => CliOutput.displayWidth(line) < columns) ?? lines.at(-1) ?? "", columns - 1)
 }
 
+/** How many files there are, and how many of them failed. */
+export const counted = (progress: Progress): string => {
+  const { failed, files } = partsOf(progress)
+  return failed === "" ? files : `${files} · ${failed}`
+}
+
 const partsOf = (progress: Progress) => {
   const { items } = progress
   const { failed } = progress.tally
@@ -55,10 +61,16 @@ const measured = (progress: Progress): { readonly unit: "bytes" | "items"; now: 
   return { unit: "bytes", now: bytes, all: bytes + left + mean * (all - items - (left > 0 ? 1 : 0)) }
 }
 
+/** How much of all is done, between 0 and 1; nothing where it is not known how much there is. */
+export const shareOf = (progress: Progress): number | undefined => {
+  const { all = 0, now = 0 } = measured(progress) ?? {}
+  return all === 0 ? undefined : now / all
+}
+
 /** How much of all is done: `42 %`; empty where it is not known how much there is. */
 export const share = (progress: Progress): string => {
-  const { all = 0, now = 0 } = measured(progress) ?? {}
-  return all === 0 ? "" : `${Math.floor((now / all) * 100)} %`
+  const share = shareOf(progress)
+  return share === undefined ? "" : `${Math.floor(share * 100)} %`
 }
 
 /** How long it takes at the present rate until all is done: `2.5 s`; empty where that is not known. */

@@ -1,0 +1,118 @@
+/**
+ * Shows all jobs that are not over on the whole terminal, and asks of them what keys stand for.
+ */
+import type { JobId } from "@fanout/core/JobId"
+import { JobManager } from "@fanout/core/JobManager"
+import type * as JobState from "@fanout/core/JobState"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type { Key } from "node:readline"
+import * as ExitCode from "../exit/ExitCode.ts"
+import * as Signals from "../exit/Signals.ts"
+import * as Stop from "../exit/Stop.ts"
+import { board, type BoardJob } from "../ui/board.ts"
+import * as format from "../ui/format.ts"
+import { settled } from "./jobsAsk.ts"
+
+/** Whether a terminal shows the board, and takes keys. */
+export const isPossible = (): boolean => process.stdin.isTTY && process.stdout.isTTY && process.env["TERM"] !== "dumb"
+
+/** How often the board is drawn anew. */
+const everyMillis = 500
+
+/** Most jobs of the board: more than any terminal has lines for. */
+const most = 200
+
+const order: ReadonlyArray<JobState.Tag> = ["Running", "Paused", "Queued"]
+
+/** Reads the jobs that are not over, those that run first. */
+const readJobs = Effect.gen(function*() {
+  const manager = yield* JobManager
+  const { title } = yield* Effect.promise(() => import("../ui/jobText.ts"))
+  const listed = yield* manager.overview({ states: order, limit: most })
+  const jobs = yield* Effect.forEach(listed, (one) =>
+    Effect.map(
+      manager.history(one.record.id),
+      (history): BoardJob => ({ ...one, history, title: title(one.record) })
+    ))
+  const rank = ({ record }: BoardJob) => order.indexOf(record.state._tag)
+  return { jobs: jobs.toSorted((a, b) => rank(a) - rank(b)), counts: yield* manager.counts }
+})
+
+/** What keys ask of the selected job. */
+const asks = { p: "pause", r: "resume", t: "retry", C: "cancel" } as const
+
+const isAsk = (key: string): key is keyof typeof asks => Object.hasOwn(asks, key)
+
+/** In the mode of the board, the terminal sends Ctrl-C as a character. */
+const interrupt = "\u0003"
+
+/** Keys that end the board. */
+const ends = new Set(["q", "\u001b", interrupt, "\u0004"])
+
+/** How far keys move the selection. */
+const moves: Readonly<Record<string, number>> = { j: 1, k: -1, "\u001b[B": 1, "\u001b[A": -1 }
+
+/** Gives the terminal to the board, and takes it back as it was. Keys come through the queue. */
+const terminal = Effect.acquireRelease(
+  Effect.gen(function*() {
+    const { emitKeypressEvents } = yield* Effect.promise(() => import("node:readline"))
+    const keys = yield* Queue.unbounded<string>()
+    const onKey = (_: string, { sequence = "" }: Key) => void Queue.offerUnsafe(keys, sequence)
+    emitKeypressEvents(process.stdin)
+    process.stdin.setRawMode(true).resume().on("keypress", onKey)
+    // Another screen, without the cursor.
+    process.stdout.write("\u001b[?1049h\u001b[?25l")
+    return { keys, onKey }
+  }),
+  ({ onKey }) =>
+    Effect.sync(() => {
+      process.stdout.write("\u001b[?25h\u001b[?1049l")
+      process.stdin.off("keypress", onKey).setRawMode(false).pause()
+    })
+)
+
+/** Shows the board until somebody leaves it. */
+export const show = Effect.scoped(Effect.gen(function*() {
+  const manager = yield* JobManager
+  const { keys } = yield* terminal
+  const signal = yield* Signals.listen
+  let found = yield* readJobs
+  let selected: JobId | undefined = found.jobs[0]?.record.id
+  let said = ""
+
+  const draw = Effect.map(Clock.currentTimeMillis, (now) => {
+    const { columns, rows } = process.stdout
+    const lines = board({ ...found, selected, said, now }, { columns: columns || 80, rows: rows || 24 })
+    process.stdout.write(`\u001b[H${lines.map((line) => `${line}\u001b[K`).join("\n")}\u001b[J`)
+  })
+  const look = Effect.map(readJobs, (next) => {
+    found = next
+    if (!next.jobs.some(({ record }) => record.id === selected)) selected = next.jobs[0]?.record.id
+  })
+  const press = Effect.fnUntraced(function*(key: string) {
+    const index = found.jobs.findIndex(({ record }) => record.id === selected)
+    const to = found.jobs[index + (moves[key] ?? 0)]
+    if (key in moves && to !== undefined) selected = to.record.id
+    if (!isAsk(key) || selected === undefined) return
+    const id = selected
+    said = yield* manager[asks[key]](id).pipe(
+      Effect.andThen(Effect.forkScoped(Effect.ignore(settled(id)))),
+      Effect.as(`Job ${id} was asked to ${asks[key]}.`),
+      Effect.catchTag("JobManagerError", (error) => Effect.succeed(format.printable(error.message)))
+    )
+    yield* look
+  })
+
+  const redraw = Effect.forever(look.pipe(Effect.andThen(draw), Effect.andThen(Effect.sleep(everyMillis))))
+  const obey = Effect.gen(function*() {
+    for (;;) {
+      const key = yield* Queue.take(keys)
+      if (ends.has(key)) return key === interrupt ? "SIGINT" as const : undefined
+      yield* Effect.andThen(press(key), draw)
+    }
+  })
+  const stoppedBy = yield* Effect.raceAllFirst([redraw, obey, signal])
+  if (stoppedBy !== undefined) return yield* Stop.withCode(ExitCode.ofSignal(stoppedBy))
+}))
