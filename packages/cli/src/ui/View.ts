@@ -67,38 +67,22 @@ export const whileRead = <E, R>(effect: Effect.Effect<void, E, R>): Effect.Effec
 export const columns = (stream: NodeJS.WriteStream): number => stream.isTTY ? stream.columns || 80 : 1000
 
 /** View of a job for this terminal. */
-export const make = (id: string, { isShared = false, json, quiet }: Options): View => {
-  const canRedraw = process.stderr.isTTY && process.env["TERM"] !== "dumb"
-  if (!json && !quiet && !isShared && canRedraw) return lineView()
-  if (!json && !quiet && !isShared) return remindingView()
-  return {
-    show: (event) => json ? print(events.ofJob(id, event)) : Effect.void,
-    say: (text) => json || quiet ? Effect.void : complain(text),
-    remind: Effect.void,
-    close: Effect.void
-  }
-}
+export const make = (id: string, { isShared = false, json, quiet }: Options): View =>
+  json || quiet || isShared
+    ? {
+      show: (event) => json ? print(events.ofJob(id, event)) : Effect.void,
+      say: (text) => json || quiet ? Effect.void : complain(text),
+      remind: Effect.void,
+      close: Effect.void
+    }
+    : progressView(process.stderr.isTTY && process.env["TERM"] !== "dumb")
 
-/** Prints a line each time that it is asked to. */
-const remindingView = (): View => {
+/** Draws a line anew, or where that can't be done prints one each time that it is asked to. */
+const progressView = (canRedraw: boolean): View => {
   let latest: Progress = empty
-  return {
-    show: (event) =>
-      Effect.sync(() => {
-        if (event._tag === "Progress") latest = event.progress
-      }),
-    say: complain,
-    remind: Effect.flatMap(
-      Clock.currentTimeMillis,
-      (at) => complain(`${format.time(at)}  ${progressLine(latest, columns(process.stderr))}`)
-    ),
-    close: Effect.void
-  }
-}
-
-const lineView = (): View => {
   let isDrawn = false
   const write = (text: string) => void process.stderr.write(text)
+  const line = () => progressLine(latest, columns(process.stderr))
   const clear = Effect.sync(() => {
     if (isDrawn) write("\r\u001b[K")
     isDrawn = false
@@ -107,11 +91,15 @@ const lineView = (): View => {
     show: (event) =>
       Effect.sync(() => {
         if (event._tag !== "Progress") return
-        write(`\r\u001b[K${progressLine(event.progress, columns(process.stderr))}`)
+        latest = event.progress
+        if (!canRedraw) return
+        write(`\r\u001b[K${line()}`)
         isDrawn = true
       }),
     say: (text) => Effect.andThen(clear, complain(text)),
-    remind: Effect.void,
+    remind: canRedraw
+      ? Effect.void
+      : Effect.flatMap(Clock.currentTimeMillis, (at) => complain(`${format.time(at)}  ${line()}`)),
     close: clear
   }
 }
