@@ -7,11 +7,14 @@ import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { layerOwnerLiveness, layerPressure, layerSqlClient, layerSqlite } from "@fanout/core/node"
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
+import { layerProcesses, layerThreads } from "@fanout/core/threads"
 import * as FileJobs from "@fanout/ops/FileJobs"
 import type { FilePath } from "@fanout/ops/FilePath"
 import * as Media from "@fanout/ops/Media"
+import { ThreadTasks as MediaThreadTasks } from "@fanout/ops/MediaTask"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Thumbnail from "@fanout/ops/Thumbnail"
+import { ProcessTasks } from "@fanout/ops/ThumbnailTask"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -19,16 +22,31 @@ import * as ProcessExit from "./exit/ProcessExit.ts"
 import * as Machine from "./machine/Machine.ts"
 import * as Storage from "./machine/Storage.ts"
 import type { Options } from "./run/JobRuntime.ts"
-import * as Threads from "./Threads.ts"
 
 /** Jobs that this program has code for. */
 export const jobs = [...FileJobs.jobs, Media.job, Thumbnail.job] as const
 
+/** What threads and processes run: beside this module as a source, and beside the command where it is one file. */
+const moduleOf = (name: string): URL =>
+  new URL(`./${name}${import.meta.url.endsWith(".ts") ? ".ts" : ".cjs"}`, import.meta.url)
+
+/** What is made of one file, however hostile, has to do with so much. V8 would take more for what is thrown away. */
+const mediaLimits = { maxYoungGenerationSizeMb: 24, maxOldGenerationSizeMb: 256 }
+
+/** Layer that supplies what reads metadata. */
+const mediaThreads = layerThreads(MediaThreadTasks, {
+  module: moduleOf("mediaThread"),
+  resourceLimits: mediaLimits
+}).pipe(ProcessExit.unawaited)
+
+/** Layer that supplies decoders of images, by as many processes as there are cores. */
+const decoders = layerProcesses(ProcessTasks, { module: moduleOf("process") })
+
 /** Threads and processes are started by a job that needs them, and end with it. */
 const media = Layer.mergeAll(
-  Media.job.toLayer((payload) => Effect.provide(Media.program(payload), Layer.orDie(Threads.media))),
+  Media.job.toLayer((payload) => Effect.provide(Media.program(payload), Layer.orDie(mediaThreads))),
   Thumbnail.job.toLayer(
-    (payload) => Effect.provide(Thumbnail.program(payload), Layer.orDie(Threads.processes)),
+    (payload) => Effect.provide(Thumbnail.program(payload), Layer.orDie(decoders)),
     { onCancel: Thumbnail.onCancel }
   )
 )
@@ -53,8 +71,9 @@ export const layer = (
   { claim, concurrency = Option.none(), isDurable = false, paths = [] }: Options
 ): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness, JobStoreError> => {
   const store = layerSqlite({ filename, synchronous: isDurable ? "FULL" : "NORMAL" })
-  // Threads are started by a job that needs them, and end with it.
-  const threads: FileJobs.Resources["threads"] = (count) => Threads.layer(filename, count)
+  // Threads look up digests in the database.
+  const threads: FileJobs.Resources["threads"] = (count) =>
+    FileJobs.threads({ filename, module: moduleOf("thread") }, count).pipe(ProcessExit.unawaited)
   return Layer.unwrap(Effect.as(
     ProcessExit.noteCalls,
     JobManager.layer({ jobs, claim }).pipe(
