@@ -1,29 +1,32 @@
 import { assert, describe, it } from "@effect/vitest"
 import { JobState } from "@fanout/core/JobState"
-import * as doctor from "../src/ui/examinationText.ts"
+import * as doctor from "../src/commands/examination.ts"
 import { counters, record } from "./records.ts"
 
 describe("doctor", () => {
   it("says where a path is", () => {
     const storage = { kind: "network", device: "0:33", point: "/mnt/nas", type: "nfs4", source: "nas:/photos" } as const
-    assert.deepStrictEqual(doctor.row(doctor.storage("/mnt/nas/a", storage)), [
+    assert.deepStrictEqual(doctor.row(doctor.ofStorage("/mnt/nas/a", storage)), [
       "ok",
       "/mnt/nas/a",
       "nfs4 at /mnt/nas, on another machine (nas:/photos)"
     ])
-    assert.include(doctor.storage("/a", undefined).found, "not known")
+    assert.include(doctor.ofStorage("/a", undefined).found, "not known")
   })
 
   it("calls it lacking where few files may be open", () => {
     const files = (descriptors: number | undefined) =>
-      doctor.machine({ cores: 1, memoryBytes: 1, descriptors }).find(({ what }) => what === "open files")?.state
+      doctor.ofMachine({ cores: 1, memoryBytes: 1, descriptors }).find(({ what }) => what === "open files")?.state
     assert.deepStrictEqual([files(256), files(1024), files(undefined)], ["lacking", "ok", "ok"])
   })
 
   it("counts the jobs that are not over, and names those that lost their process", () => {
     const running = record(JobState.cases.Running.make(counters))
     const paused = record(JobState.cases.Paused.make({ ...counters, by: "disk" }))
-    const checks = doctor.jobs([running, paused, running], [{ id: "k7", hasCode: true }, { id: "m3", hasCode: false }])
+    const checks = doctor.ofJobs([running, paused, running], [{ id: "k7", hasCode: true }, {
+      id: "m3",
+      hasCode: false
+    }])
     assert.deepStrictEqual(checks.map(({ found }) => found), [
       "2 running, 1 paused",
       "k7 has lost its process: `fanout jobs resume k7` goes on with it",

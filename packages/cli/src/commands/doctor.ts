@@ -6,12 +6,8 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Stop from "../exit/Stop.ts"
-import type * as Machine from "../machine/Machine.ts"
 import * as Arguments from "../options/Arguments.ts"
 import * as Settings from "../options/Settings.ts"
-import * as events from "../ui/events.ts"
-import * as doctor from "../ui/examinationText.ts"
-import { wrappedTable } from "../ui/table.ts"
 import { columns, print, whileRead } from "../ui/View.ts"
 
 const config = {
@@ -20,29 +16,14 @@ const config = {
   json: Settings.json
 }
 
-const show = (checks: ReadonlyArray<doctor.Check>, pools: ReadonlyArray<Machine.PoolSize>, json: boolean) => {
-  const width = columns(process.stdout)
-  const lines = json
-    ? [
-      ...checks.map((check) => events.line("check", { ...check })),
-      ...pools.map((pool) => events.line("pool", { ...pool }))
-    ]
-    : [
-      ...wrappedTable(["", "WHAT", "FOUND"], checks.map(doctor.row), width),
-      "",
-      ...wrappedTable(["POOL", "PERMITS", "WHY"], pools.map(doctor.pool), width)
-    ]
-  return Effect.forEach(lines, print, { discard: true })
-}
-
 /** `fanout doctor` */
 export const examine = Command.make("doctor", config, ({ json, paths }) =>
   Effect.gen(function*() {
     const absolute = paths.length === 0 ? [Arguments.workingFolder()] : paths.map(Arguments.absolute)
-    const { examination } = yield* Effect.promise(() => import("./examination.ts"))
-    const { checks, pools } = yield* examination(yield* Settings.database, absolute)
-    yield* whileRead(show(checks, pools, json))
-    if (checks.some(({ state }) => state === "broken")) return yield* Stop.withCode(ExitCode.someFailed)
+    const { examination, linesOf } = yield* Effect.promise(() => import("./examination.ts"))
+    const found = yield* examination(yield* Settings.database, absolute)
+    yield* whileRead(Effect.forEach(linesOf(found, json, columns(process.stdout)), print, { discard: true }))
+    if (found.checks.some(({ state }) => state === "broken")) return yield* Stop.withCode(ExitCode.someFailed)
   })).pipe(
     Command.withDescription(
       "Tell what this machine allows, how large the pools are and why, and what is wrong with the database of jobs"

@@ -1,13 +1,15 @@
 /**
- * Looks at what `fanout doctor` tells. Nothing is made or changed, except that tables of an older version are brought
- * up to date as they are by any other command.
+ * Looks at what `fanout doctor` tells, and says what was found. Nothing is made or changed, except that tables of an
+ * older version are brought up to date as they are by any other command.
  */
-import { JobStore } from "@fanout/core/JobStore"
+import * as JobState from "@fanout/core/JobState"
+import { type JobRecord, JobStore } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { layerOwnerLiveness, layerSqlClient, layerSqlite } from "@fanout/core/node"
 import { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
+import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -20,14 +22,28 @@ import * as Stop from "../exit/Stop.ts"
 import * as Machine from "../machine/Machine.ts"
 import * as Storage from "../machine/Storage.ts"
 import { hasCode } from "../run/JobRuntime.ts"
-import * as doctor from "../ui/examinationText.ts"
+import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
+import { wrappedTable } from "../ui/table.ts"
+
+/** One thing that was looked at. What is lacking costs something; what is broken has to be mended. */
+interface Check {
+  readonly what: string
+  readonly state: "ok" | "lacking" | "broken"
+  readonly found: string
+}
+
+/** What is as it should be. */
+const ok = (what: string, found: string): Check => ({ what, state: "ok", found })
+
+/** What would be better otherwise. */
+const lacking = (what: string, found: string): Check => ({ what, state: "lacking", found })
 
 const program = Effect.map(SystemFiles.isNative, (isNative) => [
-  doctor.ok("Node", `${process.version}, ${process.platform} on ${process.arch}`),
+  ok("Node", `${process.version}, ${process.platform} on ${process.arch}`),
   isNative
-    ? doctor.ok("system calls", "by descriptor, through the C library")
-    : doctor.lacking("system calls", "through node:fs: slower, and less is kept of a file (docs/copy.md)")
+    ? ok("system calls", "by descriptor, through the C library")
+    : lacking("system calls", "through node:fs: slower, and less is kept of a file (docs/copy.md)")
 ])
 
 /** Programs that some work needs, and what is done without them. */
@@ -46,9 +62,58 @@ const programs = Effect.sync(() => {
   const folders = (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== "")
   return Object.entries(helpers).map(([what, otherwise]) => {
     const found = folders.map((folder) => path.join(folder, what)).find(isExecutable)
-    return found === undefined ? doctor.lacking(what, `not found in PATH: ${otherwise}`) : doctor.ok(what, found)
+    return found === undefined ? lacking(what, `not found in PATH: ${otherwise}`) : ok(what, found)
   })
 })
+
+/** What the machine allows. */
+export const ofMachine = ({ cores, descriptors, memoryBytes }: Machine.Machine): ReadonlyArray<Check> => {
+  const files = descriptors === undefined ? "as many as the system allows" : `${format.count(descriptors)} at most`
+  return [
+    ok("processor", format.counted(cores, "core")),
+    ok("memory", format.bytes(memoryBytes)),
+    descriptors !== undefined && descriptors < 1024
+      ? lacking("open files", `${files}, which holds up copies: see \`ulimit -n\``)
+      : ok("open files", files)
+  ]
+}
+
+const places: Readonly<Record<Storage.StorageKind, string>> = {
+  memory: "in memory",
+  disk: "on a disk",
+  rotational: "on a disk with heads that move",
+  network: "on another machine",
+  userSpace: "answered for by a program"
+}
+
+/** What is under a path. */
+export const ofStorage = (path: string, found: Storage.Storage | undefined): Check =>
+  ok(
+    path,
+    found === undefined
+      ? "what it is on is not known"
+      : `${found.type} at ${found.point}, ${places[found.kind]} (${found.source})`
+  )
+
+/** A job whose process has ended, and whether this command could run it. */
+interface Lost {
+  readonly id: string
+  readonly hasCode: boolean
+}
+
+/** Jobs that are not over, by what they wait for. */
+export const ofJobs = (records: ReadonlyArray<JobRecord>, lost: ReadonlyArray<Lost>): ReadonlyArray<Check> => {
+  const active = records.filter(({ state }) => JobState.isActive(state))
+  const byState = Map.groupBy(active, ({ state }) => state._tag.toLowerCase())
+  const counts = Array.from(byState, ([state, { length }]) => `${length} ${state}`)
+  return [
+    ok("jobs", counts.length === 0 ? "none that is not over" : counts.join(", ")),
+    ...lost.map(({ hasCode, id }) => {
+      const who = hasCode ? `\`fanout jobs resume ${id}\`` : "its own program"
+      return lacking("job", `${id} has lost its process: ${who} goes on with it`)
+    })
+  ]
+}
 
 /** More jobs than that are not looked at. */
 const mostJobs = 10_000
@@ -57,14 +122,14 @@ const activeJobs = Effect.gen(function*() {
   const store = yield* JobStore
   const liveness = yield* OwnerLiveness
   const records = yield* store.list({ states: ["Queued", "Running", "Paused"], limit: mostJobs })
-  const lost: Array<doctor.Lost> = []
+  const lost: Array<Lost> = []
   const { held } = yield* Effect.flatMap(Clock.currentTimeMillis, store.look)
   for (const { id, lease, name } of held) {
     if (Option.isSome(lease) && (yield* liveness.isDead(lease.value.owner))) {
       lost.push({ id, hasCode: yield* hasCode({ name }) })
     }
   }
-  return doctor.jobs(records, lost)
+  return ofJobs(records, lost)
 })
 
 /** What SQLite finds wrong with the pages and indexes of the file. */
@@ -75,15 +140,15 @@ const complaints: Effect.Effect<ReadonlyArray<string>, SqlError, SqlClient> = Sq
   )
 )
 
-const database = (filename: string): Effect.Effect<ReadonlyArray<doctor.Check>> => {
+const database = (filename: string): Effect.Effect<ReadonlyArray<Check>> => {
   const size = filename === ":memory:" ? undefined : fs.statSync(filename, { throwIfNoEntry: false })?.size
-  if (size === undefined) return Effect.succeed([doctor.ok("database", `none yet: the first job makes ${filename}`)])
-  const broken = (found: string): ReadonlyArray<doctor.Check> => [{ what: "database", state: "broken", found }]
+  if (size === undefined) return Effect.succeed([ok("database", `none yet: the first job makes ${filename}`)])
+  const broken = (found: string): ReadonlyArray<Check> => [{ what: "database", state: "broken", found }]
   return Effect.gen(function*() {
     const wrong = yield* Effect.provide(complaints, layerSqlClient({ filename }))
     if (wrong.length > 0) return broken(`${filename} is damaged: ${wrong.join("; ")}`)
     const jobs = yield* Effect.provide(activeJobs, Layer.merge(layerSqlite({ filename }), layerOwnerLiveness))
-    return [doctor.ok("database", `${filename}, ${format.bytes(size)}, whole`), ...jobs]
+    return [ok("database", `${filename}, ${format.bytes(size)}, whole`), ...jobs]
   }).pipe(
     Effect.catchTags({
       JobStoreError: (error: JobStoreError) => Effect.succeed(broken(Stop.fromStore(filename)(error).sentence)),
@@ -99,11 +164,41 @@ export const examination = Effect.fnUntraced(function*(filename: string, paths: 
   const checks = [
     ...yield* program,
     ...yield* programs,
-    ...doctor.machine(machine),
-    ...paths.map((path, index) =>
-      doctor.storage(FilePath.display(path), Option.getOrUndefined(storages[index] ?? Option.none()))
-    ),
+    ...ofMachine(machine),
+    ...Arr.zipWith(paths, storages, (path, found) => ofStorage(FilePath.display(path), Option.getOrUndefined(found))),
     ...yield* database(filename)
   ]
   return { checks, pools: Machine.poolSizes(machine, storages.flatMap(Option.toArray)) }
 })
+
+const marks = { ok: "ok", lacking: "-", broken: "BAD" } as const
+
+/** Row of a table. */
+export const row = ({ found, state, what }: Check): ReadonlyArray<string> => [
+  marks[state],
+  what,
+  format.printable(found)
+]
+
+const poolRow = ({ bounds, name, size, why }: Machine.PoolSize): ReadonlyArray<string> => [
+  name,
+  bounds === undefined || bounds.least === bounds.most ? String(size) : `${size} (${bounds.least} to ${bounds.most})`,
+  why
+]
+
+/** Lines that tell what was found. */
+export const linesOf = (
+  { checks, pools }: Effect.Success<ReturnType<typeof examination>>,
+  json: boolean,
+  columns: number
+): ReadonlyArray<string> =>
+  json
+    ? [
+      ...checks.map((check) => events.line("check", { ...check })),
+      ...pools.map((pool) => events.line("pool", { ...pool }))
+    ]
+    : [
+      ...wrappedTable(["", "WHAT", "FOUND"], checks.map(row), columns),
+      "",
+      ...wrappedTable(["POOL", "PERMITS", "WHY"], pools.map(poolRow), columns)
+    ]
