@@ -29,6 +29,9 @@ const make = (sentence: string, code: number): Stop => new Stop({ sentence: prin
 /** Ends with a sentence about what the user asked for. */
 export const usage = (sentence: string): Stop => make(sentence, ExitCode.usage)
 
+/** Ends with what an error says about what the user asked for. */
+export const refusal = ({ message }: Error): Stop => usage(`${message}.`)
+
 /** Ends with a sentence about what went wrong. */
 export const failure = (sentence: string): Stop => make(sentence, ExitCode.failed)
 
@@ -53,8 +56,8 @@ export const fromManager = ({ reason }: JobManagerError): Stop =>
       ),
     ActiveJobDiffers: ({ id, message }) =>
       usage(`${message}: \`fanout jobs resume ${id}\` goes on with it, \`fanout jobs cancel ${id}\` gives it up.`),
-    AlreadyOver: ({ message }) => usage(`${message}.`),
-    CronInvalid: ({ message }) => usage(`${message}.`),
+    AlreadyOver: refusal,
+    CronInvalid: refusal,
     ShuttingDown: ({ message }) => failure(`${message}. Try again.`)
   })
 

@@ -34,7 +34,7 @@ export const check = (
       try: () => accessSync(Buffer.from(FilePath.toBytes(folder)), constants.W_OK),
       catch: Stop.fromCall("write", folder)
     })
-  }).pipe(Effect.catchTag("FilesError", ({ message }) => Effect.fail(Stop.usage(`${message}.`))))
+  }).pipe(Effect.catchTag("FilesError", (error) => Effect.fail(Stop.refusal(error))))
 
 const isAlive = (pid: number): boolean => {
   try {
