@@ -4,8 +4,6 @@
 import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Effect from "effect/Effect"
-import * as Preserve from "../options/Preserve.ts"
 import * as Settings from "../options/Settings.ts"
 import * as Transfer from "./transfer.ts"
 
@@ -20,7 +18,7 @@ const config = {
     ),
     Flag.optional
   ),
-  preserve: Preserve.flag(CopyOptions.usual),
+  preserve: Transfer.preserve(CopyOptions.usual),
   durable: Settings.toggle(
     "durable",
     "Have each copy survive a power cut before it counts as done: flushed, then put in its place"
@@ -30,14 +28,12 @@ const config = {
   ...Transfer.flags
 }
 
-const load = Effect.map(Effect.promise(() => import("@fanout/ops/Copy")), ({ job }) => job)
-
 /** `fanout copy` */
 export const copy = Command.make(
   "copy",
   config,
   ({ dereference, durable, preserve, verify, ...given }) =>
-    Transfer.run({ name: "copy", usual: "changed", modes, load, isDurable: durable }, given, {
+    Transfer.run({ name: "copy", modes, isDurable: durable }, given, {
       // What is as usual is the request that it was before there was anything else.
       ...preserve,
       ...dereference ? { dereference } : {},

@@ -4,8 +4,6 @@
 import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Effect from "effect/Effect"
-import * as Preserve from "../options/Preserve.ts"
 import * as Transfer from "./transfer.ts"
 
 const modes = ["overwrite", "skip", "rename", "error"] as const
@@ -19,18 +17,15 @@ const config = {
     ),
     Flag.optional
   ),
-  preserve: Preserve.flag(CopyOptions.Property.literals),
+  preserve: Transfer.preserve(CopyOptions.Property.literals),
   ...Transfer.flags
 }
-
-const load = Effect.map(Effect.promise(() => import("@fanout/ops/Move")), ({ job }) => job)
 
 /** `fanout move` */
 export const move = Command.make(
   "move",
   config,
-  ({ preserve, ...given }) =>
-    Transfer.run({ name: "move", usual: "overwrite", modes, load, isDurable: true }, given, preserve)
+  ({ preserve, ...given }) => Transfer.run({ name: "move", modes, isDurable: true }, given, preserve)
 ).pipe(
   Command.withDescription(
     "Move files and folders. On the same file system they get another name; anything else is copied, flushed, read " +

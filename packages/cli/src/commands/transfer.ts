@@ -4,11 +4,12 @@
  */
 import { JobManager } from "@fanout/core/JobManager"
 import type * as Copy from "@fanout/ops/Copy"
+import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as FilePath from "@fanout/ops/FilePath"
 import { Files } from "@fanout/ops/Files"
-import type * as Move from "@fanout/ops/Move"
 import * as Arr from "effect/Array"
 import * as Argument from "effect/cli/Argument"
+import * as CliError from "effect/cli/CliError"
 import type * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -45,16 +46,43 @@ export const flags = {
 export const paths = (description: string) =>
   Settings.pathArgument("SRC... DEST", description).pipe(Argument.variadic({ min: 1 }))
 
+const properties = CopyOptions.Property.literals
+
+/** What of a request a list says: in one order, and nothing where that is the usual, so that it is the same request. */
+const preserved = (
+  list: string,
+  usual: ReadonlyArray<CopyOptions.Property>
+): Effect.Effect<Pick<Copy.Request, "preserve">, CliError.CliError> => {
+  const names = list.split(",")
+  const unknown = names.find((name) => name !== "all" && !properties.some((known) => known === name))
+  if (unknown !== undefined) {
+    const any = properties.join(", ")
+    const message = `"${unknown}" is nothing to preserve. Give any of ${any}, with commas between them, or all.`
+    return Effect.fail(new CliError.ValidationError({ message }))
+  }
+  const preserve = properties.filter((name) => names.includes("all") || names.includes(name))
+  return Effect.succeed(Equal.equals(preserve, usual) ? {} : { preserve })
+}
+
+/** `--preserve LIST` */
+export const preserve = (usual: ReadonlyArray<CopyOptions.Property>) =>
+  Flag.String("preserve").pipe(
+    Flag.withMetavar("LIST"),
+    Flag.withDescription(
+      "What to keep beside the content: mode, times, owner, links, xattr, sparse, with commas between them, or all " +
+        `(default: ${usual === properties ? "all" : usual.join()})`
+    ),
+    Flag.mapEffect((list) => preserved(list, usual)),
+    Flag.withDefault({})
+  )
+
 type Mode = Copy.Request["conflict"]
 
 /** Which of the two it is. */
 export interface Kind {
   readonly name: "copy" | "move"
-  /** What is done where a file is in the way, if nobody says. */
-  readonly usual: Mode
-  /** What may be done then, as somebody who is asked may choose it. */
-  readonly modes: ReadonlyArray<Mode>
-  readonly load: Effect.Effect<typeof Copy.job | typeof Move.job>
+  /** What may be done where a file is in the way; the first of these is, if nobody says. */
+  readonly modes: Arr.NonEmptyReadonlyArray<Mode>
   /** Whether what is recorded is to survive a power cut. */
   readonly isDurable: boolean
 }
@@ -67,9 +95,9 @@ type Given = Command.Command.Config.Infer<typeof flags> & {
 
 /** What is asked for: the paths absolute, as they were given otherwise. */
 const requestOf = (
-  { name, usual }: Kind,
+  { modes, name }: Kind,
   given: Given,
-  rest: Omit<Copy.Request, "sources" | "destination" | "noTargetDirectory" | "conflict" | "rules" | "checksums">
+  rest: Pick<Copy.Request, "preserve" | "durable" | "verify" | "dereference">
 ): Effect.Effect<Copy.Request, Stop.Stop> =>
   Effect.gen(function*() {
     const { conflict, noTargetDirectory, paths } = given
@@ -84,14 +112,12 @@ const requestOf = (
       sources,
       destination: Arguments.absolute(destination),
       noTargetDirectory,
-      conflict: Option.getOrElse(conflict, () => usual),
+      conflict: Option.getOrElse(conflict, () => modes[0]),
       ...rest,
       ...yield* Checksums.resolve(given),
       ...rules.length === 0 ? {} : { rules }
     }
   })
-
-const loadCopy = Effect.promise(() => import("@fanout/ops/Copy"))
 
 /** Says once what copies lack, and nobody can be told for each, where the system's calls can't be had. */
 const warnOfCalls = Effect.gen(function*() {
@@ -119,21 +145,24 @@ const refuseToMove = Effect.fnUntraced(function*({ sources }: Copy.Request) {
   }
 })
 
-const plan = ({ name }: Kind, request: Copy.Request, called?: FilePath.FilePath) =>
+const checkOutput = ({ name }: Kind, request: Copy.Request, transfers: Copy.Payload["transfers"]) =>
+  withFiles(Checksums.check(request, transfers, name === "move"))
+
+const plan = (kind: Kind, request: Copy.Request, called?: FilePath.FilePath) =>
   Effect.gen(function*() {
-    const { plan } = yield* loadCopy
-    if (name === "move") yield* withFiles(refuseToMove(request))
-    return yield* withFiles(plan(request, yield* Settings.databaseFiles, called)).pipe(
-      Effect.catchTag("DestinationError", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
+    const { plan } = yield* Effect.promise(() => import("@fanout/ops/Copy"))
+    if (kind.name === "move") yield* withFiles(refuseToMove(request))
+    const payload = yield* withFiles(
+      Effect.mapError(plan(request, yield* Settings.databaseFiles, called), Stop.refusal)
     )
+    yield* checkOutput(kind, request, payload.transfers)
+    return payload
   })
 
 const runDry = (kind: Kind, request: Copy.Request, options: Options) =>
   Effect.gen(function*() {
     const { entries } = yield* Effect.promise(() => import("@fanout/ops/CopyPreview"))
-    const payload = yield* plan(kind, request)
-    yield* checkOutput(kind, request, payload.transfers)
-    yield* DryRun.tell(entries(payload), DryRun.copy(kind.name), options)
+    yield* DryRun.tell(entries(yield* plan(kind, request)), DryRun.copy(kind.name), options)
   })
 
 /** Asks what is to be done with files that are in the way, if there are any and somebody is there to answer. */
@@ -157,16 +186,14 @@ const askForMode = (kind: Kind, request: Copy.Request, payload: Copy.Payload, { 
     return mode ?? (yield* Stop.usage("Nothing was done. --conflict says beforehand what is to be."))
   })
 
-const checkOutput = ({ name }: Kind, request: Copy.Request, transfers: Copy.Payload["transfers"]) =>
-  withFiles(Checksums.check(request, transfers, name === "move"))
-
 /** Starts the job, or goes on with the one that the same command has started before, and gives its id. */
-const startOrGoOn = (kind: Kind, request: Copy.Request, given: Given, options: Options) =>
+const startOrGoOn = (kind: Kind, request: Copy.Request, given: Given) =>
   Effect.gen(function*() {
     const { bandwidth, conflict: mode, paths } = given
     const isModeGiven = Option.isSome(mode)
-    const manager = yield* JobManager
-    const job = yield* kind.load
+    const { job } = yield* Effect.promise(async () =>
+      kind.name === "copy" ? import("@fanout/ops/Copy") : import("@fanout/ops/Move")
+    )
     // Where it goes is settled, and so is what is done with files in the way, unless that is given.
     const isSame = ({ request: { conflict, ...own } }: Copy.Payload): boolean =>
       Equal.equals({ ...own, conflict: isModeGiven ? conflict : request.conflict }, request)
@@ -174,35 +201,31 @@ const startOrGoOn = (kind: Kind, request: Copy.Request, given: Given, options: O
     if (Option.isSome(same)) {
       const { id, payload: { transfers } } = same.value
       yield* checkOutput(kind, request, transfers)
-      if (Option.isSome(bandwidth)) yield* manager.set(id, { limits: { bytesPerSecond: bandwidth.value } })
-      yield* RunJob.goOn(id, options)
+      if (Option.isSome(bandwidth)) {
+        yield* JobManager.use((manager) => manager.set(id, { limits: { bytesPerSecond: bandwidth.value } }))
+      }
+      yield* RunJob.goOn(id, given)
       return id
     }
     const payload = yield* plan(kind, request, paths.at(-1))
-    yield* checkOutput(kind, request, payload.transfers)
-    const conflict = isModeGiven ? request.conflict : yield* askForMode(kind, request, payload, options)
+    const conflict = isModeGiven ? request.conflict : yield* askForMode(kind, request, payload, given)
     const bytesPerSecond = Option.getOrNull(bandwidth)
     const settings = bytesPerSecond === null ? {} : { limits: { bytesPerSecond } }
-    return yield* RunJob.start(job, { ...payload, request: { ...request, conflict } }, options, settings)
+    return yield* RunJob.start(job, { ...payload, request: { ...request, conflict } }, given, settings)
   })
 
 /** Runs the command. */
-export const run = (
-  kind: Kind,
-  given: Given,
-  rest: Parameters<typeof requestOf>[2]
-) =>
+export const run = (kind: Kind, given: Given, rest: Parameters<typeof requestOf>[2]) =>
   Effect.gen(function*() {
-    const { concurrency, dryRun, json, quiet } = given
-    const options = { json, quiet }
+    const { concurrency, dryRun, json } = given
     const request = yield* requestOf(kind, given, rest)
-    if (dryRun) return yield* whileRead(runDry(kind, request, options))
+    if (dryRun) return yield* whileRead(runDry(kind, request, given))
     const paths = [...request.sources, request.destination]
     yield* withJobs({ claim: { ids: [] }, concurrency, paths, isDurable: kind.isDurable })(
       Effect.gen(function*() {
-        const id = yield* startOrGoOn(kind, request, given, options)
+        const id = yield* startOrGoOn(kind, request, given)
         if (!json) yield* warnOfCalls
-        yield* RunJob.run(id, options)
+        yield* RunJob.run(id, given)
       })
     )
   })
