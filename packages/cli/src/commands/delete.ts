@@ -45,9 +45,10 @@ const plan = (request: Delete.Request) =>
   Effect.gen(function*() {
     const { plan } = yield* load
     return yield* withFiles(plan(request, yield* Settings.databaseFiles)).pipe(
-      Effect.catchTag("DeleteError", ({ message, reason }) =>
-        // As with rm, what is not there is no mistake in how it was asked for.
-        Effect.fail(reason._tag === "NothingThere" ? Stop.someFailed(`${message}.`) : Stop.usage(`${message}.`)))
+      // As with rm, what is not there is no mistake in how it was asked for.
+      Effect.mapError((error) =>
+        error.reason._tag === "NothingThere" ? Stop.someFailed(`${error.message}.`) : Stop.refusal(error)
+      )
     )
   })
 
@@ -68,21 +69,6 @@ const ask = Effect.fnUntraced(function*({ json, yes }: Options & { readonly yes:
   return yield* Stop.someFailed("Nothing was deleted.")
 })
 
-/** Starts the job, or goes on with the one that the same command has started before. */
-const startOrGoOn = (request: Delete.Request, options: Options & { readonly yes: boolean }) =>
-  Effect.gen(function*() {
-    const { job } = yield* load
-    // What is to go was settled when it started.
-    const same = yield* RunJob.findOpen(job, (own) => Equal.equals(own.request, request))
-    if (Option.isSome(same)) {
-      yield* RunJob.goOn(same.value.id, options)
-      return same.value.id
-    }
-    const payload = yield* plan(request)
-    yield* ask(options, payload)
-    return yield* RunJob.start(job, payload, options)
-  })
-
 /** `fanout delete` */
 export const remove = Command.make(
   "delete",
@@ -93,9 +79,18 @@ export const remove = Command.make(
       if (dryRun) {
         return yield* whileRead(DryRun.tell(previewOf(yield* plan(request)), DryRun.remove, options))
       }
-      yield* withJobs({ claim: { ids: [] } })(
-        Effect.flatMap(startOrGoOn(request, options), (id) => RunJob.run(id, options))
-      )
+      yield* withJobs({ claim: { ids: [] } })(Effect.gen(function*() {
+        const { job } = yield* load
+        // What is to go was settled when it started.
+        const same = yield* RunJob.findOpen(job, (own) => Equal.equals(own.request, request))
+        if (Option.isSome(same)) {
+          yield* RunJob.goOn(same.value.id, options)
+          return yield* RunJob.run(same.value.id, options)
+        }
+        const payload = yield* plan(request)
+        yield* ask(options, payload)
+        yield* RunJob.run(yield* RunJob.start(job, payload, options), options)
+      }))
     })
 ).pipe(
   Command.withDescription(

@@ -1,11 +1,12 @@
 /**
- * `fanout hash`: hashes files and trees, or goes on with what the same command has started before.
+ * `fanout hash`: hashes files and trees, or checks what a checksum file names, or goes on with what the same command
+ * has started before.
  */
 import * as ChecksumLine from "@fanout/ops/ChecksumLine"
 import * as FilePath from "@fanout/ops/FilePath"
 import type { HashedFile, Line } from "@fanout/ops/Hash"
-import * as HashAlgorithms from "@fanout/ops/HashAlgorithm"
-import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
+import { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
+import type { Line as Check, Status } from "@fanout/ops/HashCheck"
 import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Arr from "effect/Array"
 import * as Argument from "effect/cli/Argument"
@@ -20,11 +21,10 @@ import * as RowOutput from "../output/RowOutput.ts"
 import { withFiles } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
 import * as events from "../ui/events.ts"
-import { hashCheck } from "./hashCheck.ts"
 
 const config = {
   paths: Settings.pathArgument("PATH", "Files and folders to hash").pipe(Argument.variadic()),
-  algorithm: Flag.Literals("algo", HashAlgorithms.HashAlgorithm.literals).pipe(
+  algorithm: Flag.Literals("algo", HashAlgorithm.literals).pipe(
     Flag.withDescription("Which algorithm (default: blake3; with --check, what FILE and its lines tell)"),
     Flag.optional
   ),
@@ -51,9 +51,7 @@ type Given = Command.Command.Config.Infer<typeof config>
 
 /** What is wrong with what was given, if anything is. */
 const mistake = ({ algorithm, cache, check, output, paths, sampled, tagged }: Given): string | undefined => {
-  if ([...paths, ...Option.toArray(check)].some((path) => path === "-")) {
-    return "What is piped in can't be read again when the job goes on. A file that is called \"-\" is named ./-"
-  }
+  if ([...paths, ...Option.toArray(check)].some((path) => path === "-")) return Settings.pipedIn
   if (sampled && Option.isSome(check)) {
     return "Nothing can be checked by content ids of samples: they tell nothing about the rest of a file."
   }
@@ -68,39 +66,29 @@ const mistake = ({ algorithm, cache, check, output, paths, sampled, tagged }: Gi
   return tagged ? "With --check, --tag has no meaning: both styles are read." : undefined
 }
 
-/** Text of a file. */
-const textOf = (
-  { digest, folder, name, path, sizeBytes }: HashedFile,
-  top: FilePath.FilePath,
-  algorithm: HashAlgorithm | "sampled",
-  { json, tagged }: Given
-): string => {
-  const shown = FilePath.join(top, path)
-  if (!json) {
-    const by = algorithm === "sampled" ? "blake3" : algorithm
-    return ChecksumLine.text({ algorithm: by, digest, path: shown }, tagged ? "tagged" : "plain")
-  }
-  const what = algorithm === "sampled" ? { contentId: digest } : { algorithm, digest }
-  const key = FilePath.display(FilePath.join(folder, name))
-  return `${events.line("hash", { key, name: FilePath.toText(shown), ...what, sizeBytes })}\n`
-}
-
 const hashAll = (paths: Settings.Paths, given: Given) =>
   Effect.gen(function*() {
-    const { cache, output, sampled } = given
-    const algorithm = sampled ? "sampled" as const : Option.getOrElse(given.algorithm, () => "blake3" as const)
+    const { cache, json, output, sampled, tagged } = given
+    const algorithm = Option.getOrElse(given.algorithm, () => "blake3" as const)
     const Hash = yield* Effect.promise(() => import("@fanout/ops/Hash"))
     const payload = yield* withFiles(Hash.plan({
       sources: Arr.map(paths, Arguments.absolute),
-      algorithm,
+      algorithm: sampled ? "sampled" : algorithm,
       leaveOut: yield* Settings.databaseFiles,
       ...(cache ? { cache } : {}),
       ...Option.match(output, { onNone: () => ({}), onSome: (output) => ({ output }) })
     }))
-    // By their names as they were given on the command line.
+    const textOf = ({ digest, folder, name, path, sizeBytes }: HashedFile, top: FilePath.FilePath): string => {
+      const shown = FilePath.join(top, path)
+      if (!json) return ChecksumLine.text({ algorithm, digest, path: shown }, tagged ? "tagged" : "plain")
+      const what = sampled ? { contentId: digest } : { algorithm, digest }
+      const key = FilePath.display(FilePath.join(folder, name))
+      return `${events.line("hash", { key, name: FilePath.toText(shown), ...what, sizeBytes })}\n`
+    }
     const render = ({ files, place }: Line): string | Uint8Array => {
+      // By their names as they were given on the command line.
       const top = paths[place.source] ?? FilePath.empty
-      const text = files.map((file) => textOf(file, top, algorithm, given)).join("")
+      const text = files.map((file) => textOf(file, top)).join("")
       return text.isWellFormed() ? text : FilePath.toBytes(FilePath.make(text))
     }
     yield* RowOutput.run({
@@ -111,13 +99,56 @@ const hashAll = (paths: Settings.Paths, given: Given) =>
     })
   })
 
+const words: Readonly<Record<Status, string>> = {
+  ok: "OK",
+  changed: "FAILED (changed)",
+  missing: "FAILED (missing)",
+  unreadable: "FAILED (unreadable)",
+  malformed: "FAILED (malformed)"
+}
+
+/** What is said of a line of a checksum file: on one of its own, whatever the file is called. */
+const checked = ({ lineNumber, path, status }: Check): string =>
+  `${status === "malformed" ? `line ${lineNumber}` : FilePath.display(path)}: ${words[status]}`
+
+const checkedJson = ({ lineNumber, matched, path, status, why }: Check): string =>
+  events.line("check", {
+    line: lineNumber,
+    ...(status === "malformed" ? {} : { name: FilePath.toText(path) }),
+    status,
+    ...Option.match(matched, {
+      onNone: () => ({ message: why }),
+      onSome: ({ algorithm, sizeBytes }) => ({ algorithm, sizeBytes })
+    })
+  })
+
+/** Checks the files that `file` names. */
+const checkAll = (file: FilePath.FilePath, given: Given) =>
+  Effect.gen(function*() {
+    const { algorithm, json, quiet } = given
+    const HashCheck = yield* Effect.promise(() => import("@fanout/ops/HashCheck"))
+    const folder = Arguments.workingFolder()
+    const leaveOut = yield* Settings.databaseFiles
+    const payload = yield* withFiles(
+      HashCheck.plan({ algorithm, file: FilePath.join(folder, file), folder, leaveOut })
+    ).pipe(Effect.mapError(Stop.refusal))
+    yield* RowOutput.run({
+      start: RunJob.start(HashCheck.job, payload, given),
+      options: given,
+      lines: {
+        order: new SourceRows.Sorter(HashCheck.fromRow),
+        textOf: (line) => quiet && line.status === "ok" ? "" : `${json ? checkedJson(line) : checked(line)}\n`
+      }
+    })
+  })
+
 /** `fanout hash` */
 export const hash = Command.make("hash", config, (given) =>
   Effect.gen(function*() {
-    const { algorithm, cache, check, paths } = given
+    const { cache, check, paths } = given
     const why = mistake(given)
     if (why !== undefined) return yield* Stop.usage(why)
-    if (Option.isSome(check)) return yield* hashCheck(check.value, algorithm, given)
+    if (Option.isSome(check)) return yield* checkAll(check.value, given)
     if (!Arr.isReadonlyArrayNonEmpty(paths)) return
     if (cache && (yield* Settings.database) === ":memory:") {
       return yield* Stop.usage("With --db :memory:, there is no --cache: nothing of it would be there the next time.")

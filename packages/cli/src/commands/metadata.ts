@@ -17,7 +17,6 @@ import * as RowOutput from "../output/RowOutput.ts"
 import { withFiles } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
 import * as events from "../ui/events.ts"
-import type * as mediaTexts from "../ui/mediaText.ts"
 import { fit } from "../ui/table.ts"
 import * as View from "../ui/View.ts"
 
@@ -35,51 +34,9 @@ type Given = Command.Command.Config.Infer<typeof config>
 /** So many that each thread has its next batch in hand. */
 const filesAtOnce = Math.max(64, 32 * os.availableParallelism())
 
-/** Line of a file; nothing where there is none. */
-const render = (
-  { record, row }: Line,
-  name: FilePath.FilePath,
-  { csv, json, output }: Given,
-  texts: typeof mediaTexts
-): string => {
-  if (Option.isNone(record)) return ""
-  if (csv) return texts.csv(FilePath.toText(name), record.value)
-  if (json) return `${events.line("metadata", { key: row.key, name: FilePath.toText(name), ...record.value })}\n`
-  const cells = Option.isNone(output) ? View.columns(process.stdout) : Number.POSITIVE_INFINITY
-  return `${fit(`${FilePath.display(name)}: ${texts.summary(record.value)}`, cells)}\n`
-}
-
-const readAll = (given: Given) =>
-  Effect.gen(function*() {
-    const { csv, output, paths, raw } = given
-    const Media = yield* Effect.promise(() => import("@fanout/ops/Media"))
-    const mediaText = yield* Effect.promise(() => import("../ui/mediaText.ts"))
-    const payload = yield* withFiles(Media.plan({
-      sources: Arr.map(paths, Arguments.absolute),
-      leaveOut: yield* Settings.databaseFiles,
-      ...(raw ? { raw } : {}),
-      ...Option.match(output, { onNone: () => ({}), onSome: (output) => ({ output }) })
-    }))
-    // As it was given on the command line, and below.
-    const nameOf = ({ place }: Line) => FilePath.join(paths[place.source] ?? FilePath.empty, place.path)
-    yield* RowOutput.run({
-      start: RunJob.start(Media.job, payload, given),
-      options: given,
-      file: output,
-      header: csv ? mediaText.csvHeader : "",
-      concurrency: filesAtOnce,
-      lines: {
-        order: new SourceRows.Sorter((row) => [Media.fromRow(row)]),
-        textOf: (line) => render(line, nameOf(line), given, mediaText)
-      }
-    })
-  })
-
 /** What is wrong with what was given, if anything is. */
 const mistake = ({ csv, json, paths, raw }: Given): string | undefined => {
-  if (paths.some((path) => path === "-")) {
-    return "What is piped in can't be read again when the job goes on. A file that is called \"-\" is named ./-"
-  }
+  if (paths.some((path) => path === "-")) return Settings.pipedIn
   if (csv && json) return "With --csv, there is no --json: choose one of them."
   return raw && !json ? "With --raw, there has to be --json: only there is room for all tags." : undefined
 }
@@ -90,9 +47,36 @@ export const metadata = Command.make(
   config,
   (given) =>
     Effect.gen(function*() {
+      const { csv, json, output, paths, raw } = given
       const why = mistake(given)
       if (why !== undefined) return yield* Stop.usage(why)
-      yield* readAll(given)
+      const Media = yield* Effect.promise(() => import("@fanout/ops/Media"))
+      const mediaText = yield* Effect.promise(() => import("../ui/mediaText.ts"))
+      const payload = yield* withFiles(Media.plan({
+        sources: Arr.map(paths, Arguments.absolute),
+        leaveOut: yield* Settings.databaseFiles,
+        raw,
+        ...Option.match(output, { onNone: () => ({}), onSome: (output) => ({ output }) })
+      }))
+      const textOf = ({ place, record, row }: Line): string => {
+        if (Option.isNone(record)) return ""
+        // As it was given on the command line, and below.
+        const name = FilePath.join(paths[place.source] ?? FilePath.empty, place.path)
+        if (csv) return mediaText.csv(FilePath.toText(name), record.value)
+        if (json) {
+          return `${events.line("metadata", { key: row.key, name: FilePath.toText(name), ...record.value })}\n`
+        }
+        const cells = Option.isNone(output) ? View.columns(process.stdout) : Number.POSITIVE_INFINITY
+        return `${fit(`${FilePath.display(name)}: ${mediaText.summary(record.value)}`, cells)}\n`
+      }
+      yield* RowOutput.run({
+        start: RunJob.start(Media.job, payload, given),
+        options: given,
+        file: output,
+        header: csv ? mediaText.csvHeader : "",
+        concurrency: filesAtOnce,
+        lines: { order: new SourceRows.Sorter((row) => [Media.fromRow(row)]), textOf }
+      })
     })
 ).pipe(
   Command.withDescription(

@@ -3,7 +3,6 @@
  */
 import type { OutcomeRow } from "@fanout/core/JobStore"
 import * as FilePath from "@fanout/ops/FilePath"
-import type * as ThumbnailTask from "@fanout/ops/ThumbnailTask"
 import * as ThumbnailVariant from "@fanout/ops/ThumbnailVariant"
 import * as Arr from "effect/Array"
 import * as Command from "effect/cli/Command"
@@ -44,26 +43,6 @@ const config = {
   quiet: Settings.quiet
 }
 
-const variantsOf = (given: Option.Option<string>) =>
-  Option.match(given, {
-    onNone: () => Effect.succeed(ThumbnailVariant.defaults),
-    onSome: (text) =>
-      Option.match(ThumbnailVariant.parse(text), {
-        onNone: () => Effect.fail(Stop.usage(`"${text}" names no sizes. They are ${sizeNames}.`)),
-        onSome: Effect.succeed
-      })
-  })
-
-/** Line of a file that has thumbnails; nothing for what is told as an item. */
-const render = ({ Thumbnails, folderOf }: typeof ThumbnailTask) => {
-  const decode = Schema.decodeUnknownSync(Thumbnails)
-  return ({ key, outcome }: OutcomeRow): string => {
-    if (outcome._tag !== "Done") return ""
-    const { _tag, contentId, ...made } = decode(outcome.value)
-    return `${events.line("thumbnail", { key, did: _tag, contentId, folder: folderOf(contentId), ...made })}\n`
-  }
-}
-
 /** `fanout thumbnail` */
 export const thumbnail = Command.make(
   "thumbnail",
@@ -73,19 +52,16 @@ export const thumbnail = Command.make(
       if (Option.isNone(output)) {
         return yield* Stop.usage("Where are the thumbnails to go? Name a folder with --output DIR.")
       }
-      const request = {
+      const sizes = Option.getOrElse(size, () => ThumbnailVariant.defaults.join())
+      const variants = ThumbnailVariant.parse(sizes)
+      if (Option.isNone(variants)) return yield* Stop.usage(`"${sizes}" names no sizes. They are ${sizeNames}.`)
+      const Thumbnail = yield* Effect.promise(() => import("@fanout/ops/Thumbnail"))
+      const payload = yield* withFiles(Thumbnail.plan({
         sources: Arr.map(paths, Arguments.absolute),
         output: Arguments.absolute(output.value),
-        variants: yield* variantsOf(size),
+        variants: variants.value,
         format
-      }
-      const Thumbnail = yield* Effect.promise(() => import("@fanout/ops/Thumbnail"))
-      const payload = yield* withFiles(Thumbnail.plan(request)).pipe(
-        Effect.catchTag(
-          "FilesError",
-          ({ message }) => Effect.fail(Stop.usage(`${message}. Name a folder with --output.`))
-        )
-      )
+      })).pipe(Effect.mapError(({ message }) => Stop.usage(`${message}. Name a folder with --output.`)))
       const inside = payload.sources.find((source) => FilePath.isWithin(source, payload.output))
       if (inside !== undefined) {
         const [source, folder] = [inside, payload.output].map(FilePath.display)
@@ -93,9 +69,19 @@ export const thumbnail = Command.make(
           `"${source}" is in "${folder}", where thumbnails are made of nothing. Name another folder with --output.`
         )
       }
-      const start = RunJob.start(Thumbnail.job, payload, options)
-      const textOf = render(yield* Effect.promise(() => import("@fanout/ops/ThumbnailTask")))
-      yield* RowOutput.run({ start, options, lines: options.json ? { order: RowOutput.unsorted, textOf } : undefined })
+      const { folderOf, Thumbnails } = yield* Effect.promise(() => import("@fanout/ops/ThumbnailTask"))
+      const decode = Schema.decodeUnknownSync(Thumbnails)
+      // What has no thumbnails is told as an item.
+      const textOf = ({ key, outcome }: OutcomeRow): string => {
+        if (outcome._tag !== "Done") return ""
+        const { _tag, contentId, ...made } = decode(outcome.value)
+        return `${events.line("thumbnail", { key, did: _tag, contentId, folder: folderOf(contentId), ...made })}\n`
+      }
+      yield* RowOutput.run({
+        start: RunJob.start(Thumbnail.job, payload, options),
+        options,
+        lines: options.json ? { order: RowOutput.unsorted, textOf } : undefined
+      })
     })
 ).pipe(
   Command.withDescription(

@@ -3,7 +3,6 @@
  */
 import type { Difference } from "@fanout/ops/Difference"
 import * as FilePath from "@fanout/ops/FilePath"
-import type { Payload } from "@fanout/ops/Verify"
 import type { Line } from "@fanout/ops/VerifyRows"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -17,7 +16,6 @@ import { withFiles } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
-import type { Options } from "../ui/View.ts"
 
 const config = {
   a: Settings.pathArgument("A", "Folder or file"),
@@ -62,42 +60,38 @@ const json = ({ difference, path, why }: Line, status: string): string =>
     message: why
   })
 
-const compare = (a: FilePath.FilePath, b: FilePath.FilePath, ignore: Payload["ignore"], options: Options) =>
-  Effect.gen(function*() {
-    const Verify = yield* Effect.promise(() => import("@fanout/ops/Verify"))
-    const { lineOf, Sorter } = yield* Effect.promise(() => import("@fanout/ops/VerifyRows"))
-    const { codeOf } = yield* Effect.promise(() => import("@fanout/ops/Difference"))
-    const given = {
-      a: Arguments.absolute(a),
-      b: Arguments.absolute(b),
-      ignore,
-      leaveOut: yield* Settings.databaseFiles
-    }
-    const payload = yield* withFiles(Verify.plan(given)).pipe(
-      Effect.catchTag("Incomparable", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
-    )
-    const found: Record<string, number> = {}
-    const render = (line: Line): string => {
-      const status = Option.match(line.difference, { onNone: () => "failed", onSome: (it) => codeOf(it).toLowerCase() })
-      found[status] = (found[status] ?? 0) + 1
-      return `${options.json ? json(line, status) : text(line, status, a)}\n`
-    }
-    yield* RowOutput.run({
-      start: RunJob.start(Verify.job, payload, options),
-      options,
-      lines: {
-        order: RowOutput.compared(Verify.fanOutName, new Sorter()),
-        textOf: (row) => Option.match(lineOf(row), { onNone: () => "", onSome: render }),
-        failures: () => found
-      }
-    })
-  })
-
 /** `fanout verify` */
 export const verify = Command.make(
   "verify",
   config,
-  ({ a, b, ignore, ...options }) => compare(a, b, ignore, options)
+  ({ a, b, ignore, ...options }) =>
+    Effect.gen(function*() {
+      const Verify = yield* Effect.promise(() => import("@fanout/ops/Verify"))
+      const { lineOf, Sorter } = yield* Effect.promise(() => import("@fanout/ops/VerifyRows"))
+      const { codeOf } = yield* Effect.promise(() => import("@fanout/ops/Difference"))
+      const leaveOut = yield* Settings.databaseFiles
+      const payload = yield* withFiles(
+        Verify.plan({ a: Arguments.absolute(a), b: Arguments.absolute(b), ignore, leaveOut })
+      ).pipe(Effect.mapError(Stop.refusal))
+      const found: Record<string, number> = {}
+      const render = (line: Line): string => {
+        const status = Option.match(line.difference, {
+          onNone: () => "failed",
+          onSome: (it) => codeOf(it).toLowerCase()
+        })
+        found[status] = (found[status] ?? 0) + 1
+        return `${options.json ? json(line, status) : text(line, status, a)}\n`
+      }
+      yield* RowOutput.run({
+        start: RunJob.start(Verify.job, payload, options),
+        options,
+        lines: {
+          order: RowOutput.compared(Verify.fanOutName, new Sorter()),
+          textOf: (row) => Option.match(lineOf(row), { onNone: () => "", onSome: render }),
+          failures: () => found
+        }
+      })
+    })
 ).pipe(
   Command.withDescription(
     "Compare two folders, or two files, byte by byte: what only one of them has, what differs, and what differs in " +

@@ -51,6 +51,10 @@ export const pathFlag = (name: string, metavar: string, description: string): Fl
     Flag.map(FilePath.make)
   )
 
+/** What is said of a path that stands for the standard input. */
+export const pipedIn =
+  "What is piped in can't be read again when the job goes on. A file that is called \"-\" is named ./-"
+
 /** `--output FILE` for lines. Its path has no links. */
 export const output = (whatElse: string) =>
   pathFlag(
