@@ -1,55 +1,40 @@
 /**
- * Writes a package from a template. Templates are packages themselves, beside the sources and beside what is bundled
- * of them; what they are called is replaced by the new name.
+ * Writes a package from a template, which is a package itself, beside the sources and beside what is bundled of them;
+ * what it is called is replaced by the new name.
  */
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Stop from "./exit/Stop.ts"
 
-/** Templates that there are. Each is called `example-` and its name. */
-type Template = "job"
-
-const folderOf = (template: Template): string => fileURLToPath(new URL(`../templates/${template}`, import.meta.url))
+const template = fileURLToPath(new URL("../templates/job", import.meta.url))
 
 /** npm takes no more. */
 const longestName = 214
 
-const Manifest = Schema.fromJsonString(Schema.Struct({
-  dependencies: Schema.Record(Schema.String, Schema.String),
-  devDependencies: Schema.Record(Schema.String, Schema.String)
-}))
+/** Texts of the template, by what their files are called in a package: npm leaves out some names when it publishes. */
+const readTemplate = (): ReadonlyMap<string, string> =>
+  new Map(
+    fs.readdirSync(template, { recursive: true, encoding: "utf8" })
+      .filter((file) => fs.statSync(path.join(template, file)).isFile())
+      .map((file) => [file === "gitignore" ? ".gitignore" : file, fs.readFileSync(path.join(template, file), "utf8")])
+  )
 
-/** Says what is wrong with a name, for a package which needs others that have names, too. */
-const checkName = Effect.fnUntraced(function*(name: string, taken: ReadonlySet<string>) {
+/** Writes a package to a new folder of its name in the working folder. What is there already stays as it is. */
+export const write = Effect.fnUntraced(function*(name: string) {
+  const texts = yield* Effect.sync(readTemplate)
+  const { dependencies, devDependencies }: Readonly<Record<"dependencies" | "devDependencies", object>> = JSON.parse(
+    texts.get("package.json") ?? ""
+  )
   if (!/^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/.test(name) || name.length > longestName) {
     return yield* Stop.usage(
       `A package can't be called "${name}". Use small letters, digits and single dashes, as in send-letters.`
     )
   }
-  if (taken.has(name)) {
+  if (Object.hasOwn({ ...dependencies, ...devDependencies }, name)) {
     return yield* Stop.usage(`"${name}" is a package that the new one needs. Choose another name.`)
   }
-})
-
-/** Texts of a template, by what their files are called in a package: npm leaves out some names when it publishes. */
-const textsOf = (folder: string): ReadonlyMap<string, string> =>
-  new Map(
-    fs.readdirSync(folder, { recursive: true, encoding: "utf8" })
-      .filter((file) => fs.statSync(path.join(folder, file)).isFile())
-      .map((file) => [file === "gitignore" ? ".gitignore" : file, fs.readFileSync(path.join(folder, file), "utf8")])
-  )
-
-/** Writes a package to a new folder of its name in the working folder. What is there already stays as it is. */
-export const write = Effect.fnUntraced(function*(template: Template, name: string) {
-  const texts = yield* Effect.sync(() => textsOf(folderOf(template)))
-  // A template is a part of this program.
-  const { dependencies, devDependencies } = yield* Effect.orDie(
-    Schema.decodeEffect(Manifest)(texts.get("package.json") ?? "")
-  )
-  yield* checkName(name, new Set([dependencies, devDependencies].flatMap(Object.keys)))
   const attempt = (write: () => void) =>
     Effect.try({
       try: write,
@@ -66,7 +51,7 @@ export const write = Effect.fnUntraced(function*(template: Template, name: strin
     for (const [file, text] of texts) {
       const target = path.join(name, file)
       fs.mkdirSync(path.dirname(target), { recursive: true })
-      fs.writeFileSync(target, text.replaceAll(`example-${template}`, name))
+      fs.writeFileSync(target, text.replaceAll("example-job", name))
     }
     // What is told is why it could not be written, also where what is there can't be removed either.
   }).pipe(Effect.onError(() => Effect.ignore(attempt(() => fs.rmSync(name, { recursive: true })))))

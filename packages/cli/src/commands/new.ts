@@ -17,7 +17,7 @@ const job = Command.make(
   ({ name }) =>
     Effect.gen(function*() {
       const { write } = yield* Effect.promise(() => import("../NewPackage.ts"))
-      yield* write("job", name)
+      yield* write(name)
       yield* print(`Wrote ${printable(name)}: a job of your own, with tests that kill it. Now run:`)
       for (const line of [`cd ${name}`, "npm install", "npm test", "npm start"]) yield* print(`  ${line}`)
     })
