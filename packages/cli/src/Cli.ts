@@ -6,13 +6,26 @@ import { copy } from "./commands/copy.ts"
 import { remove } from "./commands/delete.ts"
 import { examine } from "./commands/doctor.ts"
 import { hash } from "./commands/hash.ts"
-import { jobs } from "./commands/jobs.ts"
+import { cancel, pause, prune, resume, retry, set, work } from "./commands/jobsAsk.ts"
+import { list, logs, show, watch } from "./commands/jobsLook.ts"
 import { metadata } from "./commands/metadata.ts"
 import { move } from "./commands/move.ts"
 import { create } from "./commands/new.ts"
 import { thumbnail } from "./commands/thumbnail.ts"
 import { verify } from "./commands/verify.ts"
 import * as Settings from "./options/Settings.ts"
+
+/** `fanout jobs` with all its subcommands. */
+const jobs = Command.make("jobs").pipe(
+  Command.withDescription("Look at jobs, and pause, resume, cancel, retry, set or remove them"),
+  Command.withExamples([
+    { command: "fanout jobs list", description: "Show the newest jobs" },
+    { command: "fanout jobs resume 4k2m9x0c7ver", description: "Go on with a paused job, here" },
+    { command: "fanout jobs set 4k2m9x0c7ver --bandwidth 20MB", description: "Slow down a job that runs elsewhere" },
+    { command: "fanout jobs prune --older-than 30d", description: "Forget jobs that ended more than 30 days ago" }
+  ]),
+  Command.withSubcommands([list, show, watch, logs, pause, resume, cancel, retry, set, prune, work])
+)
 
 /** `fanout` */
 export const cli = Command.make("fanout").pipe(
