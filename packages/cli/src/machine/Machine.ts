@@ -66,28 +66,21 @@ const descriptorsEach = 8
 /** Descriptors of the process itself: its database, walks, threads. */
 const descriptorsOwn = 40
 
-const within = ({ descriptors }: Machine, wanted: PoolSize): PoolSize => {
-  const { bounds } = wanted
-  if (descriptors === undefined) return wanted
-  const most = Math.max(1, Math.floor((descriptors - descriptorsOwn) / descriptorsEach))
-  return {
-    ...wanted,
-    ...bounds === undefined
-      ? {}
-      : { bounds: { least: Math.min(bounds.least, most), most: Math.min(bounds.most, most) } },
-    ...most >= wanted.size ? {} : {
-      size: most,
-      why: `no more than ${descriptors} descriptors may be open, ${descriptorsEach} a task`
-    }
-  }
-}
-
 /**
  * Returns how many tasks of the pool `io` may have files open at the same time: `wanted`, or fewer where there are not
  * enough descriptors for so many. Each would hold some then, and wait for others to give theirs back.
  */
-export const filesWithin = (machine: Machine, wanted: number): number =>
-  within(machine, { name: "io", size: wanted, why: "" }).size
+export const filesWithin = ({ descriptors = Infinity }: Machine, wanted: number): number =>
+  Math.min(wanted, Math.max(1, Math.floor((descriptors - descriptorsOwn) / descriptorsEach)))
+
+const within = (machine: Machine, wanted: PoolSize): PoolSize => {
+  const { bounds, size: most } = wanted
+  const size = filesWithin(machine, most)
+  const limited = bounds &&
+    { bounds: { least: filesWithin(machine, bounds.least), most: filesWithin(machine, bounds.most) } }
+  const why = `no more than ${machine.descriptors} descriptors may be open, ${descriptorsEach} a task`
+  return { ...wanted, ...limited, ...size < most ? { size, why } : {} }
+}
 
 /** Returns the sizes of the four pools for work on such storage, all the storage that the work touches. */
 export const poolSizes = (machine: Machine, storages: ReadonlyArray<Storage>): ReadonlyArray<PoolSize> => {

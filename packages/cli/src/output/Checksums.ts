@@ -49,18 +49,15 @@ export const resolve = ({ algorithm, checksums }: Given): Effect.Effect<Wanted, 
 type Transfers = Payload["transfers"]
 
 /** Whether a folder that is not there is one that the job makes, since there is such a one in a source. */
-const isMade = (folder: FilePath.FilePath, transfers: Transfers) =>
-  Effect.map(
-    Effect.filter(
-      transfers.filter(({ target }) => FilePath.isWithin(folder, target)),
-      ({ source, target }) =>
-        Files.Files.use((files) => files.find(FilePath.make(source + folder.slice(target.length)))).pipe(
-          Effect.map(Option.exists(({ kind }) => kind === "folder")),
-          Effect.orElseSucceed(() => false)
-        )
-    ),
-    ({ length }) => length > 0
-  )
+const isMade = Effect.fnUntraced(function*(folder: FilePath.FilePath, transfers: Transfers) {
+  const files = yield* Files.Files
+  for (const { source, target } of transfers.filter(({ target }) => FilePath.isWithin(folder, target))) {
+    const there = FilePath.make(source + folder.slice(target.length))
+    const found = yield* Effect.orElseSucceed(files.find(there), Option.none)
+    if (Option.exists(found, ({ kind }) => kind === "folder")) return true
+  }
+  return false
+})
 
 /** Refuses what can't be written, or would be written over what is copied. */
 export const check = Effect.fnUntraced(function*(

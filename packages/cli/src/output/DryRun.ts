@@ -7,6 +7,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import type { Files } from "@fanout/ops/Files"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import * as Struct from "effect/Struct"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Stop from "../exit/Stop.ts"
 import { withFiles } from "../run/JobRuntime.ts"
@@ -69,8 +70,7 @@ export const copy = (name: "copy" | "move"): Telling<CopyEntry, Copied> => ({
   },
   line: (entry) => entry.action === "Merge" ? "" : line(copied[entry.action].padEnd(7), entry.target, entry),
   sentence: ({ bytes, files }) => {
-    const actions = ["create", "replace", "keep", "skip", "refuse", "fail"] as const
-    const parts = actions.filter((action) => files[action] > 0)
+    const parts = Struct.keys(words).filter((action) => files[action] > 0)
       .map((action) => `${format.count(files[action])} would be ${words[action]}`)
     return sentence(bytes > 0 && name === "copy" ? [...parts, `${format.bytes(bytes)} would be written`] : parts)
   },

@@ -79,11 +79,8 @@ export const find = (text: string): Effect.Effect<JobRecord, JobStoreError | Sto
         if (only === undefined) return yield* error
         if (others.length === 0) return only
         const ids = found.slice(0, named).map(({ id }) => id).join(", ")
-        return yield* Stop.usage(
-          found.length > named
-            ? `"${text}" is the beginning of more than ${named} ids: ${ids}, …`
-            : `"${text}" is the beginning of ${found.length} ids: ${ids}.`
-        )
+        const [many, end] = found.length > named ? [`more than ${named}`, ", …"] : [found.length, "."]
+        return yield* Stop.usage(`"${text}" is the beginning of ${many} ids: ${ids}${end}`)
       })
     )
   )

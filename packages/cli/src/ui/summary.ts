@@ -7,7 +7,7 @@ import { Exit, type JobRecord, type OutcomeRow } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import type { Progress } from "@fanout/core/Progress"
 import { lostUnits, removedUnits, strategyUnits } from "@fanout/ops/ProgressUnits"
-import { isVanished, SkipReason } from "@fanout/ops/SkipReason"
+import { SkipReason } from "@fanout/ops/SkipReason"
 import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import * as Struct from "effect/Struct"
@@ -259,12 +259,6 @@ export const skippedIn = (rows: ReadonlyArray<OutcomeRow>): number =>
 export const skipped = ({ id }: JobRecord, { tally }: Progress): string =>
   tally.skipped === 0 ? "" : `What was skipped, and why: \`fanout jobs show --all ${id}\`.`
 
-/** Of a folder that is there: how much of what was in it vanished. */
-const insideOf = (outcome: Outcome.Outcome): string =>
-  outcome._tag === "Skipped" && outcome.reason === SkipReason.VanishedInside
-    ? `: ${format.counted(outcome.count, "item")} in it`
-    : ""
-
 /** Why items failed: how many of them for the same reason, and what is said of one. */
 export interface Cause {
   readonly count: number
@@ -285,10 +279,12 @@ export const causes = ({ tally }: Progress, rows: ReadonlyArray<OutcomeRow>): Re
 /** Line about one item that is not plain done. */
 export const item = ({ key, outcome }: OutcomeRow): string => {
   const name = format.printable(key)
-  if (isVanished(outcome)) return `vanished ${name}${insideOf(outcome)}`
   return Outcome.Outcome.match(outcome, {
     Done: () => `done     ${name}`,
     Skipped: ({ count, reason }) => {
+      if (reason === SkipReason.Vanished) return `vanished ${name}`
+      // The folder is there.
+      if (reason === SkipReason.VanishedInside) return `vanished ${name}: ${format.counted(count, "item")} in it`
       const more = count > 1 ? ` (${format.counted(count, "item")})` : ""
       return `skipped  ${name}: ${format.printable(reason)}${more}`
     },
