@@ -72,43 +72,44 @@ export interface Resources {
 
 const cores = os.availableParallelism()
 
-/** Those who share work with this thread where it does some of it to the end, and where all of it is theirs. */
-const othersOf = ({ threads }: Resources) => {
+/**
+ * Layer that supplies the programs of the jobs, with a database and threads of your own. What plans them needs the
+ * file system, which it supplies too.
+ *
+ * **When to use**
+ *
+ * Use where the store is on another database than a SQLite file. Threads are then those of a module which calls
+ * `FileThread.run` with a client of that database.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Files> => {
+  const { client, threads } = resources
   const some = (count: number) => ({ layer: threads(count), count })
-  return { beside: some(Math.max(1, cores - 1)), alone: some(cores) }
-}
-
-type Others = ReturnType<typeof othersOf>
-
-const entries = (payload: Copy.Payload, { keeps }: CopyOptions, { client }: Resources, { beside }: Others) =>
-  Layer.merge(
-    CopyEntryLive.layerShared(beside, { paths: Copy.pathsOf(payload) }),
-    keeps.has("links") ? Layer.provide(SqlHardLinks.layer, client) : HardLinks.layerNone
-  )
-
-const copying = (resources: Resources, others: Others) =>
-  Layer.merge(
-    Copy.job.toLayer((payload) =>
-      Effect.provide(Copy.program(payload), entries(payload, Copy.optionsOf(payload.request), resources, others)), {
-      onCancel: Copy.onCancel
-    }),
-    Move.job.toLayer((payload) =>
-      Effect.provide(Move.program(payload), entries(payload, Move.optionsOf(payload.request), resources, others)), {
-      onCancel: Move.onCancel
-    })
-  )
-
-// What goes to the trash has nothing for threads to do.
-const deleting = (others: Others) =>
-  Delete.job.toLayer((payload) =>
-    Effect.provide(
-      Delete.program(payload),
-      payload.request.trash ? DeleteBatchLive.layer : DeleteBatchLive.layerShared(others, payload)
+  // Those who share work with this thread where it does some of it to the end, and where all of it is theirs.
+  const others = { beside: some(Math.max(1, cores - 1)), alone: some(cores) }
+  const entries = (payload: Copy.Payload, { keeps }: CopyOptions) =>
+    Layer.merge(
+      CopyEntryLive.layerShared(others.beside, { paths: Copy.pathsOf(payload) }),
+      keeps.has("links") ? Layer.provide(SqlHardLinks.layer, client) : HardLinks.layerNone
     )
-  ).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer))
-
-const reading = ({ client }: Resources, others: Others) =>
-  Layer.mergeAll(
+  return Layer.mergeAll(
+    Copy.job.toLayer(
+      (payload) => Effect.provide(Copy.program(payload), entries(payload, Copy.optionsOf(payload.request))),
+      { onCancel: Copy.onCancel }
+    ),
+    Move.job.toLayer(
+      (payload) => Effect.provide(Move.program(payload), entries(payload, Move.optionsOf(payload.request))),
+      { onCancel: Move.onCancel }
+    ),
+    Delete.job.toLayer((payload) =>
+      Effect.provide(
+        Delete.program(payload),
+        // What goes to the trash has nothing for threads to do.
+        payload.request.trash ? DeleteBatchLive.layer : DeleteBatchLive.layerShared(others, payload)
+      )
+    ).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer)),
     Hash.job.toLayer((payload) => {
       const hashes = HashTaskLive.layerShared(others, { paths: payload.sources })
       return payload.cache === true
@@ -127,23 +128,7 @@ const reading = ({ client }: Resources, others: Others) =>
         VerifyEntryLive.layerShared(others, { paths: [payload.a, payload.b] })
       )
     )
-  )
-
-/**
- * Layer that supplies the programs of the jobs, with a database and threads of your own. What plans them needs the
- * file system, which it supplies too.
- *
- * **When to use**
- *
- * Use where the store is on another database than a SQLite file. Threads are then those of a module which calls
- * `FileThread.run` with a client of that database.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Files> => {
-  const others = othersOf(resources)
-  return Layer.mergeAll(copying(resources, others), deleting(others), reading(resources, others)).pipe(
+  ).pipe(
     Layer.provide(SystemFiles.layerQuick),
     Layer.provideMerge(SystemFiles.layer)
   )
