@@ -47,6 +47,9 @@ export const ofBytes = (bytes: Uint8Array): Source => ({
 
 const pastEnd = malformed("it ends before what it says it has")
 
+/** Most bytes of one piece of metadata. */
+export const mostBlockBytes = 2 ** 20
+
 /** What a photo says of itself is hardly ever further behind. */
 const headBytes = 2 ** 16
 

@@ -2,9 +2,8 @@
  * Finds what a PNG or a WebP carries in its chunks.
  */
 import * as Effect from "effect/Effect"
-import { latin, ofBytes, type Source, u16, u32, within } from "./byteSource.ts"
-import { type Carried, exifHead, mostBlockBytes, type Walk } from "./carriedBlocks.ts"
-import { readExif } from "./tiff.ts"
+import { latin, mostBlockBytes, ofBytes, type Source, u16, u32, within } from "./byteSource.ts"
+import { type Carried, exifHead, readExif, type Walk } from "./tiff.ts"
 
 /** Where pixels come in more pieces, or there are more pictures, what stands behind them is left. */
 const mostChunks = 1024

@@ -4,7 +4,7 @@
 import type { Copied } from "./boxCopy.ts"
 import { boxesIn, find } from "./boxes.ts"
 import { u32, u64 } from "./byteSource.ts"
-import { between, type Fields, first, positive, text, texts } from "./recordValues.ts"
+import { between, type Fields, firstText, positive, text, texts } from "./recordValues.ts"
 import * as tagTimes from "./tagTimes.ts"
 
 const mostTextBytes = 4096
@@ -103,7 +103,7 @@ const userData = (udta: ReadonlyArray<Copied>): Fields => {
     ...located(bytesAt(udta, "loci") ?? new Uint8Array(0)),
     ...placeOf(named("xyz")),
     title: text(named("nam")),
-    description: first(text(named("des")), text(named("cmt"))),
+    description: firstText(named("des"), named("cmt")),
     artists: texts(named("ART")),
     album: text(named("alb")),
     composers: texts(named("wrt")),

@@ -3,9 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import { type Box, boxesIn, find, headAt, mostBoxes } from "./boxes.ts"
-import { headOf, latin, malformed, ofBytes, type Source, u16, u32, u64 } from "./byteSource.ts"
-import { type Carried, mostBlockBytes, type Walk } from "./carriedBlocks.ts"
-import { readExif } from "./tiff.ts"
+import { headOf, latin, malformed, mostBlockBytes, ofBytes, type Source, u16, u32, u64 } from "./byteSource.ts"
+import { type Carried, readExif, type Walk } from "./tiff.ts"
 
 /** A picture of a telephone has some dozens of tiles. */
 const mostItems = 4096

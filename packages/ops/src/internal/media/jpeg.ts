@@ -3,8 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { latin, malformed, ofBytes, u16, u32 } from "./byteSource.ts"
-import { type Carried, exifHead, type Walk } from "./carriedBlocks.ts"
-import { readExif } from "./tiff.ts"
+import { type Carried, exifHead, readExif, type Walk } from "./tiff.ts"
 
 /** Cameras and programs write some dozens. */
 const mostSegments = 512

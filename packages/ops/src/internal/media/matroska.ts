@@ -2,8 +2,7 @@
  * Finds the elements of a Matroska file that tell of its streams, and its tags (RFC 8794, RFC 9559).
  */
 import * as Effect from "effect/Effect"
-import { headOf, type Source } from "./byteSource.ts"
-import { mostBlockBytes } from "./carriedBlocks.ts"
+import { headOf, mostBlockBytes, type Source } from "./byteSource.ts"
 
 const ids = { header: 0x1a45dfa3, segment: 0x18538067, info: 0x1549a966, tracks: 0x1654ae6b, tags: 0x1254c367 } as const
 

@@ -11,13 +11,12 @@ import type { FilesError } from "../../FilesError.ts"
 import { MediaFailed, MediaRead, mostBytes, type ReadMedia } from "../../MediaTask.ts"
 import { SkipReason } from "../../SkipReason.ts"
 import { type Fault, headOf, latin, malformed, noting, ofFile, type Source } from "./byteSource.ts"
-import type { Carried, Walk } from "./carriedBlocks.ts"
 import { readPng, readWebp } from "./chunks.ts"
 import { readHeif } from "./heif.ts"
 import { readJpeg } from "./jpeg.ts"
 import { type Form, headBytes, sniff } from "./mediaKind.ts"
 import { pictureRecord } from "./pictureRecord.ts"
-import { readTiff } from "./tiff.ts"
+import { type Carried, readTiff, type Walk } from "./tiff.ts"
 
 type Payload = Task.Payload<typeof ReadMedia>
 

@@ -3,11 +3,10 @@
  */
 import type { MediaRecord } from "../../MediaRecord.ts"
 import { latin, u16 } from "./byteSource.ts"
-import type { Carried } from "./carriedBlocks.ts"
 import { rawOf } from "./rawTags.ts"
-import { between, count, decoded, first, positive, problemsOf, recordOf, text, texts } from "./recordValues.ts"
+import { between, count, decoded, first, firstText, positive, problemsOf, recordOf, texts } from "./recordValues.ts"
 import * as tagTimes from "./tagTimes.ts"
-import { named, type Tags, type Tiff } from "./tiff.ts"
+import { type Carried, named, type Tags, type Tiff } from "./tiff.ts"
 import { type Properties, readXmp } from "./xmp.ts"
 
 /** Values of IPTC by the names of their tags, up to what is broken. */
@@ -51,13 +50,10 @@ const takenAt = ({ exif, iptc, texts, xmp }: Sources): string | undefined =>
   )
 
 const camera = ({ exif, ifd0, texts, xmp }: Sources) => ({
-  cameraMake: first(text(ifd0["Make"]), text(xmp.get("tiff:Make")?.[0])),
-  cameraModel: first(text(ifd0["Model"]), text(xmp.get("tiff:Model")?.[0])),
-  lensModel: first(
-    text(exif["LensModel"]),
-    ...["exifEX:LensModel", "aux:Lens"].map((name) => text(xmp.get(name)?.[0]))
-  ),
-  software: first(text(ifd0["Software"]), text(xmp.get("xmp:CreatorTool")?.[0]), text(texts.get("Software"))),
+  cameraMake: firstText(ifd0["Make"], xmp.get("tiff:Make")?.[0]),
+  cameraModel: firstText(ifd0["Model"], xmp.get("tiff:Model")?.[0]),
+  lensModel: firstText(exif["LensModel"], xmp.get("exifEX:LensModel")?.[0], xmp.get("aux:Lens")?.[0]),
+  software: firstText(ifd0["Software"], xmp.get("xmp:CreatorTool")?.[0], texts.get("Software")),
   exposureSeconds: positive(exif["ExposureTime"]),
   fNumber: positive(exif["FNumber"]),
   iso: positive(exif["ISO"]),
@@ -98,25 +94,22 @@ const place = ({ gps, xmp }: Sources) => {
 }
 
 const description = ({ ifd0, iptc, texts: keyed, xmp }: Sources) => ({
-  title: first(text(xmp.get("dc:title")?.[0]), text(iptc["ObjectName"]), text(keyed.get("Title"))),
-  description: first(
-    text(xmp.get("dc:description")?.[0]),
-    text(iptc["Caption"]),
-    text(ifd0["ImageDescription"]),
-    text(keyed.get("Description"))
+  title: firstText(xmp.get("dc:title")?.[0], iptc["ObjectName"], keyed.get("Title")),
+  description: firstText(
+    xmp.get("dc:description")?.[0],
+    iptc["Caption"],
+    ifd0["ImageDescription"],
+    keyed.get("Description")
   ),
   artists: first(
-    texts(xmp.get("dc:creator") ?? []),
-    texts(iptc["Byline"]),
-    texts(ifd0["Artist"]),
-    texts(keyed.get("Author"))
+    ...[xmp.get("dc:creator") ?? [], iptc["Byline"], ifd0["Artist"], keyed.get("Author")].map((value) => texts(value))
   ),
-  copyright: first(
+  copyright: firstText(
     // That of the photographer, a zero, and that of the editor.
-    text(typeof ifd0["Copyright"] === "string" ? ifd0["Copyright"].replaceAll(/ *\0/g, "\n") : undefined),
-    text(xmp.get("dc:rights")?.[0]),
-    text(iptc["CopyrightNotice"]),
-    text(keyed.get("Copyright"))
+    typeof ifd0["Copyright"] === "string" ? ifd0["Copyright"].replaceAll(/ *\0/g, "\n") : undefined,
+    xmp.get("dc:rights")?.[0],
+    iptc["CopyrightNotice"],
+    keyed.get("Copyright")
   ),
   keywords: texts(xmp.get("dc:subject") ?? [], iptc["Keywords"]),
   rating: first(between(xmp.get("xmp:Rating")?.[0], -1, 5), between(ifd0["Rating"], 0, 5))

@@ -32,6 +32,9 @@ export const text = (value: unknown): string | undefined => {
   return kept === "" ? undefined : kept
 }
 
+/** The first of some values that has text. */
+export const firstText = (...values: ReadonlyArray<unknown>): string | undefined => first(...values.map(text))
+
 const recoded = (latin: unknown): unknown => {
   if (Array.isArray(latin)) return latin.map(recoded)
   if (typeof latin === "object" && latin !== null) {
@@ -78,10 +81,6 @@ export const count = (value: unknown): number | undefined => {
   const number = positive(value)
   return number !== undefined && Number.isSafeInteger(number) ? number : undefined
 }
-
-/** What an object has under its names. */
-export const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null ? Object.fromEntries(Object.entries(value)) : {}
 
 /** At most as many problems as anybody reads. */
 export const problemsOf = (problems: Iterable<string>): ReadonlyArray<string> | undefined =>

@@ -3,10 +3,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Predicate from "effect/Predicate"
 import { type IAudioMetadata, type IOptions, parseBuffer, parseFromTokenizer, TrackType } from "music-metadata"
 import { EndOfStreamError, fromBlob } from "strtok3"
 import type { FilesError } from "../../FilesError.ts"
-import type { MediaRecord } from "../../MediaRecord.ts"
 import { mostBytes } from "../../MediaTask.ts"
 import { bytesOf, type Copied, copyBoxes, leaveOut, leavesOf } from "./boxCopy.ts"
 import { type Fault, malformed, noting, type Source, within } from "./byteSource.ts"
@@ -18,8 +18,8 @@ import {
   count,
   decoded,
   type Fields,
-  fieldsOf,
   first,
+  firstText,
   known,
   positive,
   problemsOf,
@@ -169,7 +169,7 @@ const stars = { POPM: [1, 32, 96, 160, 224], "WM/SharedUserRating": [1, 13, 38, 
 const rated = ({ native }: IAudioMetadata): number | undefined => {
   for (const { id, value } of Object.values(native).flat()) {
     if (id !== "POPM" && id !== "WM/SharedUserRating") continue
-    const number = Number(id === "POPM" ? fieldsOf(value)["rating"] : value)
+    const number = Number(id === "POPM" && Predicate.hasProperty(value, "rating") ? value.rating : value)
     const found = stars[id].filter((least) => number >= least).length
     if (found > 0) return found
   }
@@ -178,7 +178,7 @@ const rated = ({ native }: IAudioMetadata): number | undefined => {
 
 const tags = (metadata: IAudioMetadata, common: IAudioMetadata["common"]): Fields => ({
   title: text(common.title),
-  description: first(text(common.description?.[0]), ...comments(common).map(text)),
+  description: firstText(common.description?.[0], ...comments(common)),
   artists: texts(common.artists ?? common.artist),
   album: text(common.album),
   albumArtist: text(common.albumartist),
@@ -203,7 +203,7 @@ const otherTags = ({ native }: IAudioMetadata): Fields => {
     album: text(value("matroska", "ALBUM")),
     albumArtist: text(value("matroska", "ALBUM_ARTIST")),
     composers: texts(value("matroska", "COMPOSER")),
-    copyright: first(text(value("matroska", "COPYRIGHT")), text(decoded(value("exif", "ICOP")))),
+    copyright: firstText(value("matroska", "COPYRIGHT"), decoded(value("exif", "ICOP"))),
     description: text(value("matroska", "COMMENT")),
     releasedAt: first(tagTimes.ofIso(value("matroska", "DATE")), tagTimes.ofIso(value("asf", "DATE")))
   }
@@ -246,7 +246,7 @@ export const soundRecord = Effect.fnUntraced(function*(
   const found: Fields = { ...known(otherTags(metadata)), ...known(streams(metadata)), ...known(written) }
   const { video } = format.trackInfo.find(({ video }) => video !== undefined) ?? {}
   const size = { width: found.width ?? track?.width, height: found.height ?? track?.height }
-  const record: MediaRecord = recordOf({
+  return recordOf({
     mimeType: typeOf(mimeType, format, problems.length > 0),
     sizeBytes: file.sizeBytes,
     ...camera,
@@ -263,5 +263,4 @@ export const soundRecord = Effect.fnUntraced(function*(
     // Its warnings are of padding and the like: most of what they come with is sound.
     raw: isRaw ? rawOf({ format, ...native, warnings: quality.warnings.map(({ message }) => message) }) : undefined
   })
-  return record
 })

@@ -13,20 +13,16 @@ const isTime = (hour: string, minute: string, second: string): boolean =>
   // The last second of a leap day is 60.
   Number(hour) < 24 && Number(minute) < 60 && Number(second) <= 60
 
-const isZone = (zone: unknown): zone is string =>
-  typeof zone === "string" && /^(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)$/.test(zone)
+const isZone = (zone: string): boolean => /^(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)$/.test(zone)
 
 /** Time of EXIF: `2024:05:01 12:30:00`, with fractions of its second and the offset from UTC as it has them. */
 export const ofExif = (time: unknown, fraction?: unknown, zone?: unknown): string | undefined => {
-  if (typeof time !== "string") return undefined
-  const match = /^(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)/.exec(time)
-  const [, year = "", month = "", day = "", hour = "", minute = "", second = ""] = match ?? []
-  if (match === null || !isDate(year, month, day) || !isTime(hour, minute, second)) return undefined
-  const digits = typeof fraction === "string" ? /^\d{1,9}/.exec(fraction)?.[0] : undefined
-  const trimmed = typeof zone === "string" ? zone.trim() : zone
-  return `${year}-${month}-${day}T${hour}:${minute}:${second}${digits === undefined ? "" : `.${digits}`}${
-    isZone(trimmed) ? trimmed : ""
-  }`
+  const match = /^(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d:\d\d:\d\d)/.exec(typeof time === "string" ? time : "")
+  if (match === null) return undefined
+  const [digits] = /^\d{1,9}/.exec(typeof fraction === "string" ? fraction : "") ?? []
+  const offset = typeof zone === "string" ? zone.trim() : ""
+  const date = match.slice(1, 4).join("-")
+  return ofIso(`${date}T${match[4]}${digits === undefined ? "" : `.${digits}`}${isZone(offset) ? offset : ""}`)
 }
 
 /** Time of XMP and others: ISO 8601, of which the year is enough. */

@@ -6,8 +6,8 @@
  */
 import * as Effect from "effect/Effect"
 import exifr from "exifr"
-import { headOf, latin, malformed, noting, type Source, u16 } from "./byteSource.ts"
-import { type Carried, mostBlockBytes } from "./carriedBlocks.ts"
+import type { FilesError } from "../../FilesError.ts"
+import { type Fault, headOf, latin, malformed, mostBlockBytes, noting, type Source, u16 } from "./byteSource.ts"
 import { count } from "./recordValues.ts"
 
 // oxlint-disable-next-line import/no-named-as-default-member -- what Node loads is CommonJS, without names
@@ -24,6 +24,27 @@ export interface Tiff {
   readonly xmp: Uint8Array | undefined
   readonly iptc: Uint8Array | undefined
 }
+
+/** What a picture carries beside its pixels, wherever it keeps that. */
+export interface Carried {
+  width?: number | undefined
+  height?: number | undefined
+  exif?: Tiff
+  /** XMP packet. */
+  xmp?: Uint8Array
+  /** IPTC data sets. */
+  iptc?: Uint8Array
+  /** Texts by their keywords. */
+  readonly texts: Map<string, string>
+  /** What is broken, or was left out. */
+  readonly problems: Set<string>
+}
+
+/** Takes what a file carries. A fault is of what is behind what was found until then. */
+export type Walk = (source: Source, carried: Carried) => Effect.Effect<void, FilesError | Fault>
+
+/** What a JPEG, and sometimes a WebP, has before EXIF. */
+export const exifHead = "Exif\0\0"
 
 type Directory = Map<number, unknown>
 
