@@ -38,13 +38,6 @@ export class ThumbnailFailed
   }
 }
 
-const made = {
-  /** Names what the file holds, and the folder that its thumbnails are in. */
-  contentId: Schema.String,
-  /** What was done that the file does not show by itself: that it was turned, or is the first of several frames. */
-  notes: Schema.Array(Schema.String)
-}
-
 /**
  * Schema for what a file came to: thumbnails that were not there, or all of them were.
  *
@@ -52,7 +45,13 @@ const made = {
  * @since 0.1.0
  */
 export const Thumbnails = Schema.TaggedUnion({
-  Made: { ...made, variants: Schema.Array(ThumbnailVariant) },
+  Made: {
+    /** Names what the file holds, and the folder that its thumbnails are in. */
+    contentId: Schema.String,
+    /** What was done that the file does not show by itself: that it was turned, or is the first of several frames. */
+    notes: Schema.Array(Schema.String),
+    variants: Schema.Array(ThumbnailVariant)
+  },
   Existing: { contentId: Schema.String }
 })
 

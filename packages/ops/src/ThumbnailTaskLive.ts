@@ -101,36 +101,35 @@ const render = Effect.fnUntraced(
     })
 )
 
-const makeIn = Effect.fnUntraced(function*(decoder: ImageRendering.Decoder, payload: Payload, output: Files.Folder) {
-  const { format, path } = payload
-  const file = yield* Effect.flatMap(Place.open(path), Place.openFile)
-  const stat = yield* file.stat
-  if (stat.kind !== "file") return yield* Task.skip(SkipReason.Special)
-  const kind = yield* kindOf(payload, file, stat)
-  const id = yield* SampledHash.compute(Hasher.make("blake3"), stat.sizeBytes, (buffer, at) => file.readAt(buffer, at))
-  if (Option.isNone(id)) return yield* changed(payload)
-  const contentId = id.value
-  const variants = yield* ThumbnailFolder.missing(output, contentId, payload.variants, format)
-  if (variants.length === 0) return Thumbnails.cases.Existing.make({ contentId })
-  const { notes, pictures } = yield* render(decoder, { payload, file, stat, kind }, variants)
-  yield* Interrupter.check
-  yield* ThumbnailFolder.put(output, { contentId, path, pictures, format })
-  yield* Progress.add("thumbnails", pictures.length)
-  return Thumbnails.cases.Made.make({ contentId, variants, notes })
-})
-
 /** Makes the thumbnails of a file that it lacks. */
-const handle = (decoder: ImageRendering.Decoder, payload: Payload) =>
-  Files.Files.use((files) => files.folder(payload.output)).pipe(
-    Effect.flatMap((output) => makeIn(decoder, payload, output)),
-    Effect.scoped,
-    Effect.catchTag("FilesError", ({ code, isMissing, message, path }) =>
+const handle = Effect.fnUntraced(
+  function*(decoder: ImageRendering.Decoder, payload: Payload) {
+    const { format, path } = payload
+    const output = yield* Files.Files.use((files) => files.folder(payload.output))
+    const file = yield* Effect.flatMap(Place.open(path), Place.openFile)
+    const stat = yield* file.stat
+    if (stat.kind !== "file") return yield* Task.skip(SkipReason.Special)
+    const kind = yield* kindOf(payload, file, stat)
+    const id = yield* SampledHash.compute(Hasher.make("blake3"), stat.sizeBytes, (part, at) => file.readAt(part, at))
+    if (Option.isNone(id)) return yield* changed(payload)
+    const contentId = id.value
+    const variants = yield* ThumbnailFolder.missing(output, contentId, payload.variants, format)
+    if (variants.length === 0) return Thumbnails.cases.Existing.make({ contentId })
+    const { notes, pictures } = yield* render(decoder, { payload, file, stat, kind }, variants)
+    yield* Interrupter.check
+    yield* ThumbnailFolder.put(output, { contentId, path, pictures, format })
+    yield* Progress.add("thumbnails", pictures.length)
+    return Thumbnails.cases.Made.make({ contentId, variants, notes })
+  },
+  Effect.scoped,
+  (made, _, payload) =>
+    Effect.catchTag(made, "FilesError", ({ code, isMissing, message, path }) =>
       Effect.fail(
         isMissing && path === payload.path
           ? new Task.Skipped({ reason: SkipReason.Vanished })
           : new ThumbnailFailed({ code, path: payload.path, why: message })
       ))
-  )
+)
 
 /**
  * Layer that supplies the handler.

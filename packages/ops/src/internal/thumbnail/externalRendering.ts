@@ -48,18 +48,9 @@ const openAgain = Effect.fnUntraced(function*(path: FilePath.FilePath, before: F
   return isSame ? descriptor : yield* new Replaced()
 })
 
-interface Ended {
-  readonly output: Buffer
-  readonly complaint: string
-}
-
 /** Runs a program to its end. It is ended with whoever waits for it. */
-const run = (
-  program: string,
-  args: ReadonlyArray<string>,
-  input: number
-): Effect.Effect<Ended, NotInstalled | Refused> =>
-  Effect.callback<Ended, NotInstalled | Refused>((resume) => {
+const run = (program: string, args: ReadonlyArray<string>, input: number) =>
+  Effect.callback<{ readonly output: Buffer; readonly complaint: string }, NotInstalled | Refused>((resume) => {
     // The folder that this process is in may be gone, which would look as if the program were.
     const child = spawn(program, args, { cwd: "/", stdio: [input, "pipe", "pipe"] })
     const chunks: Array<Buffer> = []
@@ -130,6 +121,5 @@ export const pdfPage = Effect.fnUntraced(function*(path: FilePath.FilePath, stat
   const descriptor = yield* openAgain(path, stat)
   const args = ["-f", "1", "-l", "1", "-singlefile", "-png", "-scale-to", String(sidePixels), input]
   const { complaint, output } = yield* run("pdftoppm", args, descriptor)
-  if (output.length > 0) return output
-  return yield* withoutPicture("pdftoppm", complaint)
+  return output.length > 0 ? output : yield* withoutPicture("pdftoppm", complaint)
 }, Effect.scoped)

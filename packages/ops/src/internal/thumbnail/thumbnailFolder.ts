@@ -30,12 +30,7 @@ const isThere = ({ kind, sizeBytes }: Files.FileStat): boolean => kind !== "file
 
 /** Which of these thumbnails a content lacks. */
 export const missing = Effect.fnUntraced(
-  function*(
-    output: Files.Folder,
-    contentId: string,
-    variants: ReadonlyArray<ThumbnailVariant>,
-    format: Format
-  ) {
+  function*(output: Files.Folder, contentId: string, variants: ReadonlyArray<ThumbnailVariant>, format: Format) {
     let folder = output
     for (const name of shardsOf(contentId)) folder = yield* folder.folder(name)
     return yield* Effect.filter(
