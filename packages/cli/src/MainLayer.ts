@@ -20,7 +20,6 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as ProcessExit from "./exit/ProcessExit.ts"
 import * as Machine from "./machine/Machine.ts"
-import * as Storage from "./machine/Storage.ts"
 import type { Options } from "./run/JobRuntime.ts"
 
 /** Jobs that this program has code for. */
@@ -55,7 +54,7 @@ const media = Layer.mergeAll(
 const pools = (concurrency: Option.Option<number>, paths: ReadonlyArray<FilePath>): Layer.Layer<Pools.Pools> =>
   Layer.unwrap(Effect.gen(function*() {
     const machine = yield* Machine.read
-    const storages = (yield* Effect.forEach(paths, Storage.at)).flatMap(Option.toArray)
+    const storages = (yield* Effect.forEach(paths, Machine.storageAt)).flatMap(Option.toArray)
     const sizes = Machine.poolSizes(machine, storages).map(({ bounds, name, size }) =>
       [name, bounds === undefined ? size : { ...bounds, first: size }] as const
     )

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Machine from "../src/machine/Machine.ts"
-import type * as Storage from "../src/machine/Storage.ts"
 
 const machine: Machine.Machine = { cores: 8, memoryBytes: 2 ** 34, descriptors: 1024 }
-const on = (kind: Storage.StorageKind): Storage.Storage => ({
+const on = (kind: Machine.StorageKind): Machine.Storage => ({
   kind,
   device: "8:1",
   point: "/",
@@ -16,7 +16,7 @@ const sizeOf = (name: string, sizes: ReadonlyArray<Machine.PoolSize>) => sizes.f
 describe("Machine", () => {
   it("sizes pools by cores, and by the slowest storage", () => {
     assert.strictEqual(sizeOf("cpu", Machine.poolSizes(machine, []))?.size, 8)
-    const io = (...kinds: ReadonlyArray<Storage.StorageKind>) =>
+    const io = (...kinds: ReadonlyArray<Machine.StorageKind>) =>
       sizeOf("io", Machine.poolSizes(machine, kinds.map(on)))?.size
     assert.deepStrictEqual([io(), io("memory", "disk"), io("disk", "network"), io("rotational", "disk")], [
       16,
@@ -49,6 +49,21 @@ describe("Machine", () => {
     assert.isUndefined(Machine.descriptorsIn(limits("unlimited")))
     assert.isUndefined(Machine.descriptorsIn(""))
   })
+
+  it("tells what a mount is on", () => {
+    const kind = (type: string, rotational = false) => Machine.kindOf({ device: "8:1", type }, () => rotational)
+    assert.deepStrictEqual(["ext4", "fuseblk"].map((type) => kind(type)), ["disk", "disk"])
+    assert.deepStrictEqual(["ext4", "btrfs"].map((type) => kind(type, true)), ["rotational", "rotational"])
+    assert.deepStrictEqual(["nfs4", "cifs", "9p"].map((type) => kind(type, true)), ["network", "network", "network"])
+    assert.deepStrictEqual(["fuse.sshfs", "fuse"].map((type) => kind(type)), ["userSpace", "userSpace"])
+    assert.strictEqual(kind("tmpfs", true), "memory")
+  })
+
+  it.effect("tells what a path of this machine is on", () =>
+    Effect.gen(function*() {
+      const found = yield* Machine.storageAt("/proc/self")
+      assert.deepStrictEqual(Option.map(found, ({ type }) => type), Option.some("proc"))
+    }))
 
   it.effect("is this one", () =>
     Effect.gen(function*() {

@@ -20,7 +20,6 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Stop from "../exit/Stop.ts"
 import * as Machine from "../machine/Machine.ts"
-import * as Storage from "../machine/Storage.ts"
 import { hasCode } from "../run/JobRuntime.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
@@ -78,7 +77,7 @@ export const ofMachine = ({ cores, descriptors, memoryBytes }: Machine.Machine):
   ]
 }
 
-const places: Readonly<Record<Storage.StorageKind, string>> = {
+const places: Readonly<Record<Machine.StorageKind, string>> = {
   memory: "in memory",
   disk: "on a disk",
   rotational: "on a disk with heads that move",
@@ -87,7 +86,7 @@ const places: Readonly<Record<Storage.StorageKind, string>> = {
 }
 
 /** What is under a path. */
-export const ofStorage = (path: string, found: Storage.Storage | undefined): Check =>
+export const ofStorage = (path: string, found: Machine.Storage | undefined): Check =>
   ok(
     path,
     found === undefined
@@ -160,7 +159,7 @@ const database = (filename: string): Effect.Effect<ReadonlyArray<Check>> => {
 /** What is found for work on such paths, with this database. */
 export const examination = Effect.fnUntraced(function*(filename: string, paths: ReadonlyArray<FilePath.FilePath>) {
   const machine = yield* Machine.read
-  const storages = yield* Effect.forEach(paths, Storage.at)
+  const storages = yield* Effect.forEach(paths, Machine.storageAt)
   const checks = [
     ...yield* program,
     ...yield* programs,
