@@ -49,20 +49,20 @@ export const paths = (description: string) =>
 const properties = CopyOptions.Property.literals
 
 /** What of a request a list says: in one order, and nothing where that is the usual, so that it is the same request. */
-const preserved = (
+const preserved = Effect.fnUntraced(function*(
   list: string,
   usual: ReadonlyArray<CopyOptions.Property>
-): Effect.Effect<Pick<Copy.Request, "preserve">, CliError.CliError> => {
+): Effect.fn.Return<Pick<Copy.Request, "preserve">, CliError.CliError> {
   const names = list.split(",")
   const unknown = names.find((name) => name !== "all" && !properties.some((known) => known === name))
   if (unknown !== undefined) {
     const any = properties.join(", ")
     const message = `"${unknown}" is nothing to preserve. Give any of ${any}, with commas between them, or all.`
-    return Effect.fail(new CliError.ValidationError({ message }))
+    return yield* new CliError.ValidationError({ message })
   }
   const preserve = properties.filter((name) => names.includes("all") || names.includes(name))
-  return Effect.succeed(Equal.equals(preserve, usual) ? {} : { preserve })
-}
+  return Equal.equals(preserve, usual) ? {} : { preserve }
+})
 
 /** `--preserve LIST` */
 export const preserve = (usual: ReadonlyArray<CopyOptions.Property>) =>

@@ -69,26 +69,22 @@ export const resolve = ({ exclude, excludeFrom, include }: Given): Effect.Effect
       )
     }
     const { parse, parseFile } = yield* Effect.promise(() => import("@fanout/ops/Filter"))
-    const fromFiles = yield* Effect.forEach(
-      excludeFrom,
-      Effect.fnUntraced(function*(name) {
-        const path = Arguments.absolute(name)
-        const { invalid, rules } = parseFile(yield* read(path))
-        const binary = invalid.find(({ error }) => error.flaw === "ManyLines")
-        if (binary !== undefined) yield* refuse(`In "${FilePath.display(path)}"`)(binary.error)
-        const [first] = invalid
-        if (first !== undefined) {
-          const more = invalid.length - 1
-          const others = more === 0
-            ? ""
-            : `; ${format.counted(more, "more line")} ${more === 1 ? "is" : "are"} left out`
-          yield* complain(
-            `warning  Line ${first.line} of "${FilePath.display(path)}" is left out: ${first.error.message}${others}`
-          )
-        }
-        return rules
-      })
-    )
+    const fromFiles: Array<ReadonlyArray<Rule>> = []
+    for (const path of excludeFrom.map(Arguments.absolute)) {
+      const { invalid, rules } = parseFile(yield* read(path))
+      const binary = invalid.find(({ error }) => error.flaw === "ManyLines")
+      if (binary !== undefined) yield* refuse(`In "${FilePath.display(path)}"`)(binary.error)
+      const [first] = invalid
+      if (first !== undefined) {
+        const more = invalid.length - 1
+        const are = more === 1 ? "is" : "are"
+        const others = more === 0 ? "" : `; ${format.counted(more, "more line")} ${are} left out`
+        yield* complain(
+          `warning  Line ${first.line} of "${FilePath.display(path)}" is left out: ${first.error.message}${others}`
+        )
+      }
+      fromFiles.push(rules)
+    }
     const excluded = yield* Effect.forEach(exclude, (text) => Effect.mapError(parse(text), refuse("--exclude")))
     const included = yield* Effect.forEach(include, (text) => Effect.mapError(parse(`!${text}`), refuse("--include")))
     return [...fromFiles.flat(), ...excluded, ...included]

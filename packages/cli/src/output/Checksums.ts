@@ -33,18 +33,18 @@ type Given = Command.Command.Config.Infer<typeof flags>
 type Wanted = Pick<Request, "checksums">
 
 /** What is asked for, if anything. */
-export const resolve = ({ algorithm, checksums }: Given): Effect.Effect<Wanted, Stop.Stop> => {
+export const resolve = Effect.fnUntraced(function*(
+  { algorithm, checksums }: Given
+): Effect.fn.Return<Wanted, Stop.Stop> {
   if (Option.isNone(checksums)) {
-    return Option.isNone(algorithm)
-      ? Effect.succeed({})
-      : Effect.fail(Stop.usage("--algo has a meaning only with --checksums FILE."))
+    return Option.isNone(algorithm) ? {} : yield* Stop.usage("--algo has a meaning only with --checksums FILE.")
   }
   if (String(checksums.value) === "-") {
-    return Effect.fail(Stop.usage("Checksums are written to a file. One that is called \"-\" is named ./-"))
+    return yield* Stop.usage("Checksums are written to a file. One that is called \"-\" is named ./-")
   }
   const output = Arguments.realPath(checksums.value)
-  return Effect.succeed({ checksums: { algorithm: Option.getOrElse(algorithm, () => "blake3"), output } })
-}
+  return { checksums: { algorithm: Option.getOrElse(algorithm, () => "blake3"), output } }
+})
 
 type Transfers = Payload["transfers"]
 
