@@ -123,10 +123,7 @@ export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Fi
       )
     ),
     Verify.job.toLayer((payload) =>
-      Effect.provide(
-        Verify.program(payload),
-        VerifyEntryLive.layerShared(others, { paths: [payload.a, payload.b] })
-      )
+      Effect.provide(Verify.program(payload), VerifyEntryLive.layerShared(others, { paths: [payload.a, payload.b] }))
     )
   ).pipe(
     Layer.provide(SystemFiles.layerQuick),

@@ -34,8 +34,7 @@ const elementAt = Effect.fnUntraced(function*(source: Source, at: number) {
   const [first = 0, ...rest] = bytes.subarray(idLength, idLength + length)
   const isUnknown = (first & most) === most && rest.every((byte) => byte === 0xff)
   const end = isUnknown ? undefined : start + numberOf([first & most, ...rest])
-  const element: Element = { id: numberOf(bytes.subarray(0, idLength)), start, end }
-  return element
+  return { id: numberOf(bytes.subarray(0, idLength)), start, end }
 })
 
 /** What a file begins with, and each of these elements that is whole. */

@@ -117,15 +117,10 @@ const refuseBlank = Effect.fnUntraced(function*(
   }
 })
 
-const encode = (image: Sharp, format: Format, quality: number): Sharp => {
-  switch (format) {
-    case "webp":
-      return image.webp({ quality })
-    case "avif":
-      return image.avif({ quality })
-    case "jpeg":
-      return image.flatten({ background: "white" }).jpeg({ quality })
-  }
+const encoders: Readonly<Record<Format, (image: Sharp, quality: number) => Sharp>> = {
+  webp: (image, quality) => image.webp({ quality }),
+  avif: (image, quality) => image.avif({ quality }),
+  jpeg: (image, quality) => image.flatten({ background: "white" }).jpeg({ quality })
 }
 
 /** Renders an image in some sizes. */
@@ -151,7 +146,7 @@ export const render = Effect.fnUntraced(function*(
   const pictures = yield* Effect.forEach(variants, (variant) => {
     const { quality, sidePixels } = sizeOf(variant)
     const resized = decoder(data, { raw }).resize(inside(sidePixels))
-    return Effect.map(attempt(() => encode(resized, format, quality).toBuffer()), (bytes) => ({ variant, bytes }))
+    return Effect.map(attempt(() => encoders[format](resized, quality).toBuffer()), (bytes) => ({ variant, bytes }))
   })
   return { pictures, notes: notesOf(metadata, variants) }
 })
