@@ -29,13 +29,11 @@ export const jobs = [...FileJobs.jobs, Media.job, Thumbnail.job] as const
 const moduleOf = (name: string): URL =>
   new URL(`./${name}${import.meta.url.endsWith(".ts") ? ".ts" : ".cjs"}`, import.meta.url)
 
-/** What is made of one file, however hostile, has to do with so much. V8 would take more for what is thrown away. */
-const mediaLimits = { maxYoungGenerationSizeMb: 24, maxOldGenerationSizeMb: 256 }
-
 /** Layer that supplies what reads metadata. */
 const mediaThreads = layerThreads(MediaThreadTasks, {
   module: moduleOf("mediaThread"),
-  resourceLimits: mediaLimits
+  // What is made of one file, however hostile, has to do with so much. V8 would take more for what is thrown away.
+  resourceLimits: { maxYoungGenerationSizeMb: 24, maxOldGenerationSizeMb: 256 }
 }).pipe(ProcessExit.unawaited)
 
 /** Layer that supplies decoders of images, by as many processes as there are cores. */

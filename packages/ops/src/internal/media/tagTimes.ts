@@ -9,10 +9,6 @@ const isDate = (year: string, month: string, day: string): boolean => {
   return y > 0 && m >= 1 && m <= 12 && d >= 1 && d <= new Date(Date.UTC(2000 + y % 400, m, 0)).getUTCDate()
 }
 
-const isTime = (hour: string, minute: string, second: string): boolean =>
-  // The last second of a leap day is 60.
-  Number(hour) < 24 && Number(minute) < 60 && Number(second) <= 60
-
 const isZone = (zone: string): boolean => /^(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)$/.test(zone)
 
 /** Time of EXIF: `2024:05:01 12:30:00`, with fractions of its second and the offset from UTC as it has them. */
@@ -34,7 +30,8 @@ export const ofIso = (time: unknown): string | undefined => {
   if (match === null || !isDate(year, month ?? "01", day ?? "01")) return undefined
   const date = [year, month, day].filter((part) => part !== undefined).join("-")
   if (hour === undefined) return date
-  if (!isTime(hour, minute, second ?? "0")) return undefined
+  // The last second of a leap day is 60.
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second ?? 0) > 60) return undefined
   const offset = /^[+-]\d{4}$/.test(zone) ? `${zone.slice(0, 3)}:${zone.slice(3)}` : zone
   const time2 = `${date}T${hour}:${minute}${second === undefined ? "" : `:${second}${fraction}`}`
   return `${time2}${isZone(offset) ? offset : ""}`
