@@ -2,7 +2,7 @@
  * Job: copies files and folders, durably.
  *
  * The walk over the sources is the source of one fan-out: a folder opens a bracket and is given its mode and times
- * once all in it has settled. What happens to each file is decided by `Conflict`, and done by a `CopyStrategy`.
+ * once all in it has settled. What happens to each file is decided by `Conflict`.
  *
  * @since 0.1.0
  */
@@ -39,6 +39,7 @@ import * as Destination from "./internal/path/destination.ts"
 import * as TemporaryName from "./internal/path/temporaryName.ts"
 import * as Conflict from "./internal/steps/conflict.ts"
 import * as Durability from "./internal/steps/durability.ts"
+import { WithoutUnnamed } from "./internal/steps/filePlacement.ts"
 import * as LinkedFiles from "./internal/steps/linkedCopies.ts"
 import { MadeFolders } from "./internal/steps/madeFolders.ts"
 import * as FileTree from "./internal/tree/fileTree.ts"
@@ -373,6 +374,7 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   const keep = checksums === undefined ? "failures" : "all"
   const tally = yield* fanOut(fanOutName, CopyEntry, source, { ...options, parts, concurrency, pauseOn, keep }).pipe(
     Effect.provideService(MadeFolders, new Set()),
+    Effect.provideService(WithoutUnnamed, new Set()),
     Effect.provideService(LinkedFiles.Turns, new Map()),
     Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(leaveOut, checksums?.output)),
     // It collects failures, so it never gives up.

@@ -37,17 +37,9 @@ const finish = (disk: MemoryFiles.Disk, before: FaultyFiles.Before = () => Effec
   finishWith(MemoryFiles.make(disk), before)
 
 const make = (disk: MemoryFiles.Disk) =>
-  Effect.gen(function*() {
-    const stat = yield* MemoryFiles.make(disk).lstat(source)
-    const places = { source: yield* Place.open(source), target: yield* Place.open(target) }
-    return yield* FolderCopy.strategy.copy({
-      ...places,
-      stat,
-      temporary: FilePath.make("temporary"),
-      placing: "exclusive",
-      options: CopyOptions.CopyOptions.defaultValue()
-    })
-  }).pipe(Effect.provide(MemoryFiles.layer(disk)))
+  Effect.flatMap(Place.open(target), (target) => FolderCopy.make({ target })).pipe(
+    Effect.provide(MemoryFiles.layer(disk))
+  )
 
 const reasonOf = (error: { readonly _tag: string }) => error instanceof CopyError ? error.reason : undefined
 

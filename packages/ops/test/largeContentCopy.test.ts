@@ -19,7 +19,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
-import * as CopyRouter from "../src/internal/entry/copyRouter.ts"
+import * as EntryCopy from "../src/internal/entry/entryCopy.ts"
 import * as Hasher from "../src/internal/hash/hasher.ts"
 import * as Place from "../src/internal/path/place.ts"
 import * as TemporaryName from "../src/internal/path/temporaryName.ts"
@@ -95,9 +95,8 @@ class World {
       }))
     const { token } = this
     return Effect.gen(function*() {
-      const router = yield* CopyRouter.CopyRouter
       const source = yield* Place.open(FilePath.make("/from/file"))
-      return yield* router.copy({
+      return yield* EntryCopy.copy({
         source,
         stat: yield* Place.lstat(source),
         target: yield* Place.open(target),
@@ -108,7 +107,6 @@ class World {
     }).pipe(
       Effect.scoped,
       Effect.exit,
-      Effect.provide(CopyRouter.layer),
       Effect.provideService(Files.Files, files),
       Effect.provideService(Interrupter.Interrupter, interrupter),
       Effect.provideService(Lease.Lease, {

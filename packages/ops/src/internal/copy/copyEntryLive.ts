@@ -1,5 +1,5 @@
 /**
- * Handler of the task `CopyEntry`: decides what is to happen to an entry, and has it done by the strategy for its kind.
+ * Handler of the task `CopyEntry`: decides what is to happen to an entry, and has it done.
  */
 import type { Interrupted } from "@fanout/core/Interrupter"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
@@ -8,7 +8,7 @@ import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
@@ -21,9 +21,8 @@ import { FilesError } from "../../FilesError.ts"
 import { type Lost, lostUnits, strategyUnits } from "../../ProgressUnits.ts"
 import { SkipReason } from "../../SkipReason.ts"
 import { checksumsOf } from "../entry/copyDigest.ts"
-import * as Router from "../entry/copyRouter.ts"
-import { CopyRouter } from "../entry/copyRouter.ts"
-import type { Copied, CopyRequest } from "../entry/copyStrategy.ts"
+import type { Copied, CopyRequest } from "../entry/copyRequest.ts"
+import * as EntryCopy from "../entry/entryCopy.ts"
 import * as FolderCopy from "../entry/folderCopy.ts"
 import * as NameSpelling from "../entry/nameSpelling.ts"
 import { openPlace, openSource } from "../entry/sourcePlace.ts"
@@ -131,7 +130,6 @@ const write = Effect.fnUntraced(function*(
   placing: CopyRequest["placing"]
 ) {
   if (placing === "replace") yield* refuseShortened(target)
-  const router = yield* CopyRouter
   const options = yield* CopyOptions
   const lease = yield* Lease.Lease
   const known = { source: place, stat, target, placing, options }
@@ -151,8 +149,8 @@ const write = Effect.fnUntraced(function*(
     return EntryCopied.cases.Moved.make({ ...resultOf(renamed), ...yield* checksumsOf(target) })
   }
   const copied: Copied = yield* HardLinks.mayHaveOthers(stat, options)
-    ? HardLinks.copy(request, router.copy(request))
-    : router.copy(request)
+    ? HardLinks.copy(request, EntryCopy.copy(request))
+    : EntryCopy.copy(request)
   if (isWary) yield* NameSpelling.takeBack(request)
   yield* countLost(copied.lost)
   yield* countWay(copied)
@@ -296,10 +294,10 @@ const failed = (error: Failure, path: FilePath.FilePath): EntryFailed => {
   return new EntryFailed({ code, path, why: error.message })
 }
 
-type Ending<E, R = CopyRouter | Files.Files> = Effect.Effect<
+type Ending<E> = Effect.Effect<
   typeof EntryCopied.Type,
   E | EntryFailed | Interrupted | Task.Skipped,
-  R
+  Files.Files
 >
 
 /** What could not be flushed is done once more, and not only flushed again: nobody knows what is on the device then. */
@@ -456,7 +454,7 @@ const areMany = ({ kind }: Payload): boolean => kind === "files" || kind === "fo
 /** Layer that handles the task in this process. */
 export const layer: Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Files> = Tasks.toLayer({
   "@fanout/ops/CopyEntry": (payload) => areMany(payload) ? copyMany(payload, CopyUnitLive.perform) : copy(payload)
-}).pipe(Layer.provide(Router.layer))
+})
 
 /**
  * Layer that makes its calls at once where that is quick, at these real paths and below, and has others copy units once
@@ -469,20 +467,18 @@ export const layerShared = <E>(
   Tasks.toLayer(Effect.gen(function*() {
     const files = yield* Files.Files
     const quick = yield* (yield* QuickFiles).throughout(paths)
-    const router = yield* CopyRouter
-    // To merge two contexts takes as long as a call or two, and that for each element.
-    const having = (files: Files.Files["Service"]) => <A, E>(work: Effect.Effect<A, E, CopyRouter | Files.Files>) =>
-      Effect.provideService(Effect.provideService(work, CopyRouter, router), Files.Files, files)
-    const havingQuick = having(Option.getOrElse(quick, () => files))
-    const havingAny = having(files)
+    const quickOrAny = Option.getOrElse(quick, () => files)
     const shared = yield* share(CopyUnit, { alone: others, beside: others }, { quick, startsAfter })
     const perform = (payload: Task.Payload<typeof CopyUnit>) =>
       shared({ key: payload.unit, payload, files: payload.unit.size, work: () => CopyUnitLive.perform(payload) })
     const copyAlone = (payload: Payload) =>
-      // Links may lead to anywhere, and calls take any time there.
-      Effect.flatMap(CopyOptions, ({ isFollowing }) => (isFollowing ? havingAny : havingQuick)(copy(payload)))
+      Effect.flatMap(CopyOptions, ({ isFollowing }) =>
+        // Links may lead to anywhere, and calls take any time there.
+        Effect.provideService(copy(payload), Files.Files, isFollowing ? files : quickOrAny))
     return {
       "@fanout/ops/CopyEntry": (payload: Payload) =>
-        areMany(payload) ? havingQuick(copyMany(payload, perform)) : copyAlone(payload)
+        areMany(payload)
+          ? Effect.provideService(copyMany(payload, perform), Files.Files, quickOrAny)
+          : copyAlone(payload)
     }
-  })).pipe(Layer.provide(Router.layer))
+  }))

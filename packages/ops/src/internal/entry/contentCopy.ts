@@ -14,17 +14,18 @@ import { keepAttributes } from "../steps/attributes.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
 import { type Digests, makeTaker } from "../steps/copyHasher.ts"
 import { prepare } from "../steps/durability.ts"
-import { type Draft, flushPlaced } from "../steps/filePlacement.ts"
+import { flushPlaced } from "../steps/filePlacement.ts"
 import * as ReadBack from "../steps/readBack.ts"
 import { onSource } from "../steps/sideErrors.ts"
-import type { Copied, CopyRequest } from "./copyStrategy.ts"
+import type { Copied, CopyRequest } from "./copyRequest.ts"
+import type { PartialFile } from "./partialFile.ts"
 
 /** A file whose content is copied. */
-export interface Copying<D> {
+export interface Copying {
   readonly request: CopyRequest
   readonly from: Files.OpenFile
   readonly stat: Files.FileStat
-  readonly to: D
+  readonly to: PartialFile
   /** Takes how many bytes are copied by now. */
   readonly count: (bytes: number) => Effect.Effect<void>
   /** Takes all bytes, one after the other, if somebody is to know them. */
@@ -34,24 +35,19 @@ export interface Copying<D> {
 /** What was copied. */
 export type CopiedContent = Pick<Copied, "strategy" | "sizeBytes">
 
-/** How a strategy copies content. */
-interface ContentOptions<D> {
+/** A way to copy content. */
+export interface ContentWay {
   /** Whether it may take long, so that the size of a file is told before. */
   readonly isLong: boolean
   /** Creates the file that is written to. */
   readonly open: (
     request: CopyRequest,
     stat: Files.FileStat
-  ) => Effect.Effect<D, CopyError | Interrupter.Interrupted, Files.Files | Scope.Scope>
+  ) => Effect.Effect<PartialFile, CopyError | Interrupter.Interrupted, Files.Files | Scope.Scope>
 
   readonly copy: (
-    copying: Copying<D>
+    copying: Copying
   ) => Effect.Effect<CopiedContent, CopyError | Interrupter.Interrupted, Scope.Scope>
-}
-
-/** File to write to, of which so many bytes were counted by runs before this one. */
-interface CountedDraft extends Draft {
-  readonly counted: number
 }
 
 /** How many bytes of a file were counted, by whichever try; and of a large one, how many it was told to have. */
@@ -90,7 +86,7 @@ const end = (counted: Counted): Effect.Effect<void> => Effect.suspend(() => coun
 const nothingTaken: Digests = { compared: undefined, checksum: undefined }
 
 const copyOnce = Effect.fnUntraced(
-  function*<D extends CountedDraft>(request: CopyRequest, { copy, isLong, open }: ContentOptions<D>, counted: Counted) {
+  function*(request: CopyRequest, { copy, isLong, open }: ContentWay, counted: Counted) {
     const { options, source, target } = request
     const from = yield* onSource(source.folder.open(source.name))
     const stat = yield* onSource(from.stat)
@@ -123,13 +119,13 @@ const copyOnce = Effect.fnUntraced(
 )
 
 /** Copies a file where nobody sees it, and then puts it in its place. */
-export const copyContent = <D extends CountedDraft>(
+export const copyContent = (
   request: CopyRequest,
-  options: ContentOptions<D>
+  way: ContentWay
 ): Effect.Effect<Copied, CopyError | Interrupter.Interrupted, Files.Files> =>
   Effect.suspend(() => {
     const counted: Counted = { bytes: 0, begun: 0 }
-    const copy = copyOnce(request, options, counted)
+    const copy = copyOnce(request, way, counted)
     // Once more each: what was not supported is remembered, and what goes on changing is told.
     return Effect.catchReason(copy, "CopyError", "Unsupported", () => copy).pipe(
       (copied) => Effect.catchReason(copied, "CopyError", "Changed", () => copied),

@@ -17,28 +17,27 @@ import { prepare } from "../steps/durability.ts"
 import { refuseShortened } from "../steps/filePlacement.ts"
 import * as MadeFolders from "../steps/madeFolders.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
-import type { CopyStrategy } from "./copyStrategy.ts"
+import type { Copied, CopyRequest } from "./copyRequest.ts"
 
 const { KindChanged, Occupied } = Reason.cases
 
 /**
- * Strategy for folders, without what is in them: one that only its owner may use, for the time being. A folder that
- * is there already is taken as it is.
+ * Makes a folder without what is in it: one that only its owner may use, for the time being. A folder that is there
+ * already is taken as it is.
  */
-export const strategy: CopyStrategy = {
-  accepts: ({ kind }) => kind === "folder",
-  copy: Effect.fnUntraced(function*({ target }) {
-    const flush = yield* prepare(target.folder)
-    yield* Lease.check
-    yield* target.folder.makeFolder(target.name).pipe(
-      Effect.andThen(MadeFolders.add(Place.path(target))),
-      Effect.catchIf((error) => error.code === "EEXIST", () => ensureFolder(target)),
-      Effect.catchTag("FilesError", (error) => onDestination(Effect.fail(error)))
-    )
-    yield* flush.names
-    return { strategy: "folder", sizeBytes: 0, lost: [] }
-  })
-}
+export const make = Effect.fnUntraced(function*(
+  { target }: Pick<CopyRequest, "target">
+): Effect.fn.Return<Copied, CopyError | Interrupted> {
+  const flush = yield* prepare(target.folder)
+  yield* Lease.check
+  yield* target.folder.makeFolder(target.name).pipe(
+    Effect.andThen(MadeFolders.add(Place.path(target))),
+    Effect.catchIf((error) => error.code === "EEXIST", () => ensureFolder(target)),
+    Effect.catchTag("FilesError", (error) => onDestination(Effect.fail(error)))
+  )
+  yield* flush.names
+  return { strategy: "folder", sizeBytes: 0, lost: [] }
+})
 
 /** After a crash a folder is made once more. A link to a folder is none: what it leads to is not ours to fill. */
 const ensureFolder = Effect.fnUntraced(function*(target: Place.Place) {

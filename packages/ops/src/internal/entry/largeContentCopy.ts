@@ -16,8 +16,8 @@ import * as PieceBuffers from "../content/pieceBuffers.ts"
 import { PieceSize } from "../content/pieceSize.ts"
 import type { CopyError } from "../steps/copyError.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
-import type { CopiedContent, Copying } from "./contentCopy.ts"
-import type { PartialFile } from "./partialFile.ts"
+import type { ContentWay, CopiedContent, Copying } from "./contentCopy.ts"
+import * as PartialFile from "./partialFile.ts"
 
 /** How much is copied at once through memory, unless there are buffers for more. */
 const pieceBytes = 2 ** 20
@@ -47,12 +47,12 @@ class Content {
   private flushFailed: FilesError | undefined
   private buffer: Uint8Array | undefined
   private readonly from: Files.OpenFile
-  private readonly to: PartialFile
+  private readonly to: PartialFile.PartialFile
   private readonly sizeBytes: number
   private readonly count: (bytes: number) => Effect.Effect<void>
   private readonly take: ((bytes: Uint8Array) => void) | undefined
 
-  constructor({ count, from, stat: { sizeBytes }, take, to }: Copying<PartialFile>, pieces?: PieceBuffers.LargePieces) {
+  constructor({ count, from, stat: { sizeBytes }, take, to }: Copying, pieces?: PieceBuffers.LargePieces) {
     this.from = from
     this.to = to
     this.bytes = to.bytes
@@ -210,8 +210,8 @@ class Content {
 }
 
 /** Copies the content, as much of it as the source had when it was opened. */
-export const copy = Effect.fnUntraced(function*(
-  copying: Copying<PartialFile>
+const copy = Effect.fnUntraced(function*(
+  copying: Copying
 ): Effect.fn.Return<CopiedContent, CopyError | Interrupter.Interrupted, Scope.Scope> {
   const { count, from, request: { options: { keeps } }, stat: { sizeBytes }, to } = copying
   // Only what is hashed goes through memory for sure.
@@ -240,3 +240,9 @@ export const copy = Effect.fnUntraced(function*(
   yield* content.end
   return { strategy: content.way, sizeBytes: content.bytes }
 })
+
+/**
+ * The way for files of any size. Results name how the content was copied: `reflink` where it shares the blocks of the
+ * source, `kernel` where the kernel has copied it, `chunked` where it went through memory.
+ */
+export const way: ContentWay = { isLong: true, open: PartialFile.open, copy }

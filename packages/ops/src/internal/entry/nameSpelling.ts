@@ -14,7 +14,7 @@ import * as CollidingNames from "../path/collidingNames.ts"
 import * as Place from "../path/place.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
 import * as MadeFolders from "../steps/madeFolders.ts"
-import type { CopyRequest } from "./copyStrategy.ts"
+import type { CopyRequest } from "./copyRequest.ts"
 
 /** Names that some file systems store as others, whatever else they take for one. */
 const isSeldomKept = /[. ]$|[<>:"|?*\\]/

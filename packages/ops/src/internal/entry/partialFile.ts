@@ -19,7 +19,7 @@ import type { CopyError } from "../steps/copyError.ts"
 import { createAnew, createDraft, type Draft, place, refuseShortened } from "../steps/filePlacement.ts"
 import * as SavedCopy from "../steps/savedCopy.ts"
 import { onDestination } from "../steps/sideErrors.ts"
-import type { CopyRequest } from "./copyStrategy.ts"
+import type { CopyRequest } from "./copyRequest.ts"
 
 /** File that is written to, and how far that has come. */
 export interface PartialFile extends Draft {
@@ -78,6 +78,10 @@ const isInterrupted = (exit: Exit.Exit<unknown, unknown>): boolean =>
   Exit.isFailure(exit) && (Cause.hasInterruptsOnly(exit.cause) ||
     Option.exists(Exit.findErrorOption(exit), (error) => error instanceof Interrupter.Interrupted))
 
+/** Creates a file that nobody goes on with. */
+export const create = (request: CopyRequest): Effect.Effect<PartialFile, CopyError, Scope.Scope> =>
+  Effect.map(createDraft(request), (draft) => ({ ...draft, bytes: 0, counted: 0, save: () => Effect.void }))
+
 /**
  * Creates the file, or opens it again. In a job it keeps its temporary name where it is interrupted, and loses it where
  * the copy fails.
@@ -88,7 +92,7 @@ export const open = Effect.fnUntraced(function*(
 ): Effect.fn.Return<PartialFile, CopyError | Interrupter.Interrupted, Files.Files | Scope.Scope> {
   const { job, token } = yield* Lease.Lease
   // Nobody would go on with it, nor remove what is left of it.
-  if (Option.isNone(job)) return { ...yield* createDraft(request), bytes: 0, counted: 0, save: () => Effect.void }
+  if (Option.isNone(job)) return yield* create(request)
   const { target, temporary } = request
   const { folder } = target
   const { partial } = yield* SavedCopy.get

@@ -9,10 +9,9 @@ import type * as Files from "../../Files.ts"
 import { isChanged } from "../files/statComparison.ts"
 import * as Place from "../path/place.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
-import { createDraft, type Draft } from "../steps/filePlacement.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
-import { type CopiedContent, copyContent, type Copying } from "./contentCopy.ts"
-import type { CopyStrategy } from "./copyStrategy.ts"
+import type { ContentWay, CopiedContent, Copying } from "./contentCopy.ts"
+import * as PartialFile from "./partialFile.ts"
 
 /** Size of the largest files that are copied in this way. */
 export const maxSizeBytes = 8 * 2 ** 20
@@ -27,7 +26,7 @@ const bufferBytes = (sizeBytes: number): number => Math.min(Math.max(sizeBytes +
  * to that size, has met the end.
  */
 const pump = Effect.fnUntraced(function*(
-  { count, from, request: { source }, stat, take, to: { file } }: Copying<Draft>
+  { count, from, request: { source }, stat, take, to: { file } }: Copying
 ): Effect.fn.Return<CopiedContent, CopyError | Interrupter.Interrupted> {
   // Not cleared first: only what was read into it is written.
   const buffer = Buffer.allocUnsafeSlow(bufferBytes(stat.sizeBytes))
@@ -48,17 +47,9 @@ const pump = Effect.fnUntraced(function*(
   }
 })
 
-/** Whether a file has holes that are to be kept. */
-const keepsHoles = ({ allocatedBytes, sizeBytes }: Files.FileStat, { keeps }: CopyOptions): boolean =>
-  keeps.has("sparse") && allocatedBytes < sizeBytes
+/** Whether a file is copied in a moment, and has no holes that are to be kept. */
+export const isFor = ({ allocatedBytes, sizeBytes }: Files.FileStat, { keeps }: CopyOptions): boolean =>
+  sizeBytes <= maxSizeBytes && !(keeps.has("sparse") && allocatedBytes < sizeBytes)
 
-/** Strategy for files that are copied in a moment. */
-export const strategy: CopyStrategy = {
-  accepts: (stat, options) => stat.kind === "file" && stat.sizeBytes <= maxSizeBytes && !keepsHoles(stat, options),
-  copy: (request) =>
-    copyContent(request, {
-      isLong: false,
-      open: (request) => Effect.map(createDraft(request), (draft) => ({ ...draft, counted: 0 })),
-      copy: pump
-    })
-}
+/** The way for files that are copied in a moment. */
+export const way: ContentWay = { isLong: false, open: PartialFile.create, copy: pump }

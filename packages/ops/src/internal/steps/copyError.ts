@@ -16,7 +16,7 @@ import { FilesError } from "../../FilesError.ts"
  * - `NameTaken`: what is at the destination has the name in another spelling, and may be the copy of another source.
  * - `NameShortened`: the destination shortens names, so that what has this one there may be another source's copy.
  * - `CallFailed`: the file system refused a call, on the side of the source or of the destination.
- * - `Unsupported`: the strategy can't copy this here; nothing was done, and another strategy may.
+ * - `Unsupported`: this can't be copied here, or not in this way; nothing was done.
  */
 export const Reason = Schema.TaggedUnion({
   Vanished: { path: FilePath.FilePath },

@@ -7,6 +7,7 @@
 import type { Interrupted } from "@fanout/core/Interrupter"
 import * as JobId from "@fanout/core/JobId"
 import * as Lease from "@fanout/core/Lease"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Iterable from "effect/Iterable"
@@ -16,13 +17,12 @@ import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import * as FolderListing from "../../FolderListing.ts"
-import type { CopyRequest } from "../entry/copyStrategy.ts"
+import type { CopyRequest } from "../entry/copyRequest.ts"
 import * as Place from "../path/place.ts"
 import * as TemporaryName from "../path/temporaryName.ts"
 import { CopyError, Reason } from "./copyError.ts"
 import type { Flush } from "./durability.ts"
 import { onDestination } from "./sideErrors.ts"
-import * as UnnamedFiles from "./unnamedFiles.ts"
 
 const { NameShortened, Occupied, Unsupported } = Reason.cases
 
@@ -115,6 +115,33 @@ export const place = (request: CopyRequest): Effect.Effect<void, CopyError | Int
 
 // --- Without a name -------------------------------------------------------------------------------------------------
 
+/**
+ * Reference to the devices on which no file can be written before it has a name, as far as the present job knows them,
+ * so that not every file is tried in vain. Outside of a job nothing is remembered.
+ */
+export const WithoutUnnamed = Context.Reference<Set<bigint> | undefined>("@fanout/ops/internal/withoutUnnamed", {
+  defaultValue: () => undefined
+})
+
+// What file systems and kernels without such files answer; an old kernel takes the folder for what is to be written.
+const withoutUnnamed = new Set(["ENOTSUP", "EOPNOTSUPP", "EISDIR", "ENOSYS", "EINVAL"])
+
+/** Keeps in mind that there is no such file on the device of this folder. */
+const rememberMissing = (folder: Files.Folder) =>
+  Effect.flatMap(WithoutUnnamed, (known) => Effect.map(folder.stat, ({ device }) => void known?.add(device)))
+
+/** Creates a file without a name; nothing where there is no such thing. */
+const createUnnamed = Effect.fnUntraced(function*(folder: Files.Folder) {
+  const known = yield* WithoutUnnamed
+  // Nothing is asked of the disk as long as it works everywhere.
+  if (known !== undefined && known.size > 0 && known.has((yield* folder.stat).device)) return undefined
+  return yield* Effect.catchIf(
+    folder.createUnnamed,
+    ({ code }) => withoutUnnamed.has(code),
+    () => Effect.as(rememberMissing(folder), undefined)
+  )
+})
+
 /** Closes a file that has got its name just now, and takes that away again where the file may not be whole. */
 const closePlaced = ({ target: { folder, name } }: CopyRequest, file: Files.OpenFile) =>
   Effect.onExit(
@@ -145,7 +172,7 @@ const placeUnnamed = Effect.fnUntraced(function*(request: CopyRequest, file: Fil
     Effect.fnUntraced(function*(error) {
       if (error.code === "EEXIST") return yield* occupied(request)
       if (!(yield* isUnsupported(request, error))) return yield* onDestination(Effect.fail(error))
-      yield* onDestination(UnnamedFiles.rememberMissing(folder))
+      yield* onDestination(rememberMissing(folder))
       return yield* new CopyError({ reason: Unsupported.make({ path: Place.path(request.target) }) })
     })
   )
@@ -184,7 +211,6 @@ export const createDraft = Effect.fnUntraced(function*(
   request: CopyRequest
 ): Effect.fn.Return<Draft, CopyError, Scope.Scope> {
   if (request.placing === "replace") return yield* createNamed(request)
-  const created = yield* onDestination(UnnamedFiles.create(request.target.folder))
-  if (Option.isNone(created)) return yield* createNamed(request)
-  return { file: created.value, place: placeUnnamed(request, created.value) }
+  const file = yield* onDestination(createUnnamed(request.target.folder))
+  return file === undefined ? yield* createNamed(request) : { file, place: placeUnnamed(request, file) }
 })

@@ -10,22 +10,22 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as CopyRouter from "../src/internal/entry/copyRouter.ts"
-import type * as CopyStrategy from "../src/internal/entry/copyStrategy.ts"
+import type { CopyRequest } from "../src/internal/entry/copyRequest.ts"
+import * as EntryCopy from "../src/internal/entry/entryCopy.ts"
 import * as Place from "../src/internal/path/place.ts"
 import * as TemporaryName from "../src/internal/path/temporaryName.ts"
 import { CopyError } from "../src/internal/steps/copyError.ts"
+import { WithoutUnnamed } from "../src/internal/steps/filePlacement.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
 const mebibyte = 2 ** 20
-// Three chunks will do: what chooses the strategy is what the file was taken for.
+// Three chunks will do: what chooses the way is what the file was taken for.
 const large = Buffer.from("0123456789abcdef".repeat(2 * mebibyte / 16) + "end")
 const sizeOfLarge = 9 * mebibyte
 
-/** What is copied: one thing for each strategy. */
+/** What is copied: one thing for each way. */
 const sources = ["small", "empty", "large", "link", "folder"] as const
 const strategies = { small: "whole", empty: "whole", large: "kernel", link: "link", folder: "folder" }
 /** What the name of the copy has before: nothing, or something that may be replaced. */
@@ -59,9 +59,10 @@ const copy = (
   options: {
     readonly before?: FaultyFiles.Before
     readonly files?: Files.Files["Service"]
-    readonly placing?: CopyStrategy.CopyRequest["placing"]
-    readonly router?: typeof CopyRouter.layer
+    readonly placing?: CopyRequest["placing"]
     readonly to?: FilePath.FilePath
+    /** Devices that take no files without a name, as far as they are known. */
+    readonly withoutUnnamed?: Set<bigint>
   } = {}
 ) => {
   let isReady = false
@@ -72,23 +73,23 @@ const copy = (
     (call, path) => isReady ? before(call, path) : Effect.void
   )
   return Effect.gen(function*() {
-    const router = yield* CopyRouter.CopyRouter
     const places = { source: yield* Place.open(FilePath.make(`/from/${source}`)), target: yield* Place.open(to) }
     const found = yield* Place.lstat(places.source)
     const stat = source === "large" ? { ...found, sizeBytes: sizeOfLarge } : found
     isReady = true
-    return yield* router.copy({
+    return yield* EntryCopy.copy({
       ...places,
       stat,
       temporary: temporaryName,
       placing,
       options: CopyOptions.CopyOptions.defaultValue()
     })
-  }).pipe(Effect.scoped, Effect.provide(options.router ?? CopyRouter.layer), Effect.provideService(Files.Files, files))
+  }).pipe(
+    Effect.scoped,
+    Effect.provideService(WithoutUnnamed, options.withoutUnnamed ?? new Set()),
+    Effect.provideService(Files.Files, files)
+  )
 }
-
-/** A router that remembers from one copy to the next. */
-const routerOf = Effect.provide(Effect.service(CopyRouter.CopyRouter), CopyRouter.layer)
 
 /** What the folder of the copy holds, the times of the folder itself apart. */
 const result = (disk: MemoryFiles.Disk) => disk.tree("/to")
@@ -101,10 +102,10 @@ const isInterruptedBy = <A, E>(exit: Exit.Exit<A, E>, reason: Interrupter.Reason
 
 const reasonOf = (error: { readonly _tag: string }) => error instanceof CopyError ? error.reason : undefined
 
-describe("CopyRouter", { timeout: 60_000 }, () => {
+describe("EntryCopy", { timeout: 60_000 }, () => {
   for (const target of targets) {
     it.effect.each(sources.filter((source) => target === "none" || source !== "folder"))(
-      `copies what is %s over ${target}, with mode and times, by the strategy for it`,
+      `copies what is %s over ${target}, with mode and times, by the way for it`,
       (source) =>
         Effect.gen(function*() {
           const disk = plant(target)
@@ -420,10 +421,10 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
             if (call === "create" || call === "write") calls.push(`${call} ${path}`)
             return call === "create" && path === "/to" ? Effect.fail(FaultyFiles.error(call, path, code)) : Effect.void
           })
-        const router = Layer.succeed(CopyRouter.CopyRouter, yield* routerOf)
+        const withoutUnnamed = new Set<bigint>()
 
         for (const to of ["/to/a", "/to/b", "/other/c"].map(FilePath.make)) {
-          yield* copy(disk, "small", { placing: "exclusive", before, to, router })
+          yield* copy(disk, "small", { placing: "exclusive", before, to, withoutUnnamed })
         }
 
         const written = [`create ${temporary}`, `write ${temporary}`]
@@ -473,20 +474,20 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
       const disk = plant()
       disk.folder("/to/in")
       disk.folder("/to/other")
-      const router = Layer.succeed(CopyRouter.CopyRouter, yield* routerOf)
+      const withoutUnnamed = new Set<bigint>()
       const calls: Array<string> = []
       const to = FilePath.make("/to/in/copy")
 
       const error = yield* Effect.flip(copy(disk, "small", {
         placing: "exclusive",
         to,
-        router,
+        withoutUnnamed,
         before: (call, path) => Effect.sync(() => call === "link" && path === to ? disk.remove("/to/in") : undefined)
       }))
       yield* copy(disk, "small", {
         placing: "exclusive",
         to: FilePath.make("/to/other/copy"),
-        router,
+        withoutUnnamed,
         before: (call, path) => Effect.sync(() => call === "create" ? calls.push(path) : undefined)
       })
 
@@ -613,20 +614,5 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
       assert.deepStrictEqual((yield* copy(disk, "small", { before: without("fchmod") })).lost, ["mode"])
       assert.deepStrictEqual((yield* copy(disk, "small", { before: without("futimes") })).lost, ["times"])
       assert.deepStrictEqual((yield* copy(disk, "link", { before: without("lutimes") })).lost, ["times"])
-    }))
-
-  it.effect("asks the next strategy where one can't do it", () =>
-    Effect.gen(function*() {
-      const unsupported: CopyStrategy.CopyStrategy = {
-        accepts: ({ kind }) => kind === "file",
-        copy: ({ source }) => Effect.fail(new CopyError({ reason: { _tag: "Unsupported", path: Place.path(source) } }))
-      }
-      const disk = plant()
-
-      const withOthers = CopyRouter.layerOf([unsupported, ...CopyRouter.strategies])
-      assert.strictEqual((yield* copy(disk, "small", { router: withOthers })).strategy, "whole")
-      const alone = yield* Effect.flip(copy(disk, "small", { router: CopyRouter.layerOf([unsupported]) }))
-      assert.strictEqual(reasonOf(alone)?._tag, "Unsupported")
-      assert.strictEqual(alone.message, `There is no way to copy "/from/small" here`)
     }))
 })

@@ -1,17 +1,11 @@
 /**
- * The contract between the copy job and the ways in which one thing is copied.
- *
- * Each way is a value of this type, and knows one kind of file. A faster or safer one is another value, put before
- * those that can do the same (`CopyRouter`). Whatever the way, the target is old or new, never half.
+ * What one file, link or folder is copied by, and what is told of that.
  */
-import type { Interrupted } from "@fanout/core/Interrupter"
-import type * as Effect from "effect/Effect"
 import type { CopyOptions } from "../../CopyOptions.ts"
 import type { FilePath } from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { Lost } from "../../ProgressUnits.ts"
 import type { Place } from "../path/place.ts"
-import type { CopyError } from "../steps/copyError.ts"
 
 /** What is to be copied, and to where. */
 export interface CopyRequest {
@@ -39,16 +33,4 @@ export interface Copied {
   readonly lost: ReadonlyArray<Lost>
   /** Checksum of the content, if that has passed through and is asked for. */
   readonly digest?: string
-}
-
-/** Way to copy one kind of file. */
-export interface CopyStrategy {
-  /** Whether this is a way for what the source is; nothing is asked of the disk. */
-  readonly accepts: (stat: Files.FileStat, options: CopyOptions) => boolean
-
-  /**
-   * Copies, with mode and times. Fails with `Unsupported`, having done nothing, where it turns out that this way
-   * does not work here. Yields `Lease.check` right before each step that others can see.
-   */
-  readonly copy: (request: CopyRequest) => Effect.Effect<Copied, CopyError | Interrupted, Files.Files>
 }

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
-import * as CopyRouter from "../src/internal/entry/copyRouter.ts"
+import * as EntryCopy from "../src/internal/entry/entryCopy.ts"
 import * as FolderCopy from "../src/internal/entry/folderCopy.ts"
 import * as Place from "../src/internal/path/place.ts"
 import * as FileTree from "../src/internal/tree/fileTree.ts"
@@ -23,9 +23,8 @@ const copyTree = (source: FilePath.FilePath, target: FilePath.FilePath) =>
           FolderCopy.finish(places.source, places.target, CopyOptions.CopyOptions.defaultValue())
         )
       }
-      const router = yield* CopyRouter.CopyRouter
       const stat = yield* Place.lstat(places.source)
-      yield* router.copy({
+      yield* EntryCopy.copy({
         ...places,
         stat,
         temporary: FilePath.make(".temporary"),
@@ -33,7 +32,7 @@ const copyTree = (source: FilePath.FilePath, target: FilePath.FilePath) =>
         options: CopyOptions.CopyOptions.defaultValue()
       })
     }, Effect.scoped)),
-    Effect.provide([CopyRouter.layer, SystemFiles.layer])
+    Effect.provide(SystemFiles.layer)
   )
 
 interface Entry {
@@ -61,7 +60,7 @@ const fixture = `
   touch -d '1969-12-31 23:59:58.25 UTC' nothing; touch -d '2001-02-03 04:05:06.789123456 UTC' large file
   touch -h -d '2010-01-01 00:00:00.5 UTC' loop; touch -d '2038-01-19 03:14:08 UTC' empty`
 
-describe("CopyRouter", () => {
+describe("EntryCopy", () => {
   it.live("copies names, content, modes, times and links of a real tree", () =>
     Effect.gen(function*() {
       const folder = yield* testFolder
