@@ -13,10 +13,10 @@ import * as Scope from "effect/Scope"
 import { type Reader, readFiles } from "../src/internal/content/fileReader.ts"
 import { mostDeep } from "../src/internal/files/folderSize.ts"
 import { type Remover, removeTree } from "../src/internal/files/treeRemoval.ts"
-import { type CopiedUnit, type Filled, resultOf, type Unit } from "../src/internal/steps/unit.ts"
+import { type CopiedUnit, type Filled, resultOf, type Unit, unsettled } from "../src/internal/steps/unit.ts"
 import { fill, type Limits } from "../src/internal/units/draftFilling.ts"
 import { FileCopy, type FileCopyOptions } from "../src/internal/units/fileCopy.ts"
-import { settle, unsettled } from "../src/internal/units/placement.ts"
+import { settle } from "../src/internal/units/placement.ts"
 import { compareNames, type Comparer } from "../src/internal/verify/pairComparison.ts"
 
 const bytes = (latin1: string): Uint8Array => Buffer.from(latin1, "latin1")

@@ -13,9 +13,16 @@ import * as node from "../src/internal/files/nodeCalls.ts"
 import { removeOwn } from "../src/internal/files/treeRemoval.ts"
 import { isUnfinished } from "../src/internal/path/unfinishedFolder.ts"
 import * as Conflict from "../src/internal/steps/conflict.ts"
-import { type CopiedUnit, type Filled, resultOf, type Settled, type Unit } from "../src/internal/steps/unit.ts"
+import {
+  type CopiedUnit,
+  type Filled,
+  resultOf,
+  type Settled,
+  type Unit,
+  unsettled
+} from "../src/internal/steps/unit.ts"
 import { fill, type Limits } from "../src/internal/units/draftFilling.ts"
-import { settle, unsettled } from "../src/internal/units/placement.ts"
+import { settle } from "../src/internal/units/placement.ts"
 import { asNobody } from "./asNobody.ts"
 import { testFolder } from "./TestFolder.ts"
 import { unitOf } from "./unitOf.ts"

@@ -14,6 +14,7 @@ import * as CollidingNames from "../path/collidingNames.ts"
 import * as Destination from "../path/destination.ts"
 import type * as Conflict from "../steps/conflict.ts"
 import * as SavedCopy from "../steps/savedCopy.ts"
+import { nothingDone, type Rest } from "../steps/unit.ts"
 import { done, failedAs, ofSpecial, skippedAs } from "../tree/elementOutcomes.ts"
 import type * as FileTree from "../tree/fileTree.ts"
 import { type Gathered, Gathering } from "../tree/gatheredNames.ts"
@@ -305,8 +306,6 @@ const vanishedInside = (at: At, { source }: Entry, count: number): Element => ({
   outcome: { _tag: "Skipped", reason: SkipReason.VanishedInside, count }
 })
 
-type Rest = NonNullable<Copied["rest"][number]>
-
 /** What there is more to do in a folder that is there. */
 const restParts = (
   at: At,
@@ -409,25 +408,6 @@ const unitParts = (at: At, payload: Entry, copied: Copied): ReadonlyArray<Elemen
   ]
 }
 
-/** What there is to do where a unit was given up: its thread may have died of it. */
-const givenUp = ({ kind, names = [] }: Entry): Copied => ({
-  copied: 0,
-  linked: 0,
-  bytes: 0,
-  ended: 0,
-  unchanged: 0,
-  rest: [{
-    path: FilePath.empty,
-    names: kind === "files" ? names : [],
-    folders: kind === "files" ? [] : names,
-    sizes: []
-  }],
-  skipped: [],
-  left: 0,
-  fewer: [],
-  digests: []
-})
-
 /** What a folder turned out to have in it. */
 const listParts = (at: At, payload: Entry, { folders, names }: Listed): ReadonlyArray<Element> => {
   const twins = CollidingNames.find([...folders, ...names])
@@ -465,7 +445,10 @@ export const parts: FanOut.Parts<Entry, Value> = ({ cursor, payload }, value) =>
       if (payload.isStuck === true && found === undefined) return undefined
       // It has the cursor of the last of them.
       const { path, source } = placeAt(cursor)
-      const copied = found?._tag === "Files" ? found : givenUp(payload)
+      // Where it was given up its thread may have died of it.
+      const copied = found?._tag === "Files"
+        ? found
+        : nothingDone({ areFolders: payload.kind === "folders", names: payload.names ?? [] })
       return unitParts({ source, path: FilePath.parent(path) }, payload, copied)
     }
     case "list":

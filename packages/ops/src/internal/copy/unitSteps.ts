@@ -26,14 +26,16 @@ import * as ReadBack from "../steps/readBack.ts"
 import * as SavedCopy from "../steps/savedCopy.ts"
 import {
   type Filled,
+  nothingDone,
   type Placement,
   type Removed,
+  restOf,
   resultOf,
   type Settled,
   type Unit,
+  unsettled,
   untouched
 } from "../steps/unit.ts"
-import { unsettled } from "../units/placement.ts"
 import type { CopyUnit, EntryCopied } from "./copyTask.ts"
 
 type Payload = Task.Payload<typeof CopyUnit>
@@ -47,10 +49,8 @@ export type Copied = Omit<Extract<typeof EntryCopied.Type, { readonly _tag: "Fil
 
 const pathOf = ({ name, path }: Pick<Placement, "name" | "path">): FilePath.FilePath => FilePath.join(path, name)
 
-const nothingDone = (unit: Unit): Copied => resultOf(untouched(unit), unsettled).result
-
 /** A unit of which nothing is told yet. */
-const notBegun: Copied = resultOf(untouched({ areFolders: false, names: [] }), unsettled).result
+const notBegun: Copied = nothingDone({ areFolders: false, names: [] })
 
 /** What is told of a unit whose work may be there, and goes on one by one. */
 const leftTo = (unit: Unit, made: ReadonlyArray<FilePath.FilePath>): Copied => ({ ...nothingDone(unit), made })
@@ -82,7 +82,7 @@ const withLeft = (
   result: Copied,
   left: ReadonlyArray<{ readonly index: number; readonly saved?: SavedCopy.Saved }>
 ): Copied => {
-  const own = result.rest.find(({ path }) => path === "") ?? { path: FilePath.empty, names: [], folders: [], sizes: [] }
+  const own = result.rest.find(({ path }) => path === "") ?? restOf(FilePath.empty)
   const names = [...own.names, ...left.map(({ index }) => unit.names[index] ?? FilePath.empty)]
   const saved = left.flatMap(({ saved }, n) => saved === undefined ? [] : [{ index: own.names.length + n, saved }])
   return { ...result, rest: [...result.rest.filter((one) => one !== own), { ...own, names }], saved }

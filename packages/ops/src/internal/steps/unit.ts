@@ -4,7 +4,9 @@
  * All copies of a unit are made in a draft, a folder of this job's own beside where they are to be. Once they are on
  * the device and compared, as far as that is asked for, each gets its name by one rename.
  */
+import * as Num from "effect/Number"
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import * as CopyOptions from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Filter from "../../Filter.ts"
@@ -60,17 +62,7 @@ const Counts = Schema.Struct({
   /** Copies that could not be given the owners of their sources. */
   ownersLost: Schema.Natural
 })
-export type Counts = typeof Counts.Type
-
-export const nothing: Counts = { copied: 0, linked: 0, bytes: 0, ended: 0, ownersLost: 0 }
-
-export const sum = (a: Counts, b: Counts): Counts => ({
-  copied: a.copied + b.copied,
-  linked: a.linked + b.linked,
-  bytes: a.bytes + b.bytes,
-  ended: a.ended + b.ended,
-  ownersLost: a.ownersLost + b.ownersLost
-})
+type Counts = typeof Counts.Type
 
 /** What there is more to do in a folder that is there: these are neither copied nor made. */
 const Rest = Schema.Struct({
@@ -135,13 +127,8 @@ const Ending = Schema.Struct({
 })
 export type Ending = typeof Ending.Type
 
-/** What a unit has come to, with what waits for its name. */
-export const Filled = Schema.Struct({
-  placements: Schema.Array(Placement),
-  endings: Schema.Array(Ending),
-  /** What is told of whatever becomes of these. */
-  ended: Schema.Natural,
-  ownersLost: Schema.Natural,
+/** What is told of a unit, whatever becomes of what waits for its name. */
+const met = {
   unchanged: Schema.Natural,
   rest: Schema.Array(Rest),
   /** Paths below the target that are taken, and are to be left then. */
@@ -150,6 +137,15 @@ export const Filled = Schema.Struct({
   left: Schema.Natural,
   /** Those of the names in which less was met than there was to be, and how much less. */
   fewer: Schema.Array(Schema.Struct({ path: FilePath.FilePath, count: Schema.Natural }))
+}
+
+/** What a unit has come to, with what waits for its name. */
+export const Filled = Schema.Struct({
+  placements: Schema.Array(Placement),
+  endings: Schema.Array(Ending),
+  ended: Counts.fields.ended,
+  ownersLost: Counts.fields.ownersLost,
+  ...met
 })
 export type Filled = typeof Filled.Type
 
@@ -183,37 +179,27 @@ export type Removed = typeof Removed.Type
 
 /** What a unit has come to in the end. */
 export const CopiedUnit = Schema.Struct({
-  copied: Schema.Natural,
-  linked: Schema.Natural,
-  bytes: Schema.Natural,
-  /** Folders that are whole, with mode and times. */
-  ended: Schema.Natural,
-  unchanged: Schema.Natural,
-  rest: Schema.Array(Rest),
-  skipped: Schema.Array(FilePath.FilePath),
-  left: Schema.Natural,
-  fewer: Filled.fields.fewer,
+  ...Struct.omit(Counts.fields, ["ownersLost"]),
+  ...met,
   digests: Schema.Array(Digests)
 })
 export type CopiedUnit = typeof CopiedUnit.Type
 
+/** What is left to do with names of a folder. */
+export const restOf = (
+  path: FilePath.FilePath,
+  names: ReadonlyArray<FilePath.FilePath> = [],
+  folders: ReadonlyArray<FilePath.FilePath> = []
+): Rest => ({ path, names, folders, sizes: folders.map(() => 0) })
+
 /** Adds what there is more to do in folders, one for each path. */
-const merged = (all: ReadonlyArray<Rest>): ReadonlyArray<Rest> => {
-  const known = new Map<FilePath.FilePath, Rest>()
-  for (const rest of all) {
-    const before = known.get(rest.path)
-    known.set(
-      rest.path,
-      before === undefined ? rest : {
-        path: rest.path,
-        names: [...before.names, ...rest.names],
-        folders: [...before.folders, ...rest.folders],
-        sizes: [...before.sizes, ...rest.sizes]
-      }
-    )
-  }
-  return Array.from(known.values())
-}
+const merged = (all: ReadonlyArray<Rest>): ReadonlyArray<Rest> =>
+  Array.from(Map.groupBy(all, ({ path }) => path), ([path, rests]) => ({
+    path,
+    names: rests.flatMap(({ names }) => names),
+    folders: rests.flatMap(({ folders }) => folders),
+    sizes: rests.flatMap(({ sizes }) => sizes)
+  }))
 
 /** A unit that nothing was done with. */
 export const untouched = ({ areFolders, names }: Pick<Unit, "areFolders" | "names">): Filled => ({
@@ -222,61 +208,52 @@ export const untouched = ({ areFolders, names }: Pick<Unit, "areFolders" | "name
   ended: 0,
   ownersLost: 0,
   unchanged: 0,
-  rest: [
-    areFolders
-      ? { path: FilePath.empty, names: [], folders: names, sizes: names.map(() => 0) }
-      : { path: FilePath.empty, names, folders: [], sizes: [] }
-  ],
+  rest: [areFolders ? restOf(FilePath.empty, [], names) : restOf(FilePath.empty, names)],
   skipped: [],
   left: 0,
   fewer: []
 })
 
-/** What is left of a copy that has not got its name. */
-const restOf = ({ isFolder, name, path }: Placement): Rest =>
-  isFolder
-    ? { path, names: [], folders: [name], sizes: [0] }
-    : { path, names: [name], folders: [], sizes: [] }
-
-const inFolder = (path: FilePath.FilePath): Rest => ({ path, names: [], folders: [], sizes: [] })
+/** So far it is before anything was dealt with. */
+export const unsettled: Settled = { through: 0, placed: [], modeless: [], ended: [], ownersLost: 0, verified: 0 }
 
 /** Puts together what a unit has come to. */
 export const resultOf = (filled: Filled, { ended, modeless, ownersLost, placed }: Settled): {
   readonly result: CopiedUnit
   readonly ownersLost: number
 } => {
+  const { endings, placements, ...told } = filled
   const isPlaced = new Set(placed)
   const isEnded = new Set(ended)
-  const [there, gone] = [
-    filled.placements.filter((_, index) => isPlaced.has(index)),
-    filled.placements.filter((_, index) => !isPlaced.has(index))
-  ]
-  const counts = there.reduce((all, { copied }) => sum(all, copied.counts), nothing)
+  const there = placements.filter((_, index) => isPlaced.has(index))
+  const gone = placements.filter((_, index) => !isPlaced.has(index))
+  const count = (what: keyof Counts) => Num.sumAll(there.map(({ copied }) => copied.counts[what]))
   const unended = [
-    ...filled.endings.filter((_, index) => !isEnded.has(index)).map(({ path }) => path),
+    ...endings.filter((_, index) => !isEnded.has(index)).map(({ path }) => path),
     ...modeless.flatMap((index) => {
-      const one = filled.placements[index]
+      const one = placements[index]
       return one === undefined ? [] : [FilePath.join(one.path, one.name)]
     })
   ]
   return {
     result: {
-      copied: counts.copied,
-      linked: counts.linked,
-      bytes: counts.bytes,
-      ended: filled.ended + counts.ended + ended.length - modeless.length,
-      unchanged: filled.unchanged,
+      ...Struct.omit(told, ["ownersLost"]),
+      copied: count("copied"),
+      linked: count("linked"),
+      bytes: count("bytes"),
+      ended: told.ended + count("ended") + ended.length - modeless.length,
       rest: merged([
-        ...filled.rest,
+        ...told.rest,
         ...there.flatMap(({ copied }) => copied.rest),
-        ...gone.map(restOf),
-        ...unended.map(inFolder)
+        ...gone.map(({ isFolder, name, path }) => isFolder ? restOf(path, [], [name]) : restOf(path, [name])),
+        ...unended.map((path) => restOf(path))
       ]),
-      skipped: filled.skipped,
-      left: filled.left,
-      fewer: filled.fewer,
       digests: there.flatMap(({ copied }) => copied.digests)
     },
-    ownersLost: filled.ownersLost + counts.ownersLost + ownersLost
+    ownersLost: told.ownersLost + count("ownersLost") + ownersLost
   }
 }
+
+/** What is told of a unit that nothing was done with. */
+export const nothingDone = (unit: Pick<Unit, "areFolders" | "names">): CopiedUnit =>
+  resultOf(untouched(unit), unsettled).result

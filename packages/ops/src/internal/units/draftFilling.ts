@@ -276,14 +276,17 @@ class Filling {
     { name, stat }: MetFile,
     digest: string | undefined
   ): void {
-    const isLink = stat.kind === "link"
-    const bytes = isLink ? 0 : stat.sizeBytes
-    const ownersLost = this.files.isOwnerLost ? 1 : 0
-    bucket.add(isLink ? { linked: 1, ownersLost } : { copied: 1, bytes, ownersLost })
-    this.bytes += bytes
-    if (digest !== undefined && !isLink) bucket.addDigest(path, name, digest)
+    const { counts, digests, editions } = bucket
+    if (this.files.isOwnerLost) counts.ownersLost++
+    if (stat.kind === "link") counts.linked++
+    else {
+      counts.copied++
+      counts.bytes += stat.sizeBytes
+      this.bytes += stat.sizeBytes
+      if (digest !== undefined) digests.push({ path, name, digest })
+    }
     if (this.unit.isMove) {
-      bucket.addEdition(path, name, editionOf(stat), linkedAs(stat, { isMove: true }))
+      editions.push({ path, name, edition: editionOf(stat), linkedAs: linkedAs(stat, { isMove: true }) })
     }
   }
 
@@ -408,7 +411,7 @@ class Filling {
     const isDone = isSwept && isWhole && names.length === 0 && folders.length === 0
     const isAwaited = own === undefined && this.placements.slice(length).some((one) => one.path === path)
     if (isDone && isAwaited) this.endings.push(endingOf(path, source.stat))
-    else if (isDone && this.end(target, source.stat)) (own ?? this.there).add({ ended: 1 })
+    else if (isDone && this.end(target, source.stat)) (own ?? this.there).counts.ended++
     else this.addRest(path, names, folders, this.sizesOf(source.folder, path, folders), own?.rest)
     return true
   }
@@ -456,7 +459,7 @@ class Filling {
     if (own === undefined && !this.limits.mayPublish()) return false
     const ending = endingOf(FilePath.empty, stat)
     const ended = endFolder(this.calls, folder, { ...ending, mode: stat.mode | modeInDraft }, this.keeps)
-    if (ended === "ownerLost") (own ?? this.there).add({ ownersLost: 1 })
+    if (ended === "ownerLost") (own ?? this.there).counts.ownersLost++
     return ended !== undefined
   }
 }

@@ -203,9 +203,6 @@ export interface ToSettle extends Pick<Filled, "endings" | "placements"> {
   readonly dropped: ReadonlyArray<number>
 }
 
-/** So far it is before anything was dealt with. */
-export const unsettled: Settled = { through: 0, placed: [], modeless: [], ended: [], ownersLost: 0, verified: 0 }
-
 /**
  * Compares and places what is in a draft, as far as it comes, and goes on behind what was dealt with before. After the
  * last of it folders are ended into which all has come.

@@ -2,45 +2,38 @@
  * Takes down what is copied into one placement.
  */
 import type * as FilePath from "../../FilePath.ts"
-import { type Copied, type Counts, nothing, type Rest, sum } from "../steps/unit.ts"
+import type { Copied, Rest } from "../steps/unit.ts"
+
+interface File {
+  /** Path of the folder that it is in. */
+  readonly path: FilePath.FilePath
+  readonly name: FilePath.FilePath
+}
+
+/** Tells of files by the folders that they are in. */
+const byFolder = <A extends File, B>(files: ReadonlyArray<A>, tell: (files: ReadonlyArray<A>) => B) =>
+  Array.from(
+    Map.groupBy(files, ({ path }) => path),
+    ([path, files]) => ({ path, names: files.map(({ name }) => name), ...tell(files) })
+  )
 
 /** What is copied into one placement, or tells of one file. */
 export class Bucket {
-  counts: Counts = nothing
+  readonly counts = { copied: 0, linked: 0, bytes: 0, ended: 0, ownersLost: 0 }
   readonly rest: Array<Rest> = []
-  private readonly digests = new Map<FilePath.FilePath, { names: Array<FilePath.FilePath>; digests: Array<string> }>()
-  private readonly editions = new Map<FilePath.FilePath, {
-    readonly names: Array<FilePath.FilePath>
-    readonly editions: Array<string>
-    readonly linkedAs: Array<string>
-  }>()
-
-  add(counts: Partial<Counts>): void {
-    this.counts = sum(this.counts, { ...nothing, ...counts })
-  }
-
-  addDigest(path: FilePath.FilePath, name: FilePath.FilePath, digest: string): void {
-    const known = this.digests.get(path) ?? { names: [], digests: [] }
-    known.names.push(name)
-    known.digests.push(digest)
-    this.digests.set(path, known)
-  }
-
-  addEdition(path: FilePath.FilePath, name: FilePath.FilePath, edition: string, linkedAs: string): void {
-    const known = this.editions.get(path) ?? { names: [], editions: [], linkedAs: [] }
-    known.names.push(name)
-    known.editions.push(edition)
-    known.linkedAs.push(linkedAs)
-    this.editions.set(path, known)
-  }
+  readonly digests: Array<File & { readonly digest: string }> = []
+  readonly editions: Array<File & { readonly edition: string; readonly linkedAs: string }> = []
 
   get copied(): Copied {
-    const { counts, rest } = this
+    const { counts, digests, editions, rest } = this
     return {
       counts,
       rest,
-      digests: Array.from(this.digests, ([path, known]) => ({ path, ...known })),
-      editions: Array.from(this.editions, ([path, known]) => ({ path, ...known }))
+      digests: byFolder(digests, (files) => ({ digests: files.map(({ digest }) => digest) })),
+      editions: byFolder(editions, (files) => ({
+        editions: files.map(({ edition }) => edition),
+        linkedAs: files.map(({ linkedAs }) => linkedAs)
+      }))
     }
   }
 }
