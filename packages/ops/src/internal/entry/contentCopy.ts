@@ -6,13 +6,15 @@ import * as Lease from "@fanout/core/Lease"
 import * as Progress from "@fanout/core/Progress"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { CopyOptions } from "../../CopyOptions.ts"
 import type * as Files from "../../Files.ts"
+import type { HashAlgorithm } from "../../HashAlgorithm.ts"
 import { largeUnits } from "../../ProgressUnits.ts"
 import { isChanged } from "../files/statComparison.ts"
+import * as Hasher from "../hash/hasher.ts"
 import * as Place from "../path/place.ts"
 import { keepAttributes } from "../steps/attributes.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
-import { type Digests, makeTaker } from "../steps/copyHasher.ts"
 import { prepare } from "../steps/durability.ts"
 import { flushPlaced } from "../steps/filePlacement.ts"
 import * as ReadBack from "../steps/readBack.ts"
@@ -83,7 +85,13 @@ const begin = (counted: Counted, { sizeBytes }: Files.FileStat): Effect.Effect<v
 /** Leaves nothing to be waited for of a file that has failed, or is smaller by now. */
 const end = (counted: Counted): Effect.Effect<void> => Effect.suspend(() => countLarge(counted, counted.begun))
 
-const nothingTaken: Digests = { compared: undefined, checksum: undefined }
+/** What hashes the content on its way: to be compared with what is read back, and to be told. */
+const hashersFor = ({ checksums, isVerified }: CopyOptions): ReadonlyMap<HashAlgorithm, Hasher.Hasher> => {
+  const hashers = new Map<HashAlgorithm, Hasher.Hasher>()
+  if (isVerified) hashers.set(ReadBack.comparedBy, Hasher.make(ReadBack.comparedBy))
+  if (checksums !== undefined && !hashers.has(checksums)) hashers.set(checksums, Hasher.make(checksums))
+  return hashers
+}
 
 const copyOnce = Effect.fnUntraced(
   function*(request: CopyRequest, { copy, isLong, open }: ContentWay, counted: Counted) {
@@ -97,15 +105,20 @@ const copyOnce = Effect.fnUntraced(
     const draft = yield* open(request, stat)
     counted.bytes = Math.max(counted.bytes, draft.counted)
     if (isLong) yield* begin(counted, stat)
-    const taker = makeTaker(options)
-    const copied = yield* copy({ request, from, stat, to: draft, count: count(counted), take: taker?.take })
+    const hashers = hashersFor(options)
+    const update = (bytes: Uint8Array) => {
+      for (const hasher of hashers.values()) hasher.update(bytes)
+    }
+    const take = hashers.size === 0 ? undefined : update
+    const copied = yield* copy({ request, from, stat, to: draft, count: count(counted), take })
     if (isChanged(stat, yield* onSource(from.stat))) {
       return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(source) }) })
     }
     yield* Lease.check
     const lost = yield* keepAttributes(draft.file, Effect.succeed(from), stat, options)
     yield* flush.content([draft.file])
-    const { checksum: digest, compared } = taker?.end() ?? nothingTaken
+    const digests = new Map(Array.from(hashers, ([algorithm, hasher]) => [algorithm, hasher.digest()]))
+    const compared = options.isVerified ? digests.get(ReadBack.comparedBy) : undefined
     if (compared !== undefined) {
       const { sizeBytes } = copied
       yield* ReadBack.readBack(draft.file, { digest: compared, sizeBytes }, Place.path(target))
@@ -113,6 +126,7 @@ const copyOnce = Effect.fnUntraced(
     yield* draft.place
     yield* flushPlaced(request, flush)
     if (compared !== undefined) yield* ReadBack.count(1)
+    const digest = options.checksums === undefined ? undefined : digests.get(options.checksums)
     return { ...copied, lost, ...digest === undefined ? {} : { digest } }
   },
   Effect.scoped
