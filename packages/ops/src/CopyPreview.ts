@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -50,9 +49,9 @@ export interface Entry {
 
 type Transfer = Destination.Transfer
 
-/** The place of a target, if there is a folder that it can be in: a dry run makes none. */
+/** The place of a target, or its path if there is no folder that it can be in: a dry run makes none. */
 const openTarget = (path: FilePath.FilePath) =>
-  Effect.catchIf(Effect.asSome(Place.open(path)), (error) => error.isMissing, () => Effect.succeedNone)
+  Effect.catchIf(Place.open(path), (error) => error.isMissing, () => Effect.succeed(path))
 
 const entryOf = Effect.fnUntraced(function*(
   { source, target }: Transfer,
@@ -64,10 +63,7 @@ const entryOf = Effect.fnUntraced(function*(
 > {
   const place = yield* openPlace(source, dereference === true)
   const stat = yield* Place.lstat(place)
-  const taken = yield* openTarget(target)
-  const decision = Option.isSome(taken)
-    ? yield* Conflict.resolve(mode, { place, stat }, taken.value)
-    : yield* Conflict.resolveFree(mode, { place, stat }, target)
+  const decision = yield* Conflict.resolve(mode, { place, stat }, yield* openTarget(target))
   return {
     action: decision._tag,
     kind: stat.kind,

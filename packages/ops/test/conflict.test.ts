@@ -98,7 +98,7 @@ describe("Conflict", () => {
             FilePath.name(Conflict.placeOf(decision, at(target)))
           )
           if (Option.isNone(yield* files.find(at(target)))) {
-            assert.deepStrictEqual(yield* Conflict.resolveFree(mode, found, at(target)), decision)
+            assert.deepStrictEqual(yield* Conflict.resolve(mode, found, at(target)), decision)
           }
           return [decision, String(Conflict.placeOf(decision, at(target)))] as const
         }).pipe(Effect.provideService(Files.Files, files))

@@ -71,9 +71,7 @@ interface Work {
 
 /** Looks at the target, or takes it for free: then what is there after all is `Occupied`. */
 const plan = Effect.fnUntraced(function*({ conflict, source, target }: Work, isFree: boolean) {
-  const decision = isFree
-    ? yield* Conflict.resolveFree(conflict, source, Place.path(target))
-    : yield* Conflict.resolve(conflict, source, target)
+  const decision = yield* Conflict.resolve(conflict, source, isFree ? Place.path(target) : target)
   const writes = decision._tag === "Create" || decision._tag === "RenameTo"
   if (writes && meetsItself(conflict)) yield* SavedCopy.commit({ decision })
   return decision

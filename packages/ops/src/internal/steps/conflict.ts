@@ -67,8 +67,8 @@ export type Decision = typeof Decision.Type
 
 const { Create, Merge, Refuse, RenameTo, Replace, Skip, Unchanged } = Decision.cases
 
-/** Decides what is to be done. `free` is the lowest number that may still be free; only `rename` looks at it. */
-export const decide = (mode: Mode, source: Facts, destination: Option.Option<Facts>, free = 1): Decision => {
+/** Decides what is to be done. For `rename` it gives the first number, whether or not that is free. */
+export const decide = (mode: Mode, source: Facts, destination: Option.Option<Facts>): Decision => {
   if (source._tag === "Special") return Skip.make({ reason: "Special" })
   if (Option.isNone(destination)) return Create.make({})
   const there = destination.value
@@ -84,7 +84,7 @@ export const decide = (mode: Mode, source: Facts, destination: Option.Option<Fac
     case "skip":
       return Skip.make({ reason: "Exists" })
     case "rename":
-      return RenameTo.make({ number: free })
+      return RenameTo.make({ number: 1 })
     case "error":
       return Refuse.make({ reason: "Exists" })
   }
@@ -121,55 +121,32 @@ const useOf = Effect.fnUntraced(function*(path: FilePath.FilePath, stat: Option.
 })
 
 /**
- * Decides by what is at the target now, and for `rename` finds the first number whose name is free. What is among the
- * `ProtectedFiles` is neither copied nor replaced, in no mode.
+ * Decides by what is at the target now, and for `rename` finds the first number whose name is free. Where nothing has
+ * the name, as far as is known, the target is its path: where not even its folder is there, which a copy would have
+ * made by then, or in a folder that the copy has made itself. What is among the `ProtectedFiles` is neither copied nor
+ * replaced, in no mode.
  */
 export const resolve = Effect.fnUntraced(function*(
   mode: Mode,
   source: Source,
-  target: Place.Place
+  target: FilePath.FilePath | Place.Place
 ): Effect.fn.Return<Decision, FilesError | NumberedName.NoFreeName> {
   const own = yield* useOf(Place.path(source.place), Option.some(source.stat))
   if (own !== undefined) return Skip.make({ reason: own })
-  const found = yield* Place.find(target)
+  const [place, path] = typeof target === "string" ? [undefined, target] : [target, Place.path(target)]
+  const found = place === undefined ? Option.none() : yield* Place.find(place)
   const here = yield* facts(source.place, source.stat)
-  const there = Option.isSome(found) ? Option.some(yield* facts(target, found.value)) : Option.none()
-  const decision = decide(mode, here, there)
-  switch (decision._tag) {
-    case "RenameTo": {
-      const numbered = decide(mode, here, there, yield* NumberedName.firstFree(target))
-      const use = yield* useOf(placeOf(numbered, Place.path(target)), Option.none())
-      return use === undefined ? numbered : Refuse.make({ reason: use })
-    }
-    case "Unchanged": {
-      const use = yield* useOf(Place.path(target), found)
-      return use === undefined ? decision : Skip.make({ reason: use })
-    }
-    case "Create":
-    case "Replace": {
-      const use = yield* useOf(Place.path(target), found)
-      return use === undefined ? decision : Refuse.make({ reason: use })
-    }
-    default:
-      return decision
-  }
-})
-
-/**
- * Decides where nothing has the target's name, as far as is known: where not even its folder is there, which a copy
- * would have made by then, or in a folder that the copy has made itself.
- */
-export const resolveFree = Effect.fnUntraced(function*(
-  mode: Mode,
-  source: Source,
-  target: FilePath.FilePath
-): Effect.fn.Return<Decision, FilesError> {
-  const own = yield* useOf(Place.path(source.place), Option.some(source.stat))
-  if (own !== undefined) return Skip.make({ reason: own })
-  const decision = decide(mode, yield* facts(source.place, source.stat), Option.none())
-  if (decision._tag !== "Create") return decision
-  const use = yield* useOf(target, Option.none())
-  return use === undefined ? decision : Refuse.make({ reason: use })
+  const there = place !== undefined && Option.isSome(found)
+    ? Option.some(yield* facts(place, found.value))
+    : Option.none()
+  const first = decide(mode, here, there)
+  const decision = first._tag === "RenameTo" && place !== undefined
+    ? RenameTo.make({ number: yield* NumberedName.firstFree(place) })
+    : first
+  if (decision._tag === "Merge" || decision._tag === "Skip" || decision._tag === "Refuse") return decision
+  const use = yield* useOf(placeOf(decision, path), decision._tag === "RenameTo" ? Option.none() : found)
+  if (use === undefined) return decision
+  return decision._tag === "Unchanged" ? Skip.make({ reason: use }) : Refuse.make({ reason: use })
 })
 
 /** Says why a decision leaves something out; empty where it does not. */
