@@ -33,7 +33,7 @@ export const make = Effect.fnUntraced(function*(
   yield* target.folder.makeFolder(target.name).pipe(
     Effect.andThen(MadeFolders.add(Place.path(target))),
     Effect.catchIf((error) => error.code === "EEXIST", () => ensureFolder(target)),
-    Effect.catchTag("FilesError", (error) => onDestination(Effect.fail(error)))
+    onDestination
   )
   yield* flush.names
   return { strategy: "folder", sizeBytes: 0, lost: [] }

@@ -96,20 +96,11 @@ export const putBack = Effect.fnUntraced(function*(source: Place.Place, aside: P
   if (Option.exists(there, (there) => Files.isSameInode(there, stat))) {
     return yield* onSource(aside.folder.unlink(aside.name))
   }
-  yield* Effect.catchTag(
-    renameExclusively(aside, source, stat.kind),
-    "FilesError",
-    (error) => onSource(Effect.fail(error))
-  )
+  yield* onSource(renameExclusively(aside, source, stat.kind))
 })
 
-/** Takes what a source that was copied is by now. */
-type Note = (copied: SavedCopy.Copied) => Effect.Effect<void>
-
-const note: Note = (copied) => SavedCopy.save({ copied })
-
 /** Removes what has been put aside, if it is what was copied; else it gets its name again. */
-const removeAside = Effect.fnUntraced(function*(source: Place.Place, copied: SavedCopy.Copied, note: Note) {
+const removeAside = Effect.fnUntraced(function*(source: Place.Place, copied: SavedCopy.Copied) {
   const { aside: name, edition } = copied
   const aside = { ...source, name }
   const stat = yield* onSource(Place.lstat(aside))
@@ -118,7 +109,7 @@ const removeAside = Effect.fnUntraced(function*(source: Place.Place, copied: Sav
     const keep = Effect.gen(function*() {
       yield* putBack(source, aside, stat)
       // To be renamed has changed it.
-      yield* note({ ...copied, edition: editionOf(yield* Place.lstat(source)) })
+      yield* SavedCopy.save({ copied: { ...copied, edition: editionOf(yield* Place.lstat(source)) } })
     })
     return yield* Effect.tapError(onSource(source.folder.unlink(name)), () => Effect.ignore(keep))
   }
@@ -132,18 +123,17 @@ const removeAside = Effect.fnUntraced(function*(source: Place.Place, copied: Sav
  */
 const remove = Effect.fnUntraced(function*(
   source: Place.Place,
-  copied: SavedCopy.Copied,
-  note: Note
+  copied: SavedCopy.Copied
 ): Effect.fn.Return<void, CopyError | Interrupted> {
   const aside = { ...source, name: copied.aside }
-  if (Option.isSome(yield* onSource(Place.find(aside)))) return yield* removeAside(source, copied, note)
+  if (Option.isSome(yield* onSource(Place.find(aside)))) return yield* removeAside(source, copied)
   const found = yield* onSource(Place.find(source))
   if (Option.isNone(found)) return
   if (!isEdition(found.value, copied.edition)) return yield* changed(source)
   yield* Lease.check
   // That name is this job's alone.
   yield* onSource(source.folder.rename(source.name, copied.aside))
-  yield* removeAside(source, copied, note)
+  yield* removeAside(source, copied)
 })
 
 /** What is to be recorded of a source of this edition before it is removed. */
@@ -162,18 +152,19 @@ export const removeCopied = Effect.fnUntraced(function*(
 ) {
   const copied = yield* copiedOf(source, editionOf(stat), target)
   yield* SavedCopy.commit({ copied })
-  yield* remove(source, copied, note)
+  yield* remove(source, copied)
 })
 
 /** Whether what a run before this one has put in its place is there. */
 const isThere = ({ target, ...wanted }: SavedCopy.Renamed & { readonly sizeBytes?: number }) =>
-  Effect.catchIf(
-    Effect.scoped(Effect.map(Effect.flatMap(Place.open(target), Place.find), (found) =>
-      Option.exists(found, (found) =>
-        Files.isSameInode(found, wanted) && (wanted.sizeBytes === undefined || wanted.sizeBytes === found.sizeBytes)))),
-    (error: FilesError) =>
-      error.isMissing,
-    () => Effect.succeed(false)
+  Effect.flatMap(Place.open(target), Place.find).pipe(
+    Effect.scoped,
+    Effect.map(
+      Option.exists((found) =>
+        Files.isSameInode(found, wanted) && found.sizeBytes === (wanted.sizeBytes ?? found.sizeBytes)
+      )
+    ),
+    Effect.catchIf((error) => error.isMissing, () => Effect.succeed(false))
   )
 
 /** Removes a copy that nobody has changed: its source is another one by now, and is to be copied anew. */
@@ -229,7 +220,7 @@ export const isMoved = Effect.fnUntraced(function*(
   if (copied !== undefined) {
     if (yield* isThere(copied)) {
       if (source === undefined) return true
-      const removed = Effect.as(remove(source, copied, note), true)
+      const removed = Effect.as(remove(source, copied), true)
       const isRemoved = yield* Effect.catchIf(removed, isChanged, (error) => copyAnew(source, copied, error))
       if (isRemoved) return true
     }

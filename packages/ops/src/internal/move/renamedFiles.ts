@@ -3,8 +3,6 @@
  */
 import * as Progress from "@fanout/core/Progress"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import { prepare } from "../steps/durability.ts"
@@ -24,20 +22,17 @@ interface Renames {
 /** What can be renamed, and what that is known by. */
 const renamable = Effect.fnUntraced(function*({ avoid, from, names, to }: Renames) {
   const { device } = yield* to.stat
-  const found: Array<{
-    readonly index: number
-    readonly name: FilePath.FilePath
-    readonly kind: Files.FileKind
-    readonly saved: { readonly renamed: SavedCopy.Renamed }
-  }> = []
-  for (const [index, name] of names.entries()) {
-    const stat = Option.getOrUndefined(yield* Effect.option(from.lstat(name)))
-    if (stat === undefined || stat.device !== device || avoid.some((one) => Files.isSameInode(one, stat))) continue
-    const { inode, kind } = stat
-    if (kind !== "file" && kind !== "link") continue
-    found.push({ index, name, kind, saved: { renamed: { device, inode, target: FilePath.join(to.path, name) } } })
-  }
-  return found
+  const look = (name: FilePath.FilePath, index: number) =>
+    Effect.match(from.lstat(name), {
+      onFailure: () => [],
+      onSuccess: (stat) => {
+        const { inode, kind } = stat
+        const isLeft = stat.device !== device || avoid.some((one) => Files.isSameInode(one, stat))
+        if (isLeft || (kind !== "file" && kind !== "link")) return []
+        return [{ index, name, kind, saved: { renamed: { device, inode, target: FilePath.join(to.path, name) } } }]
+      }
+    })
+  return (yield* Effect.forEach(names, look)).flat()
 })
 
 /** Gives files and links their names in another folder, as far as these are free, and tells which have not got them. */
@@ -49,10 +44,8 @@ export const renameEach = Effect.fnUntraced(function*(renames: Renames) {
   yield* SavedCopy.record(records)
   const done = new Set<number>()
   for (const { index, kind, name } of found) {
-    const [source, target] = [{ folder: from, name }, { folder: to, name }]
-    const isRenamed = mayWork() &&
-      Exit.isSuccess(yield* Effect.exit(MovedSource.renameExclusively(source, target, kind)))
-    if (isRenamed) done.add(index)
+    const rename = MovedSource.renameExclusively({ folder: from, name }, { folder: to, name }, kind)
+    if (mayWork() && (yield* Effect.isSuccess(rename))) done.add(index)
   }
   const areFlushed = yield* Effect.isSuccess(Effect.forEach(flushes, ({ names }) => names))
   if (!areFlushed) done.clear()

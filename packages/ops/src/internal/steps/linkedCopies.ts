@@ -119,11 +119,11 @@ const link = (request: CopyRequest, { place: { folder, name }, stat }: First) =>
     const isThere = Option.exists(there, (there) => Files.isSameInode(there, stat))
     if (!isThere && request.placing === "exclusive") {
       yield* Lease.check
-      yield* Effect.catchIf(
+      yield* onDestination(Effect.catchIf(
         folder.link(name, target.name, target.folder),
         ({ code }) => code === "EEXIST",
         () => Effect.fail(occupied(request))
-      ).pipe(Effect.catchTag("FilesError", (error) => onDestination(Effect.fail(error))))
+      ))
     } else if (!isThere) {
       yield* createTemporary(request, folder.link(name, temporary, target.folder))
       yield* place(request)

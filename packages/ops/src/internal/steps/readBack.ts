@@ -25,7 +25,7 @@ export const digestOf = (
   hashContent(file, sizeBytes, algorithm, () => {}).pipe(
     Effect.provideService(TaskDispatcher.Current, Option.none()),
     Effect.map(({ digest }) => digest),
-    Effect.catchTag("FilesError", (error) => onDestination(Effect.fail(error)))
+    onDestination
   )
 
 /** Reads all of a file that is on the device, and fails with `Mismatch` where that is not what was hashed. */

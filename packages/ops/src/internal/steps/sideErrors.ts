@@ -2,7 +2,7 @@
  * Turns errors of the file system into errors of a copy, by the side that they are on.
  */
 import * as Effect from "effect/Effect"
-import type { FilesError } from "../../FilesError.ts"
+import { FilesError } from "../../FilesError.ts"
 import { CopyError, Reason } from "./copyError.ts"
 
 const { CallFailed, KindChanged, Vanished } = Reason.cases
@@ -16,8 +16,13 @@ const sourceReason = (error: FilesError): Reason => {
   return CallFailed.make({ side: "source", error })
 }
 
-export const onSource = <A, R>(effect: Effect.Effect<A, FilesError, R>): Effect.Effect<A, CopyError, R> =>
-  Effect.mapError(effect, (error) => new CopyError({ reason: sourceReason(error) }))
+const on = (reasonOf: (error: FilesError) => Reason) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.catchIf(
+    effect,
+    (error): error is Extract<E, FilesError> => error instanceof FilesError,
+    (error) => Effect.fail(new CopyError({ reason: reasonOf(error) }))
+  )
 
-export const onDestination = <A, R>(effect: Effect.Effect<A, FilesError, R>): Effect.Effect<A, CopyError, R> =>
-  Effect.mapError(effect, (error) => new CopyError({ reason: CallFailed.make({ side: "destination", error }) }))
+export const onSource = on(sourceReason)
+
+export const onDestination = on((error) => CallFailed.make({ side: "destination", error }))
