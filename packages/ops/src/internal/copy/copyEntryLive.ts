@@ -17,7 +17,7 @@ import type { Checksums } from "../../CopyChecksum.ts"
 import { CopyOptions } from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
-import { FilesError } from "../../FilesError.ts"
+import type { FilesError } from "../../FilesError.ts"
 import { type Lost, lostUnits, strategyUnits } from "../../ProgressUnits.ts"
 import { SkipReason } from "../../SkipReason.ts"
 import { checksumsOf } from "../entry/copyDigest.ts"
@@ -286,17 +286,7 @@ const endFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
 /** Why something was not copied. */
 type Failure = CopyError | FilesError | NoFreeName | JobStoreError
 
-const failed = (error: Failure, path: FilePath.FilePath): EntryFailed => {
-  const cause = error._tag === "CopyError" && error.reason._tag === "CallFailed" ? error.reason.error : error
-  const code = cause._tag === "FilesError" ? cause.code : cause._tag === "CopyError" ? cause.reason._tag : cause._tag
-  return new EntryFailed({ code, path, why: error.message })
-}
-
-type Ending<E> = Effect.Effect<
-  typeof EntryCopied.Type,
-  E | EntryFailed | Interrupted | Task.Skipped,
-  Files.Files
->
+type Ending<E> = Effect.Effect<typeof EntryCopied.Type, E | EntryFailed | Interrupted | Task.Skipped, Files.Files>
 
 /** What could not be flushed is done once more, and not only flushed again: nobody knows what is on the device then. */
 const copyOrFail = (payload: Payload): Ending<Failure> => {
@@ -311,54 +301,50 @@ const copyOrFail = (payload: Payload): Ending<Failure> => {
   return Effect.catchIf(copy, isUnflushed, () => copy)
 }
 
-/** Says what has failed, or that all of its disk is gone, so that the job is paused. */
-const orDiskGone = <A, E, R>(
-  error: FilesError,
-  { source, target }: Payload,
-  otherwise: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | EntryFailed, R | Files.Files> =>
-  JobFileSystems.mayBeAll(error)
-    ? Effect.flatMap(JobFileSystems.findMoved([source, target]), (moved): Effect.Effect<A, E | EntryFailed, R> =>
-      moved === undefined
-        ? otherwise
-        : Effect.fail(new EntryFailed({ code: diskGone, path: moved, why: JobFileSystems.explain(moved) })))
-    : otherwise
+/** What the file system has answered, if it was asked. */
+const answerOf = (failure: Failure): FilesError | undefined =>
+  failure._tag === "FilesError"
+    ? failure
+    : failure._tag === "CopyError" && failure.reason._tag === "CallFailed"
+    ? failure.reason.error
+    : undefined
 
-/** What a source that has vanished would have been answered with. */
-const noEntry = (path: FilePath.FilePath) =>
-  new FilesError({ call: "lstat", code: "ENOENT", path, target: Option.none() })
+/** The path of a source that is gone, if that is why. */
+const vanishedOf = (failure: Failure, { source }: Payload): FilePath.FilePath | undefined =>
+  failure._tag === "CopyError" && failure.reason._tag === "Vanished"
+    ? failure.reason.path
+    : failure._tag === "FilesError" && failure.isMissing && failure.path === source
+    ? source
+    : undefined
 
-/** Copies one entry. A source that is gone since it was listed is no failure. */
-const copyEntry = (payload: Payload): Ending<never> =>
-  Effect.catchTags(copyOrFail(payload), {
-    CopyError: (error): Ending<never> => {
-      const { reason } = error
-      const fail = Effect.fail(failed(error, payload.source))
-      if (reason._tag === "CallFailed") return orDiskGone(reason.error, payload, fail)
-      return reason._tag === "Vanished"
-        ? orDiskGone(noEntry(reason.path), payload, Task.skip(SkipReason.Vanished))
-        : fail
-    },
-    FilesError: (error): Ending<never> => {
-      const isVanished = error.isMissing && error.path === payload.source
-      const otherwise: Ending<never> = isVanished
-        ? Task.skip(SkipReason.Vanished)
-        : Effect.fail(failed(error, payload.source))
-      return orDiskGone(error, payload, otherwise)
-    },
-    NoFreeName: (error) => Effect.fail(failed(error, payload.target)),
-    JobStoreError: (error) => Effect.fail(failed(error, payload.source))
-  })
+/**
+ * Tells what comes of a failure. Where all of a disk is gone the job is paused; a source that is gone since it was
+ * listed is none. A folder that can't be listed is told as such, so that a retry begins with it, and gives it its mode
+ * and times.
+ */
+const tell = Effect.fnUntraced(function*(failure: Failure, payload: Payload) {
+  const { kind, source, target } = payload
+  const [answer, vanished] = [answerOf(failure), vanishedOf(failure, payload)]
+  if (vanished !== undefined || (answer !== undefined && JobFileSystems.mayBeAll(answer))) {
+    const moved = yield* JobFileSystems.findMoved([source, target])
+    if (moved !== undefined) {
+      return yield* new EntryFailed({ code: diskGone, path: moved, why: JobFileSystems.explain(moved) })
+    }
+  }
+  if (vanished !== undefined) return yield* Task.skip(SkipReason.Vanished)
+  const code = answer?.code ?? (failure._tag === "CopyError" ? failure.reason._tag : failure._tag)
+  const path = failure._tag === "NoFreeName" ? target : source
+  const error = new EntryFailed({ code, path, why: failure.message })
+  if (kind !== "list" || isTransient(code) || pauseOn(error) !== undefined) return yield* error
+  return EntryCopied.cases.Unlisted.make({ code, why: error.why })
+})
 
-/** A folder that can't be listed is told as such, so that a retry begins with it, and gives it its mode and times. */
+/** Copies one entry, or lists a folder. */
 const copy = (payload: Payload): Ending<never> =>
   Effect.catchTag(
-    copyEntry(payload),
-    "EntryFailed",
-    (error): Ending<never> =>
-      payload.kind !== "list" || isTransient(error.code) || pauseOn(error) !== undefined
-        ? Effect.fail(error)
-        : Effect.succeed(EntryCopied.cases.Unlisted.make({ code: error.code, why: error.why }))
+    copyOrFail(payload),
+    ["CopyError", "FilesError", "NoFreeName", "JobStoreError"],
+    (failure): Ending<never> => tell(failure, payload)
   )
 
 /** So much is copied until others may have the rest, and no more than the bandwidth has for a tenth of a second. */
