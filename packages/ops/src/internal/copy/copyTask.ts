@@ -58,7 +58,7 @@ export const EntryCopied = Schema.TaggedUnion({
     /** How many were moved, in place of copied: their sources are removed. */
     moved: Schema.optionalKey(Schema.Natural),
     /** What names in the unit's own folder go on from, by their places in the rest, where that is known. */
-    saved: Schema.optionalKey(Schema.Array(Schema.Struct({ index: Schema.Natural, saved: SavedCopy.Saved }))),
+    saved: Schema.optionalKey(SavedCopy.Recorded),
     made: Schema.optionalKey(Made),
     unremoved: Schema.optionalKey(Unremoved),
     /** What was put aside and could not be given its name again, so that the unit has to go on with that. */

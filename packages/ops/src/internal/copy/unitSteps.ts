@@ -146,7 +146,7 @@ const removeSources = Effect.fnUntraced(function*<E, R>(
 ) {
   const { kept, placed } = moved
   yield* noteTimes(unit, kept)
-  if (!isAgain) yield* SavedCopy.recordMoved(moved)
+  if (!isAgain) yield* SavedCopy.together.commit(moved)
   // A thread may have died of it. Nobody else knows what was put aside by then.
   const done = yield* Effect.option(
     Effect.catchDefect(perform({ unit, step: { _tag: "Remove", ...moved, isAgain } }), Effect.fail)
@@ -194,7 +194,7 @@ const placeLater = Effect.fnUntraced(function*<E, R>(
   // A mode could take its own work for somebody else's, and a move leaves what was there with its sources.
   const mustKnow = unit.isMove || SavedCopy.isKeptFirst(unit.conflict, yield* CopyOptions)
   const made = mustKnow ? placements.filter((_, index) => !dropped.includes(index)).map(pathOf) : []
-  if (made.length > 0) yield* SavedCopy.recordMade(made)
+  if (made.length > 0) yield* SavedCopy.together.commit({ made })
   const done = placements.length === 0
     ? undefined
     : yield* perform({ unit, step: { _tag: "Settle", placements, endings, dropped } })
@@ -241,7 +241,7 @@ export const copyUnit = <E, R>(
   perform: Perform<E, R>
 ): Effect.Effect<Copied, E, R | Files.Files> =>
   Effect.gen(function*() {
-    const recorded = yield* unit.waits ? SavedCopy.recorded : Effect.succeedNone
+    const recorded = yield* unit.waits ? SavedCopy.together.get : Effect.succeedNone
     if (Option.isSome(recorded)) {
       const { value } = recorded
       if ("made" in value) return leftTo(unit, value.made)

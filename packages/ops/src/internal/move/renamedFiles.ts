@@ -41,7 +41,7 @@ export const renameEach = Effect.fnUntraced(function*(renames: Renames) {
   const flushes = [yield* prepare(to), yield* prepare(from)]
   const found = yield* renamable(renames)
   const records = found.map(({ index, saved }) => ({ index, saved }))
-  yield* SavedCopy.record(records)
+  if (records.length > 0) yield* SavedCopy.together.commit(records)
   const done = new Set<number>()
   for (const { index, kind, name } of found) {
     const rename = MovedSource.renameExclusively({ folder: from, name }, { folder: to, name }, kind)

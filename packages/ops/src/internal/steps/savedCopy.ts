@@ -66,7 +66,7 @@ export type Saved = typeof Saved.Type
 export const checkpoint = TaskCheckpoint.make(Saved)
 
 /** What names that are copied together are to go on from by themselves, by their places. */
-const Recorded = Schema.Array(Schema.Struct({ index: Schema.Natural, saved: Saved }))
+export const Recorded = Schema.Array(Schema.Struct({ index: Schema.Natural, saved: Saved }))
 type Recorded = typeof Recorded.Type
 
 /** Paths below a target that a unit is about to get there, or has got. */
@@ -82,6 +82,7 @@ export const Moved = Schema.Struct({
 })
 export type Moved = typeof Moved.Type
 
+/** What a unit keeps for a run after this one. */
 export const together = TaskCheckpoint.make(Schema.Union([Recorded, Made, Moved]))
 
 const nothing: Saved = {}
@@ -127,16 +128,3 @@ export const goingOn = (names: ReadonlyArray<FilePath.FilePath>, recorded: Recor
   const known = new Map(recorded.map((one) => [one.index, one]))
   return names.map((_, index) => known.get(index) ?? { index })
 }
-
-/** Keeps what each of some names goes on from by itself, and goes on once it is stored. */
-export const record = (records: Recorded): Effect.Effect<void> =>
-  records.length === 0 ? Effect.void : together.commit(records)
-
-/** Keeps what a unit is about to get there, or has got, and goes on once it is stored. */
-export const recordMade = (made: ReadonlyArray<FilePath.FilePath>): Effect.Effect<void> => together.commit({ made })
-
-/** Keeps which sources a unit is about to remove, and goes on once it is stored. */
-export const recordMoved = (moved: Moved): Effect.Effect<void> => together.commit(moved)
-
-/** What a run before this one has recorded of names that were copied together. */
-export const recorded: Effect.Effect<Option.Option<Recorded | typeof Made.Type | Moved>> = together.get
