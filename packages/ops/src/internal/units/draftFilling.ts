@@ -22,12 +22,12 @@ import { leftOut } from "../steps/folderFilter.ts"
 import { editionOf, linkedAs } from "../steps/sourceEdition.ts"
 import { type Ending, type Filled, type Placement, type Rest, type Unit, untouched } from "../steps/unit.ts"
 import { decide, isAvoided } from "./decision.ts"
-import { Draft } from "./draft.ts"
 import { FileCopy } from "./fileCopy.ts"
 import { endFolder, endingOf } from "./folderEnd.ts"
 import { mostNames, type Names, namesIn } from "./folderNames.ts"
 import { isLike } from "./inheritance.ts"
-import { makeOwn } from "./ownFolder.ts"
+import { Draft, makeOwn } from "./ownFolder.ts"
+import type { Limits as PlacementLimits } from "./placement.ts"
 import { Bucket } from "./placementResult.ts"
 
 /** Bits of a mode that are only kept with owner and group. */
@@ -39,14 +39,10 @@ const modeInDraft = 0o700
 /** Bits of a mode without which its owner, who may be nobody special, can't look into a folder to empty it. */
 const lookingBits = 0o500
 
-/** What tells how long a unit may go on. */
-export interface Limits {
+/** What tells how long a unit may go on, also with a folder that was begun. */
+export interface Limits extends PlacementLimits {
   /** Whether one more folder may be begun. */
   readonly mayBegin: () => boolean
-  /** Whether one that was begun may go on. */
-  readonly mayGoOn: () => boolean
-  /** Whether something that others see may be changed. */
-  readonly mayPublish: () => boolean
   /** Whether what has this name in a folder that was there before is left of a former attempt; if there was any. */
   readonly isLeftover: ((name: FilePath.FilePath) => boolean) | undefined
 }
