@@ -8,12 +8,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type { Calls } from "../../Calls.ts"
 import type * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import * as TemporaryName from "../path/temporaryName.ts"
-import { type Filled, type Settled, type Unit, unsettled, untouched } from "../steps/unit.ts"
+import { type Filled, type Unit, unsettled, untouched } from "../steps/unit.ts"
 import { fill } from "../units/draftFilling.ts"
-import { settle, type ToSettle } from "../units/placement.ts"
+import { type Limits, settle, type ToSettle } from "../units/placement.ts"
 import { removeSources, type SourcesRemoved, type ToRemove } from "../units/sourceRemoval.ts"
 import { CopyUnit, ThreadTasks } from "./copyTask.ts"
 
@@ -57,38 +58,38 @@ const fillUnit = Effect.fnUntraced(function*(unit: Unit) {
   return Option.getOrElse(filled, (): Filled => untouched(unit))
 })
 
-/** Compares and places, also where calls are slow for now: to do again what was done before would take longer. */
-const settleUnit = Effect.fnUntraced(function*(unit: Unit, waiting: ToSettle) {
+/**
+ * Does work turn by turn until it is through, also where calls are slow for now: to do again what was done before would
+ * take longer. Nothing is done where calls are not made at once.
+ */
+const inTurns = Effect.fnUntraced(function*<A>(
+  begun: A,
+  isThrough: (done: A) => boolean,
+  goOn: (calls: Calls, limits: Limits, before: A) => A
+) {
   const { atOnce } = yield* Files.Files
   const lease = yield* Lease.Lease
   const mayPublish = () => lease.isHeldUnsafe()
-  let settled: Settled = unsettled
-  do {
-    const before = settled
-    const next = yield* atOnce((calls, mayGoOn) => settle(calls, unit, waiting, { mayGoOn, mayPublish }, before), true)
-    if (Option.isNone(next)) break
-    settled = next.value
-  } while (settled.through < waiting.placements.length)
-  return settled
+  const turn = (before: A) => atOnce((calls, mayGoOn) => goOn(calls, { mayGoOn, mayPublish }, before), true)
+  let done = yield* turn(begun)
+  while (Option.isSome(done) && !isThrough(done.value)) done = yield* turn(done.value)
+  return done
 })
 
-/** Removes sources. Like to place them, it takes longer to do that again. */
-const removeUnit = Effect.fnUntraced(function*(unit: Unit, toRemove: ToRemove) {
-  const { atOnce } = yield* Files.Files
-  const lease = yield* Lease.Lease
-  const mayPublish = () => lease.isHeldUnsafe()
-  let removed: SourcesRemoved = { removed: [], isStuck: false }
-  do {
-    const before = removed
-    const next = yield* atOnce(
-      (calls, mayGoOn) => removeSources(calls, unit, toRemove, { mayGoOn, mayPublish }, before),
-      true
-    )
-    if (Option.isNone(next)) return { ...removed, isStuck: removed.isStuck || toRemove.isAgain }
-    removed = next.value
-  } while (removed.removed.length < toRemove.placed.length)
-  return removed
-})
+/** Compares and places. */
+const settleUnit = (unit: Unit, waiting: ToSettle) =>
+  inTurns(
+    unsettled,
+    ({ through }) => through === waiting.placements.length,
+    (calls, limits, before) => settle(calls, unit, waiting, limits, before)
+  ).pipe(Effect.map(Option.getOrElse(() => unsettled)))
+
+const removeUnit = (unit: Unit, toRemove: ToRemove) =>
+  inTurns<SourcesRemoved>(
+    { removed: [], isStuck: false },
+    ({ removed }) => removed.length === toRemove.placed.length,
+    (calls, limits, before) => removeSources(calls, unit, toRemove, limits, before)
+  ).pipe(Effect.map(Option.getOrElse((): SourcesRemoved => ({ removed: [], isStuck: toRemove.isAgain }))))
 
 /** Does one step of a unit here. What need not wait for its name has it at the end of the first. */
 export const perform = (
