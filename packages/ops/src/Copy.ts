@@ -325,20 +325,19 @@ const countedEntries = Effect.fnUntraced(function*(payload: Payload, plan: Plan,
     ))
 })
 
-/** Sweeps a folder. One that can't be read or written has to keep what is left in it. */
-const sweep = (folder: FilePath.FilePath, options: Omit<Parameters<typeof TemporaryName.sweep>[0], "folder">) =>
-  Files.Files.use((files) => files.folder(folder)).pipe(
-    Effect.flatMap((folder) => TemporaryName.sweep({ ...options, folder })),
-    Effect.scoped,
-    Effect.ignore
-  )
-
 /** A former owner may have left temporary files beside those that were sources themselves. */
 const sweepTargets = Effect.fnUntraced(function*({ transfers }: Payload) {
   const { id, token } = yield* JobContext
   if (token === 1) return
-  const folders = Arr.dedupe(transfers.map(({ target }) => FilePath.parent(target)))
-  yield* Effect.forEach(folders, (folder) => sweep(folder, { job: id, before: token }), { discard: true })
+  const files = yield* Files.Files
+  for (const path of Arr.dedupe(transfers.map(({ target }) => FilePath.parent(target)))) {
+    yield* files.folder(path).pipe(
+      Effect.flatMap((folder) => TemporaryName.sweep({ folder, job: id, before: token })),
+      Effect.scoped,
+      // One that can't be read or written has to keep what is left in it.
+      Effect.ignore
+    )
+  }
 })
 
 /** It is only there for this job. What is not forgotten now will be when it is old. */
