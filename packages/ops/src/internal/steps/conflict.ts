@@ -97,17 +97,21 @@ const isSame = (a: Facts, b: Facts): boolean => {
   return a._tag === "Link" && b._tag === "Link" && a.target === b.target && isSameTime(a.modifiedNanos, b.modifiedNanos)
 }
 
+/** The facts of what was looked at, and leads to the target if it is a link. */
+export const factsOf = ({ kind, modifiedNanos, sizeBytes }: Files.FileStat, target: FilePath.FilePath): Facts =>
+  kind === "folder"
+    ? Facts.cases.Folder.make({})
+    : kind === "special"
+    ? Facts.cases.Special.make({})
+    : kind === "file"
+    ? { _tag: "File", sizeBytes, modifiedNanos }
+    : { _tag: "Link", target, modifiedNanos }
+
 /** Reads the facts of what is at a place. */
-const facts = Effect.fnUntraced(function*(
-  { folder, name }: Place.Place,
-  stat: Files.FileStat
-): Effect.fn.Return<Facts, FilesError> {
-  const { kind, modifiedNanos, sizeBytes } = stat
-  if (kind === "folder") return Facts.cases.Folder.make({})
-  if (kind === "special") return Facts.cases.Special.make({})
-  if (kind === "file") return { _tag: "File", sizeBytes, modifiedNanos }
-  return { _tag: "Link", target: yield* folder.readLink(name), modifiedNanos }
-})
+const facts = ({ folder, name }: Place.Place, stat: Files.FileStat): Effect.Effect<Facts, FilesError> =>
+  stat.kind === "link"
+    ? Effect.map(folder.readLink(name), (target) => factsOf(stat, target))
+    : Effect.succeed(factsOf(stat, FilePath.empty))
 
 /** What is to be copied, as it was looked at. */
 export interface Source {

@@ -3,7 +3,7 @@
  */
 import * as Option from "effect/Option"
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
-import type * as FilePath from "../../FilePath.ts"
+import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import { isAlike } from "../files/statComparison.ts"
 import * as Conflict from "../steps/conflict.ts"
@@ -25,13 +25,10 @@ const factsOf = (
   calls: Calls,
   folder: number,
   name: FilePath.FilePath,
-  { kind, modifiedNanos, sizeBytes }: Files.FileStat
+  stat: Files.FileStat
 ): Answer<Conflict.Facts> => {
-  if (kind === "folder") return Conflict.Facts.cases.Folder.make({})
-  if (kind === "special") return Conflict.Facts.cases.Special.make({})
-  if (kind === "file") return { _tag: "File", sizeBytes, modifiedNanos }
-  const target = calls.readLink(folder, name).now()
-  return isCode(target) ? target : { _tag: "Link", target, modifiedNanos }
+  const target = stat.kind === "link" ? calls.readLink(folder, name).now() : FilePath.empty
+  return isCode(target) ? target : Conflict.factsOf(stat, target)
 }
 
 /** What is to be done with it; nothing where more has to be known. */
