@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import type * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
+import * as FolderListing from "./FolderListing.ts"
 import * as Place from "./internal/path/place.ts"
 import * as TemporaryName from "./internal/path/temporaryName.ts"
 
@@ -87,9 +88,7 @@ export const sweep: (
   isOver: (token: number) => boolean
 ) => Effect.Effect<void, FilesError, Files.Files> = Effect.fnUntraced(function*(path, job, isOver) {
   const { folder } = yield* Place.open(path)
-  const listing = yield* folder.list
-  for (let index = 0; index < listing.size; index++) {
-    const name = listing.nameAt(index)
+  for (const name of FolderListing.namesOf(yield* folder.list)) {
     const isLeft = TemporaryName.isFor(job, name, path) &&
       Option.exists(TemporaryName.parse(name), ({ token }) => isOver(token))
     if (isLeft) yield* Effect.ignore(folder.unlink(name))

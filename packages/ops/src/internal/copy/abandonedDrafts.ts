@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import type { Payload } from "../../Copy.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
+import * as FolderListing from "../../FolderListing.ts"
 import { namesIn } from "../path/subfolders.ts"
 import * as TemporaryName from "../path/temporaryName.ts"
 import * as JobFileSystems from "../work/jobFileSystems.ts"
@@ -37,7 +38,7 @@ const foldersOf = (source: FilePath.FilePath) =>
     Effect.map(({ listing, others }) =>
       listing.size + others === 0
         ? Option.none()
-        : Option.some(new Set(Array.from({ length: listing.size }, (_, index) => listing.nameAt(index))))
+        : Option.some(new Set(FolderListing.namesOf(listing)))
     ),
     Effect.orElseSucceed(() => Option.none())
   )

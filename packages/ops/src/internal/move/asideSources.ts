@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
+import * as FolderListing from "../../FolderListing.ts"
 import * as Destination from "../path/destination.ts"
 import * as NumberedName from "../path/numberedName.ts"
 import * as Place from "../path/place.ts"
@@ -23,7 +24,7 @@ type Transfers = Arr.NonEmptyReadonlyArray<Destination.Transfer>
 /** Names of what is in a folder; none of one that can't be read. */
 const namesOf = (folder: FilePath.FilePath): Effect.Effect<ReadonlyArray<FilePath.FilePath>, never, Files.Files> =>
   Files.Files.use((files) => files.list(folder)).pipe(
-    Effect.map((listing) => Array.from({ length: listing.size }, (_, index) => listing.nameAt(index))),
+    Effect.map((listing) => Array.from(FolderListing.namesOf(listing))),
     Effect.orElseSucceed(() => [])
   )
 
