@@ -7,12 +7,12 @@ import type * as Source from "@fanout/core/Source"
 import * as Arr from "effect/Array"
 import * as Option from "effect/Option"
 import * as Order from "effect/Order"
+import type { Payload } from "../../Copy.ts"
 import * as FilePath from "../../FilePath.ts"
 import { SkipReason } from "../../SkipReason.ts"
 import * as FolderSize from "../files/folderSize.ts"
 import * as CollidingNames from "../path/collidingNames.ts"
 import * as Destination from "../path/destination.ts"
-import type * as Conflict from "../steps/conflict.ts"
 import * as SavedCopy from "../steps/savedCopy.ts"
 import { nothingDone, type Rest } from "../steps/unit.ts"
 import { done, failedAs, ofSpecial, skippedAs } from "../tree/elementOutcomes.ts"
@@ -25,14 +25,8 @@ type Entry = CopyEntry["payloadSchema"]["Type"]
 type Element = Source.Element<Entry>
 
 /** What is copied, as its job knows it. */
-interface Job {
-  readonly request: {
-    readonly conflict: Conflict.Mode
-    readonly dereference?: true
-    readonly checksums?: { readonly output?: FilePath.FilePath }
-  }
-  readonly transfers: Arr.NonEmptyReadonlyArray<Destination.Transfer>
-  readonly leaveOut: ReadonlyArray<FilePath.FilePath>
+interface Job extends Pick<Payload, "leaveOut" | "transfers"> {
+  readonly request: Pick<Payload["request"], "checksums" | "conflict" | "dereference">
 }
 
 /** What says that the destination may take a name for another one. */

@@ -12,6 +12,7 @@ import * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import { compareContent } from "../content/contentComparison.ts"
 import type { Copied, CopyRequest } from "../entry/copyRequest.ts"
+import type { Transfer } from "../path/destination.ts"
 import * as Place from "../path/place.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
 import { prepare } from "../steps/durability.ts"
@@ -264,12 +265,6 @@ export const removeFolder = ({ folder, name }: Place.Place): Effect.Effect<void,
     ))
   )
 
-/** A whole source that may get its place by another name. */
-interface Root {
-  readonly source: FilePath
-  readonly target: FilePath
-}
-
 /** Whether a source may get its place by another name, or has got it; and what it is known by then. */
 const lookAtRoot = Effect.fnUntraced(
   function*(from: Place.Place, to: Place.Place, before: SavedCopy.Renamed | undefined) {
@@ -291,7 +286,7 @@ const lookAtRoot = Effect.fnUntraced(
  * `before` by a run that comes after this one.
  */
 export const renameRoot = <E, R>(
-  { source, target }: Root,
+  { source, target }: Pick<Transfer, "source" | "target">,
   before: SavedCopy.Renamed | undefined,
   note: (renamed: SavedCopy.Renamed) => Effect.Effect<void, E, R>
 ) =>

@@ -42,9 +42,7 @@ export const Copied = Schema.Struct({
   /** Name that it gets in its folder right before it is removed. */
   aside: FilePath.FilePath,
   /** Its copy. */
-  target: FilePath.FilePath,
-  device: Schema.BigInt,
-  inode: Schema.BigInt,
+  ...Renamed.fields,
   modifiedNanos: Schema.BigInt,
   sizeBytes: Schema.Natural
 })
