@@ -57,9 +57,6 @@ class Tasks extends RpcGroup.make(CopyEntry) {}
 
 type Payload = Task.Payload<typeof CopyEntry>
 
-/** Modes that could take their own work for somebody else's. */
-const meetsItself = (mode: Conflict.Mode): boolean => mode === "skip" || mode === "rename" || mode === "error"
-
 /** What a task works on: its source, and the folder that the copy goes into. */
 interface Work {
   readonly conflict: Conflict.Mode
@@ -73,7 +70,9 @@ interface Work {
 const plan = Effect.fnUntraced(function*({ conflict, source, target }: Work, isFree: boolean) {
   const decision = yield* Conflict.resolve(conflict, source, isFree ? Place.path(target) : target)
   const writes = decision._tag === "Create" || decision._tag === "RenameTo"
-  if (writes && meetsItself(conflict)) yield* SavedCopy.commit({ decision })
+  // These could take their own work for somebody else's.
+  const meetsItself = conflict === "skip" || conflict === "rename" || conflict === "error"
+  if (writes && meetsItself) yield* SavedCopy.commit({ decision })
   return decision
 })
 
@@ -130,9 +129,12 @@ const write = Effect.fnUntraced(function*(
   if (placing === "replace") yield* refuseShortened(target)
   const options = yield* CopyOptions
   const lease = yield* Lease.Lease
-  const known = { source: place, stat, target, placing, options }
   const request: CopyRequest = {
-    ...known,
+    source: place,
+    stat,
+    target,
+    placing,
+    options,
     // Most copies have no use for that name, and the first one takes long.
     get temporary() {
       return temporaryName(lease, Place.path(target))

@@ -3,6 +3,7 @@
  */
 import type { Interrupted } from "@fanout/core/Interrupter"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { Checksums } from "../../CopyChecksum.ts"
 import { CopyOptions } from "../../CopyOptions.ts"
 import type * as Files from "../../Files.ts"
@@ -17,19 +18,17 @@ import { onDestination } from "../steps/sideErrors.ts"
 const hashPlace = Effect.fnUntraced(function*(
   place: Place.Place,
   algorithm: HashAlgorithm
-): Effect.fn.Return<string | undefined, CopyError | Interrupted, Files.Files> {
-  return yield* Effect.scoped(Effect.gen(function*() {
-    const { kind } = yield* onDestination(Place.lstat(place))
-    if (kind !== "file") return undefined
-    const file = yield* onDestination(Place.openFile(place))
-    const before = yield* onDestination(file.stat)
-    const digest = yield* digestOf(file, before.sizeBytes, algorithm)
-    if (isChanged(before, yield* onDestination(file.stat))) {
-      return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(place) }) })
-    }
-    return digest
-  }))
-})
+): Effect.fn.Return<string | undefined, CopyError | Interrupted, Files.Files | Scope.Scope> {
+  const { kind } = yield* onDestination(Place.lstat(place))
+  if (kind !== "file") return undefined
+  const file = yield* onDestination(Place.openFile(place))
+  const before = yield* onDestination(file.stat)
+  const digest = yield* digestOf(file, before.sizeBytes, algorithm)
+  if (isChanged(before, yield* onDestination(file.stat))) {
+    return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(place) }) })
+  }
+  return digest
+}, Effect.scoped)
 
 /** What is told of the file that is at a place by now. Where no content has passed through, that is read. */
 export const checksumsOf = Effect.fnUntraced(function*(
