@@ -75,7 +75,7 @@ export const Moved = Schema.Struct({
   /** Name of the folder, beside the sources, that they are put into. */
   aside: FilePath.FilePath,
   placed: Schema.Array(Placement),
-  /** Folders that there is more to do in, by their paths, with all those that they are in. */
+  /** Folders that there is more to do in, by their paths, with all those that they are in. They are not removed. */
   kept: Schema.Array(FilePath.FilePath)
 })
 export type Moved = typeof Moved.Type

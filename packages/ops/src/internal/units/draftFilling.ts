@@ -20,7 +20,7 @@ import { isUnfinished } from "../path/unfinishedFolder.ts"
 import { isKept } from "../steps/attributes.ts"
 import { leftOut } from "../steps/folderFilter.ts"
 import { editionOf, linkedAs } from "../steps/sourceEdition.ts"
-import { type Ending, type Filled, type Placement, type Rest, type Unit, untouched } from "../steps/unit.ts"
+import { type Ending, type Filled, type Placement, type Rest, restOf, type Unit, untouched } from "../steps/unit.ts"
 import { decide, isAvoided } from "./decision.ts"
 import { FileCopy } from "./fileCopy.ts"
 import { endFolder, endingOf } from "./folderEnd.ts"
@@ -150,7 +150,7 @@ class Filling {
       this.left = names.length - Math.max(index, 1)
       break
     }
-    this.addRest(FilePath.empty, alone, [], [])
+    if (alone.length > 0) this.rest.push(restOf(FilePath.empty, alone))
   }
 
   /** Copies folders of the source with all that is in them. */
@@ -169,17 +169,7 @@ class Filling {
       if (!isCopied) untouched.push(name)
       else if (this.met < size) this.fewer.push({ path: name, count: size - this.met })
     }
-    this.addRest(FilePath.empty, [], untouched, untouched.map(() => 0))
-  }
-
-  private addRest(
-    path: FilePath.FilePath,
-    names: ReadonlyArray<FilePath.FilePath>,
-    folders: ReadonlyArray<FilePath.FilePath>,
-    sizes: ReadonlyArray<number>,
-    into = this.rest
-  ): void {
-    if (path !== "" || names.length + folders.length > 0) into.push({ path, names, folders, sizes })
+    if (untouched.length > 0) this.rest.push(restOf(FilePath.empty, [], untouched))
   }
 
   private place(
@@ -257,9 +247,11 @@ class Filling {
     const copied = to === undefined ? "left" : this.files.copy({ from, name: leadsTo, stat, to, as })
     const digest = this.hasher?.digest()
     this.isSpoiled ||= copied === "spoiled"
-    if (copied !== "copied") alone.push(name)
-    if (copied === "stopped") alone.pop()
-    if (copied !== "copied") return copied !== "stopped"
+    if (copied === "stopped") return false
+    if (copied !== "copied") {
+      alone.push(name)
+      return true
+    }
     const bucket = own ?? new Bucket()
     this.count(bucket, path, file, digest)
     if (own === undefined) this.place(target, name, as, { bucket, isFolder: false, replaces })
@@ -408,7 +400,7 @@ class Filling {
     const isAwaited = own === undefined && this.placements.slice(length).some((one) => one.path === path)
     if (isDone && isAwaited) this.endings.push(endingOf(path, source.stat))
     else if (isDone && this.end(target, source.stat)) (own ?? this.there).counts.ended++
-    else this.addRest(path, names, folders, this.sizesOf(source.folder, path, folders), own?.rest)
+    else (own?.rest ?? this.rest).push({ path, names, folders, sizes: this.sizesOf(source.folder, path, folders) })
     return true
   }
 

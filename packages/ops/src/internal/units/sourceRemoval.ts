@@ -13,6 +13,7 @@ import { isAlike } from "../files/statComparison.ts"
 import { type Remover, removeTree } from "../files/treeRemoval.ts"
 import * as NumberedName from "../path/numberedName.ts"
 import { unfinishedMode, withInherited } from "../path/unfinishedFolder.ts"
+import type { Moved } from "../steps/savedCopy.ts"
 import { editionOf, isContentOf, isEdition } from "../steps/sourceEdition.ts"
 import type { Placement, Removed, Unit } from "../steps/unit.ts"
 import { Folders } from "./folderHandles.ts"
@@ -101,12 +102,7 @@ const restoreAside = (
 }
 
 /** What was copied, and is to be removed. */
-export interface ToRemove {
-  /** Name of the folder that the sources are put into. */
-  readonly aside: FilePath.FilePath
-  readonly placed: ReadonlyArray<Placement>
-  /** Folders that there is more to do in, by their paths, with all those that they are in. They are not removed. */
-  readonly kept: ReadonlyArray<FilePath.FilePath>
+export interface ToRemove extends Moved {
   /** Whether a run before this one may have begun with that, so that others may have changed the copies since. */
   readonly isAgain: boolean
 }
