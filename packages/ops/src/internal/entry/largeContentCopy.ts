@@ -9,7 +9,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import { dataFrom } from "../content/dataStretches.ts"
 import * as PieceBuffers from "../content/pieceBuffers.ts"
@@ -46,33 +45,25 @@ class Content {
   private flushing: Fiber.Fiber<void> | undefined
   private flushFailed: FilesError | undefined
   private buffer: Uint8Array | undefined
-  private readonly from: Files.OpenFile
-  private readonly to: PartialFile.PartialFile
-  private readonly sizeBytes: number
-  private readonly count: (bytes: number) => Effect.Effect<void>
-  private readonly take: ((bytes: Uint8Array) => void) | undefined
+  private readonly copying: Copying
 
-  constructor({ count, from, stat: { sizeBytes }, take, to }: Copying, pieces?: PieceBuffers.LargePieces) {
-    this.from = from
-    this.to = to
-    this.bytes = to.bytes
-    this.sizeBytes = sizeBytes
-    this.count = count
-    this.take = take
-    if (take !== undefined) this.way = "chunked"
+  constructor(copying: Copying, pieces?: PieceBuffers.LargePieces) {
+    this.copying = copying
+    this.bytes = copying.to.bytes
+    if (copying.take !== undefined) this.way = "chunked"
     this.buffer = pieces?.buffers[0]
     this.memorySize = pieces?.size ?? new PieceSize(small)
   }
 
   /** Shares all blocks of the source, where they are on the same device and that has such a thing. */
   readonly share: Effect.Effect<boolean> = Effect.suspend(() =>
-    this.bytes > 0 || this.take !== undefined ?
+    this.bytes > 0 || this.copying.take !== undefined ?
       Effect.succeed(false) :
-      Effect.match(this.to.file.cloneFrom(this.from), {
+      Effect.match(this.copying.to.file.cloneFrom(this.copying.from), {
         onFailure: () => false,
         onSuccess: () => {
           this.way = "reflink"
-          this.bytes = this.sizeBytes
+          this.bytes = this.copying.stat.sizeBytes
           return true
         }
       })
@@ -82,11 +73,11 @@ class Content {
   readonly readCopied: Effect.Effect<void, CopyError | Interrupter.Interrupted> = Effect.gen(
     { self: this },
     function*() {
-      const { take } = this
+      const { take } = this.copying
       if (take === undefined) return
       for (let at = 0; at < this.bytes;) {
         const buffer = this.ownBuffer(Math.min(this.bytes - at, this.memorySize.bytes))
-        const length = yield* onSource(this.from.readAt(buffer, at))
+        const length = yield* onSource(this.copying.from.readAt(buffer, at))
         // It is shorter by now, which shows once it is looked at again.
         if (length === 0) return
         take(buffer.subarray(0, length))
@@ -98,7 +89,7 @@ class Content {
 
   /** Passes a hole, piece by piece where its zeros are to be known: there may be any number of them. */
   readonly skipTo = Effect.fnUntraced({ self: this }, function*(this: Content, end: number) {
-    const { take } = this
+    const { take } = this.copying
     if (take === undefined) return yield* this.passed(end - this.bytes)
     const zeros = new Uint8Array(Math.min(end - this.bytes, pieceBytes))
     while (this.bytes < end) {
@@ -139,12 +130,12 @@ class Content {
   /** Counts what was copied, or is a hole, and keeps how far it has come. */
   private passed(length: number): Effect.Effect<void> {
     this.bytes += length
-    return Effect.andThen(this.count(this.bytes), this.to.save(this.bytes, this.flushed))
+    return Effect.andThen(this.copying.count(this.bytes), this.copying.to.save(this.bytes, this.flushed))
   }
 
   private piece(most: number): Effect.Effect<number, CopyError | Interrupter.Interrupted> {
     if (this.way !== "kernel") return this.memorySize.timed(this.throughMemory(most))
-    const kernel = this.kernelSize.timed(this.to.file.copyFrom(this.from, this.bytes, most))
+    const kernel = this.kernelSize.timed(this.copying.to.file.copyFrom(this.copying.from, this.bytes, most))
     const memory = Effect.suspend(() => {
       this.way = "chunked"
       return this.throughMemory(Math.min(most, this.memorySize.bytes))
@@ -159,11 +150,11 @@ class Content {
 
   private throughMemory(most: number): Effect.Effect<number, CopyError | Interrupter.Interrupted> {
     const buffer = this.ownBuffer(most)
-    return Effect.flatMap(onSource(this.from.readAt(buffer, this.bytes)), (length) => {
+    return Effect.flatMap(onSource(this.copying.from.readAt(buffer, this.bytes)), (length) => {
       if (length === 0) return Effect.succeed(0)
       const piece = buffer.subarray(0, length)
-      const { take } = this
-      const write = onDestination(this.to.file.writeAt(piece, this.bytes))
+      const { take } = this.copying
+      const write = onDestination(this.copying.to.file.writeAt(piece, this.bytes))
       // Another thread writes meanwhile.
       const both = take === undefined ? write : Effect.all([write, Effect.sync(() => take(piece))], { concurrency: 2 })
       // To read it may have taken any time.
@@ -184,7 +175,7 @@ class Content {
       if (this.flushedAt === 0) this.flushedAt = now
       if (this.flushing !== undefined || now - this.flushedAt < flushMillis) return Effect.void
       const { bytes } = this
-      const flush = Effect.match(this.to.file.sync, {
+      const flush = Effect.match(this.copying.to.file.sync, {
         onFailure: (error) => {
           this.flushFailed = error
         },
