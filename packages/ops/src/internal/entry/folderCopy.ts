@@ -5,6 +5,7 @@ import type { Interrupted } from "@fanout/core/Interrupter"
 import * as Lease from "@fanout/core/Lease"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import type { CopyOptions } from "../../CopyOptions.ts"
 import type * as Files from "../../Files.ts"
 import { FilesError } from "../../FilesError.ts"
@@ -61,23 +62,21 @@ export const finish = Effect.fnUntraced(function*(
   target: Place.Place,
   options: CopyOptions,
   times?: Files.FileTimes
-): Effect.fn.Return<ReadonlyArray<Lost>, CopyError | Interrupted, Files.Files> {
+): Effect.fn.Return<ReadonlyArray<Lost>, CopyError | Interrupted, Files.Files | Scope.Scope> {
   const stat = yield* onSource(Place.lstat(source))
   if (stat.kind !== "folder") {
     return yield* new CopyError({ reason: KindChanged.make({ path: Place.path(source) }) })
   }
-  return yield* Effect.scoped(Effect.gen(function*() {
-    const folder = yield* onDestination(Place.openFile(target))
-    const found = yield* onDestination(folder.stat)
-    if (found.kind !== "folder") {
-      const error = new FilesError({ call: "open", code: "ENOTDIR", path: Place.path(target), target: Option.none() })
-      return yield* onDestination(Effect.fail(error))
-    }
-    const flush = yield* prepare(target.folder)
-    yield* Lease.check
-    const own = (yield* isMade(target, found)) ? undefined : found.mode
-    const lost = yield* keepAttributes(folder, onSource(Place.openFile(source)), { ...stat, ...times }, options, own)
-    yield* flush.content([folder])
-    return lost
-  }))
-})
+  const folder = yield* onDestination(Place.openFile(target))
+  const found = yield* onDestination(folder.stat)
+  if (found.kind !== "folder") {
+    const error = new FilesError({ call: "open", code: "ENOTDIR", path: Place.path(target), target: Option.none() })
+    return yield* onDestination(Effect.fail(error))
+  }
+  const flush = yield* prepare(target.folder)
+  yield* Lease.check
+  const own = (yield* isMade(target, found)) ? undefined : found.mode
+  const lost = yield* keepAttributes(folder, onSource(Place.openFile(source)), { ...stat, ...times }, options, own)
+  yield* flush.content([folder])
+  return lost
+}, Effect.scoped)
