@@ -2,14 +2,13 @@
  * Gives what is in the draft of a unit its names: compared with its sources before, if that is asked for.
  */
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
-import type { Property } from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
 import { sameBytes } from "../files/byteComparison.ts"
 import { followedName } from "../files/followedName.ts"
 import { isAlike } from "../files/statComparison.ts"
 import { removeOwn } from "../files/treeRemoval.ts"
 import { isUnfinished } from "../path/unfinishedFolder.ts"
-import type { Ending, Filled, Placement, Settled, Unit } from "../steps/unit.ts"
+import type { Filled, Placement, Settled, Unit } from "../steps/unit.ts"
 import { endFolder } from "./folderEnd.ts"
 import { Folders } from "./folderHandles.ts"
 import { namesIn } from "./folderNames.ts"
@@ -168,29 +167,6 @@ const setMode = (calls: Calls, folder: number, { mode, name }: Placement): boole
   return isSet
 }
 
-type Ends = Pick<Settled, "ended" | "ownersLost">
-
-const noEnds: Ends = { ended: [], ownersLost: 0 }
-
-/** Ends folders into which all has come that was to. */
-const endAll = (
-  calls: Calls,
-  folders: Folders,
-  endings: ReadonlyArray<Ending>,
-  mayEnd: (path: FilePath.FilePath) => boolean,
-  keeps: ReadonlySet<Property>
-): Ends => {
-  const ended: Array<number> = []
-  let ownersLost = 0
-  for (const [index, ending] of endings.entries()) {
-    const folder = mayEnd(ending.path) ? folders.at(ending.path) : undefined
-    const how = folder === undefined ? undefined : endFolder(calls, folder, ending, keeps)
-    if (how === "ownerLost") ownersLost++
-    if (how !== undefined) ended.push(index)
-  }
-  return { ended, ownersLost }
-}
-
 /** What tells how long it may go on. */
 export interface Limits {
   readonly mayGoOn: () => boolean
@@ -239,12 +215,17 @@ export const settle = (
   const isThrough = through === placements.length
   const isPlaced = new Set(placed)
   const unplaced = new Set(placements.flatMap(({ path }, index) => isPlaced.has(index) ? [] : [path]))
-  const mayEnd = (path: FilePath.FilePath): boolean => !unplaced.has(path) && mayPublish()
-  const ends = isThrough ? endAll(calls, targets, endings, mayEnd, new Set(keeps)) : noEnds
+  const kept = new Set(keeps)
+  const ends = (isThrough ? endings : []).map((ending) => {
+    const folder = !unplaced.has(ending.path) && mayPublish() ? targets.at(ending.path) : undefined
+    return folder === undefined ? undefined : endFolder(calls, folder, ending, kept)
+  })
   comparison.close(copies)
   if (draft !== undefined) calls.closeNow(draft)
   if (isThrough && top !== undefined) removeOwn(calls, top, draftName, (stat) => isUnfinished(stat, calls.user()))
   sources.close()
   targets.close()
-  return { through, placed, modeless, ...ends, verified }
+  const ended = ends.flatMap((how, index) => how === undefined ? [] : [index])
+  const ownersLost = ends.filter((how) => how === "ownerLost").length
+  return { through, placed, modeless, ended, ownersLost, verified }
 }
