@@ -178,12 +178,6 @@ export const add = Effect.fnUntraced(function*(source: FilePath.FilePath, target
   yield* touched.turns.withPermits(1)(touch(touched, FilePath.parent(source), target.folder))
 })
 
-const forget = Effect.fnUntraced(function*({ known, open, stored }: TouchedFolders, target: FilePath.FilePath) {
-  known.delete(target)
-  open.delete(target)
-  yield* stored.remove(target)
-})
-
 /** Whether a source is a folder still: a move has left something in it, or others are yet to take that out. */
 const isLeft = Effect.fnUntraced(function*({ known }: TouchedFolders, source: FilePath.FilePath) {
   const { isMove } = yield* CopyOptions
@@ -213,7 +207,9 @@ export const end = Effect.fnUntraced(function*(
   yield* touched.turns.withPermits(1)(Effect.gen(function*() {
     const before = touched.known.get(path)
     if (before === undefined && !(yield* isLeft(touched, source))) return
-    yield* forget(touched, path)
+    touched.known.delete(path)
+    touched.open.delete(path)
+    yield* touched.stored.remove(path)
     // Others may have opened it since it got its mode, or it got none.
     yield* touch(touched, source, yield* Place.openFolder(target), given, isOpen ? undefined : before)
   }))
@@ -240,17 +236,12 @@ export const close = Effect.gen(function*() {
 })
 
 /** Gives folders that a run has left open what they had, where nobody goes on with it. What was changed since stays. */
-export const restoreAll = (saved: Saved): Effect.Effect<void, never, Files.Files> =>
-  readStored(saved).pipe(
-    Effect.flatMap((pages) =>
-      Effect.forEach(
-        pages.flat().toSorted(deepestFirst),
-        (one) => Effect.ignore(Effect.andThen(Lease.check, restore(one, true)), { log: "Warn" }),
-        { discard: true }
-      )
-    ),
-    Effect.ignore({ log: "Warn" })
-  )
+export const restoreAll = Effect.fnUntraced(function*(saved: Saved) {
+  const pages = yield* readStored(saved)
+  for (const one of pages.flat().toSorted(deepestFirst)) {
+    yield* Effect.ignore(Effect.andThen(Lease.check, restore(one, true)), { log: "Warn" })
+  }
+}, Effect.ignore({ log: "Warn" }))
 
 /** Removes a folder and those above it, up to a source, as far as nothing is left in them. */
 const removeEmpty = Effect.fnUntraced(function*(folder: FilePath.FilePath, top: FilePath.FilePath) {
