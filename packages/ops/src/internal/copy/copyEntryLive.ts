@@ -13,7 +13,6 @@ import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as RpcGroup from "effect/rpc/RpcGroup"
-import type { Checksums } from "../../CopyChecksum.ts"
 import { CopyOptions } from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
@@ -227,7 +226,12 @@ const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: 
     if (found._tag !== "Unchanged") return yield* decideAndCopy
     // It is recorded like one that was there before: as one of several names, and once it is on the device.
     const left = yield* perform({ ...work, target: there }, found)
-    if (!isMove) return copiedBefore(stat, "checksums" in left ? { checksums: left.checksums } : {})
+    if (!isMove) {
+      const checksums = "checksums" in left ? { checksums: left.checksums } : {}
+      return stat.kind === "link"
+        ? EntryCopied.cases.Linked.make({})
+        : EntryCopied.cases.Copied.make({ strategy: "before", sizeBytes: stat.sizeBytes, ...checksums })
+    }
     yield* MovedSource.removeCopied(place, stat, there)
     return yield* movedBefore(source, target)
   })
@@ -243,14 +247,6 @@ const movedBefore = Effect.fnUntraced(function*(source: FilePath.FilePath, targe
   yield* TouchedFolders.add(source, place)
   return EntryCopied.cases.Moved.make({ strategy: "before", sizeBytes: 0, ...yield* checksumsOf(place) })
 })
-
-const copiedBefore = (
-  { kind, sizeBytes }: Files.FileStat,
-  checksums: { readonly checksums?: Checksums }
-): typeof EntryCopied.Type =>
-  kind === "link"
-    ? EntryCopied.cases.Linked.make({})
-    : EntryCopied.cases.Copied.make({ strategy: "before", sizeBytes, ...checksums })
 
 const isOccupied = (error: { readonly _tag: string }): boolean =>
   error._tag === "CopyError" && "reason" in error && Predicate.isTagged(error.reason, "Occupied")
