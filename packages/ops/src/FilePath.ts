@@ -203,21 +203,6 @@ export const parent = (path: FilePath): FilePath => {
 }
 
 /**
- * Compares two strings of bytes.
- *
- * @category accessors
- * @since 0.1.0
- */
-export const compareBytes = (a: Uint8Array, b: Uint8Array): -1 | 0 | 1 => {
-  const shared = Math.min(a.length, b.length)
-  for (let i = 0; i < shared; i++) {
-    const difference = byteAt(a, i) - byteAt(b, i)
-    if (difference !== 0) return difference < 0 ? -1 : 1
-  }
-  return a.length === b.length ? 0 : a.length < b.length ? -1 : 1
-}
-
-/**
  * Orders paths as a sorted walk meets them: by component, bytes within a component, a folder
  * before what is in it. So `a/b` comes before `a.txt`.
  *

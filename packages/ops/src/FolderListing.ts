@@ -137,7 +137,7 @@ class Packed implements FolderListing {
     while (low < high) {
       const middle = (low + high) >>> 1
       const entry = this.bytes.subarray(at(this.starts, middle), at(this.starts, middle + 1))
-      if (FilePath.compareBytes(entry, bytes) > 0) high = middle
+      if (Buffer.compare(entry, bytes) > 0) high = middle
       else low = middle + 1
     }
     return low
