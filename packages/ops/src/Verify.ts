@@ -3,13 +3,15 @@
  *
  * The source of its one fan-out is a walk over both trees at once. What only one of them has is known to the walk; the
  * rest is compared by tasks: what follows one another is one element, and what is large or special about it takes its
- * place. A row is kept of what is not the same, and `VerifyRows` puts these into the order of the walk.
+ * place. A row is kept of what is not the same, and `Sorter` puts these into the order of the walk.
  *
  * @since 0.1.0
  */
 import type * as FanOut from "@fanout/core/FanOut"
+import type * as Frontier from "@fanout/core/Frontier"
 import * as Job from "@fanout/core/Job"
-import type { Outcome } from "@fanout/core/Outcome"
+import type { OutcomeRow } from "@fanout/core/JobStore"
+import * as Outcome from "@fanout/core/Outcome"
 import * as Progress from "@fanout/core/Progress"
 import * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
@@ -18,6 +20,7 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Order from "effect/Order"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { codeOf, type Difference, explain } from "./Difference.ts"
@@ -159,7 +162,7 @@ type Element = Source.Element<Entry>
 
 const encode = Schema.encodeSync(Schema.toCodecJson(EntryFailed))
 
-const failedBy = (difference: Difference): Outcome => ({
+const failedBy = (difference: Difference): Outcome.Outcome => ({
   _tag: "Failed",
   failure: {
     _tag: "Error",
@@ -348,3 +351,104 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
 export const layer: Layer.Layer<Job.ToProgram<typeof job>, never, Files.Files> = job.toLayer(program).pipe(
   Layer.provide(handlers)
 )
+
+const placeOf = (cursor: string): PairCursor.PairCursor =>
+  Option.getOrElse(
+    PairCursor.parse(cursor),
+    () => ({ path: FilePath.empty, side: "end" as const, apart: Option.none() })
+  )
+
+interface Placed {
+  readonly place: PairCursor.PairCursor
+}
+
+interface Waiting extends Placed {
+  readonly row: OutcomeRow
+}
+
+const byPlace = Order.mapInput(PairCursor.order, ({ place }: Placed) => place)
+
+/**
+ * Puts rows into the order of the walk.
+ *
+ * **Gotchas**
+ *
+ * It keeps what comes behind an element that is not settled yet: a large file that takes as long as all others keeps
+ * all of their rows.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Sorter {
+  private readonly waiting: Array<Waiting> = []
+  private first: string | undefined
+
+  /** Takes the rows that were recorded next. */
+  add(rows: ReadonlyArray<OutcomeRow>): void {
+    const fresh = rows.map((row) => ({ row, place: placeOf(row.cursor) })).toSorted(byPlace)
+    const [next] = fresh
+    if (next === undefined) return
+    const behind = this.waiting.splice(this.countUpTo(next.place))
+    for (const one of [...behind, ...fresh].toSorted(byPlace)) this.waiting.push(one)
+  }
+
+  /**
+   * Gives those that nothing can come before any more, by a frontier that was read before the rows were. Each
+   * frontier is a later one than those before it.
+   */
+  take({ last, unsettled }: Frontier.Frontier): ReadonlyArray<OutcomeRow> {
+    // As long as the same one is the first, all before it were given.
+    if (this.first !== undefined && unsettled.includes(this.first)) return []
+    const [first] = unsettled.map((cursor) => ({ cursor, place: placeOf(cursor) })).toSorted(byPlace)
+    this.first = first?.cursor
+    if (first === undefined) return Option.isNone(last) ? [] : this.giveFirst(this.countUpTo(placeOf(last.value)))
+    const count = this.waiting.findIndex(({ place }) => PairCursor.order(place, first.place) >= 0)
+    return count < 0 ? this.rest : this.giveFirst(count)
+  }
+
+  /** Gives what is left, once the job rests. */
+  get rest(): ReadonlyArray<OutcomeRow> {
+    return this.giveFirst(this.waiting.length)
+  }
+
+  /** How many come no later. Mostly few come later: rows are recorded nearly in order. */
+  private countUpTo(end: PairCursor.PairCursor): number {
+    return this.waiting.findLastIndex(({ place }) => PairCursor.order(place, end) <= 0) + 1
+  }
+
+  private giveFirst(count: number): ReadonlyArray<OutcomeRow> {
+    return this.waiting.splice(0, count).map(({ row }) => row)
+  }
+}
+
+/**
+ * A difference that was recorded, and where. `difference` is `None` where something else has gone wrong.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Line {
+  /** Path under both trees; empty for the trees themselves. */
+  readonly path: FilePath.FilePath
+  readonly difference: Option.Option<Difference>
+  readonly why: string
+}
+
+const decode = Schema.decodeUnknownOption(Schema.toCodecJson(EntryFailed))
+
+/**
+ * Reads the difference from a row; `None` where there is none, as of what was skipped.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const lineOf = ({ cursor, outcome }: OutcomeRow): Option.Option<Line> => {
+  if (outcome._tag !== "Failed") return Option.none()
+  const { failure } = outcome
+  const error = failure._tag === "Error" ? decode(failure.error) : Option.none()
+  return Option.some({
+    path: placeOf(cursor).path,
+    difference: Option.map(error, ({ difference }) => difference),
+    why: Outcome.message(failure)
+  })
+}

@@ -197,8 +197,3 @@ export * as Trash from "./Trash.ts"
  * @since 0.1.0
  */
 export * as Verify from "./Verify.ts"
-
-/**
- * @since 0.1.0
- */
-export * as VerifyRows from "./VerifyRows.ts"

@@ -13,7 +13,6 @@ import { codeOf, explain } from "@fanout/ops/Difference"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Verify from "@fanout/ops/Verify"
-import * as VerifyRows from "@fanout/ops/VerifyRows"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as Layer from "effect/Layer"
@@ -94,14 +93,14 @@ const start = (options: Options = {}) =>
 /** What a job has come to: its differences and what it has skipped, in the order of the walk. */
 const result = Effect.fnUntraced(function*(id: JobId) {
   const manager = yield* JobManager.JobManager
-  const sorter = new VerifyRows.Sorter()
+  const sorter = new Verify.Sorter()
   sorter.add(yield* Stream.runCollect(manager.outcomes(id)))
   const { tally } = yield* manager.progress(id)
   return {
     state: (yield* manager.get(id)).state._tag,
     done: tally.done,
     lines: sorter.rest.map((row) =>
-      Option.match(VerifyRows.lineOf(row), {
+      Option.match(Verify.lineOf(row), {
         onNone: () => `${row.key.replace(/^\/a\/?/, "")} Skipped`,
         onSome: ({ path, why }) => `${path}: ${why}`
       })
@@ -133,10 +132,10 @@ describe("Verify", { timeout: 60_000 }, () => {
         const manager = yield* JobManager.JobManager
         const id = yield* start()
         const rows = yield* Stream.runCollect(manager.outcomes(id))
-        const sorter = new VerifyRows.Sorter()
+        const sorter = new Verify.Sorter()
         sorter.add(rows)
         const lines = sorter.rest.map((row) => {
-          const line = VerifyRows.lineOf(row)
+          const line = Verify.lineOf(row)
           const code = Option.match(Option.flatMap(line, ({ difference }) => difference), {
             onNone: () => "Skipped",
             onSome: codeOf
@@ -609,14 +608,14 @@ describe("Verify", { timeout: 60_000 }, () => {
         const store = yield* JobStore
         const id = yield* start()
         const rows = yield* Stream.runCollect(manager.outcomes(id))
-        const all = new VerifyRows.Sorter()
+        const all = new Verify.Sorter()
         all.add(rows)
         const ordered = all.rest
         const checkpoint = Option.getOrThrow(yield* store.checkpoint(id, Verify.fanOutName))
         const end = Option.getOrThrow(Frontier.fromCheckpoint(checkpoint))
         assert.deepStrictEqual(end.unsettled, [])
 
-        const sorter = new VerifyRows.Sorter()
+        const sorter = new Verify.Sorter()
         const late = ordered.filter((_, i) => unsettled.some((n) => n % Math.max(1, ordered.length) === i))
         sorter.add(rows.filter((row) => !late.includes(row)))
         const first = sorter.take({ last: end.last, unsettled: late.map(({ cursor }) => cursor) })
@@ -646,7 +645,7 @@ describe("Verify", { timeout: 60_000 }, () => {
         outcome
       })
     })
-    const sorter = new VerifyRows.Sorter()
+    const sorter = new Verify.Sorter()
     const start = performance.now()
     sorter.add(rows)
     const sorted = performance.now()

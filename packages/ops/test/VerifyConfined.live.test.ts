@@ -6,7 +6,6 @@ import * as Pools from "@fanout/core/Pools"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Verify from "@fanout/ops/Verify"
-import * as VerifyRows from "@fanout/ops/VerifyRows"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -30,7 +29,7 @@ const verify = (a: string, b: string) =>
     const handle = yield* manager.start(Verify.job, payload)
     yield* handle.await
     const rows = yield* Stream.runCollect(manager.outcomes(handle.id))
-    return rows.flatMap((row) => Option.toArray(Option.flatMap(VerifyRows.lineOf(row), ({ difference }) => difference)))
+    return rows.flatMap((row) => Option.toArray(Option.flatMap(Verify.lineOf(row), ({ difference }) => difference)))
   })
 
 describe.each([

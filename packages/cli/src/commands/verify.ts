@@ -3,7 +3,7 @@
  */
 import type { Difference } from "@fanout/ops/Difference"
 import * as FilePath from "@fanout/ops/FilePath"
-import type { Line } from "@fanout/ops/VerifyRows"
+import type { Line } from "@fanout/ops/Verify"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -67,7 +67,6 @@ export const verify = Command.make(
   ({ a, b, ignore, ...options }) =>
     Effect.gen(function*() {
       const Verify = yield* Effect.promise(() => import("@fanout/ops/Verify"))
-      const { lineOf, Sorter } = yield* Effect.promise(() => import("@fanout/ops/VerifyRows"))
       const { codeOf } = yield* Effect.promise(() => import("@fanout/ops/Difference"))
       const leaveOut = yield* Settings.databaseFiles
       const payload = yield* withFiles(
@@ -86,8 +85,8 @@ export const verify = Command.make(
         start: RunJob.start(Verify.job, payload, options),
         options,
         lines: {
-          order: RowOutput.compared(Verify.fanOutName, new Sorter()),
-          textOf: (row) => Option.match(lineOf(row), { onNone: () => "", onSome: render }),
+          order: RowOutput.compared(Verify.fanOutName, new Verify.Sorter()),
+          textOf: (row) => Option.match(Verify.lineOf(row), { onNone: () => "", onSome: render }),
           failures: () => found
         }
       })
