@@ -20,6 +20,7 @@
  * @since 0.1.0
  */
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
 import * as HashAlgorithms from "./HashAlgorithm.ts"
 import type { HashAlgorithm } from "./HashAlgorithm.ts"
@@ -228,4 +229,24 @@ const empty = new Uint8Array(0)
 export const read = (bytes: Uint8Array): ReadonlyArray<Line> => {
   const reader = new Reader()
   return [...reader.add(bytes), ...reader.rest]
+}
+
+/**
+ * Error of a file that has not the digest that its line says, or can't be read.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CheckFailed extends Schema.TaggedError<CheckFailed>("@fanout/ops/HashTask/CheckFailed")("CheckFailed", {
+  /**
+   * The file system's own code, such as `EACCES`; `Changed` where it changed while it was read, `Different` where its
+   * digest is another one, `NoFile` where a file was expected, `Database` where it belongs to that of the job.
+   */
+  code: Schema.String,
+  path: FilePath.FilePath,
+  why: Schema.String
+}) {
+  override get message(): string {
+    return this.why
+  }
 }

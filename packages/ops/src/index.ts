@@ -111,11 +111,6 @@ export * as HashCheck from "./HashCheck.ts"
 /**
  * @since 0.1.0
  */
-export * as HashCheckError from "./HashCheckError.ts"
-
-/**
- * @since 0.1.0
- */
 export * as Media from "./Media.ts"
 
 /**

@@ -5,9 +5,9 @@
 import * as Task from "@fanout/core/Task"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
+import { CheckFailed } from "../../ChecksumLine.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as HashAlgorithm from "../../HashAlgorithm.ts"
-import { CheckFailed } from "../../HashCheckError.ts"
 import { Stamp } from "./hashCache.ts"
 
 /**
