@@ -20,9 +20,9 @@ import {
 } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
+import type { EntryKind } from "../../FolderListing.ts"
 import * as FileSystemId from "./fileSystemId.ts"
 import { fileMode, isAnonymous, isLocal, isOverlay } from "./fileSystemTypes.ts"
-import { addEntries } from "./folderEntries.ts"
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -51,7 +51,7 @@ import {
   STATX_MNT_ID,
   SYS_openat2
 } from "./libc.ts"
-import { byPath } from "./nodeCalls.ts"
+import { byPath, openEach } from "./nodeCalls.ts"
 import { isAppendOnly, Stat, statBytes, toIdentity } from "./statx.ts"
 
 /** koffi refuses more than 256 calls at once, of all parts of the program, and Node seldom has so many threads. */
@@ -173,24 +173,15 @@ const closeNow = (descriptor: number): void => {
   libc.close(descriptor)
 }
 
-/** Opens one component after the other. */
-const openByStep = (path: FilePath.FilePath, flags: number): Call<number> => {
-  const names = path.split("/").filter((name) => name !== "")
-  const step = (folder: number, index: number): Call<number> => {
-    const isLast = index >= names.length - 1
-    const name = native(FilePath.make(names[index] ?? "."))
-    const opening = numberOf(libc.openat, folder, name, isLast ? flags : flagsOf.folder, 0)
-    const refused = orElse(opening, (code) => {
-      closeNow(folder)
-      return failed(code)
-    })
-    return andThen(refused, (opened) => {
-      closeNow(folder)
-      return isLast ? immediate(() => opened) : step(opened, index + 1)
-    })
-  }
-  return andThen(numberOf(libc.openat, AT_FDCWD, "/", flagsOf.folder, 0), (root) => step(root, 0))
-}
+const openAt = (folder: number, name: FilePath.FilePath, flags: number, mode = 0): Call<number> =>
+  numberOf(libc.openat, folder, native(name), flags, mode)
+
+const openByStep = (path: FilePath.FilePath, flags: number): Call<number> =>
+  openEach(path, {
+    root: openAt(AT_FDCWD, FilePath.make("/"), flagsOf.folder),
+    open: (folder, name, isLast) => openAt(folder, name, isLast ? flags : flagsOf.folder),
+    closeNow
+  })
 
 const openPath: Calls["openPath"] = (path, mode) => {
   const flags = flagsOf[mode]
@@ -203,7 +194,7 @@ const openPath: Calls["openPath"] = (path, mode) => {
 }
 
 const open: Calls["open"] = (folder, name, mode) => {
-  const opening = numberOf(libc.openat, folder, native(name), flagsOf[mode], fileMode)
+  const opening = openAt(folder, name, flagsOf[mode], fileMode)
   // Kernels that don't know the flag take it for writing to a folder.
   return mode === "unnamed" ? unsupportedFor(opening, "EISDIR", "EOPNOTSUPP") : opening
 }
@@ -236,6 +227,30 @@ const fileSystem: Calls["fileSystem"] = (descriptor) => {
       // Kernels before Linux 6.9 don't know this request.
       ? orElse(asked, () => immediate(() => ""))
       : immediate(() => FileSystemId.ofStatfs(statfs)))
+}
+
+/** Kinds by `d_type` (dirent.h). */
+const kindOfType: Readonly<Record<number, EntryKind>> = { 0: "unknown", 4: "folder", 8: "file", 10: "link" }
+
+const dot = 46
+
+/** Whether the name that begins there is that of the folder itself, or of the one that it is in. */
+const isDots = (from: Buffer, at: number): boolean =>
+  from[at] === dot && (from[at + 1] === 0 || (from[at + 1] === dot && from[at + 2] === 0))
+
+/** Reads the `struct linux_dirent64`s in a buffer, whose names end with NUL. */
+const addEntries = (
+  from: Buffer,
+  length: number,
+  add: (name: string, kind: EntryKind, inode: number) => void,
+  skips: ((kind: EntryKind) => boolean) | undefined
+): void => {
+  for (let at = 0; at < length; at += from.readUInt16LE(at + 16)) {
+    const kind = kindOfType[from[at + 18] ?? 0] ?? "special"
+    if (isDots(from, at + 19) || skips?.(kind) === true) continue
+    const inode = from.readUInt32LE(at) + (from.readUInt32LE(at + 4) & 0xf) * 2 ** 32
+    add(from.toString("latin1", at + 19, from.indexOf(0, at + 19)), kind, inode)
+  }
 }
 
 const list: Calls["list"] = (descriptor, add, skips) =>
@@ -319,7 +334,7 @@ export const calls: Calls = {
   ...byPath,
   open,
   openPath,
-  createAs: (folder, name, mode) => numberOf(libc.openat, folder, native(name), flagsOf.create, mode),
+  createAs: (folder, name, mode) => openAt(folder, name, flagsOf.create, mode),
   close: (descriptor) => voidOf(libc.close, descriptor),
   closeNow,
   stat: (descriptor) => statOf(descriptor, "", AT_EMPTY_PATH),

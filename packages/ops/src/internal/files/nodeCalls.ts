@@ -39,9 +39,12 @@ const made = <A>(
   later: (done) => later((error, value) => done(error === null ? value : codeOf(error)))
 })
 
-/** The same for what gives nothing. */
-const done = (atOnce: () => void, later: (done: (error: NodeJS.ErrnoException | null) => void) => void): Call<void> =>
-  made(atOnce, (done) => later((error) => done(error, undefined)))
+/** The same for what gives nothing, by both of its functions and what they take. */
+const done = <A extends ReadonlyArray<unknown>>(
+  atOnce: (...values: A) => void,
+  later: (...values: [...A, done: fs.NoParamCallback]) => void,
+  ...values: A
+): Call<void> => made(() => atOnce(...values), (done) => later(...values, (error) => done(error, undefined)))
 
 const failing = (): Call<never> => failed(unsupported)
 
@@ -133,14 +136,18 @@ const closeNow = (descriptor: number): void => {
   fs.closeSync(descriptor)
 }
 
-/** Opens one component after the other, so that none of them can be a link. */
-const openPath: Calls["openPath"] = (path, mode) => {
-  const flags = flagsOf[mode]
+/** Opens one component after the other from the root on, so that none of them can be a link. */
+export const openEach = (
+  path: FilePath.FilePath,
+  { closeNow, open, root }: Pick<Calls, "closeNow"> & {
+    readonly root: Call<number>
+    readonly open: (folder: number, name: FilePath.FilePath, isLast: boolean) => Call<number>
+  }
+): Call<number> => {
   const names = path.split("/").filter((name) => name !== "")
   const step = (folder: number, index: number): Call<number> => {
     const isLast = index >= names.length - 1
-    const next = FilePath.join(place(folder), FilePath.make(names[index] ?? "."))
-    const refused = orElse(openAt(next, isLast ? flags : flagsOf.folder), (code) => {
+    const refused = orElse(open(folder, FilePath.make(names[index] ?? "."), isLast), (code) => {
       closeNow(folder)
       return failed(code)
     })
@@ -149,8 +156,18 @@ const openPath: Calls["openPath"] = (path, mode) => {
       return isLast ? immediate(() => opened) : step(opened, index + 1)
     })
   }
-  return andThen(openAt(FilePath.make("/"), flagsOf.folder), (root) => step(root, 0))
+  return andThen(root, (root) => step(root, 0))
 }
+
+const openIn = (folder: number, name: FilePath.FilePath, flags: number, mode?: number): Call<number> =>
+  openAt(FilePath.join(place(folder), name), flags, mode)
+
+const openPath: Calls["openPath"] = (path, mode) =>
+  openEach(path, {
+    root: openAt(FilePath.make("/"), flagsOf.folder),
+    open: (folder, name, isLast) => openIn(folder, name, isLast ? flagsOf[mode] : flagsOf.folder),
+    closeNow
+  })
 
 /** Number of the mount that something open is on; where that is not told, its device has to do. */
 const mountOf = (descriptor: number, device: bigint): Call<bigint> => {
@@ -244,13 +261,12 @@ export const byPath: Pick<Calls, "statPath" | "realPath" | "denied" | "user"> = 
 export const calls: Calls = {
   ...byPath,
   // A file without a name can be made, but not be given one: Node's `link` takes the link in `/proc` for the file.
-  open: (folder, name, mode) =>
-    mode === "unnamed" ? failing() : openAt(FilePath.join(place(folder), name), flagsOf[mode]),
+  open: (folder, name, mode) => mode === "unnamed" ? failing() : openIn(folder, name, flagsOf[mode]),
   openPath,
-  createAs: (folder, name, mode) => openAt(FilePath.join(place(folder), name), flagsOf.create, mode),
+  createAs: (folder, name, mode) => openIn(folder, name, flagsOf.create, mode),
   close: (descriptor) => {
     pathOf.delete(descriptor)
-    return done(() => fs.closeSync(descriptor), (done) => fs.close(descriptor, done))
+    return done(fs.closeSync, fs.close, descriptor)
   },
   closeNow,
   stat: (descriptor) => map(fstat(descriptor), toStat),
@@ -285,11 +301,10 @@ export const calls: Calls = {
   seek: failing,
   copyRange: failing,
   clone: failing,
-  truncate: (descriptor, sizeBytes) =>
-    done(() => fs.ftruncateSync(descriptor, sizeBytes), (done) => fs.ftruncate(descriptor, sizeBytes, done)),
+  truncate: (descriptor, sizeBytes) => done(fs.ftruncateSync, fs.ftruncate, descriptor, sizeBytes),
   forget: failing,
   readAnew: failing,
-  sync: (descriptor) => done(() => fs.fsyncSync(descriptor), (done) => fs.fsync(descriptor, done)),
+  sync: (descriptor) => done(fs.fsyncSync, fs.fsync, descriptor),
   syncFileSystem: failing,
   listAttributes: failing,
   getAttribute: failing,
@@ -297,44 +312,18 @@ export const calls: Calls = {
   listAttributesAt: failing,
   getAttributeAt: failing,
   setAttributeAt: failing,
-  setOwner: (descriptor, { group, owner }) =>
-    done(() => fs.fchownSync(descriptor, owner, group), (done) => fs.fchown(descriptor, owner, group, done)),
-  setOwnerAt: (folder, name, { group, owner }) =>
-    done(
-      () => fs.lchownSync(at(folder, name), owner, group),
-      (done) => fs.lchown(at(folder, name), owner, group, done)
-    ),
-  setMode: (descriptor, mode) =>
-    done(() => fs.fchmodSync(descriptor, mode), (done) => fs.fchmod(descriptor, mode, done)),
-  setTimes: (descriptor, times) =>
-    done(
-      () => fs.futimesSync(descriptor, ...timesOf(times)),
-      (done) => fs.futimes(descriptor, ...timesOf(times), done)
-    ),
-  setTimesAt: (folder, name, times) =>
-    done(
-      () => fs.lutimesSync(at(folder, name), ...timesOf(times)),
-      (done) => fs.lutimes(at(folder, name), ...timesOf(times), done)
-    ),
+  setOwner: (descriptor, { group, owner }) => done(fs.fchownSync, fs.fchown, descriptor, owner, group),
+  setOwnerAt: (folder, name, { group, owner }) => done(fs.lchownSync, fs.lchown, at(folder, name), owner, group),
+  setMode: (descriptor, mode) => done(fs.fchmodSync, fs.fchmod, descriptor, mode),
+  setTimes: (descriptor, times) => done(fs.futimesSync, fs.futimes, descriptor, ...timesOf(times)),
+  setTimesAt: (folder, name, times) => done(fs.lutimesSync, fs.lutimes, at(folder, name), ...timesOf(times)),
   makeFolder: (folder, name, mode) =>
     done(() => fs.mkdirSync(at(folder, name), mode), (done) => fs.mkdir(at(folder, name), mode, done)),
-  makeLink: (target, folder, name) =>
-    done(
-      () => fs.symlinkSync(native(target), at(folder, name)),
-      (done) => fs.symlink(native(target), at(folder, name), done)
-    ),
-  rename: (folder, from, into, to) =>
-    done(
-      () => fs.renameSync(at(folder, from), at(into, to)),
-      (done) => fs.rename(at(folder, from), at(into, to), done)
-    ),
+  makeLink: (target, folder, name) => done(fs.symlinkSync, fs.symlink, native(target), at(folder, name)),
+  rename: (folder, from, into, to) => done(fs.renameSync, fs.rename, at(folder, from), at(into, to)),
   renameExclusively: failing,
-  link: (folder, existing, to, name) =>
-    done(
-      () => fs.linkSync(at(folder, existing), at(to, name)),
-      (done) => fs.link(at(folder, existing), at(to, name), done)
-    ),
+  link: (folder, existing, to, name) => done(fs.linkSync, fs.link, at(folder, existing), at(to, name)),
   linkUnnamed: failing,
-  unlink: (folder, name) => done(() => fs.unlinkSync(at(folder, name)), (done) => fs.unlink(at(folder, name), done)),
-  removeFolder: (folder, name) => done(() => fs.rmdirSync(at(folder, name)), (done) => fs.rmdir(at(folder, name), done))
+  unlink: (folder, name) => done(fs.unlinkSync, fs.unlink, at(folder, name)),
+  removeFolder: (folder, name) => done(fs.rmdirSync, fs.rmdir, at(folder, name))
 }
