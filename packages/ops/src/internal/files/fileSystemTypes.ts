@@ -4,25 +4,41 @@
 /** What file systems answer that have no extended attributes. */
 export const withoutAttributes: ReadonlySet<string> = new Set(["ENOTSUP", "EOPNOTSUPP", "ENOSYS"])
 
+// A file that is in use, a server that does not answer, a lock or memory that is lacking.
+const transient = new Set(
+  "EAGAIN EBUSY ENOLCK ENOMEM ENOBUFS ETIMEDOUT ENETDOWN ENETUNREACH EHOSTDOWN EHOSTUNREACH ECONNRESET".split(" ")
+)
+
+/** Whether an error may be over in a moment. */
+export const isTransient = (code: string): boolean => transient.has(code)
+
 /** Number of the file system that lays folders over others (linux/magic.h). */
 const overlay = 0x794c7630
 
 export const isOverlay = (type: number): boolean => type >>> 0 === overlay
 
-/** Numbers of file systems that are on a disk of this machine, or in its memory (linux/magic.h); mounts have names. */
-const localTypes = new Set([
-  0xef53, // ext
-  0x58465342, // xfs
-  0x9123683e, // btrfs
-  0xf2f52010, // f2fs
-  0x2fc12fc1, // zfs
-  0xca451a4e, // bcachefs
-  0x794c7630, // overlay
-  0x01021994 // tmpfs
+/** File systems that are on a disk of this machine, or in its memory, as mounts name them, and their numbers. */
+const local: ReadonlyMap<string, number> = new Map([
+  ["ext2", 0xef53],
+  ["ext3", 0xef53],
+  ["ext4", 0xef53],
+  ["xfs", 0x58465342],
+  ["btrfs", 0x9123683e],
+  ["f2fs", 0xf2f52010],
+  ["zfs", 0x2fc12fc1],
+  ["bcachefs", 0xca451a4e],
+  ["overlay", overlay],
+  ["tmpfs", 0x01021994],
+  ["devtmpfs", 0x01021994]
 ])
+
+const localTypes = new Set(local.values())
 
 /** Whether a file system of this type is on this machine. */
 export const isLocal = (type: number): boolean => localTypes.has(type >>> 0)
+
+/** The same of one that is mounted by this name. */
+export const isLocalName = (name: string): boolean => local.has(name)
 
 /** Whether a file system has no device of its own (major number 0), as overlays have none: only those are asked. */
 export const isAnonymous = (device: bigint): boolean => (device >> 8n & 0xfffn) === 0n && device >> 44n === 0n

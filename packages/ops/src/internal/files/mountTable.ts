@@ -2,6 +2,7 @@
  * Reads the table of mounts (`/proc/self/mountinfo`, proc(5)), to know what a walk can meet.
  */
 import * as FilePath from "../../FilePath.ts"
+import { isLocalName } from "./fileSystemTypes.ts"
 
 /** Something that is mounted: where, and what kind of file system. */
 export interface Mount {
@@ -27,27 +28,12 @@ export const parse = (table: string): ReadonlyArray<Mount> =>
     return end < 6 || point === undefined || type === undefined ? [] : [{ point: unescaped(point), type }]
   })
 
-/** File systems that are on a disk of this machine, or in its memory. */
-const localTypes = new Set([
-  "ext2",
-  "ext3",
-  "ext4",
-  "xfs",
-  "btrfs",
-  "f2fs",
-  "zfs",
-  "bcachefs",
-  "overlay",
-  "tmpfs",
-  "devtmpfs"
-])
-
 /**
  * Whether a walk from the path on meets nothing but local file systems: nothing is mounted in there, and all that is
  * mounted above is local. A table without a root is none.
  */
 export const isLocalThroughout = (mounts: ReadonlyArray<Mount>, path: FilePath.FilePath): boolean => {
   const above = mounts.filter(({ point }) => FilePath.isWithin(path, point))
-  return above.some(({ point }) => point === "/") && above.every(({ type }) => localTypes.has(type)) &&
+  return above.some(({ point }) => point === "/") && above.every(({ type }) => isLocalName(type)) &&
     mounts.every(({ point }) => point === path || !FilePath.isWithin(point, path))
 }
