@@ -2,9 +2,13 @@
  * Reads files of folders, one after the other: between the calls for a small file everything else takes longer than
  * they do.
  */
-import { type Calls, type Code, isCode } from "../../Calls.ts"
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Progress from "@fanout/core/Progress"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type Calls, type Code, code, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
-import type * as Files from "../../Files.ts"
+import * as Files from "../../Files.ts"
 import type { Call, FilesError } from "../../FilesError.ts"
 import { failure, isName } from "../files/openHandle.ts"
 import { isChanged } from "../files/statComparison.ts"
@@ -57,6 +61,7 @@ const readNamed = (
   name: FilePath.FilePath,
   reader: Reader
 ): Unread | "stopped" | undefined => {
+  if (!isName(name)) return { call: "open", code: code("EINVAL") }
   if (reader.mayOpen !== undefined) {
     const met = calls.lstat(folder, name).now()
     // Why something can't be looked at is told by what opens it.
@@ -93,17 +98,11 @@ export const readFiles = (
       continue
     }
     for (const name of names) {
-      const isStopped = count > 0 && !mayGoOn()
-      const unread = isStopped
-        ? "stopped"
-        : isName(name)
-        ? readNamed(calls, folder, name, reader)
-        : undefined
+      const unread = count > 0 && !mayGoOn() ? "stopped" : readNamed(calls, folder, name, reader)
       if (unread === "stopped") {
         calls.closeNow(folder)
         return count
       }
-      if (!isName(name)) reader.fail(failure("open", FilePath.join(path, name), "EINVAL"))
       if (unread !== undefined) reader.fail(failure(unread.call, FilePath.join(path, name), unread.code.name))
       count++
     }
@@ -113,7 +112,7 @@ export const readFiles = (
 }
 
 /** Folders with the files that are left of them after so many. */
-export const behind = (folders: ReadonlyArray<Files.FilesIn>, count: number): ReadonlyArray<Files.FilesIn> => {
+const behind = (folders: ReadonlyArray<Files.FilesIn>, count: number): ReadonlyArray<Files.FilesIn> => {
   let passed = 0
   return folders.flatMap(({ names, path }) => {
     const left = names.slice(Math.max(count - passed, 0))
@@ -121,3 +120,27 @@ export const behind = (folders: ReadonlyArray<Files.FilesIn>, count: number): Re
     return left.length === 0 ? [] : [{ path, names: left }]
   })
 }
+
+/**
+ * Deals with files for one turn after the other, and tells how many bytes they had. Gives the folders with the files
+ * that are left: all, where calls are not made at once.
+ */
+export const inTurns = Effect.fnUntraced(function*(
+  folders: ReadonlyArray<Files.FilesIn>,
+  /** Deals with some, and gives how many. */
+  turn: (calls: Calls, left: ReadonlyArray<Files.FilesIn>, mayGoOn: () => boolean) => number,
+  all: { readonly bytes: number }
+) {
+  const { atOnce } = yield* Files.Files
+  const next = (left: ReadonlyArray<Files.FilesIn>) => atOnce((calls, mayGoOn) => turn(calls, left, mayGoOn))
+  let left = folders
+  while (left.length > 0) {
+    const { bytes } = all
+    const count = yield* next(left)
+    if (Option.isNone(count)) break
+    yield* Progress.add("bytes", all.bytes - bytes)
+    yield* Interrupter.check
+    left = behind(left, count.value)
+  }
+  return left
+})

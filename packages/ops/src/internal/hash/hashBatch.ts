@@ -14,7 +14,7 @@ import * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import type { HashAlgorithm } from "../../HashAlgorithm.ts"
 import { SkipReason } from "../../SkipReason.ts"
-import { behind, type Reader, readFiles } from "../content/fileReader.ts"
+import { inTurns, type Reader, readFiles } from "../content/fileReader.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
 import { type Hashed, hashOpen, isSame, keepTools, takeTools, type Tools } from "./fileHash.ts"
 import * as HashCache from "./hashCache.ts"
@@ -137,122 +137,85 @@ const hashNamed = (folder: Files.Folder, name: FilePath.FilePath, method: Method
   )
 
 /** Hashes small files as they are read, and leaves the others. */
-class Hashing implements Reader {
-  readonly mayGoOn: () => boolean
-  private readonly tools: Tools
-  private readonly into: Outcomes
-  readonly mayOpen: Reader["mayOpen"]
-  private readonly pathOf: (index: number) => FilePath.FilePath
-  private readonly isSampled: boolean
-  private expectedBytes = 0
-  private sizeBytes = 0
-  /** Bytes of all files so far. */
-  bytes = 0
-
-  /** `pathOf` gives the path of a file by its place. */
-  constructor(
-    tools: Tools,
-    into: Outcomes,
-    mayGoOn: () => boolean,
-    { files, isSampled, pathOf }: {
-      readonly files: ProtectedFiles.ProtectedFiles
-      readonly isSampled: boolean
-      readonly pathOf: (index: number) => FilePath.FilePath
-    }
-  ) {
-    this.isSampled = isSampled
-    this.tools = tools
-    this.into = into
-    this.mayGoOn = mayGoOn
-    this.pathOf = pathOf
-    if (files.found.length > 0) this.mayOpen = (stat) => this.isToBeOpened(ProtectedFiles.useOfFile(files, stat))
+const hashing = (
+  { buffer, hasher }: Tools,
+  into: Outcomes,
+  { files, isSampled, mayGoOn, pathOf }: {
+    readonly files: ProtectedFiles.ProtectedFiles
+    readonly isSampled: boolean
+    readonly mayGoOn: () => boolean
+    /** Path of a file by its place. */
+    readonly pathOf: (index: number) => FilePath.FilePath
   }
-
-  private isToBeOpened(use: ProtectedFiles.Use | undefined): boolean {
-    if (use !== undefined) this.leave(left[use])
-    return use === undefined
-  }
-
-  get buffer(): Uint8Array {
-    return this.tools.buffer
-  }
-
-  begin({ kind, sizeBytes }: Pick<Files.FileStat, "kind" | "sizeBytes">): boolean {
-    this.expectedBytes = sizeBytes
-    this.sizeBytes = 0
-    if (kind !== "file") this.leave(special)
-    else if (this.isLeft(sizeBytes)) this.leave(Alone.make({ sizeBytes }))
-    else return true
+) => {
+  let [expectedBytes, sizeBytes] = [0, 0]
+  /** Of what says that it is empty a sample is not all there may be. */
+  const isAlone = (bytes: number): boolean =>
+    isSampled ? bytes === 0 || bytes > SampledHash.wholeUpToBytes : bytes > mostBytes
+  const leave = (why: Unhashed): false => {
+    into.push(why)
     return false
   }
-
-  /** Of what says that it is empty a sample is not all there may be. */
-  private isLeft(sizeBytes: number): boolean {
-    return this.isSampled ? sizeBytes === 0 || sizeBytes > SampledHash.wholeUpToBytes : sizeBytes > mostBytes
-  }
-
-  piece(bytes: Uint8Array): void {
-    if (this.isSampled && this.sizeBytes === 0) this.tools.hasher.update(SampledHash.sizeOf(this.expectedBytes))
-    this.tools.hasher.update(bytes)
-    this.sizeBytes += bytes.length
-    this.bytes += bytes.length
-  }
-
-  end(isSame: boolean): void {
-    const digest = this.tools.hasher.digest()
-    const { expectedBytes, isSampled, sizeBytes } = this
-    this.sizeBytes = 0
-    // Those of the kernel say that they are empty.
-    const isWhole = isSame && (expectedBytes === 0 || expectedBytes === sizeBytes)
-    if (isWhole) this.into.push({ digest: isSampled ? SampledHash.ofDigest(digest) : digest, sizeBytes })
-    else this.leave(changed(this.pathOf(this.into.length)))
-  }
-
-  fail(error: FilesError): void {
-    // A hasher that was given a part of a file starts anew.
-    if (this.sizeBytes > 0) this.tools.hasher.digest()
-    this.sizeBytes = 0
-    // By itself it waits until there is one.
-    const lacksDescriptor = error.code === "EMFILE" || error.code === "ENFILE"
-    this.leave(lacksDescriptor ? Alone.make({ sizeBytes: 0 }) : unhashed(error))
-  }
-
-  private leave(why: Unhashed): void {
-    this.into.push(why)
-  }
+  const reader = {
+    /** Of all files so far. */
+    bytes: 0,
+    buffer,
+    mayGoOn,
+    mayOpen: files.found.length === 0 ? undefined : (stat: Files.FileStat): boolean => {
+      const use = ProtectedFiles.useOfFile(files, stat)
+      return use === undefined || leave(left[use])
+    },
+    begin: ({ kind, sizeBytes: bytes }: Files.FileStat): boolean => {
+      expectedBytes = bytes
+      if (kind !== "file") return leave(special)
+      return !isAlone(bytes) || leave(Alone.make({ sizeBytes: bytes }))
+    },
+    piece: (bytes: Uint8Array): void => {
+      if (isSampled && sizeBytes === 0) hasher.update(SampledHash.sizeOf(expectedBytes))
+      hasher.update(bytes)
+      sizeBytes += bytes.length
+      reader.bytes += bytes.length
+    },
+    end: (isSame: boolean): void => {
+      const digest = hasher.digest()
+      // Those of the kernel say that they are empty.
+      const isWhole = isSame && (expectedBytes === 0 || expectedBytes === sizeBytes)
+      if (isWhole) into.push({ digest: isSampled ? SampledHash.ofDigest(digest) : digest, sizeBytes })
+      else leave(changed(pathOf(into.length)))
+      sizeBytes = 0
+    },
+    fail: (error: FilesError): void => {
+      // A hasher that was given a part of a file starts anew.
+      if (sizeBytes > 0) hasher.digest()
+      sizeBytes = 0
+      // By itself it waits until there is one.
+      const lacksDescriptor = error.code === "EMFILE" || error.code === "ENFILE"
+      leave(lacksDescriptor ? Alone.make({ sizeBytes: 0 }) : unhashed(error))
+    }
+  } satisfies Reader & { bytes: number }
+  return reader
 }
 
-/** Hashes those that are small, and leaves the others. Gives how many that was: all, where calls are made at once. */
+/** Hashes those that are small, and leaves the others. Gives those that it has not come to. */
 export const hashEach = Effect.fnUntraced(function*(
   folders: ReadonlyArray<Files.FilesIn>,
   algorithm: Payload["algorithm"],
   into: Outcomes
 ) {
-  const { atOnce } = yield* Files.Files
   const stop = yield* Interrupter.Interrupter
   const isSampled = algorithm === "sampled"
   const by = isSampled ? "blake3" : algorithm
   const tools = takeTools(by)
-  const files = yield* ProtectedFiles.ProtectedFiles
   const paths = () => folders.flatMap(({ names, path }) => names.map((name) => FilePath.join(path, name)))
-  const hashing = new Hashing(tools, into, () => stop.reason === undefined, {
-    files,
+  const reader = hashing(tools, into, {
+    files: yield* ProtectedFiles.ProtectedFiles,
     isSampled,
+    mayGoOn: () => stop.reason === undefined,
     pathOf: (index) => paths()[index] ?? FilePath.empty
   })
-  for (let count = 0;;) {
-    const left = behind(folders, count)
-    if (left.length === 0) {
-      keepTools(by, tools)
-      return count
-    }
-    const { bytes } = hashing
-    const read = yield* atOnce((calls, mayGoOn) => readFiles(calls, left, hashing, mayGoOn))
-    if (Option.isNone(read)) return count
-    yield* Progress.add("bytes", hashing.bytes - bytes)
-    yield* Interrupter.check
-    count += read.value
-  }
+  const left = yield* inTurns(folders, (calls, left, mayGoOn) => readFiles(calls, left, reader, mayGoOn), reader)
+  if (left.length === 0) keepTools(by, tools)
+  return left
 })
 
 /** A rate that has more than that for a tenth of a second is none that matters here. */
@@ -332,12 +295,9 @@ export const hashFiles = Effect.fnUntraced(function*({ folders, root, ...method 
   const outcomes: Outcomes = []
   const real = folders.map(({ names, path }) => ({ path: FilePath.join(root, path), names }))
   // Those that are to be read at a rate are read one by one.
-  if ((yield* isLimited) || cache === true || isAlone === true) {
-    for (const folder of real) outcomes.push(...yield* hashIn(folder, method))
-  } else {
-    const count = yield* hashEach(real, algorithm, outcomes)
-    for (const folder of behind(real, count)) outcomes.push(...yield* hashIn(folder, method))
-    if (algorithm === "sampled") yield* hashLeft(real, method, outcomes)
-  }
+  const areSingle = (yield* isLimited) || cache === true || isAlone === true
+  const left = areSingle ? real : yield* hashEach(real, algorithm, outcomes)
+  for (const folder of left) outcomes.push(...yield* hashIn(folder, method))
+  if (algorithm === "sampled") yield* hashLeft(real, method, outcomes)
   return toHashed(outcomes, cache)
 })

@@ -1,15 +1,12 @@
 /**
  * Compares files, links and folders, one after the other, as far as there is nothing special about them.
  */
-import * as Interrupter from "@fanout/core/Interrupter"
-import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type { Difference } from "../../Difference.ts"
-import * as Files from "../../Files.ts"
-import { behind } from "../content/fileReader.ts"
+import type * as Files from "../../Files.ts"
+import { inTurns } from "../content/fileReader.ts"
 import { buffersOf } from "../files/byteComparison.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
 import * as MetadataComparison from "./metadataComparison.ts"
@@ -27,108 +24,75 @@ const mostBytes = 2 ** 20
 const takeBuffers = buffersOf(pieceBytes)
 
 /** Takes down how entries compare. */
-class Comparing implements Comparer {
-  readonly buffers: Comparer["buffers"]
-  readonly mayOpen: Comparer["mayOpen"]
-  private readonly ignore: Payload["ignore"]
+const comparing = (
+  { folders: entries = [], ignore }: Payload,
+  buffers: Comparer["buffers"],
+  mayOpen: Comparer["mayOpen"]
+) => {
   /** For each of the entries, whether it is a folder. */
-  private readonly areFolders: ReadonlyArray<boolean>
-  private index = 0
-  private properties: ReturnType<typeof MetadataComparison.compare> = []
-  private isLink = false
-  private same = 0
-  private folders = 0
-  private readonly differing: Array<ComparedEntries["differing"][number]> = []
-  private readonly alone: Array<ComparedEntries["alone"][number]> = []
-  /** Bytes of all files that are the same. */
-  bytes = 0
-
-  constructor(
-    { folders = [], ignore }: Payload,
-    buffers: Comparer["buffers"],
-    mayOpen: Comparer["mayOpen"]
-  ) {
-    this.buffers = buffers
-    this.ignore = ignore
-    this.mayOpen = mayOpen
-    this.areFolders = folders.flatMap(({ names }) => names.map((name) => name === ""))
-  }
-
-  get result(): ComparedEntries {
-    const { alone, differing, folders, same } = this
-    return { _tag: "Entries", same, folders, differing, alone }
-  }
-
-  begin(a: Files.FileStat, b: Files.FileStat): boolean {
-    const { kind } = a
-    const isFolder = this.areFolders[this.index] === true
-    if (kind !== b.kind || kind === "special" || (kind === "folder") !== isFolder) {
-      this.leave()
-      return false
-    }
-    this.properties = MetadataComparison.compare(a, b, this.ignore)
-    this.isLink = kind === "link"
-    if (isFolder) this.settle()
-    return isFolder ? false : this.isLink || this.isToBeRead(a.sizeBytes, b.sizeBytes)
-  }
-
-  private isToBeRead(a: number, b: number): boolean {
-    // Files of the kernel say that they have no bytes, so that has to be seen.
-    if (a !== b && a > 0 && b > 0) this.differ({ _tag: "Size", a, b })
-    else if (a !== b) this.leave()
-    else if (a > mostBytes) this.leave(a)
-    else return true
+  const areFolders = entries.flatMap(({ names }) => names.map((name) => name === ""))
+  const differing: Array<ComparedEntries["differing"][number]> = []
+  const alone: Array<ComparedEntries["alone"][number]> = []
+  let properties: ReturnType<typeof MetadataComparison.compare> = []
+  let isLink = false
+  let [index, same, folders] = [0, 0, 0]
+  const differ = (difference: Difference): void => void differing.push({ index: index++, difference })
+  const leave = (sizeBytes = 0): false => {
+    alone.push({ index: index++, sizeBytes })
     return false
   }
-
-  end(at: number | undefined, sameBytes: number): void {
-    if (at === undefined) {
-      if (this.properties.length === 0) this.bytes += sameBytes
-      this.settle()
-    } else if (this.isLink) {
-      this.leave()
-    } else {
-      this.differ({ _tag: "Content", at })
+  const settle = (): void => {
+    if (Arr.isReadonlyArrayNonEmpty(properties)) return differ({ _tag: "Metadata", properties })
+    if (areFolders[index++] === true) folders++
+    else same++
+  }
+  const isToBeRead = (a: number, b: number): boolean => {
+    // Files of the kernel say that they have no bytes, so that has to be seen.
+    if (a !== b && a > 0 && b > 0) {
+      differ({ _tag: "Size", a, b })
+      return false
     }
+    return a !== b ? leave() : a <= mostBytes || leave(a)
   }
-
-  changed(side: "A" | "B"): void {
-    this.differ({ _tag: "Changed", side })
-  }
-
-  leave(sizeBytes = 0): void {
-    this.alone.push({ index: this.index++, sizeBytes })
-  }
-
-  private settle(): void {
-    const { properties } = this
-    if (Arr.isReadonlyArrayNonEmpty(properties)) return this.differ({ _tag: "Metadata", properties })
-    if (this.areFolders[this.index++] === true) this.folders++
-    else this.same++
-  }
-
-  private differ(difference: Difference): void {
-    this.differing.push({ index: this.index++, difference })
-  }
+  const comparer = {
+    /** Of all files that are the same. */
+    bytes: 0,
+    buffers,
+    mayOpen,
+    begin: (a: Files.FileStat, b: Files.FileStat): boolean => {
+      const { kind } = a
+      const isFolder = areFolders[index] === true
+      if (kind !== b.kind || kind === "special" || (kind === "folder") !== isFolder) return leave()
+      properties = MetadataComparison.compare(a, b, ignore)
+      isLink = kind === "link"
+      if (isFolder) settle()
+      return isFolder ? false : isLink || isToBeRead(a.sizeBytes, b.sizeBytes)
+    },
+    end: (at: number | undefined, sameBytes: number): void => {
+      if (at === undefined) {
+        if (properties.length === 0) comparer.bytes += sameBytes
+        settle()
+      } else if (isLink) leave()
+      else differ({ _tag: "Content", at })
+    },
+    changed: (side: "A" | "B") => differ({ _tag: "Changed", side }),
+    leave: () => leave()
+  } satisfies Comparer & { bytes: number }
+  return { comparer, result: (): ComparedEntries => ({ _tag: "Entries", same, folders, differing, alone }) }
 }
 
 /** Compares them, until it is asked to stop. Where calls are not made at once all are left. */
 export const compareEntries = (payload: Payload) =>
   Effect.gen(function*() {
-    const { atOnce } = yield* Files.Files
     const { a, b, folders = [] } = payload
     // By itself it is told why.
     const mayOpen = ProtectedFiles.mayOpen(yield* ProtectedFiles.ProtectedFiles)
-    const comparer = new Comparing(payload, yield* takeBuffers, mayOpen)
-    const compare = (folders: ReadonlyArray<Files.FilesIn>) =>
-      atOnce((calls, mayGoOn) => compareNames(calls, { a, b, folders, comparer }, mayGoOn))
-    for (let left = folders; left.length > 0;) {
-      const { bytes } = comparer
-      const compared = yield* compare(left)
-      if (Option.isNone(compared)) left.forEach(({ names }) => names.forEach(() => comparer.leave()))
-      yield* Progress.add("bytes", comparer.bytes - bytes)
-      yield* Interrupter.check
-      left = Option.match(compared, { onNone: () => [], onSome: (count) => behind(left, count) })
-    }
-    return comparer.result
+    const { comparer, result } = comparing(payload, yield* takeBuffers, mayOpen)
+    const left = yield* inTurns(
+      folders,
+      (calls, folders, mayGoOn) => compareNames(calls, { a, b, folders, comparer }, mayGoOn),
+      comparer
+    )
+    for (const { names } of left) for (const _ of names) comparer.leave()
+    return result()
   }).pipe(Effect.scoped)
