@@ -14,7 +14,6 @@ import * as Option from "effect/Option"
 import * as DeleteBatchLive from "../src/internal/delete/deleteBatchLive.ts"
 import * as DeleteOneLive from "../src/internal/delete/deleteOneLive.ts"
 import type { Folders } from "../src/internal/delete/deleteTask.ts"
-import { remove } from "../src/internal/delete/folderRemoval.ts"
 import { QuickFiles } from "../src/internal/files/quickFiles.ts"
 import { p, plan, rest } from "./deleteHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
@@ -95,7 +94,7 @@ describe("DeleteBatchLive.layer", () => {
       yield* change
       const units: Record<string, number> = {}
       const { rest } = yield* Effect.provideService(
-        remove({ root, oneFileSystem: true, folders, size: 2, left: [] }),
+        DeleteBatchLive.remove({ root, oneFileSystem: true, folders, size: 2, left: [] }),
         Progress.Reporter,
         {
           addUnsafe: (unit, amount) => void (units[unit] = (units[unit] ?? 0) + amount),
@@ -238,7 +237,7 @@ describe("DeleteBatchLive.layer", () => {
       const disk = plant(40)
       const { roots: [root] } = yield* Effect.provideService(plan(), Files.Files, MemoryFiles.make(disk))
       const folders = [{ path: p(""), names: [p("0"), p("1")] }]
-      yield* remove({ root, oneFileSystem: true, folders, size: 4, left: [p("/in/0/1")] }).pipe(
+      yield* DeleteBatchLive.remove({ root, oneFileSystem: true, folders, size: 4, left: [p("/in/0/1")] }).pipe(
         Effect.provideService(Files.Files, MemoryFiles.make(disk))
       )
       assert.deepStrictEqual(Object.keys(disk.tree("/in/0")), ["1"])
