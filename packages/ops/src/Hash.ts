@@ -21,7 +21,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import * as HashAlgorithm from "./HashAlgorithm.ts"
@@ -32,7 +31,7 @@ import { layer as handlers } from "./internal/hash/hashTaskLive.ts"
 import * as RelistedFolder from "./internal/hash/relistedFolder.ts"
 import { failedAs, skippedAs } from "./internal/tree/elementOutcomes.ts"
 import * as FileTree from "./internal/tree/fileTree.ts"
-import { type Gathered, Gathering } from "./internal/tree/gatheredNames.ts"
+import { type Gathered, gathered, type Gatherer, Gathering } from "./internal/tree/gatheredNames.ts"
 import * as SourceCursor from "./internal/tree/sourceCursor.ts"
 import * as Sources from "./internal/tree/sources.ts"
 import * as TreeCursor from "./internal/tree/treeCursor.ts"
@@ -101,66 +100,47 @@ interface Hashed extends Payload {
 }
 
 /** Gathers what a walk meets into elements: files by folder, and endings that nobody has to hash for. */
-class Elements {
-  private readonly payload: Hashed
-  private readonly endings: Sources.SourceEndings
-  private readonly gathering: Gathering
+const gatherer = (
+  id: JobId,
+  payload: Hashed,
   /** Number of the next file that is not among those gathered. */
-  private number: number
-
-  constructor(id: JobId, payload: Hashed, number: number, mostFiles: number) {
-    this.gathering = new Gathering(mostFiles)
-    this.payload = payload
-    this.endings = new Sources.SourceEndings(id, payload)
-    this.number = number
+  number: number,
+  mostFiles: number
+): Gatherer<FileTree.Element, Element> => {
+  const { algorithm, cache, linked } = payload
+  const gathering = new Gathering(mostFiles)
+  const endings = new Sources.SourceEndings(id, payload)
+  /** How files of a source are hashed. */
+  const filesIn = (source: number): Omit<Payloads, "folders"> => ({
+    root: endings.absolute({ source, path: FilePath.empty }),
+    algorithm,
+    ...cache === true ? { cache } : {},
+    ...linked.length === 0 ? {} : { leaveOut: linked }
+  })
+  const item = (cursor: string, payload: Payloads): Element => {
+    number += countOf(payload)
+    return Source.item(SourceCursor.format(number - 1, cursor), payload)
   }
-
-  addAll(elements: ReadonlyArray<FileTree.Element>): ReadonlyArray<Element> {
-    return elements.flatMap((element) => this.add(element))
-  }
-
-  flush(): ReadonlyArray<Element> {
-    return this.items(this.gathering.take())
-  }
-
-  private add(element: FileTree.Element): ReadonlyArray<Element> {
-    const outcome = this.endings.of(element)
+  const items = (gathered: Gathered | undefined): ReadonlyArray<Element> =>
+    gathered === undefined ? [] : [item(gathered.cursor, { ...filesIn(gathered.source), folders: gathered.folders })]
+  const flush = () => items(gathering.take())
+  const add = (element: FileTree.Element): ReadonlyArray<Element> => {
+    const outcome = endings.of(element)
     if (outcome === "passed") return []
     const { cursor, path, source } = element
-    if (outcome === "read" && path !== "") return this.items(this.gathering.add(element))
-    const before = this.flush()
-    const file = this.endings.absolute(element)
+    if (outcome === "read" && path !== "") return items(gathering.add(element))
+    const before = flush()
+    const file = endings.absolute(element)
     if (outcome === "read") {
       const folders = [{ path: FilePath.empty, names: [FilePath.name(file)] }] as const
-      return [...before, this.item(cursor, { ...this.filesIn(source), root: FilePath.parent(file), folders })]
+      return [...before, item(cursor, { ...filesIn(source), root: FilePath.parent(file), folders })]
     }
     const isFailed = element._tag === "Unreadable" && outcome._tag === "Failed"
-    const retry = isFailed ? RelistedFolder.retryOf(element, this.filesIn(source)) : {}
-    const place = SourceCursor.format(this.number++, cursor)
+    const retry = isFailed ? RelistedFolder.retryOf(element, filesIn(source)) : {}
+    const place = SourceCursor.format(number++, cursor)
     return [...before, Source.settled(place, { key: FilePath.display(file), outcome, ...retry })]
   }
-
-  /** How files of a source are hashed. */
-  private filesIn(source: number): Omit<Payloads, "folders"> {
-    const { algorithm, cache, linked } = this.payload
-    return {
-      root: this.endings.absolute({ source, path: FilePath.empty }),
-      algorithm,
-      ...cache === true ? { cache } : {},
-      ...linked.length === 0 ? {} : { leaveOut: linked }
-    }
-  }
-
-  private items(gathered: Gathered | undefined): ReadonlyArray<Element> {
-    if (gathered === undefined) return []
-    const { cursor, folders, source } = gathered
-    return [this.item(cursor, { ...this.filesIn(source), folders })]
-  }
-
-  private item(cursor: string, payload: Payloads): Element {
-    this.number += countOf(payload)
-    return Source.item(SourceCursor.format(this.number - 1, cursor), payload)
-  }
+  return { add, flush }
 }
 
 /**
@@ -172,12 +152,10 @@ const together = { quick: { files: 256, flushEvery: 16 }, slow: { files: 64, flu
 /** Files and endings in the order of the walk; folders and links in them are passed over. */
 const elements = (id: JobId, payload: Hashed, mostFiles: number, after: Option.Option<string>) => {
   const { sources } = payload
-  return QuickFiles.walking(sources, FileTree.walk({ sources, after: Option.map(after, SourceCursor.placeOf) })).pipe(
-    Stream.mapAccumArray(
-      () => new Elements(id, payload, SourceCursor.nextNumber(after), mostFiles),
-      (elements, chunk) => [elements, elements.addAll(chunk)],
-      { onHalt: (elements) => elements.flush() }
-    )
+  const walk = FileTree.walk({ sources, after: Option.map(after, SourceCursor.placeOf) })
+  return gathered(
+    QuickFiles.walking(sources, walk),
+    () => gatherer(id, payload, SourceCursor.nextNumber(after), mostFiles)
   )
 }
 

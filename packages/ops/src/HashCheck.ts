@@ -31,6 +31,7 @@ import { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as ChecksumCheck from "./internal/hash/checksumCheck.ts"
 import { type CheckedFiles, CheckFiles } from "./internal/hash/hashTask.ts"
 import { layer as handlers } from "./internal/hash/hashTaskLive.ts"
+import { gathered, type Gatherer } from "./internal/tree/gatheredNames.ts"
 import * as SourceCursor from "./internal/tree/sourceCursor.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
 import * as ProtectedFiles from "./internal/work/protectedFiles.ts"
@@ -232,44 +233,37 @@ interface Gathered extends ChecksumCheck.ChecksumCheck {
 }
 
 /** Gathers lines whose files are checked together, and tells of those by which nothing can be checked. */
-class Elements {
-  private readonly checked: Checked
-  private readonly likely: Likely
-  private readonly ownNames: ReadonlySet<string>
-  private number: number
-  private gathered: Array<Gathered> = []
-  private length = 0
-
-  constructor(checked: Checked, likely: Likely, number: number) {
-    this.checked = checked
-    this.likely = likely
-    this.number = number
-    this.ownNames = new Set((checked.leaveOut ?? []).map(FilePath.name))
+const gatherer = (
+  checked: Checked,
+  likely: Likely,
+  /** Of the next line. */
+  number: number
+): Gatherer<ChecksumLine.Line, Element> => {
+  const ownNames: ReadonlySet<string> = new Set((checked.leaveOut ?? []).map(FilePath.name))
+  let lines: Array<Gathered> = []
+  let length = 0
+  const flush = (): ReadonlyArray<Element> => {
+    const all = lines
+    lines = []
+    length = 0
+    return Arr.isReadonlyArrayNonEmpty(all) ? [itemOf(all, checked, likely)] : []
   }
-
-  add(line: ChecksumLine.Line): ReadonlyArray<Element> {
-    const number = this.number++
-    const found = ChecksumCheck.fromLine(line, this.checked)
-    if (Result.isFailure(found)) return [...this.flush(), malformed(found.failure, number, this.checked)]
+  const add = (line: ChecksumLine.Line): ReadonlyArray<Element> => {
+    const own = number++
+    const found = ChecksumCheck.fromLine(line, checked)
+    if (Result.isFailure(found)) return [...flush(), malformed(found.failure, own, checked)]
     const { algorithms, digest, path } = found.success
     // It may be one of the database, which only its whole path tells.
-    const isAlone = this.checked.isLinked || this.ownNames.has(FilePath.name(path))
-    const [first] = this.gathered
-    const length = digest.length + path.length
-    const isOver = this.gathered.length >= together.lines || this.length + length > together.textLength
+    const isAlone = checked.isLinked || ownNames.has(FilePath.name(path))
+    const [first] = lines
+    const isOver = lines.length >= together.lines || length + digest.length + path.length > together.textLength
     const isOther = first !== undefined && !Equal.equals(first.algorithms, algorithms)
-    const before = isAlone || isOver || isOther ? this.flush() : []
-    this.gathered.push({ ...found.success, number })
-    this.length += length
-    return isAlone ? [...before, ...this.flush()] : before
+    const before = isAlone || isOver || isOther ? flush() : []
+    lines.push({ ...found.success, number: own })
+    length += digest.length + path.length
+    return isAlone ? [...before, ...flush()] : before
   }
-
-  flush(): ReadonlyArray<Element> {
-    const { gathered } = this
-    this.gathered = []
-    this.length = 0
-    return Arr.isReadonlyArrayNonEmpty(gathered) ? [itemOf(gathered, this.checked, this.likely)] : []
-  }
+  return { add, flush }
 }
 
 const malformed = ({ lineNumber, problem }: ChecksumCheck.Refused, number: number, { file }: Checked): Element => {
@@ -340,13 +334,9 @@ const elements = (
     if (edition !== payload.edition) {
       return yield* unusable(payload.file, `${quoted(payload.file)} is not what it was when this job was started`)
     }
-    return linesOf(file).pipe(
-      Stream.filter(({ lineNumber }) => lineNumber > done),
-      Stream.mapAccum(
-        () => new Elements(payload, likely, SourceCursor.nextNumber(after)),
-        (elements, line) => [elements, elements.add(line)],
-        { onHalt: (elements) => elements.flush() }
-      )
+    return gathered(
+      Stream.filter(linesOf(file), ({ lineNumber }) => lineNumber > done),
+      () => gatherer(payload, likely, SourceCursor.nextNumber(after))
     )
   })
   return Stream.catchTag(Stream.unwrap(opened), "FilesError", (error) => Stream.fail(unreadable(error)))

@@ -22,13 +22,12 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Order from "effect/Order"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
 import { codeOf, type Difference, explain } from "./Difference.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import * as QuickFiles from "./internal/files/quickFiles.ts"
 import { done, skippedAs } from "./internal/tree/elementOutcomes.ts"
-import { type Gathered, Gathering } from "./internal/tree/gatheredNames.ts"
+import { type Gathered, gathered, type Gatherer, Gathering } from "./internal/tree/gatheredNames.ts"
 import { Aspect } from "./internal/verify/metadataComparison.ts"
 import * as PairCursor from "./internal/verify/pairCursor.ts"
 import * as PairTree from "./internal/verify/pairTree.ts"
@@ -180,81 +179,66 @@ const leavingOut = (linked: Payload["leaveOut"]): Pick<Entry, "leaveOut"> =>
   linked.length === 0 ? {} : { leaveOut: linked }
 
 /** Gathers what can be compared together. All else stands for itself. */
-class Elements {
-  private readonly payload: Compared
-  private readonly left: ReadonlySet<FilePath.FilePath>
-  private readonly leftNames: ReadonlySet<FilePath.FilePath>
-  private readonly gathering: Gathering
-
-  constructor(payload: Compared, mostEntries: number) {
-    this.payload = payload
-    this.left = new Set(payload.leaveOut)
-    this.leftNames = new Set(payload.leaveOut.map(FilePath.name))
-    this.gathering = new Gathering(mostEntries)
-  }
-
-  addAll(elements: ReadonlyArray<PairTree.Element>): ReadonlyArray<Element> {
-    return elements.flatMap((element) => this.add(element))
-  }
-
-  flush(): ReadonlyArray<Element> {
-    return this.entries(this.gathering.take())
-  }
-
-  private add(element: PairTree.Element): ReadonlyArray<Element> {
-    const { cursor, path } = element
-    if (element._tag === "Folder") {
-      return this.entries(this.gathering.addIn({ cursor, source: 0, folder: path, name: FilePath.empty }))
-    }
-    const isOrdinary = element._tag === "Pair" && element.a === element.b && element.a !== "special" && path !== "" &&
-      !this.leftNames.has(FilePath.name(path))
-    if (isOrdinary) return this.entries(this.gathering.add({ cursor, path, source: 0 }))
-    return [...this.flush(), this.alone(element)]
-  }
-
-  private entries(gathered: Gathered | undefined): ReadonlyArray<Element> {
+const gatherer = (payload: Compared, mostEntries: number): Gatherer<PairTree.Element, Element> => {
+  const { a, b, ignore, leaveOut, linked } = payload
+  const leftNames = new Set(leaveOut.map(FilePath.name))
+  const gathering = new Gathering(mostEntries)
+  const entries = (gathered: Gathered | undefined): ReadonlyArray<Element> => {
     if (gathered === undefined) return []
-    const { a, b, ignore, linked } = this.payload
     const { cursor, folders, size: count } = gathered
     return [Source.item(cursor, { a, b, part: "entries", ignore, folders, ...leavingOut(linked) }, { count })]
   }
-
-  private alone(element: Exclude<PairTree.Element, { readonly _tag: "Folder" }>): Element {
+  const flush = () => entries(gathering.take())
+  const add = (element: PairTree.Element): ReadonlyArray<Element> => {
     const { cursor, path } = element
-    const { ignore, linked } = this.payload
-    const { a, b } = PairTree.pathsOf(this.payload, path)
-    const payload = (part: Entry["part"]): Entry => ({ a, b, part, ignore, ...leavingOut(linked) })
-    if (element._tag === "End") return Source.closes(cursor, payload("end"))
-    const key = FilePath.display(a)
-    const skipped = (reason: string) => Source.settled(cursor, { key, outcome: skippedAs(reason) })
-    /** What may be a folder in both trees once this is mended has to be compared then, with what is in it. */
-    const failed = (difference: Difference, hasFolder: boolean) =>
-      Source.settled(cursor, {
-        key,
-        outcome: failedBy(difference),
-        retry: hasFolder
-          ? { payload: payload("apart"), bracketAfter: element.retryAfter }
-          : { payload: payload("again") }
-      })
-    if (this.left.has(a) || this.left.has(b)) return skipped(SkipReason.Database)
-    switch (element._tag) {
-      case "Pair": {
-        const { a, b } = element
-        if (a !== b) return failed({ _tag: "Kind", a, b }, a === "folder" || b === "folder")
-        return a === "special" ? skipped(SkipReason.Special) : Source.item(cursor, payload("again"))
-      }
-      case "Only": {
-        const { held, kind, side } = element
-        if (kind === "special") return skipped(SkipReason.Special)
-        return failed({ _tag: side === "A" ? "Missing" : "Extra", kind, held }, kind === "folder")
-      }
-      case "Unreadable": {
-        const { error, side } = element
-        const difference: Difference = error.isMissing && path !== ""
-          ? { _tag: side === "A" ? "Extra" : "Missing", kind: "folder", held: Option.none() }
-          : { _tag: "Unreadable", side, error }
-        return failed(difference, true)
-      }
+    if (element._tag === "Folder") {
+      return entries(gathering.addIn({ cursor, source: 0, folder: path, name: FilePath.empty }))
+    }
+    const isOrdinary = element._tag === "Pair" && element.a === element.b && element.a !== "special" && path !== "" &&
+      !leftNames.has(FilePath.name(path))
+    if (isOrdinary) return entries(gathering.add({ cursor, path, source: 0 }))
+    return [...flush(), alone(payload, element)]
+  }
+  return { add, flush }
+}
+
+const alone = (
+  { ignore, leaveOut, linked, ...trees }: Compared,
+  element: Exclude<PairTree.Element, { readonly _tag: "Folder" }>
+): Element => {
+  const { cursor, path } = element
+  const { a, b } = PairTree.pathsOf(trees, path)
+  const payload = (part: Entry["part"]): Entry => ({ a, b, part, ignore, ...leavingOut(linked) })
+  if (element._tag === "End") return Source.closes(cursor, payload("end"))
+  const key = FilePath.display(a)
+  const skipped = (reason: string) => Source.settled(cursor, { key, outcome: skippedAs(reason) })
+  /** What may be a folder in both trees once this is mended has to be compared then, with what is in it. */
+  const failed = (difference: Difference, hasFolder: boolean) =>
+    Source.settled(cursor, {
+      key,
+      outcome: failedBy(difference),
+      retry: hasFolder
+        ? { payload: payload("apart"), bracketAfter: element.retryAfter }
+        : { payload: payload("again") }
+    })
+  if (leaveOut.includes(a) || leaveOut.includes(b)) return skipped(SkipReason.Database)
+  switch (element._tag) {
+    case "Pair": {
+      const { a, b } = element
+      if (a !== b) return failed({ _tag: "Kind", a, b }, a === "folder" || b === "folder")
+      return a === "special" ? skipped(SkipReason.Special) : Source.item(cursor, payload("again"))
+    }
+    case "Only": {
+      const { held, kind, side } = element
+      if (kind === "special") return skipped(SkipReason.Special)
+      return failed({ _tag: side === "A" ? "Missing" : "Extra", kind, held }, kind === "folder")
+    }
+    case "Unreadable": {
+      const { error, side } = element
+      const difference: Difference = error.isMissing && path !== ""
+        ? { _tag: side === "A" ? "Extra" : "Missing", kind: "folder", held: Option.none() }
+        : { _tag: "Unreadable", side, error }
+      return failed(difference, true)
     }
   }
 }
@@ -330,12 +314,9 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
     fanOutName,
     VerifyEntry,
     (after) =>
-      QuickFiles.walking([payload.a, payload.b], PairTree.walk(payload, after)).pipe(
-        Stream.mapAccumArray(
-          () => new Elements(compared, entries),
-          (elements, chunk) => [elements, elements.addAll(chunk)],
-          { onHalt: (elements) => elements.flush() }
-        )
+      gathered(
+        QuickFiles.walking([payload.a, payload.b], PairTree.walk(payload, after)),
+        () => gatherer(compared, entries)
       ),
     { parts, concurrency: yield* filesAtOnce, flushEvery }
     // It collects failures, so it never gives up.

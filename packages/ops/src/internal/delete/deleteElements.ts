@@ -16,7 +16,7 @@ import { SkipReason } from "../../SkipReason.ts"
 import { QuickFiles } from "../files/quickFiles.ts"
 import { failedAs, skippedAs } from "../tree/elementOutcomes.ts"
 import * as FileTree from "../tree/fileTree.ts"
-import { maxTextLength, textLength } from "../tree/gatheredNames.ts"
+import { gathered, type Gatherer, maxTextLength, textLength } from "../tree/gatheredNames.ts"
 import * as DeleteRoot from "./deleteRoot.ts"
 import type { DeleteBatch, DeleteOne } from "./deleteTask.ts"
 import { failed, noEntry } from "./descent.ts"
@@ -86,60 +86,33 @@ interface Batch {
 const emptyBatch = (source: number): Batch => ({ source, folders: [], cursor: "", count: 0, size: 0, length: 0 })
 
 /** Gathers folders in the order in which they can be removed: each after those in it. */
-class Batches {
-  private readonly payload: Payload
-  private readonly roots: ReadonlyArray<DeleteRoot.DeleteRoot>
-  private readonly left: ReadonlyArray<FilePath.FilePath>
-  private batch = emptyBatch(0)
+const gatherer = (payload: Payload): Gatherer<FileTree.Element | FileTree.Whole, BatchElement> => {
+  const roots = present(payload)
+  const leftOut = Array.from(leftOf(payload))
+  let batch = emptyBatch(0)
   /** Folders that the walk is in, as far as it has opened them. */
-  private readonly opened: Array<Opened> = []
-
-  constructor(payload: Payload) {
-    this.payload = payload
-    this.roots = present(payload)
-    this.left = Array.from(leftOf(payload))
+  const opened: Array<Opened> = []
+  const flush = (next = 0): ReadonlyArray<BatchElement> => {
+    const { cursor, folders, size, source } = batch
+    const root = roots[source]
+    batch = emptyBatch(next)
+    if (root === undefined || folders.length === 0) return none
+    const left = leftOut.filter((file) => FilePath.isWithin(file, root.path))
+    const { oneFileSystem } = payload.request
+    return [Source.item(cursor, { root, oneFileSystem, folders, size, left })]
   }
-
-  add(element: FileTree.Element | FileTree.Whole): ReadonlyArray<BatchElement> {
-    const around = this.opened.at(-1)
-    switch (element._tag) {
-      case "Whole":
-        if (around !== undefined) around.hasFolders = true
-        return this.addFolder(element, element.leaves + element.folders - 1, true)
-      case "Open":
-        if (around !== undefined) around.hasFolders = true
-        this.opened.push({ others: element.others ?? 0, hasFolders: false })
-        return none
-      // Then all in it has been gathered before. One that has only folders in it is removed after the last of these.
-      case "Close": {
-        const { hasFolders, others } = this.opened.pop() ?? unknown
-        return others > 0 || !hasFolders ? this.addFolder(element, others) : none
-      }
-      // It may be empty all the same.
-      case "Unreadable":
-        if (element.error.isMissing || element.error.code === "EXDEV") return none
-        if (around !== undefined) around.hasFolders = true
-        return this.addFolder(element, 0)
-      // A root that is no folder is removed by the second walk, once: who has a path of its own is told of by itself.
-      case "Leaf":
-        return none
-    }
-  }
-
-  private addFolder(
+  const addFolder = (
     { cursor, path, source }: FileTree.Element | FileTree.Whole,
     size: number,
     areWhole = false
-  ): ReadonlyArray<BatchElement> {
-    const root = this.roots[source]
-    if (root === undefined) throw new Error(`A walk over ${this.roots.length} sources has met number ${source}`)
+  ): ReadonlyArray<BatchElement> => {
+    const root = roots[source]
+    if (root === undefined) throw new Error(`A walk over ${roots.length} sources has met number ${source}`)
     const folder = path === "" ? null : FilePath.parent(path)
     const name = FilePath.name(path === "" ? root.path : path)
     const length = textLength(name) + (folder === null ? 0 : textLength(folder))
-    const full = this.batch
-    const isFull = full.count === maxFolders || full.size + size > maxNames || full.length + length > maxTextLength
-    const before = isFull || source !== full.source ? this.flush(source) : none
-    const { batch } = this
+    const isFull = batch.count === maxFolders || batch.size + size > maxNames || batch.length + length > maxTextLength
+    const before = isFull || source !== batch.source ? flush(source) : none
     const last = batch.folders.at(-1)
     const isSame = last?.path === folder && (last.areWhole ?? false) === areWhole
     if (isSame) last.names.push(name)
@@ -150,16 +123,32 @@ class Batches {
     batch.length += isSame ? textLength(name) : length
     return before
   }
-
-  flush(next = 0): ReadonlyArray<BatchElement> {
-    const { cursor, folders, size, source } = this.batch
-    const root = this.roots[source]
-    this.batch = emptyBatch(next)
-    if (root === undefined || folders.length === 0) return none
-    const left = this.left.filter((file) => FilePath.isWithin(file, root.path))
-    const { oneFileSystem } = this.payload.request
-    return [Source.item(cursor, { root, oneFileSystem, folders, size, left })]
+  const add = (element: FileTree.Element | FileTree.Whole): ReadonlyArray<BatchElement> => {
+    const around = opened.at(-1)
+    switch (element._tag) {
+      case "Whole":
+        if (around !== undefined) around.hasFolders = true
+        return addFolder(element, element.leaves + element.folders - 1, true)
+      case "Open":
+        if (around !== undefined) around.hasFolders = true
+        opened.push({ others: element.others ?? 0, hasFolders: false })
+        return none
+      // Then all in it has been gathered before. One that has only folders in it is removed after the last of these.
+      case "Close": {
+        const { hasFolders, others } = opened.pop() ?? unknown
+        return others > 0 || !hasFolders ? addFolder(element, others) : none
+      }
+      // It may be empty all the same.
+      case "Unreadable":
+        if (element.error.isMissing || element.error.code === "EXDEV") return none
+        if (around !== undefined) around.hasFolders = true
+        return addFolder(element, 0)
+      // A root that is no folder is removed by the second walk, once: who has a path of its own is told of by itself.
+      case "Leaf":
+        return none
+    }
   }
+  return { add, flush: () => flush() }
 }
 
 /** All folders that there are to delete, many at once. What can't be reached is passed over. */
@@ -167,12 +156,9 @@ export const batches = (
   payload: Payload,
   after: Option.Option<string>
 ): Stream.Stream<BatchElement, never, Files.Files> =>
-  FileTree.walkWhole({ ...optionsOf(payload, after), onlyFolders: true, ...whole }).pipe(
-    Stream.mapAccum(
-      () => new Batches(payload),
-      (batches, element) => [batches, batches.add(element)],
-      { onHalt: (batches) => batches.flush() }
-    )
+  gathered(
+    FileTree.walkWhole({ ...optionsOf(payload, after), onlyFolders: true, ...whole }),
+    () => gatherer(payload)
   )
 
 type OneElement = Source.Element<Task.Payload<typeof DeleteOne>>

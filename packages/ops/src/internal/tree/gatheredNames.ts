@@ -2,6 +2,7 @@
  * Gathers names that a walk meets one after the other, so that one element of a fan-out stands for them.
  */
 import * as Arr from "effect/Array"
+import * as Stream from "effect/Stream"
 import * as FilePath from "../../FilePath.ts"
 
 /** All of what is gathered is in the checkpoint until it is done. */
@@ -102,3 +103,22 @@ export class Gathering {
     return { cursor, folders, size, source }
   }
 }
+
+/** What makes elements of what a walk meets, some only once others were met. */
+export interface Gatherer<A, B> {
+  readonly add: (met: A) => ReadonlyArray<B>
+  /** Gives what was kept until then, once the walk is over. */
+  readonly flush: () => ReadonlyArray<B>
+}
+
+/** Makes elements of what a walk meets. */
+export const gathered = <A, E, R, B>(
+  walk: Stream.Stream<A, E, R>,
+  make: () => Gatherer<A, B>
+): Stream.Stream<B, E, R> =>
+  Stream.mapAccumArray(
+    walk,
+    make,
+    (gatherer, chunk) => [gatherer, chunk.flatMap((met) => gatherer.add(met))],
+    { onHalt: (gatherer) => gatherer.flush() }
+  )
