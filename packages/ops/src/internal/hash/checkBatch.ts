@@ -21,12 +21,6 @@ import * as HugeFileHash from "./hugeFileHash.ts"
 
 type Payload = Task.Payload<typeof CheckFiles>
 
-/** The one file that is checked alone. */
-interface Alone extends Pick<Payload, "algorithms" | "isLinked"> {
-  readonly path: FilePath.FilePath
-  readonly digest: string
-}
-
 /** Reference to the file system for what links lead to, which may be anywhere; by default it is that for all. */
 export const Elsewhere = Context.Reference<Files.Files["Service"] | undefined>("@fanout/ops/internal/checkFiles", {
   defaultValue: () => undefined
@@ -37,12 +31,10 @@ const followed = Effect.flatMap(
   (elsewhere) => elsewhere === undefined ? Files.Files : Effect.succeed(elsewhere)
 )
 
-const ofDatabase = (path: FilePath.FilePath) =>
-  new CheckFailed({
-    code: "Database",
-    path,
-    why: `"${FilePath.display(path)}" is not read: ${SkipReason.Database}`
-  })
+const failed = (code: string, path: FilePath.FilePath, why: string) =>
+  new CheckFailed({ code, path, why: `"${FilePath.display(path)}" ${why}` })
+
+const ofDatabase = (path: FilePath.FilePath) => failed("Database", path, `is not read: ${SkipReason.Database}`)
 
 /**
  * Opens what a name leads to, unless it belongs to the database. Most lead through no links, so it is tried first
@@ -66,7 +58,8 @@ const openFollowing = (
 
 /** Hashes what a name leads to, unless that was done: a run before this one was at one of those that come later. */
 const hashNamed = Effect.fnUntraced(function*(
-  { isLinked = false, path }: Alone,
+  path: FilePath.FilePath,
+  isLinked: boolean,
   algorithm: HashAlgorithm,
   later: ReadonlyArray<HashAlgorithm>
 ) {
@@ -77,29 +70,22 @@ const hashNamed = Effect.fnUntraced(function*(
   }
   const file = yield* openFollowing(files, path, left)
   const stat = yield* file.stat
-  if (stat.kind !== "file") {
-    const what = stat.kind === "folder" ? "a folder" : "no file"
-    return yield* new CheckFailed({ code: "NoFile", path, why: `"${FilePath.display(path)}" is ${what}` })
-  }
+  if (stat.kind !== "file") return yield* failed("NoFile", path, stat.kind === "folder" ? "is a folder" : "is no file")
   if (later.length > 0 && (yield* HugeFileHash.isAt(stat, later))) return undefined
   const { hashed } = yield* hashOpen(file, stat, algorithm)
-  if (hashed !== undefined) return hashed
-  return yield* new CheckFailed({ code: "Changed", path, why: `"${FilePath.display(path)}" changed while it was read` })
+  return hashed ?? (yield* failed("Changed", path, "changed while it was read"))
 }, Effect.scoped)
 
 /** Reads a file once for each algorithm that it may be: mostly the first one is right. */
-const checkAlone = Effect.fnUntraced(function*(alone: Alone) {
-  const { algorithms, digest, path } = alone
+const checkAlone = Effect.fnUntraced(function*(payload: Payload) {
+  const { algorithms, digests: [digest = ""], isLinked = false, paths, root } = payload
+  const path = FilePath.join(root, paths[0])
   for (const [index, algorithm] of algorithms.entries()) {
-    const hashed = yield* hashNamed(alone, algorithm, algorithms.slice(index + 1))
+    const hashed = yield* hashNamed(path, isLinked, algorithm, algorithms.slice(index + 1))
     if (hashed?.digest === digest) return [{ algorithm, sizeBytes: hashed.sizeBytes }]
   }
   const by = algorithms.map(HashAlgorithms.tag).join(" or ")
-  return yield* new CheckFailed({
-    code: "Different",
-    path,
-    why: `"${FilePath.display(path)}" has another ${by} digest`
-  })
+  return yield* failed("Different", path, `has another ${by} digest`)
 })
 
 /** Paths by the folders that they are in, as they follow one another. */
@@ -138,12 +124,9 @@ const checkMany = Effect.fnUntraced(function*({ algorithms, digests, paths, root
 
 export const checkFiles = (
   payload: Payload
-): Effect.Effect<CheckedFiles, CheckFailed | Interrupted, Files.Files> => {
-  const { algorithms, digests: [digest = ""], isLinked = false, paths: [first, ...others], root } = payload
-  if (others.length > 0) return checkMany(payload)
-  return Effect.catchTag(
-    checkAlone({ algorithms, isLinked, digest, path: FilePath.join(root, first) }),
+): Effect.Effect<CheckedFiles, CheckFailed | Interrupted, Files.Files> =>
+  payload.paths.length > 1 ? checkMany(payload) : Effect.catchTag(
+    checkAlone(payload),
     "FilesError",
     ({ code, message, path }) => Effect.fail(new CheckFailed({ code, path, why: message }))
   )
-}

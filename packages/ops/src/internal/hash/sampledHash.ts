@@ -7,6 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { fill } from "../content/bufferFill.ts"
 import type { Hasher } from "./hasher.ts"
 
 /** Of files up to this size all of the content is in their id. No more is read of any file. */
@@ -54,10 +55,7 @@ export const compute = Effect.fnUntraced(function*<E>(hasher: Hasher, sizeBytes:
   let isWhole = true
   for (const sample of samples(sizeBytes)) {
     const buffer = new Uint8Array(sizeBytes === 0 ? wholeUpToBytes : sample.sizeBytes)
-    let length = 0
-    for (let got = 1; got > 0 && length < buffer.length; length += got) {
-      got = yield* readAt(buffer.subarray(length), sample.offset + length)
-    }
+    const length = yield* fill(buffer, sample.offset, readAt)
     isWhole = length >= sample.sizeBytes
     if (!isWhole) break
     hasher.update(buffer.subarray(0, length))
