@@ -161,18 +161,13 @@ const freshMillis = 1000
 
 class Walker extends Asking<Element | Whole, Question> {
   private readonly files: Files.Files["Service"]
+  private readonly options: WalkOptions
+  private readonly whole: WholeLimits | undefined
   /** What lists and looks, through links or not. */
   private readonly calls: Pick<Files.Files["Service"], "list" | "lstat" | "folder" | "folders">
-  private readonly follow: WalkOptions["follow"]
-  private readonly sources: ReadonlyArray<FilePath.FilePath>
+  private readonly isLeftOut: Filter.Filter
   private readonly frames: Array<Frame> = []
   private source = -1
-  private readonly oneFileSystem: boolean
-  private readonly onlyFolders: boolean
-  private readonly twinsIn: (listing: FolderListing.FolderListing) => Frame["twins"]
-  private readonly isLeftOut: Filter.Filter
-  private readonly gone: ReadonlySet<number>
-  private readonly whole: WholeLimits | undefined
   /** How much there is in folders that the walk has not come to, as it was told of late. */
   private readonly sizes = new Map<FilePath.FilePath, Files.FolderSize>()
   /** When all that had been told before was dropped. */
@@ -180,36 +175,19 @@ class Walker extends Asking<Element | Whole, Question> {
   /** What the present source is on, where that matters. */
   private home: Files.Identity | undefined = undefined
 
-  constructor(
-    files: Files.Files["Service"],
-    {
-      filter = Filter.none,
-      follow,
-      gone = new Set(),
-      oneFileSystem = false,
-      onlyFolders = false,
-      sources,
-      tellsTwins = false
-    }: WalkOptions,
-    whole: WholeLimits | undefined
-  ) {
+  constructor(files: Files.Files["Service"], options: WalkOptions, whole: WholeLimits | undefined) {
     super(undefined)
-    this.calls = follow === undefined ? files : following(files)
-    this.follow = follow
-    this.gone = gone
     this.files = files
-    this.sources = sources
-    this.oneFileSystem = oneFileSystem
-    this.onlyFolders = onlyFolders
-    this.twinsIn = tellsTwins ? (listing) => CollidingNames.find(FolderListing.namesOf(listing)) : () => outermost.twins
-    this.isLeftOut = filter
+    this.options = options
     this.whole = whole
+    this.calls = options.follow === undefined ? files : following(files)
+    this.isLeftOut = options.filter ?? Filter.none
   }
 
   protected step(): boolean {
     const frame = this.frames.at(-1)
     if (frame === undefined) {
-      if (this.source + 1 >= this.sources.length) return false
+      if (this.source + 1 >= this.options.sources.length) return false
       this.source++
       this.question = { path: FilePath.empty, kind: "unknown" }
     } else if (frame.index < frame.listing.size) {
@@ -223,7 +201,7 @@ class Walker extends Asking<Element | Whole, Question> {
   private meet(frame: Frame, index: number): void {
     const name = frame.listing.nameAt(index)
     const listed = frame.listing.kindAt(index)
-    const kind = listed === "link" && this.follow !== undefined ? "unknown" : listed
+    const kind = listed === "link" && this.options.follow !== undefined ? "unknown" : listed
     const path = FilePath.join(frame.path, name)
     if (this.isLeftOut(path, kind === "folder") && (kind !== "unknown" || this.isLeftOut(path, true))) return
     if (kind === "folder" || kind === "unknown") {
@@ -261,7 +239,7 @@ class Walker extends Asking<Element | Whole, Question> {
   }
 
   private absolute(path: FilePath.FilePath): FilePath.FilePath {
-    return FilePath.join(this.sources[this.source] ?? FilePath.empty, path)
+    return FilePath.join(this.options.sources[this.source] ?? FilePath.empty, path)
   }
 
   protected answer({ kind, path }: Question): Effect.Effect<void> {
@@ -270,7 +248,7 @@ class Walker extends Asking<Element | Whole, Question> {
       onSuccess: ({ kind, special }) => {
         if (path !== "" && this.isLeftOut(path, kind === "folder")) return Effect.void
         if (kind === "folder") return this.open(path)
-        return path !== "" && this.onlyFolders ? Effect.void : Effect.sync(() => {
+        return path !== "" && this.options.onlyFolders === true ? Effect.void : Effect.sync(() => {
           this.chunk.push({ _tag: "Leaf", ...this.at(path, "leaf"), kind, ...special === undefined ? {} : { special } })
         })
       },
@@ -282,16 +260,17 @@ class Walker extends Asking<Element | Whole, Question> {
   }
 
   private lookAt(path: FilePath.FilePath): Effect.Effect<Files.FileStat, FilesError> {
-    if (this.gone.has(this.source)) return Effect.fail(unreadable("lstat", path, "ENOENT"))
+    const { follow, gone } = this.options
+    if (gone?.has(this.source) === true) return Effect.fail(unreadable("lstat", path, "ENOENT"))
     return Effect.catch(this.calls.lstat(path), (error) => {
       // Only the folder that it is in can be opened at a path that is too long for the kernel.
-      if (error.code === "ENAMETOOLONG" && this.follow === undefined) {
+      if (error.code === "ENAMETOOLONG" && follow === undefined) {
         return Effect.flatMap(Place.open(path), Place.lstat).pipe(
           Effect.scoped,
           Effect.provideService(Files.Files, this.files)
         )
       }
-      if (this.follow === undefined || !error.isMissing) return Effect.fail(error)
+      if (follow === undefined || !error.isMissing) return Effect.fail(error)
       // What is there all the same is a link.
       return Effect.matchEffect(this.files.lstat(path), {
         onFailure: () => Effect.fail(error),
@@ -302,30 +281,22 @@ class Walker extends Asking<Element | Whole, Question> {
 
   private list(path: FilePath.FilePath): Effect.Effect<Listed, FilesError> {
     const absolute = this.absolute(path)
-    if (this.onlyFolders) {
-      return Effect.flatMap(
-        this.calls.folders(absolute),
-        (folders) => this.isHome(path, folders.identity) ? Effect.succeed(folders) : Effect.fail(elsewhere(absolute))
-      )
+    const { oneFileSystem = false, onlyFolders = false } = this.options
+    /** Fails where a folder is not on the same file system as its source, and that matters. */
+    const requireHome = (identity: Files.Identity): Effect.Effect<void, FilesError> => {
+      if (path === "") this.home = identity
+      return !oneFileSystem || this.home === undefined || Files.isOnSame(identity, this.home)
+        ? Effect.void
+        : Effect.fail(unreadable("scandir", absolute, "EXDEV"))
     }
-    if (!this.oneFileSystem) return Effect.map(this.calls.list(absolute), listed)
-    return Effect.scoped(
-      Effect.flatMap(
-        this.calls.folder(absolute),
-        (folder) =>
-          Effect.flatMap(
-            folder.identity,
-            (identity) =>
-              this.isHome(path, identity) ? Effect.map(folder.list, listed) : Effect.fail(elsewhere(absolute))
-          )
-      )
-    )
-  }
-
-  /** Whether a folder is on the same file system as its source, where that matters. */
-  private isHome(path: FilePath.FilePath, identity: Files.Identity): boolean {
-    if (path === "") this.home = identity
-    return !this.oneFileSystem || this.home === undefined || Files.isOnSame(identity, this.home)
+    if (onlyFolders) return Effect.tap(this.calls.folders(absolute), ({ identity }) => requireHome(identity))
+    if (!oneFileSystem) return Effect.map(this.calls.list(absolute), (listing) => ({ listing }))
+    return Effect.scoped(Effect.flatMap(this.calls.folder(absolute), (folder) =>
+      folder.identity.pipe(
+        Effect.flatMap(requireHome),
+        Effect.andThen(folder.list),
+        Effect.map((listing) => ({ listing }))
+      )))
   }
 
   /** Looks whether a folder may be entered, where a link may lead to one that the walk is in, or that is written to. */
@@ -349,7 +320,8 @@ class Walker extends Asking<Element | Whole, Question> {
   private enterable(path: FilePath.FilePath): Effect.Effect<Entered, FilesError> {
     const entered = (identity: Identity | undefined) =>
       Effect.map(this.list(path), (listed) => ({ ...listed, identity }))
-    return this.follow === undefined ? entered(undefined) : Effect.flatMap(this.identify(path, this.follow), entered)
+    const { follow } = this.options
+    return follow === undefined ? entered(undefined) : Effect.flatMap(this.identify(path, follow), entered)
   }
 
   private open(path: FilePath.FilePath): Effect.Effect<void> {
@@ -365,18 +337,16 @@ class Walker extends Asking<Element | Whole, Question> {
           measure(calls, calls.openPath(absolute, "list"), {
             most: whole.mostWhole,
             isLeftOut: Filter.within(this.isLeftOut, path),
-            isFollowing: this.follow !== undefined,
+            isFollowing: this.options.follow !== undefined,
             tell: (below, size) => this.sizes.set(FilePath.join(absolute, below), size)
           })
         ),
-        Option.match({
-          // It is not known at once.
-          onNone: () => this.enter(path),
-          onSome: Option.match({
+        // It is too much, or not known at once.
+        (measured) =>
+          Option.match(Option.flatten(measured), {
             onNone: () => this.enter(path),
             onSome: (size) => Effect.sync(() => this.pass(path, size))
           })
-        })
       )
     })
   }
@@ -408,6 +378,10 @@ class Walker extends Asking<Element | Whole, Question> {
     this.chunk.push({ _tag: "Whole", ...this.at(path, "close"), ...size })
   }
 
+  private twinsIn(listing: FolderListing.FolderListing): Frame["twins"] {
+    return this.options.tellsTwins === true ? CollidingNames.find(FolderListing.namesOf(listing)) : outermost.twins
+  }
+
   private begin(path: FilePath.FilePath, { identity, listing, others }: Entered): void {
     const place = this.at(path, "open")
     const twins = this.twinsIn(listing)
@@ -435,7 +409,7 @@ class Walker extends Asking<Element | Whole, Question> {
   }
 
   private place(text: string): Effect.Effect<TreeCursor.TreeCursor> {
-    const cursor = Option.filter(TreeCursor.parse(text), ({ source }) => source < this.sources.length)
+    const cursor = Option.filter(TreeCursor.parse(text), ({ source }) => source < this.options.sources.length)
     return Option.match(cursor, {
       onSome: Effect.succeed,
       onNone: () => Effect.die(new InvalidCursor({ cursor: text }))
@@ -463,10 +437,6 @@ class Walker extends Asking<Element | Whole, Question> {
 
 const unreadable = (call: Call, path: FilePath.FilePath, code: string): FilesError =>
   new FilesError({ call, path, code, target: Option.none() })
-
-const elsewhere = (path: FilePath.FilePath): FilesError => unreadable("scandir", path, "EXDEV")
-
-const listed = (listing: FolderListing.FolderListing): Listed => ({ listing })
 
 /**
  * Walks the sources, from the start or from behind a cursor.
