@@ -11,7 +11,7 @@ import * as fs from "node:fs"
 import type { Calls } from "./Calls.ts"
 import type * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import { blocking, later, Quick, type Way } from "./internal/files/callWays.ts"
+import { blocking, later, Quick, runDelay, type Way } from "./internal/files/callWays.ts"
 import { listFolder, listFolders } from "./internal/files/folderReader.ts"
 import * as MountTable from "./internal/files/mountTable.ts"
 import { calls as nodeCalls } from "./internal/files/nodeCalls.ts"
@@ -19,7 +19,6 @@ import { File } from "./internal/files/openFile.ts"
 import { Folder } from "./internal/files/openFolder.ts"
 import { attempt, read, scoped } from "./internal/files/openHandle.ts"
 import { QuickFiles } from "./internal/files/quickFiles.ts"
-import * as runDelay from "./internal/files/runDelay.ts"
 
 const make = (calls: Calls) => (way: Way): Files.Files["Service"] => {
   const system = { calls, way }
@@ -123,7 +122,7 @@ const isLocalThroughout = (paths: ReadonlyArray<FilePath.FilePath>): Effect.Effe
 export const layerQuick: Layer.Layer<never> = Layer.effect(
   QuickFiles,
   Effect.map(fastest, (calls) => {
-    const quick = new Quick(() => process.uptime() * 1000, runDelay.read)
+    const quick = new Quick(() => process.uptime() * 1000, runDelay)
     const files = Option.some(make(calls)(quick))
     return {
       throughout: (paths) =>

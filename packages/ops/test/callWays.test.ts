@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import * as CallWays from "../src/internal/files/callWays.ts"
-import * as runDelay from "../src/internal/files/runDelay.ts"
 
 type Made = "at once" | "later"
 
@@ -103,7 +102,7 @@ describe("calls at once for as long as they are quick", () => {
 
   it.skipIf(!fs.existsSync(statistics))("know how long the thread has waited for a processor", () => {
     const look = () => Number(fs.readFileSync(statistics, "utf8").split(" ")[1]) / 1e6
-    const [before, read, after] = [look(), runDelay.read(), look()]
+    const [before, read, after] = [look(), CallWays.runDelay(), look()]
     assert.isAtLeast(read, before)
     assert.isAtMost(read, after)
   })

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as fs from "node:fs"
 import type { Answer, Call } from "../../Calls.ts"
 
 /** How calls are made. */
@@ -27,6 +28,16 @@ export const later: Way = {
 export const blocking: Way = {
   make: (call, done) => done(call.now()),
   atOnce: (work) => Effect.sync(() => Option.some(work(() => true)))
+}
+
+/** Milliseconds that this thread was ready to run while others did (sched-stats of Linux); 0 where nothing says so. */
+export const runDelay = (): number => {
+  try {
+    const [, nanos] = fs.readFileSync("/proc/thread-self/schedstat", "latin1").split(" ")
+    return Number(nanos) / 1e6 || 0
+  } catch {
+    return 0
+  }
 }
 
 /** One call that takes longer is the sign that others will, unless other work had the processors. */
