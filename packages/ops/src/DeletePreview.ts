@@ -97,9 +97,8 @@ export const entries = (payload: Payload): Stream.Stream<Entry, never, Files.Fil
   Stream.suspend(() => {
     const { request: { trash }, roots } = payload
     if (trash) return Stream.mapEffect(Stream.fromIterable(roots), trashed)
-    const stepsOf = steps(payload)
     return Stream.concat(
       Stream.fromIterable(roots.filter(({ kind }) => kind === "missing").map(missing)),
-      Stream.mapAccum(walk(payload), () => undefined, (state, element) => [state, stepsOf(element)])
+      Stream.mapAccumArray(walk(payload), () => steps(payload), (stepsOf, met) => [stepsOf, met.flatMap(stepsOf)])
     )
   })
