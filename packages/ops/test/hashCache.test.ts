@@ -10,6 +10,7 @@ import * as Hash from "@fanout/ops/Hash"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -20,7 +21,29 @@ import * as FaultyFiles from "./FaultyFiles.ts"
 import { hashCacheContract } from "./hashCacheContract.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
-hashCacheContract("memory", it, Layer.fresh(HashCache.layerMemory))
+/** Remembers digests in memory, as long as it is there. */
+const layerMemory: Layer.Layer<never> = Layer.sync(HashCache.HashCache, () => {
+  const entries = new Map<string, HashCache.Entry & HashCache.Found>()
+  const keyOf = (algorithm: HashAlgorithm, file: string): string => `${algorithm} ${file}`
+  return {
+    find: (algorithm, { file, state }) =>
+      Effect.sync(() => {
+        const found = entries.get(keyOf(algorithm, file))
+        return found?.state === state ? Option.some(found) : Option.none()
+      }),
+    remember: (added) =>
+      Effect.map(Clock.currentTimeMillis, (usedAt) => {
+        for (const entry of added) entries.set(keyOf(entry.algorithm, entry.file), { ...entry, usedAt })
+      }),
+    recording: (fanOut) =>
+      Effect.tap(fanOut, () =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          for (const [key, { usedAt }] of entries) if (usedAt < HashCache.keptSince(now)) entries.delete(key)
+        }))
+  }
+})
+
+hashCacheContract("memory", it, Layer.fresh(layerMemory))
 
 const hashOf = (text: string, algorithm: HashAlgorithm = "sha256") => createHash(algorithm).update(text).digest("hex")
 
@@ -124,7 +147,7 @@ const counted = (cache: HashCache.HashCache) => {
 /** A disk whose files have settled, and an empty cache. */
 const start = Effect.gen(function*() {
   yield* TestClock.setTime(made + 60_000)
-  const cache = yield* Effect.provide(HashCache.HashCache, Layer.fresh(HashCache.layerMemory))
+  const cache = yield* Effect.provide(HashCache.HashCache, Layer.fresh(layerMemory))
   return { disk: plant(), cache }
 })
 

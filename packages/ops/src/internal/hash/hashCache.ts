@@ -7,11 +7,9 @@
  */
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import type * as Arr from "effect/Array"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { FileStat } from "../../Files.ts"
 import type { HashAlgorithm } from "../../HashAlgorithm.ts"
@@ -94,26 +92,4 @@ const refuse = Effect.die(
  */
 export const HashCache: Context.Reference<HashCache> = Context.Reference<HashCache>("@fanout/ops/HashCache", {
   defaultValue: () => ({ find: () => refuse, remember: () => refuse, recording: () => refuse })
-})
-
-/** Layer that remembers digests in memory, as long as it is there. */
-export const layerMemory: Layer.Layer<never> = Layer.sync(HashCache, () => {
-  const entries = new Map<string, Entry & Found>()
-  const keyOf = (algorithm: HashAlgorithm, file: string): string => `${algorithm} ${file}`
-  return {
-    find: (algorithm, { file, state }) =>
-      Effect.sync(() => {
-        const found = entries.get(keyOf(algorithm, file))
-        return found?.state === state ? Option.some(found) : Option.none()
-      }),
-    remember: (added) =>
-      Effect.map(Clock.currentTimeMillis, (usedAt) => {
-        for (const entry of added) entries.set(keyOf(entry.algorithm, entry.file), { ...entry, usedAt })
-      }),
-    recording: (fanOut) =>
-      Effect.tap(fanOut, () =>
-        Effect.map(Clock.currentTimeMillis, (now) => {
-          for (const [key, { usedAt }] of entries) if (usedAt < keptSince(now)) entries.delete(key)
-        }))
-  }
 })
