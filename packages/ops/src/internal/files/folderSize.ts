@@ -27,82 +27,6 @@ export interface Measuring {
   readonly tell?: (path: FilePath.FilePath, size: Files.FolderSize) => void
 }
 
-/** As much as there may be, until there is more. */
-class Measure {
-  leaves = 0
-  folders = 0
-  /** What all is known of, but for what is in one of them. */
-  readonly known: Array<readonly [path: FilePath.FilePath, size: Files.FolderSize]> = []
-  private readonly calls: Calls
-  private readonly most: number
-  private readonly isLeftOut: Filter.Filter
-  private readonly isFollowing: boolean
-
-  constructor(calls: Calls, { isFollowing = false, isLeftOut = Filter.none, most }: Measuring) {
-    this.calls = calls
-    this.most = most
-    this.isLeftOut = isLeftOut
-    this.isFollowing = isFollowing
-  }
-
-  /** Adds a folder, with all that is in and below it, and tells whether that was possible. */
-  add(path: FilePath.FilePath, open: Call<number>, depth: number): boolean {
-    const folder = depth > mostDeep ? undefined : open.now()
-    if (folder === undefined || isCode(folder)) return false
-    const { folders, known, leaves } = this
-    const { length } = known
-    try {
-      this.folders++
-      const isAdded = this.list(folder, path)?.every((name) =>
-        this.add(FilePath.join(path, name), this.calls.open(folder, name, "list"), depth + 1)
-      ) === true
-      if (isAdded) {
-        known.length = length
-        known.push([path, { leaves: this.leaves - leaves, folders: this.folders - folders }])
-      }
-      return isAdded
-    } finally {
-      this.calls.closeNow(folder)
-    }
-  }
-
-  /** Whether a link counts as one: for itself, or for a file that it leads to. */
-  private isLeaf(folder: number, name: FilePath.FilePath): boolean {
-    if (!this.isFollowing) return true
-    const found = followedName(this.calls, folder, name)
-    return !isCode(found) && found.stat.kind === "file"
-  }
-
-  /** Names of folders in a folder. */
-  private list(folder: number, path: FilePath.FilePath): ReadonlyArray<FilePath.FilePath> | undefined {
-    const folders: Array<FilePath.FilePath> = []
-    const { isLeftOut } = this
-    // What is not a folder needs no name, where all is taken for what it is.
-    const needsNames = isLeftOut !== Filter.none || this.isFollowing
-    let isOrdinary = true
-    const skips = (kind: EntryKind): boolean => {
-      if (kind === "file" || kind === "link") this.leaves++
-      else if (kind !== "folder") isOrdinary = false
-      return kind !== "folder"
-    }
-    const add = (text: string, kind: EntryKind): void => {
-      const name = FilePath.fromLatin1(text)
-      const isFolder = kind === "folder"
-      if (!needsNames) folders.push(name)
-      else if (kind !== "unknown" && isLeftOut(FilePath.join(path, name), isFolder)) return
-      else if (isFolder) folders.push(name)
-      else if (kind === "link" && isOrdinary && !this.isLeaf(folder, name)) isOrdinary = false
-      else skips(kind)
-    }
-    for (;;) {
-      const isMore = this.calls.list(folder, add, needsNames ? undefined : skips).now()
-      const isTooMuch = this.leaves + this.folders + folders.length > this.most
-      if (isCode(isMore) || !isOrdinary || isTooMuch) return undefined
-      if (!isMore) return folders
-    }
-  }
-}
-
 /**
  * Gives how much is in what this opens; `None` where it is too much, or anything but files, links and folders. What was
  * found out of folders in it is told then.
@@ -110,11 +34,67 @@ class Measure {
 export const measure = (
   calls: Calls,
   open: Call<number>,
-  measuring: Measuring
+  { isFollowing = false, isLeftOut = Filter.none, most, tell }: Measuring
 ): Option.Option<Files.FolderSize> => {
-  const { tell } = measuring
-  const measured = new Measure(calls, measuring)
-  if (measured.add(FilePath.empty, open, 1)) return Option.some({ leaves: measured.leaves, folders: measured.folders })
-  if (tell !== undefined) { for (const [path, size] of measured.known) tell(path, size) }
+  let [leaves, folders] = [0, 0]
+  /** What all is known of, but for what is in one of them. */
+  const known: Array<readonly [path: FilePath.FilePath, size: Files.FolderSize]> = []
+  // What is not a folder needs no name, where all is taken for what it is.
+  const needsNames = isLeftOut !== Filter.none || isFollowing
+
+  /** Whether a link counts as one: for itself, or for a file that it leads to. */
+  const isLeaf = (folder: number, name: FilePath.FilePath): boolean => {
+    if (!isFollowing) return true
+    const found = followedName(calls, folder, name)
+    return !isCode(found) && found.stat.kind === "file"
+  }
+
+  /** Names of folders in a folder. */
+  const list = (folder: number, path: FilePath.FilePath): ReadonlyArray<FilePath.FilePath> | undefined => {
+    const names: Array<FilePath.FilePath> = []
+    let isOrdinary = true
+    const skips = (kind: EntryKind): boolean => {
+      if (kind === "file" || kind === "link") leaves++
+      else if (kind !== "folder") isOrdinary = false
+      return kind !== "folder"
+    }
+    const addName = (text: string, kind: EntryKind): void => {
+      const name = FilePath.fromLatin1(text)
+      const isFolder = kind === "folder"
+      if (!needsNames) names.push(name)
+      else if (kind !== "unknown" && isLeftOut(FilePath.join(path, name), isFolder)) return
+      else if (isFolder) names.push(name)
+      else if (kind === "link" && isOrdinary && !isLeaf(folder, name)) isOrdinary = false
+      else skips(kind)
+    }
+    for (;;) {
+      const isMore = calls.list(folder, addName, needsNames ? undefined : skips).now()
+      if (isCode(isMore) || !isOrdinary || leaves + folders + names.length > most) return undefined
+      if (!isMore) return names
+    }
+  }
+
+  /** Adds a folder, with all that is in and below it, and tells whether that was possible. */
+  const add = (path: FilePath.FilePath, open: Call<number>, depth: number): boolean => {
+    const folder = depth > mostDeep ? undefined : open.now()
+    if (folder === undefined || isCode(folder)) return false
+    const before = { leaves, folders, known: known.length }
+    try {
+      folders++
+      const isAdded = list(folder, path)?.every((name) =>
+        add(FilePath.join(path, name), calls.open(folder, name, "list"), depth + 1)
+      ) === true
+      if (isAdded) {
+        known.length = before.known
+        known.push([path, { leaves: leaves - before.leaves, folders: folders - before.folders }])
+      }
+      return isAdded
+    } finally {
+      calls.closeNow(folder)
+    }
+  }
+
+  if (add(FilePath.empty, open, 1)) return Option.some({ leaves, folders })
+  if (tell !== undefined) { for (const [path, size] of known) tell(path, size) }
   return Option.none()
 }
