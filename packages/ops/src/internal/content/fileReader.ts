@@ -55,6 +55,18 @@ const readAll = (calls: Calls, file: number, stat: Files.FileStat, reader: Reade
   return undefined
 }
 
+/** Whether what has the name need not be left unopened. Why something can't be looked at is told by what opens it. */
+export const mayBeOpened = (
+  calls: Calls,
+  folder: number,
+  name: FilePath.FilePath,
+  { mayOpen }: Pick<Reader, "mayOpen">
+): boolean => {
+  if (mayOpen === undefined) return true
+  const stat = calls.lstat(folder, name).now()
+  return isCode(stat) || mayOpen(stat)
+}
+
 const readNamed = (
   calls: Calls,
   folder: number,
@@ -62,11 +74,7 @@ const readNamed = (
   reader: Reader
 ): Unread | "stopped" | undefined => {
   if (!isName(name)) return { call: "open", code: code("EINVAL") }
-  if (reader.mayOpen !== undefined) {
-    const met = calls.lstat(folder, name).now()
-    // Why something can't be looked at is told by what opens it.
-    if (!isCode(met) && !reader.mayOpen(met)) return undefined
-  }
+  if (!mayBeOpened(calls, folder, name, reader)) return undefined
   const file = calls.open(folder, name, "read").now()
   if (isCode(file)) return { call: "open", code: file }
   const stat = calls.stat(file).now()

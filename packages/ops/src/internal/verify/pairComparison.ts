@@ -6,6 +6,7 @@ import { type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import { edition } from "../content/contentComparison.ts"
+import { mayBeOpened } from "../content/fileReader.ts"
 import { sameBytes } from "../files/byteComparison.ts"
 import { isName } from "../files/openHandle.ts"
 
@@ -86,15 +87,8 @@ const compareLinks = (calls: Calls, a: number, b: number, name: FilePath.FilePat
   else comparer.end(toA === toB ? undefined : 0, 0)
 }
 
-/** Whether what has the name need not be left unopened. Why something can't be looked at is told by what opens it. */
-const mayOpen = (calls: Calls, folder: number, name: FilePath.FilePath, { mayOpen }: Comparer): boolean => {
-  if (mayOpen === undefined) return true
-  const stat = calls.lstat(folder, name).now()
-  return isCode(stat) || mayOpen(stat)
-}
-
 const compareNamed = (calls: Calls, a: number, b: number, name: FilePath.FilePath, comparer: Comparer): void => {
-  if (!mayOpen(calls, a, name, comparer) || !mayOpen(calls, b, name, comparer)) return comparer.leave()
+  if (!mayBeOpened(calls, a, name, comparer) || !mayBeOpened(calls, b, name, comparer)) return comparer.leave()
   const inA = calls.open(a, name, "read").now()
   if (isCode(inA)) return inA.name === "ELOOP" ? compareLinks(calls, a, b, name, comparer) : comparer.leave()
   const inB = calls.open(b, name, "read").now()
