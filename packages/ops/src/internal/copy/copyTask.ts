@@ -9,7 +9,6 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { Checksums } from "../../CopyChecksum.ts"
 import * as FilePath from "../../FilePath.ts"
-import { isTransient } from "../files/fileSystemTypes.ts"
 import * as Conflict from "../steps/conflict.ts"
 import * as SavedCopy from "../steps/savedCopy.ts"
 import { CopiedUnit, Filled, Removed, Settled, Unit } from "../steps/unit.ts"
@@ -67,6 +66,14 @@ export const EntryCopied = Schema.TaggedUnion({
   Listed: { names: Schema.Array(FilePath.FilePath), folders: Schema.Array(FilePath.FilePath) },
   Unlisted: { code: Schema.String, why: Schema.String }
 })
+
+// A file that is in use, a server that does not answer, a lock or memory that is lacking.
+const transient = new Set(
+  "EAGAIN EBUSY ENOLCK ENOMEM ENOBUFS ETIMEDOUT ENETDOWN ENETUNREACH EHOSTDOWN EHOSTUNREACH ECONNRESET".split(" ")
+)
+
+/** Whether an error may be over in a moment. */
+export const isTransient = (code: string): boolean => transient.has(code)
 
 /** Three seconds in all. */
 const retry = Schedule.exponential("100 millis").pipe(

@@ -4,14 +4,6 @@
 /** What file systems answer that have no extended attributes. */
 export const withoutAttributes: ReadonlySet<string> = new Set(["ENOTSUP", "EOPNOTSUPP", "ENOSYS"])
 
-// A file that is in use, a server that does not answer, a lock or memory that is lacking.
-const transient = new Set(
-  "EAGAIN EBUSY ENOLCK ENOMEM ENOBUFS ETIMEDOUT ENETDOWN ENETUNREACH EHOSTDOWN EHOSTUNREACH ECONNRESET".split(" ")
-)
-
-/** Whether an error may be over in a moment. */
-export const isTransient = (code: string): boolean => transient.has(code)
-
 /** Number of the file system that lays folders over others (linux/magic.h). */
 const overlay = 0x794c7630
 
