@@ -58,7 +58,8 @@ const allowedFor = (file: string): ReadonlyArray<RegExp> => {
   const packages = ["effect", "@fanout/core", "@fanout/ops"]
   // It imports what the bundled code asks for that it loads.
   const asked = path.basename(file) === "CompiledCode.ts" ? [/^\(computed\)$/] : []
-  return [/^node:/, /^@fanout\/core\/(?:node|threads)$/, ...packages.map(module), ...external, ...asked]
+  const server = path.basename(file) === "Postgres.ts" ? [module("@effect/sql-pg")] : []
+  return [/^node:/, /^@fanout\/core\/(?:node|threads)$/, ...packages.map(module), ...external, ...asked, ...server]
 }
 
 const misdirected = (file: string): ReadonlyArray<string> =>

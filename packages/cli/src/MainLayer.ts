@@ -20,6 +20,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as ProcessExit from "./exit/ProcessExit.ts"
 import * as Machine from "./machine/Machine.ts"
+import type { Database } from "./options/Database.ts"
 import type { Options } from "./run/JobRuntime.ts"
 
 /** Jobs that this program has code for. */
@@ -62,13 +63,19 @@ const pools = (concurrency: Option.Option<number>, paths: ReadonlyArray<FilePath
     )
   }))
 
+/** Layer that keeps the jobs where this database is. */
+export const layerStore = ({ filename, server }: Database, isDurable = false): Layer.Layer<JobStore, JobStoreError> =>
+  server === undefined
+    ? layerSqlite({ filename, synchronous: isDurable ? "FULL" : "NORMAL" })
+    : Layer.unwrap(Effect.map(Effect.promise(() => import("./Postgres.ts")), ({ layer }) => layer(server)))
+
 /** Layer that runs the jobs which it may claim. */
 export const layer = (
-  filename: string,
+  database: Database,
   { claim, concurrency = Option.none(), isDurable = false, paths = [] }: Options
 ): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness, JobStoreError> => {
-  const store = layerSqlite({ filename, synchronous: isDurable ? "FULL" : "NORMAL" })
-  // Threads look up digests in the database.
+  const { filename } = database
+  // Threads look up digests in the file.
   const threads: FileJobs.Resources["threads"] = (count) =>
     FileJobs.threads({ filename, module: moduleOf("thread") }, count).pipe(ProcessExit.unawaited)
   return Layer.unwrap(Effect.as(
@@ -79,7 +86,7 @@ export const layer = (
         Layer.provide(media, [SystemFiles.layer, SystemFiles.layerQuick])
       ]),
       Layer.provide(pools(concurrency, paths)),
-      Layer.provideMerge([store, layerOwnerLiveness])
+      Layer.provideMerge([layerStore(database, isDurable), layerOwnerLiveness])
     )
   ))
 }

@@ -1,22 +1,69 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Settings from "../src/options/Settings.ts"
+import * as Database from "../src/options/Database.ts"
+import { passwordIn } from "../src/Postgres.ts"
 
-const path = (env: Record<string, string>, flag?: string) =>
-  Settings.databasePath(Option.fromUndefinedOr(flag), env, "/home/me")
+const found = (env: Record<string, string>, flag?: string) => Database.of(Option.fromUndefinedOr(flag), env, "/home/me")
+
+const file = (env: Record<string, string>, flag?: string) => Effect.map(found(env, flag), ({ filename }) => filename)
 
 describe("the database", () => {
-  it("is where the flag says, before all", () => {
-    assert.strictEqual(path({ FANOUT_DB: "/b.db", XDG_STATE_HOME: "/s" }, "a.db"), "a.db")
+  it.effect("is where the flag says, before all", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* file({ FANOUT_DB: "/b.db", XDG_STATE_HOME: "/s" }, "/a.db"), "/a.db")
+      assert.strictEqual(yield* file({}, "a.db"), `${process.cwd()}/a.db`)
+    }))
+
+  it.effect("is where FANOUT_DB says, else in XDG's folder, else in the home folder", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* file({ FANOUT_DB: "/b.db", XDG_STATE_HOME: "/s" }), "/b.db")
+      assert.strictEqual(yield* file({ XDG_STATE_HOME: "/s/" }), "/s/fanout/jobs.db")
+      assert.strictEqual(yield* file({}), "/home/me/.local/state/fanout/jobs.db")
+    }))
+
+  it.effect("doesn't count variables that are empty or not absolute", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* file({ FANOUT_DB: "", XDG_STATE_HOME: "s" }), "/home/me/.local/state/fanout/jobs.db")
+    }))
+
+  it.effect("may be on a server, and what only this machine knows is in a file then", () =>
+    Effect.gen(function*() {
+      const { filename, server, shown } = yield* found({}, "postgres://me@db.example:6000/jobs?sslmode=require")
+      assert.strictEqual(filename, "/home/me/.local/state/fanout/jobs.db")
+      assert.strictEqual(shown, "postgres://me@db.example:6000/jobs?sslmode=require")
+      assert.strictEqual(server?.hostname, "db.example")
+    }))
+
+  it.effect("is told of without its password, and takes none from where all can read it", () =>
+    Effect.gen(function*() {
+      for (const address of ["postgres://me:s3cret@db/jobs", "postgresql://me@db/jobs?password=s3cret&x=1"]) {
+        const { server, shown } = yield* found({ FANOUT_DB: address })
+        assert.notInclude(shown, "s3cret")
+        assert.include(server?.href ?? "", "s3cret")
+        const { code, sentence } = yield* Effect.flip(found({}, address))
+        assert.strictEqual(code, 2)
+        assert.include(sentence, "PGPASSFILE")
+        assert.notInclude(sentence, "s3cret")
+      }
+      const { sentence } = yield* Effect.flip(found({ FANOUT_DB: "postgres://me:s3cret@[/jobs" }))
+      assert.notInclude(sentence, "s3cret")
+    }))
+})
+
+describe("a password file", () => {
+  const login = { host: "db", port: "5432", database: "jobs", user: "me" }
+
+  it("gives the password of the first line that fits", () => {
+    const text = "# db:5432:jobs:me:commented\nother:5432:jobs:me:no\n*:5432:*:me:first\ndb:5432:jobs:me:second\n"
+    assert.strictEqual(passwordIn(text, login), "first")
+    assert.strictEqual(passwordIn(text, { ...login, port: "6000" }), undefined)
+    assert.strictEqual(passwordIn("", login), undefined)
   })
 
-  it("is where FANOUT_DB says, else in XDG's folder, else in the home folder", () => {
-    assert.strictEqual(path({ FANOUT_DB: "/b.db", XDG_STATE_HOME: "/s" }), "/b.db")
-    assert.strictEqual(path({ XDG_STATE_HOME: "/s/" }), "/s/fanout/jobs.db")
-    assert.strictEqual(path({}), "/home/me/.local/state/fanout/jobs.db")
-  })
-
-  it("doesn't count variables that are empty or not absolute", () => {
-    assert.strictEqual(path({ FANOUT_DB: "", XDG_STATE_HOME: "s" }), "/home/me/.local/state/fanout/jobs.db")
+  it("may have colons and backslashes in its fields", () => {
+    assert.strictEqual(passwordIn("db:5432:jobs:me:a\\:b\\\\c\r\n", login), "a:b\\c")
+    assert.strictEqual(passwordIn("a\\:b:5432:jobs:me:x", { ...login, host: "a:b" }), "x")
+    assert.strictEqual(passwordIn("db:5432:jobs", login), undefined)
   })
 })

@@ -5,7 +5,7 @@
 import * as JobState from "@fanout/core/JobState"
 import { type JobRecord, JobStore } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
-import { layerOwnerLiveness, layerSqlClient, layerSqlite } from "@fanout/core/node"
+import { layerOwnerLiveness, layerSqlClient } from "@fanout/core/node"
 import { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
@@ -20,6 +20,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Stop from "../exit/Stop.ts"
 import * as Machine from "../machine/Machine.ts"
+import type { Database } from "../options/Database.ts"
 import { hasCode } from "../run/JobRuntime.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
@@ -139,25 +140,33 @@ const complaints: Effect.Effect<ReadonlyArray<string>, SqlError, SqlClient> = Sq
   )
 )
 
-const database = (filename: string): Effect.Effect<ReadonlyArray<Check>> => {
-  const size = filename === ":memory:" ? undefined : fs.statSync(filename, { throwIfNoEntry: false })?.size
-  if (size === undefined) return Effect.succeed([ok("database", `none yet: the first job makes ${filename}`)])
+const ofDatabase = (database: Database): Effect.Effect<ReadonlyArray<Check>> => {
+  const { filename, server, shown } = database
+  const isFile = server === undefined
+  const size = isFile && filename !== ":memory:" ? fs.statSync(filename, { throwIfNoEntry: false })?.size : undefined
+  if (isFile && size === undefined) {
+    return Effect.succeed([ok("database", `none yet: the first job makes ${filename}`)])
+  }
   const broken = (found: string): ReadonlyArray<Check> => [{ what: "database", state: "broken", found }]
   return Effect.gen(function*() {
-    const wrong = yield* Effect.provide(complaints, layerSqlClient({ filename }))
+    const wrong = isFile ? yield* Effect.provide(complaints, layerSqlClient({ filename })) : []
     if (wrong.length > 0) return broken(`${filename} is damaged: ${wrong.join("; ")}`)
-    const jobs = yield* Effect.provide(activeJobs, Layer.merge(layerSqlite({ filename }), layerOwnerLiveness))
-    return [ok("database", `${filename}, ${format.bytes(size)}, whole`), ...jobs]
+    const { layerStore } = yield* Effect.promise(() => import("../MainLayer.ts"))
+    const jobs = yield* Effect.provide(activeJobs, Layer.merge(layerStore(database), layerOwnerLiveness))
+    return [
+      ok("database", size === undefined ? `${shown}, reached` : `${shown}, ${format.bytes(size)}, whole`),
+      ...jobs
+    ]
   }).pipe(
     Effect.catchTags({
-      JobStoreError: (error: JobStoreError) => Effect.succeed(broken(Stop.fromStore(filename)(error).sentence)),
-      SqlError: (error) => Effect.succeed(broken(`${filename} can't be read: ${String(error.reason.cause)}`))
+      JobStoreError: (error: JobStoreError) => Effect.succeed(broken(Stop.fromStore(shown)(error).sentence)),
+      SqlError: (error) => Effect.succeed(broken(`${shown} can't be read: ${String(error.reason.cause)}`))
     })
   )
 }
 
 /** What is found for work on such paths, with this database. */
-export const examination = Effect.fnUntraced(function*(filename: string, paths: ReadonlyArray<FilePath.FilePath>) {
+export const examination = Effect.fnUntraced(function*(database: Database, paths: ReadonlyArray<FilePath.FilePath>) {
   const machine = yield* Machine.read
   const storages = yield* Effect.forEach(paths, Machine.storageAt)
   const checks = [
@@ -165,7 +174,7 @@ export const examination = Effect.fnUntraced(function*(filename: string, paths: 
     ...yield* programs,
     ...ofMachine(machine),
     ...Arr.zipWith(paths, storages, (path, found) => ofStorage(FilePath.display(path), Option.getOrUndefined(found))),
-    ...yield* database(filename)
+    ...yield* ofDatabase(database)
   ]
   return { checks, pools: Machine.poolSizes(machine, storages.flatMap(Option.toArray)) }
 })

@@ -150,7 +150,7 @@ export const hash = Command.make("hash", config, (given) =>
     if (why !== undefined) return yield* Stop.usage(why)
     if (Option.isSome(check)) return yield* checkAll(check.value, given)
     if (!Arr.isReadonlyArrayNonEmpty(paths)) return
-    if (cache && (yield* Settings.database) === ":memory:") {
+    if (cache && (yield* Settings.database).filename === ":memory:") {
       return yield* Stop.usage("With --db :memory:, there is no --cache: nothing of it would be there the next time.")
     }
     yield* hashAll(paths, given)

@@ -61,30 +61,33 @@ export const fromManager = ({ reason }: JobManagerError): Stop =>
     ShuttingDown: ({ message }) => failure(`${message}. Try again.`)
   })
 
-const elsewhere = "Another database can be named with --db PATH or FANOUT_DB."
+const elsewhere = "Another database can be named with --db or FANOUT_DB."
 
 /** Says what is wrong with the database, and the way out. */
-export const fromStore = (filename: string) => ({ reason }: JobStoreError): Stop => {
+export const fromStore = (database: string) => ({ reason }: JobStoreError): Stop => {
   const again = ({ message }: Error) => failure(`${message}. Try again.`)
   return Match.valueTags(reason, {
-    JobNotFound: ({ message }) => usage(`${message} in ${filename}. \`fanout jobs list\` shows the jobs there are.`),
+    JobNotFound: ({ message }) => usage(`${message} in ${database}. \`fanout jobs list\` shows the jobs there are.`),
     JobConflict: again,
     Fenced: again,
     KeyTaken: ({ by, message }) => usage(`${message}. \`fanout jobs resume ${by}\` goes on with that one.`),
-    StoreTooNew: ({ message }) => failure(`${message} (${filename}). Update fanout. ${elsewhere}`),
+    StoreTooNew: ({ message }) => failure(`${message} (${database}). Update fanout. ${elsewhere}`),
     UnsafeFileSystem: ({ message }) => failure(`${message}. ${elsewhere}`),
     StorageFailure: ({ message, problem }) => {
       const free = problem === "Full" ? "Free space there, and run the same command again. " : ""
-      return failure(`${message} (${filename}). ${free}${elsewhere}`)
+      const login = problem === "Unreadable" && database.startsWith("postgres")
+        ? "A password comes from PGPASSWORD, or from the file that PGPASSFILE names. "
+        : ""
+      return failure(`${message} (${database}). ${free}${login}${elsewhere}`)
     }
   })
 }
 
 /** Says that a job can't go on since nothing can be recorded of it any more. It can once that is put right. */
-export const unrecorded = (id: JobId, filename: string, { message, reason }: JobStoreError): Stop => {
+export const unrecorded = (id: JobId, database: string, { message, reason }: JobStoreError): Stop => {
   const isFull = reason._tag === "StorageFailure" && reason.problem === "Full"
   return make(
-    `Job ${id} can't go on. ${message} (${filename}). ` +
+    `Job ${id} can't go on. ${message} (${database}). ` +
       `${isFull ? "Free space there: then" : "Once that is put right,"} the same command goes on with it, ` +
       `as does \`fanout jobs resume ${id}\`.`,
     ExitCode.paused

@@ -11,10 +11,9 @@ import * as Param from "effect/cli/Param"
 import * as Primitive from "effect/cli/Primitive"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { homedir } from "node:os"
-import * as Stop from "../exit/Stop.ts"
 import * as format from "../ui/format.ts"
 import * as Arguments from "./Arguments.ts"
+import * as Database from "./Database.ts"
 
 /** What a shell completes as a path, and is taken as it was given: a slash at its end, or a dot, means something. */
 const path = Object.assign(Primitive.Path("either"), {
@@ -68,7 +67,8 @@ export const db = GlobalFlag.Setting("db")({
   flag: pathFlag(
     "db",
     "PATH",
-    "Database of jobs (default: FANOUT_DB, else fanout/jobs.db in XDG_STATE_HOME or ~/.local/state)"
+    "Database of jobs, a file or postgres://USER@HOST/NAME (default: FANOUT_DB, else fanout/jobs.db in " +
+      "XDG_STATE_HOME or ~/.local/state)"
   ).pipe(Flag.optional)
 })
 
@@ -88,30 +88,12 @@ export const progressEvery = GlobalFlag.Setting("progress-every")({
   )
 })
 
-/**
- * Where the database is: where `--db` says, else `FANOUT_DB`, else where XDG keeps what programs remember. A variable
- * that is empty, or for XDG not absolute, counts as not set.
- */
-export const databasePath = (flag: Option.Option<string>, env: NodeJS.ProcessEnv, home: string): string => {
-  const { FANOUT_DB: own = "", XDG_STATE_HOME: state = "" } = env
-  const folder = state.startsWith("/") ? state : `${home}/.local/state`
-  return Option.getOrElse(flag, () => own === "" ? `${folder.replace(/\/+$/, "")}/fanout/jobs.db` : own)
-}
-
-/** Path of the database, from the root on. SQLite takes names for UTF-8, and would make a file of another name. */
-export const database = Effect.gen(function*() {
-  const path = databasePath(yield* db, process.env, homedir())
-  if (path === ":memory:") return path
-  const absolute = Arguments.absolute(FilePath.make(path))
-  if (absolute.isWellFormed()) return absolute
-  return yield* Stop.usage(
-    `The path of the database, "${FilePath.display(absolute)}", is not UTF-8. Name another with --db PATH or FANOUT_DB.`
-  )
-})
+/** The database of jobs. */
+export const database = Effect.flatMap(db, (flag) => Database.of(flag))
 
 /** Files of the database: read while they are written to, they would be of no use. */
 export const databaseFiles = Effect.gen(function*() {
-  const filename = yield* database
+  const { filename } = yield* database
   const path = yield* Effect.sync(() => Arguments.realPath(FilePath.make(filename)))
   return ["", "-wal", "-shm", "-journal"].map((end) => FilePath.make(path + end))
 })

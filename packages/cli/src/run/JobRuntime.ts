@@ -29,10 +29,10 @@ export interface Options {
 export const explained = <A, R>(
   effect: Effect.Effect<A, JobManagerError | JobStoreError | Stop.Stop, R>
 ): Effect.Effect<A, Stop.Stop, R | typeof Settings.db["Identifier"]> =>
-  Effect.flatMap(Settings.database, (filename) =>
+  Effect.flatMap(Settings.database, ({ shown }) =>
     Effect.catchTags(effect, {
       JobManagerError: (error) => Effect.fail(Stop.fromManager(error)),
-      JobStoreError: (error) => Effect.fail(Stop.fromStore(filename)(error))
+      JobStoreError: (error) => Effect.fail(Stop.fromStore(shown)(error))
     }))
 
 /** Runs an effect beside a manager of jobs, and says what went wrong with them. */
@@ -44,9 +44,9 @@ export const withJobs =
     Exclude<R, JobManager | JobStore | OwnerLiveness> | typeof Settings.db["Identifier"]
   > =>
     Effect.gen(function*() {
-      const filename = yield* Settings.database
+      const database = yield* Settings.database
       const { layer } = yield* Effect.promise(() => import("../MainLayer.ts"))
-      return yield* explained(Effect.provide(effect, layer(filename, options)))
+      return yield* explained(Effect.provide(effect, layer(database, options)))
     })
 
 /** Runs an effect on the files of this machine. */

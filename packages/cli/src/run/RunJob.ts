@@ -132,13 +132,13 @@ export const run = (id: JobId, options: View.Options, output?: Output) =>
     yield* Memory.settle
     const view = yield* viewOf(id, options)
     const loss = yield* makeLoss
-    const filename = yield* Settings.database
+    const { shown } = yield* Settings.database
     const show = (event: JobEvent) =>
       loss.notice(event, view).pipe(
         Effect.andThen(view.show(event)),
         Effect.andThen(output?.write(view.close) ?? Effect.void)
       )
-    const broken = (_: unknown, error: JobStoreError) => Effect.fail(Stop.unrecorded(id, filename, error))
+    const broken = (_: unknown, error: JobStoreError) => Effect.fail(Stop.unrecorded(id, shown, error))
     const record = yield* Effect.raceFirst(untilItRests(id, show), untilLeft(id, signal, view)).pipe(
       Effect.catchReason("JobStoreError", "StorageFailure", broken)
     )

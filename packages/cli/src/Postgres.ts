@@ -1,0 +1,90 @@
+/**
+ * Keeps jobs on a Postgres server.
+ */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import type { JobStore } from "@fanout/core/JobStore"
+import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
+import * as SqlJobStore from "@fanout/core/SqlJobStore"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import type { SqlError } from "effect/sql/SqlError"
+import * as fs from "node:fs"
+import { homedir, userInfo } from "node:os"
+
+/** What a line of a password file is looked up by. */
+interface Login {
+  readonly host: string
+  readonly port: string
+  readonly database: string
+  readonly user: string
+}
+
+/** Fields of a line of a password file; a colon or a backslash in one has a backslash before it. */
+const fieldsOf = (line: string): ReadonlyArray<string> =>
+  Array.from(line.matchAll(/((?:\\.|[^:\\])*)(?::|$)/g), ([, field = ""]) => field.replaceAll(/\\(.)/g, "$1"))
+
+/**
+ * Finds the password of a login in the text of a password file: that of the first line whose host, port, database and
+ * user are those, or `*`.
+ *
+ * @see https://www.postgresql.org/docs/current/libpq-pgpass.html
+ */
+export const passwordIn = (text: string, { database, host, port, user }: Login): string | undefined => {
+  for (const line of text.split(/\r?\n/)) {
+    if (line.startsWith("#")) continue
+    const [ofHost, ofPort, ofDatabase, ofUser, password] = fieldsOf(line)
+    const pairs = [[ofHost, host], [ofPort, port], [ofDatabase, database], [ofUser, user]]
+    if (password !== undefined && pairs.every(([field, wanted]) => field === "*" || field === wanted)) return password
+  }
+  return undefined
+}
+
+/** Text of the password file. As with other programs, a file that others may read counts as missing. */
+const passwordFile = ({ PGPASSFILE: own = "" }: NodeJS.ProcessEnv): string => {
+  const file = own === "" ? `${homedir()}/.pgpass` : own
+  try {
+    return (fs.statSync(file).mode & 0o077) === 0 ? fs.readFileSync(file, "utf8") : ""
+  } catch {
+    return ""
+  }
+}
+
+/** The settings of the connection: those of the address, and the password from where it need not be shown. */
+const configOf = (server: URL, env: NodeJS.ProcessEnv): PgClient.PgPoolConfig => {
+  const { PGPASSWORD: given = "", PGUSER: usual = "" } = env
+  const [asked, own] = [server.searchParams.get("user"), decodeURIComponent(server.username)]
+  const user = [asked ?? "", own, usual].find((name) => name !== "") ?? userInfo().username
+  const database = server.searchParams.get("dbname") ?? decodeURIComponent(server.pathname.slice(1))
+  const login = {
+    host: server.searchParams.get("host") ?? (server.hostname === "" ? "localhost" : server.hostname),
+    port: server.searchParams.get("port") ?? (server.port === "" ? "5432" : server.port),
+    database: database === "" ? user : database,
+    user
+  }
+  const isGiven = server.password !== "" || server.searchParams.has("password")
+  const password = isGiven ? undefined : given === "" ? passwordIn(passwordFile(env), login) : given
+  return {
+    url: Redacted.make(server.href),
+    username: user,
+    ...password === undefined ? {} : { password: Redacted.make(password) },
+    applicationName: "fanout",
+    connectTimeout: "10 seconds",
+    keepAlive: "30 seconds",
+    maxConnections: 4,
+    startupParameters: { lock_timeout: "10s" }
+  }
+}
+
+/** Why there is no connection. An error of the client may repeat the address that it was given. */
+const unreachable = ({ reason }: SqlError): JobStoreError => {
+  const problem = reason._tag === "AuthenticationError" ? "Unreadable" : "Unreachable"
+  return new JobStoreError({ reason: new StorageFailure({ operation: "connect", problem, cause: reason.cause }) })
+}
+
+/** Layer that keeps jobs in the database that an address names. */
+export const layer = (server: URL): Layer.Layer<JobStore, JobStoreError> =>
+  Layer.provide(
+    SqlJobStore.layer,
+    Layer.suspend(() => PgClient.layerFrom(Effect.mapError(PgClient.make(configOf(server, process.env)), unreachable)))
+  )

@@ -1,0 +1,74 @@
+/**
+ * Where jobs are kept: a SQLite file, or a Postgres server.
+ */
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { homedir } from "node:os"
+import * as Stop from "../exit/Stop.ts"
+import * as Arguments from "./Arguments.ts"
+
+/** A database of jobs. */
+export interface Database {
+  /** How people are told of it: a path, or an address without a password. */
+  readonly shown: string
+  /** SQLite file with the jobs, or beside a server with what only this machine knows, such as digests of its files. */
+  readonly filename: string
+  /** Address of a Postgres server, with all that it was given with. */
+  readonly server?: URL
+}
+
+/** Where XDG keeps what programs remember. A variable that is not absolute counts as not set. */
+const usualFile = ({ XDG_STATE_HOME: state = "" }: NodeJS.ProcessEnv, home: string): string => {
+  const folder = state.startsWith("/") ? state : `${home}/.local/state`
+  return `${folder.replace(/\/+$/, "")}/fanout/jobs.db`
+}
+
+const isAddress = (text: string): boolean => /^postgres(?:ql)?:\/\//.test(text)
+
+/** Address of a server without its password, wherever that is in it. */
+const withoutPassword = (server: URL): string => {
+  const shown = new URL(server)
+  shown.password = ""
+  shown.searchParams.delete("password")
+  return shown.href
+}
+
+const hasPassword = (server: URL): boolean => server.password !== "" || server.searchParams.has("password")
+
+const ofServer = Effect.fnUntraced(function*(text: string, isFlag: boolean, filename: string) {
+  // What was given may have a password in it, so that no message repeats it.
+  if (!URL.canParse(text)) {
+    return yield* Stop.usage("The address of the database can't be read. It is like postgres://user@host:5432/name.")
+  }
+  const server = new URL(text)
+  if (isFlag && hasPassword(server)) {
+    return yield* Stop.usage(
+      "A password in --db can be read by everybody on this machine. Give it in PGPASSWORD, or in the file that " +
+        "PGPASSFILE names (default: ~/.pgpass)."
+    )
+  }
+  return { shown: withoutPassword(server), filename, server }
+})
+
+/**
+ * The database that `--db` names, else `FANOUT_DB`, else a file where XDG keeps what programs remember. A variable that
+ * is empty counts as not set.
+ */
+export const of = Effect.fnUntraced(function*(
+  flag: Option.Option<string>,
+  env: NodeJS.ProcessEnv = process.env,
+  home: string = homedir()
+): Effect.fn.Return<Database, Stop.Stop> {
+  const { FANOUT_DB: own = "" } = env
+  const usual = usualFile(env, home)
+  const given = Option.getOrElse(flag, () => own === "" ? usual : own)
+  if (isAddress(given)) return yield* ofServer(given, Option.isSome(flag), usual)
+  if (given === ":memory:") return { shown: given, filename: given }
+  const filename = Arguments.absolute(FilePath.make(given))
+  // SQLite takes names for UTF-8, and would make a file of another name.
+  if (filename.isWellFormed()) return { shown: filename, filename }
+  return yield* Stop.usage(
+    `The path of the database, "${FilePath.display(filename)}", is not UTF-8. Name another with --db PATH or FANOUT_DB.`
+  )
+})

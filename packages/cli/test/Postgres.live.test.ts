@@ -1,0 +1,89 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { spawn, spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { setTimeout } from "node:timers/promises"
+import { PostgresServer, programs } from "../../core/test/postgresServer.ts"
+import { commandLine, watched } from "./command.ts"
+
+const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-postgres-"))
+afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
+
+const until = async (is: () => boolean): Promise<void> => {
+  for (let n = 0; n < 300 && !is(); n++) await setTimeout(50)
+  assert.isTrue(is())
+}
+
+describe.skipIf(programs === undefined)("fanout with jobs on Postgres", () => {
+  let server: PostgresServer
+  beforeAll(async () => {
+    server = await PostgresServer.start()
+  })
+  afterAll(() => server.stop())
+
+  /** A schema of its own, and a folder with some files. */
+  const place = async (name: string) => {
+    const { startupParameters } = await Effect.runPromise(server.schema)
+    const from = path.join(home, name, "from")
+    fs.mkdirSync(from, { recursive: true })
+    for (let n = 0; n < 20; n++) fs.writeFileSync(path.join(from, `file-${n}`), Buffer.alloc(100_000, n))
+    const options = encodeURIComponent(`-c search_path=${startupParameters?.["search_path"]}`)
+    const address = `postgres:///postgres?user=fanout&host=${encodeURIComponent(server.folder)}&options=${options}`
+    const env = { ...process.env, FANOUT_DB: address, XDG_STATE_HOME: path.join(home, name, "state") }
+    return {
+      address,
+      from,
+      to: path.join(home, name, "to"),
+      run: (...args: ReadonlyArray<string>) => spawnSync(...commandLine(args), { env, encoding: "utf8" }),
+      start: (...args: ReadonlyArray<string>) =>
+        watched(spawn(...commandLine(args), { env, stdio: ["ignore", "pipe", "pipe"] }))
+    }
+  }
+
+  it("runs a job in one process that another one looks at, stops, and goes on with", async () => {
+    const at = await place("two")
+    const args = ["copy", at.from, at.to, "--preserve", "all"]
+    const copy = at.start(...args, "--bandwidth", "100KB")
+    await until(() => at.run("jobs", "list").stdout.includes("running"))
+    const [, line = ""] = at.run("jobs", "list").stdout.split("\n")
+    const [id = ""] = line.split(" ")
+    assert.match(line, /running .* copy from → /)
+    assert.strictEqual(at.run("jobs", "pause", id).status, 0)
+    assert.strictEqual((await copy.ended).code, 4)
+    assert.strictEqual(at.run("jobs", "set", id, "--bandwidth", "off").status, 0)
+    assert.strictEqual(at.run(...args).status, 0)
+    assert.lengthOf(fs.readdirSync(at.to), 20)
+    assert.match(at.run("jobs", "show", id).stdout, /^state {5}done$/m)
+    assert.match(at.run("doctor").stdout, /^ok +database +postgres:\/\/.*, reached$/m)
+  })
+
+  it("goes on after a kill", async () => {
+    const at = await place("killed")
+    const copy = at.start("copy", at.from, at.to, "--bandwidth", "100KB")
+    await until(() => at.run("jobs", "list").stdout.includes("running"))
+    copy.child.kill("SIGKILL")
+    await copy.ended
+    const [id = ""] = at.run("jobs", "list", "--ids").stdout.split("\n")
+    assert.include(at.run("jobs", "list").stdout, "process gone")
+    at.run("jobs", "set", id, "--bandwidth", "off")
+    assert.strictEqual(at.run("jobs", "resume", id).status, 0)
+    assert.lengthOf(fs.readdirSync(at.to), 20)
+  })
+
+  it("says what is wrong with the server, and nothing of a password", async () => {
+    const nobody = `postgres://me:s3cret@127.0.0.1:1/jobs`
+    const { status, stderr } = spawnSync(...commandLine(["jobs", "list"]), {
+      env: { ...process.env, FANOUT_DB: nobody, FANOUT_DEBUG: "1" },
+      encoding: "utf8"
+    })
+    assert.strictEqual(status, 3)
+    assert.include(stderr, "postgres://me@127.0.0.1:1/jobs")
+    assert.notInclude(stderr, "s3cret")
+    const given = spawnSync(...commandLine(["jobs", "list", "--db", nobody]), { encoding: "utf8" })
+    assert.strictEqual(given.status, 2)
+    assert.include(given.stderr, "PGPASSWORD")
+    assert.notInclude(given.stderr, "s3cret")
+  })
+})
