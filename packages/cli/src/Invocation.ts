@@ -24,6 +24,7 @@ import * as ProcessExit from "./exit/ProcessExit.ts"
 import * as Signals from "./exit/Signals.ts"
 import * as Stop from "./exit/Stop.ts"
 import * as Arguments from "./options/Arguments.ts"
+import * as Completions from "./options/Completions.ts"
 import { printable } from "./ui/format.ts"
 import { complain, isUnread } from "./ui/View.ts"
 
@@ -81,7 +82,7 @@ const platform = Layer.mergeAll(
 const program = (version: string) =>
   Effect.suspend(() => Command.runWith(cli, { version })(Arguments.ofProcess())).pipe(
     Effect.provideService(CliConfig.CliConfig, {
-      builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
+      builtIns: [GlobalFlag.Help, GlobalFlag.Version, Completions.flag]
     }),
     Effect.provideService(CliOutput.Presenter, presenter),
     Effect.provide([platform, Logger.layer([logger]), telemetry(version)]),

@@ -5,7 +5,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { setTimeout } from "node:timers/promises"
-import { commandLine, watched } from "./command.ts"
+import { command, commandLine, watched } from "./command.ts"
 import { hasStrace, isHeldUp, isRoot, nobody, slowly } from "./faults.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-cli-"))
@@ -745,17 +745,28 @@ describe("fanout", () => {
     assert.include(run(db, ["--completions", shell]).stdout, "--conflict".slice(2))
   })
 
-  it.skipIf(spawnSync("bash", ["--version"]).status !== 0)("completes files where a path is expected", () => {
+  it.skipIf(spawnSync("bash", ["--version"]).status !== 0)("completes files and ids where these are expected", () => {
     const { db, place } = fresh()
+    // Whoever completes has the command in PATH.
+    fs.symlinkSync(command[1], path.join(place, "fanout"))
+    const variables = { ...env(db), FANOUT_DB: db, PATH: `${place}:${process.env["PATH"]}` }
     fs.writeFileSync(path.join(place, "completions"), run(db, ["--completions", "bash"]).stdout)
     const complete = (...words: ReadonlyArray<string>) => {
       const script = `. ./completions; COMP_WORDS=(fanout "$@"); COMP_CWORD=$#; COMP_LINE="fanout $*"
         COMP_POINT=\${#COMP_LINE}; _fanout fanout "\${COMP_WORDS[$#]}" "\${COMP_WORDS[$#-1]}"; echo "\${COMPREPLY[*]}"`
-      return spawnSync("bash", ["-c", script, "bash", ...words], { cwd: place, encoding: "utf8" }).stdout.trim()
+      return spawnSync("bash", ["-c", script, "bash", ...words], { cwd: place, encoding: "utf8", env: variables })
+        .stdout
+        .trim()
     }
     assert.strictEqual(complete("copy", "com"), "completions")
     assert.strictEqual(complete("copy", "a", "com"), "completions")
     assert.strictEqual(complete("copy", "--db", "com"), "completions")
     assert.strictEqual(complete("copy", "--no"), "--no-target-directory")
+    run(db, ["copy", path.join(place, "completions"), path.join(place, "copied")])
+    const id = run(db, ["jobs", "list", "--ids"]).stdout.trim()
+    assert.strictEqual(complete("jobs", "show", ""), id)
+    assert.strictEqual(complete("jobs", "logs", id.slice(0, 3)), id)
+    assert.strictEqual(complete("jobs", "pause", ""), "")
+    assert.strictEqual(complete("jobs", "list", "--state", "que"), "queued")
   })
 })
