@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { fit, table, wrappedTable } from "../src/ui/table.ts"
+import { broken, fit, table, wrappedTable } from "../src/ui/table.ts"
 
 describe("table", () => {
   it("aligns columns", () => {
@@ -37,5 +37,18 @@ describe("table", () => {
       "    text and",
       "    averyveryverylongone"
     ])
+  })
+})
+
+describe("broken", () => {
+  it("breaks between words, and within no command", () => {
+    const text = "failed   /a: no. Go on with `fanout jobs resume k1`, or with the same command again."
+    assert.deepStrictEqual(broken(text, 40), [
+      "failed   /a: no. Go on with",
+      "`fanout jobs resume k1`, or with the",
+      "same command again."
+    ])
+    assert.deepStrictEqual(broken("word longerthanthat x", 5), ["word", "longerthanthat", "x"])
+    assert.deepStrictEqual(broken("", 5), [])
   })
 })

@@ -26,7 +26,8 @@ import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
 import { progressLine } from "../ui/progressLine.ts"
 import * as summary from "../ui/summary.ts"
-import { columns, complain, type Options, print } from "../ui/View.ts"
+
+import { columns, complain, type Options, print, tell as say } from "../ui/View.ts"
 
 const ids = Settings.jobId.pipe(Argument.variadic({ min: 1 }))
 
@@ -37,17 +38,14 @@ const tell = (record: JobRecord, json: boolean): Effect.Effect<void> =>
   Effect.flatMap(hasCode(record), (hasCode) => {
     // How urgent it is, and what it may use, matters to nobody once it is over.
     const settings = JobState.isTerminal(record.state) ? [] : summary.settings(record)
-    return print(
-      json
-        ? events.line("state", events.job(record))
-        : [
-          `Job ${record.id} is ${[summary.state(record), ...settings].join(", ")}.`,
-          waitsToBeCancelled(record)
-            ? "Its program cleans up after it when it runs next."
-            : summary.next(record, hasCode)
-        ]
-          .filter((part) => part !== "").join(" ")
-    )
+    if (json) return print(events.line("state", events.job(record)))
+    const sentences = [
+      `Job ${record.id} is ${[summary.state(record), ...settings].join(", ")}.`,
+      waitsToBeCancelled(record)
+        ? "Its program cleans up after it when it runs next."
+        : summary.next(record, hasCode)
+    ]
+    return say(sentences.filter((part) => part !== "").join(" "))
   })
 
 // An owner looks for what is asked of it a few times a second; who waits longer for another one is told how it stands.

@@ -26,7 +26,7 @@ import * as format from "../ui/format.ts"
 import { left, rate, share } from "../ui/progressLine.ts"
 import * as summary from "../ui/summary.ts"
 import { table } from "../ui/table.ts"
-import { columns, itemLine, type Options, print, whileRead } from "../ui/View.ts"
+import { columns, itemLine, type Options, print, tell, whileRead } from "../ui/View.ts"
 import * as JobBoard from "./jobBoard.ts"
 import { tellOfAll } from "./jobsAsk.ts"
 
@@ -242,7 +242,7 @@ export const show = Command.make(
         yield* print(`and ${format.count(more)} more: \`fanout jobs show --all ${record.id}\` names them all`)
       }
       const next = summary.next(record, yield* hasCode(record), isOwnerDead)
-      if (!json && next !== "") yield* print(next)
+      if (!json && next !== "") yield* tell(next)
     })))
 ).pipe(Command.withDescription("Show one job, with what failed, why, and what vanished"))
 

@@ -279,7 +279,7 @@ const report = (
         options.isOwnerDead === true ? "" : left(record)
       ].filter((part) => part !== "").join(" ")
       if (!(isGood && options.quiet)) {
-        yield* (isGood && options.output === undefined ? View.print(text) : View.complain(text))
+        yield* (isGood && options.output === undefined ? View.tell(text) : View.complain(text))
       }
     }
     if (code !== ExitCode.success) return yield* Stop.withCode(code)

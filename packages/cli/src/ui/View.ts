@@ -4,6 +4,7 @@
 import type { JobEvent } from "@fanout/core/JobManager"
 import type { OutcomeRow } from "@fanout/core/JobStore"
 import { empty, type Progress } from "@fanout/core/Progress"
+import * as CliOutput from "effect/cli/CliOutput"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { paint } from "./colour.ts"
@@ -11,6 +12,7 @@ import * as events from "./events.ts"
 import * as format from "./format.ts"
 import { progressLine } from "./progressLine.ts"
 import * as summary from "./summary.ts"
+import { broken } from "./table.ts"
 
 /** How a command shows things. */
 export interface Options {
@@ -40,8 +42,20 @@ export const printAll = (bytes: Uint8Array): Effect.Effect<void> =>
     process.stdout.write(bytes, () => resume(Effect.void))
   })
 
-/** Writes a line to the standard error. */
-export const complain = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(`${text}\n`))
+/** Lines of text, on a terminal broken between words where they are longer than the terminal is wide. */
+const linesFor = (text: string, stream: NodeJS.WriteStream): string =>
+  stream.isTTY
+    ? text.split("\n").flatMap((line) =>
+      CliOutput.displayWidth(line) < columns(stream) ? line : broken(line, columns(stream) - 1)
+    ).join("\n")
+    : text
+
+/** Writes sentences to the standard output. */
+export const tell = (text: string): Effect.Effect<void> => Effect.suspend(() => print(linesFor(text, process.stdout)))
+
+/** Writes sentences to the standard error. */
+export const complain = (text: string): Effect.Effect<void> =>
+  Effect.sync(() => void process.stderr.write(`${linesFor(text, process.stderr)}\n`))
 
 /** Line about an item; that of a failed one stands out. */
 export const itemLine = (row: OutcomeRow, stream: NodeJS.WriteStream): string =>

@@ -57,14 +57,16 @@ export const table = (
   )
 }
 
-/** Breaks text between words into lines of so many cells; a word that is longer is a line of its own. */
-const broken = (text: string, cells: number): ReadonlyArray<string> => {
+/**
+ * Breaks text between words into lines of so many cells; a word that is longer is a line of its own. A command between
+ * backticks is one word: a terminal can't copy one that is on two lines.
+ */
+export const broken = (text: string, cells: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1)
-    const longer = `${last} ${word}`
-    if (last !== undefined && CliOutput.displayWidth(longer) <= cells) lines[lines.length - 1] = longer
-    else lines.push(word)
+  for (const word of text.match(/ *(?:`[^`]*`[^ ]*|[^ ]+)/g) ?? []) {
+    const longer = `${lines.at(-1) ?? ""}${word}`
+    if (lines.length > 0 && CliOutput.displayWidth(longer) <= cells) lines[lines.length - 1] = longer
+    else lines.push(lines.length > 0 ? word.trimStart() : word)
   }
   return lines
 }
