@@ -62,6 +62,16 @@ describe("progressLine", () => {
     ])
   })
 
+  it("tells the time so far and the job, where there is room", () => {
+    const started = new Progress({ ...progress(3, { bytes: 10 }), startedAt: 5000 })
+    assert.deepStrictEqual([80, 34, 20].map((columns) => progressLine(started, columns, { id: "k2m9", now: 17_000 })), [
+      "3 files · 10 B · 12 s so far · k2m9",
+      "3 files · 10 B · 12 s so far",
+      "3 files · 10 B"
+    ])
+    assert.strictEqual(progressLine(started, 80, { now: 5100 }), "3 files · 10 B")
+  })
+
   it("counts what was not read, where there is room", () => {
     const second = new Progress({ ...progress(50), units: { bytes: 2048, cached: 40 }, rates: { bytes: 1024 } })
     assert.deepStrictEqual([80, 42, 20].map((columns) => progressLine(second, columns)), [

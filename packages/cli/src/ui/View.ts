@@ -89,31 +89,31 @@ export const make = (id: string, { isShared = false, json, quiet }: Options): Vi
       remind: Effect.void,
       close: Effect.void
     }
-    : progressView(process.stderr.isTTY && process.env["TERM"] !== "dumb")
+    : progressView(id, process.stderr.isTTY && process.env["TERM"] !== "dumb")
 
 /** Draws a line anew, or where that can't be done prints one each time that it is asked to. */
-const progressView = (canRedraw: boolean): View => {
+const progressView = (id: string, canRedraw: boolean): View => {
   let latest: Progress = empty
   let isDrawn = false
   const write = (text: string) => void process.stderr.write(text)
-  const line = () => progressLine(latest, columns(process.stderr))
+  const line = (now: number) => progressLine(latest, columns(process.stderr), { id, now })
   const clear = Effect.sync(() => {
     if (isDrawn) write("\r\u001b[K")
     isDrawn = false
   })
   return {
     show: (event) =>
-      Effect.sync(() => {
+      Effect.map(Clock.currentTimeMillis, (now) => {
         if (event._tag !== "Progress") return
         latest = event.progress
         if (!canRedraw) return
-        write(`\r\u001b[K${line()}`)
+        write(`\r\u001b[K${line(now)}`)
         isDrawn = true
       }),
     say: (text) => Effect.andThen(clear, complain(text)),
     remind: canRedraw
       ? Effect.void
-      : Effect.flatMap(Clock.currentTimeMillis, (at) => complain(`${format.time(at)}  ${line()}`)),
+      : Effect.flatMap(Clock.currentTimeMillis, (at) => complain(`${format.time(at)}  ${line(at)}`)),
     close: clear
   }
 }

@@ -8,15 +8,23 @@ import * as format from "./format.ts"
 import { fit } from "./table.ts"
 
 /** Parts that a narrow terminal does without, the first ones first. */
-const expendable = ["rate", "cached", "bytes", "left"] as const
+const expendable = ["id", "elapsed", "rate", "cached", "bytes", "left"] as const
+
+/** What is told beside a progress: the id of its job, and how long that has run by now. */
+interface Beside {
+  readonly id?: string
+  readonly now?: number
+}
 
 /** Line of one progress that fits the width of the terminal. */
-export const progressLine = (progress: Progress, columns: number): string => {
-  const parts = partsOf(progress)
+export const progressLine = (progress: Progress, columns: number, { id = "", now }: Beside = {}): string => {
+  const millis = now === undefined ? 0 : now - (progress.startedAt ?? now)
+  const elapsed = millis < 1000 ? "" : `${format.duration(millis)} so far`
+  const parts = { ...partsOf(progress), elapsed, id }
   const without = (omitted: ReadonlyArray<string>) =>
     Object.entries(parts).filter(([name, text]) => text !== "" && !omitted.includes(name)).map(([, text]) => text)
       .join(" · ")
-  const lines = [0, 1, 2, 3, 4].map((count) => without(expendable.slice(0, count)))
+  const lines = Array.from({ length: expendable.length + 1 }, (_, count) => without(expendable.slice(0, count)))
   return fit(lines.find((line) => CliOutput.displayWidth(line) < columns) ?? lines.at(-1) ?? "", columns - 1)
 }
 
