@@ -1,0 +1,349 @@
+/**
+ * The definition of the API of jobs, which `fanout ui` serves below `/api`. The page and programs of one's own use it;
+ * `GET /api/openapi.json` describes it.
+ *
+ * Times are milliseconds since the epoch, amounts are bytes, rates are per second. What is unknown is `null`. Texts for
+ * people have nothing in them that a terminal obeys, nor marks that turn the direction of a text; they can hold any
+ * other character, `<` and `&` among them. Each error has a `_tag` and a `message` for people. Requests that are not as
+ * they are described here get status 400.
+ */
+import { JobHistory } from "@fanout/core/JobHistory"
+import { JobId } from "@fanout/core/JobId"
+import * as JobState from "@fanout/core/JobState"
+import { StorageProblem } from "@fanout/core/JobStoreError"
+import * as HttpApi from "effect/http-api/HttpApi"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as Schema from "effect/Schema"
+
+/** Most jobs of a page, elements of a page, and jobs of one action; and how many a page has if nobody says. */
+export const most = { jobs: 200, items: 500, actions: 1000 }
+export const usual = { jobs: 50, items: 100 }
+
+// --- Errors ---------------------------------------------------------------------------------------------------------
+
+/** There is no such job; it may have been pruned. */
+export class NotFound
+  extends Schema.TaggedError<NotFound>("@fanout/cli/api/NotFound")("NotFound", { message: Schema.String }, {
+    httpApiStatus: 404
+  })
+{}
+
+/** The state of the job, or its type, does not allow what was asked for. */
+export class Refused
+  extends Schema.TaggedError<Refused>("@fanout/cli/api/Refused")("Refused", { message: Schema.String }, {
+    httpApiStatus: 409
+  })
+{}
+
+/** The server only shows jobs. */
+export class ReadOnly
+  extends Schema.TaggedError<ReadOnly>("@fanout/cli/api/ReadOnly")("ReadOnly", { message: Schema.String }, {
+    httpApiStatus: 403
+  })
+{}
+
+/** The database does not answer as it should: it is locked (`Busy`), full, damaged … */
+export class StoreFailed extends Schema.TaggedError<StoreFailed>("@fanout/cli/api/StoreFailed")("StoreFailed", {
+  problem: StorageProblem,
+  message: Schema.String
+}, { httpApiStatus: 503 }) {}
+
+// --- Jobs -----------------------------------------------------------------------------------------------------------
+
+/** Numbers by names: of jobs by state, of elements by cause, of amounts by unit. */
+const Counts = Schema.Record(Schema.String, Schema.Number)
+
+/** What can be asked of jobs. */
+export const Action = Schema.Literals(["pause", "resume", "cancel", "retry"])
+export type Action = typeof Action.Type
+
+export const Priority = Schema.Literals(["low", "normal", "high", "critical"])
+
+/** How far a job is. */
+export const Progress = Schema.Struct({
+  /** Elements by how they ended. */
+  done: Schema.Number,
+  failed: Schema.Number,
+  skipped: Schema.Number,
+  /** Done elements by what became of them: `Copied`, `Unchanged`, … */
+  tags: Counts,
+  /** Failed elements by cause: at most 32, and `others`. */
+  causes: Counts,
+  /** What was moved, such as `bytes`. */
+  units: Counts,
+  /** What there is in all, where that is known: `items`, `bytes`. */
+  totals: Counts,
+  /** Now, by the last ten seconds: `items`, and each of the units that moves. Empty unless the job runs. */
+  rates: Counts,
+  /** When the present or the last run began. */
+  startedAt: Schema.NullOr(Schema.Number),
+  /** How much of all is done, from 0 to 1. */
+  share: Schema.NullOr(Schema.Number),
+  /** Time that is left at the present rate. */
+  leftMillis: Schema.NullOr(Schema.Number)
+})
+export type Progress = typeof Progress.Type
+
+/** A job of a list. */
+export const JobRow = Schema.Struct({
+  id: JobId,
+  /** Type of the job, such as `copy`. */
+  name: Schema.String,
+  /** The job in a few words: `copy Photos → /mnt/backup`; its type if this program does not know it. */
+  title: Schema.String,
+  state: JobState.Tag,
+  /** The state in a word or two: `running`, `pausing`, `some failed`, `process gone`. */
+  stateText: Schema.String,
+  /** Who has paused it: `person`, `parent`, `disk`, `device`, or a name that the job chose. */
+  pausedBy: Schema.NullOr(Schema.String),
+  /** What is asked of it and not yet done: `Pause`, `PauseWithParent` or `Cancel`. */
+  request: Schema.NullOr(Schema.String),
+  /** Whether it runs, and its process is dead: nobody works on it. */
+  isOwnerDead: Schema.Boolean,
+  /** Why it has failed, in words. */
+  error: Schema.NullOr(Schema.String),
+  /** What its state allows now. A job with a parent may still refuse: it goes with its parent. */
+  actions: Schema.Array(Action),
+  createdAt: Schema.Number,
+  updatedAt: Schema.Number,
+  finishedAt: Schema.NullOr(Schema.Number),
+  parent: Schema.NullOr(JobId),
+  schedule: Schema.NullOr(Schema.String),
+  /** What it has come to, in words: `991 done, 10 failed`. */
+  counted: Schema.String,
+  progress: Progress
+})
+export type JobRow = typeof JobRow.Type
+
+/** All that is known of a job. */
+export const JobDetail = Schema.Struct({
+  ...JobRow.fields,
+  /** Name of a field and its value: what the job does, in full. `["copies", "\"/a\" to \"/b\", with …"]` */
+  what: Schema.Tuple([Schema.String, Schema.String]),
+  /** The state as words, with its reason: `paused (disk full)`, `running, but its process is gone`. */
+  standing: Schema.String,
+  /** What can be done next, as a sentence with a command; empty where nothing is left to do. */
+  next: Schema.String,
+  version: Schema.Number,
+  attempt: Schema.Number,
+  priority: Priority,
+  limits: Schema.Struct({
+    concurrency: Schema.NullOr(Schema.Number),
+    bytesPerSecond: Schema.NullOr(Schema.Number)
+  }),
+  /** Whether `bytesPerSecond` can be set: whether it moves bytes. */
+  isThrottled: Schema.Boolean,
+  tags: Schema.Array(Schema.String),
+  /** Who runs it: process (`1234-…`) and machine, as the owner names itself. */
+  owner: Schema.NullOr(Schema.Struct({ token: Schema.Number, process: Schema.String, machine: Schema.String })),
+  /** Whether `fanout` has a program for the job. Otherwise only its own program can run it. */
+  hasCode: Schema.Boolean,
+  /** Numbers of its children by state; list them with `parent`. */
+  children: Counts,
+  /** What copies could not be given, one sentence each. */
+  warnings: Schema.Array(Schema.String),
+  /** Commands for a shell that look at the job or ask the same of it as the actions do, the likeliest first. */
+  commands: Schema.Array(Schema.String),
+  payload: Schema.Json
+})
+export type JobDetail = typeof JobDetail.Type
+
+/** A job whose row can't be read, and why. */
+const Unreadable = Schema.Struct({ id: Schema.String, why: Schema.String })
+
+export const JobPage = Schema.Struct({
+  jobs: Schema.Array(JobRow),
+  /** Jobs between these that can't be read. */
+  unreadable: Schema.Array(Unreadable),
+  /** What the next page gets as `before`; `null` behind the last page. */
+  next: Schema.NullOr(Schema.String),
+  /** Numbers of all jobs by state, whatever the filter. A state without jobs is left out. */
+  counts: Counts
+})
+export type JobPage = typeof JobPage.Type
+
+/** An element of a job that was recorded. `seq` is its place among all of the job. */
+export const Item = Schema.Struct({
+  seq: Schema.Number,
+  fanOut: Schema.String,
+  /** What it is, for most jobs a path. */
+  key: Schema.String,
+  outcome: Schema.Literals(["Done", "Skipped", "Failed"]),
+  /** Of a failed one: what it counts as, as in `progress.causes` (there, the rarest ones may be counted as `others`). */
+  cause: Schema.NullOr(Schema.String),
+  /** Why it failed or was skipped; empty for a done one. */
+  message: Schema.String,
+  /** How many elements it stands for: a folder may stand for all that is in it. */
+  count: Schema.Number,
+  attempt: Schema.Number,
+  at: Schema.Number
+})
+export type Item = typeof Item.Type
+
+export const ItemPage = Schema.Struct({
+  items: Schema.Array(Item),
+  /** What the next page gets as `after`; `null` behind the last page. Of a running job, more may come later. */
+  next: Schema.NullOr(Schema.Number)
+})
+export type ItemPage = typeof ItemPage.Type
+
+export const LogLine = Schema.Struct({
+  seq: Schema.Number,
+  at: Schema.Number,
+  level: Schema.Literals(["Info", "Warning", "Error"]),
+  message: Schema.String
+})
+export type LogLine = typeof LogLine.Type
+
+/** What has become of an action on one job: `null`, or why the job refused it. */
+export const Answer = Schema.Struct({ id: JobId, refused: Schema.NullOr(Schema.String) })
+export type Answer = typeof Answer.Type
+
+/** Refuses what would change something where jobs are only shown. */
+export class Access extends HttpApiMiddleware.Service<Access>()("@fanout/cli/api/Access", { error: ReadOnly }) {}
+
+const params = { id: JobId }
+const NumberOf = (schema: Schema.Codec<number, number>) => Schema.optionalKey(schema)
+const Limit = (most: number) =>
+  NumberOf(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1), Schema.isLessThanOrEqualTo(most)))
+
+/** `?state=Failed&state=Running`: several mean any of them. */
+const anyOf = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.Union([schema, Schema.Array(schema)]))
+
+export class Jobs extends HttpApiGroup.make("jobs").add(
+  /** `GET /api/jobs`: jobs that fit all filters, the newest first. */
+  HttpApiEndpoint.get("list", "/jobs", {
+    query: {
+      state: anyOf(JobState.Tag),
+      name: anyOf(Schema.String),
+      tag: Schema.optionalKey(Schema.String),
+      /** Only children of this job. Without it, children are listed among the others. */
+      parent: Schema.optionalKey(JobId),
+      schedule: Schema.optionalKey(Schema.String),
+      /** How the id begins. */
+      idPrefix: Schema.optionalKey(Schema.String),
+      /** Only jobs that were made at this time or later. */
+      since: NumberOf(Schema.Finite),
+      /** The `next` of the page before. */
+      before: Schema.optionalKey(Schema.String),
+      limit: Limit(most.jobs)
+    },
+    success: JobPage,
+    error: StoreFailed
+  }),
+  /** `GET /api/jobs/ID` */
+  HttpApiEndpoint.get("detail", "/jobs/:id", { params, success: JobDetail, error: [NotFound, StoreFailed] }),
+  /** `GET /api/jobs/ID/history`: samples for a plot in columns of one length, and marks; see core's `JobHistory`. */
+  HttpApiEndpoint.get("history", "/jobs/:id/history", { params, success: JobHistory, error: [NotFound, StoreFailed] }),
+  /**
+   * `GET /api/jobs/ID/items`: recorded elements, in the order in which they were recorded: failed ones unless `outcome`
+   * says otherwise. With a `cause`, only failed ones of this cause.
+   */
+  HttpApiEndpoint.get("items", "/jobs/:id/items", {
+    params,
+    query: {
+      outcome: anyOf(Schema.Literals(["Done", "Skipped", "Failed"])),
+      cause: Schema.optionalKey(Schema.String),
+      /** The `next` of the page before, or any `seq`: elements behind it. */
+      after: NumberOf(Schema.Natural),
+      limit: Limit(most.items)
+    },
+    success: ItemPage,
+    error: [NotFound, StoreFailed]
+  }),
+  /** `GET /api/jobs/ID/log`: lines behind the `seq` `after`, the oldest first. A log keeps its newest 1,000 lines. */
+  HttpApiEndpoint.get("log", "/jobs/:id/log", {
+    params,
+    query: { after: NumberOf(Schema.Natural) },
+    success: Schema.Array(LogLine),
+    error: [NotFound, StoreFailed]
+  }),
+  /**
+   * `POST /api/jobs/actions`: asks the same of several jobs, and answers in their order. That one refuses keeps it from
+   * no other one. An owner obeys within some 250 ms after the answer.
+   */
+  HttpApiEndpoint.post("ask", "/jobs/actions", {
+    payload: Schema.Struct({
+      action: Action,
+      ids: Schema.Array(JobId).check(Schema.isMinLength(1), Schema.isMaxLength(most.actions))
+    }),
+    success: Schema.Array(Answer),
+    error: StoreFailed
+  }),
+  /**
+   * `POST /api/jobs/ID/settings`: changes what is given, also while the job runs. `null` takes a limit away. Answers
+   * 204.
+   */
+  HttpApiEndpoint.post("set", "/jobs/:id/settings", {
+    params,
+    payload: Schema.Struct({
+      priority: Schema.optionalKey(Priority),
+      concurrency: Schema.optionalKey(Schema.NullOr(
+        Schema.Int.check(Schema.isGreaterThanOrEqualTo(1), Schema.isLessThanOrEqualTo(9999))
+      )),
+      bytesPerSecond: Schema.optionalKey(Schema.NullOr(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(1))))
+    }),
+    success: HttpApiSchema.NoContent,
+    error: [NotFound, Refused, StoreFailed]
+  }),
+  /** `POST /api/jobs/prune`: forgets jobs that ended longer ago than this. The files stay. */
+  HttpApiEndpoint.post("prune", "/jobs/prune", {
+    payload: Schema.Struct({ olderThanMillis: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)) }),
+    success: Schema.Struct({ removed: Schema.Number }),
+    error: StoreFailed
+  }),
+  /**
+   * `GET /api/events`, as server-sent events: says that something was stored, so that a page reads again what it shows.
+   * The first event comes at once, later ones at most five times a second, and each ten seconds even if nothing was
+   * stored: a process may have died. Who reads slowly gets the latest event only.
+   */
+  HttpApiEndpoint.get("events", "/events", {
+    success: HttpApiSchema.StreamSse({ data: Schema.Struct({ at: Schema.Number }) })
+  })
+).middleware(Access) {}
+
+// --- Server ---------------------------------------------------------------------------------------------------------
+
+/** What the server is: for the head of the page. */
+export const About = Schema.Struct({
+  /** Version of fanout. */
+  version: Schema.String,
+  /** Where the jobs are stored. */
+  database: Schema.String,
+  /** Whether each `POST` is refused. */
+  isReadOnly: Schema.Boolean,
+  /** Whether this process runs queued jobs. */
+  works: Schema.Boolean,
+  /** What a person has to know about that; empty where nothing. */
+  note: Schema.String
+})
+export type About = typeof About.Type
+
+/** What `fanout doctor` tells. What is lacking costs something; what is broken has to be mended. */
+export const Examination = Schema.Struct({
+  checks: Schema.Array(Schema.Struct({
+    what: Schema.String,
+    state: Schema.Literals(["ok", "lacking", "broken"]),
+    found: Schema.String
+  })),
+  /** Pools as large as this machine allows, and why. `least` and `most` are the sizes between which it adapts. */
+  pools: Schema.Array(Schema.Struct({
+    name: Schema.String,
+    size: Schema.Number,
+    bounds: Schema.NullOr(Schema.Struct({ least: Schema.Number, most: Schema.Number })),
+    why: Schema.String
+  }))
+})
+export type Examination = typeof Examination.Type
+
+export class Server extends HttpApiGroup.make("server").add(
+  /** `GET /api/about` */
+  HttpApiEndpoint.get("about", "/about", { success: About }),
+  /** `GET /api/doctor`: looks anew each time, which can take a second. */
+  HttpApiEndpoint.get("doctor", "/doctor", { success: Examination })
+) {}
+
+export class Api extends HttpApi.make("fanout").add(Jobs).add(Server).prefix("/api") {}
