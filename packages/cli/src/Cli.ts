@@ -12,6 +12,7 @@ import { metadata } from "./commands/metadata.ts"
 import { move } from "./commands/move.ts"
 import { create } from "./commands/new.ts"
 import { thumbnail } from "./commands/thumbnail.ts"
+import { ui } from "./commands/ui.ts"
 import { verify } from "./commands/verify.ts"
 import * as Settings from "./options/Settings.ts"
 
@@ -36,10 +37,11 @@ export const cli = Command.make("fanout").pipe(
     { command: "fanout verify Photos /mnt/backup/Photos", description: "Compare two trees, byte by byte" },
     { command: "fanout delete build", description: "Delete a folder with all that is in it" },
     { command: "fanout jobs list", description: "Show what was started, here and in other terminals" },
+    { command: "fanout ui", description: "Show and control jobs in a browser" },
     { command: "fanout doctor", description: "Tell what this machine allows, and what is wrong" },
     { command: "fanout new job send-letters", description: "Write a package with a job of your own" },
     { command: "fanout --completions bash", description: "Print completions for a shell" }
   ]),
-  Command.withSubcommands([copy, move, remove, hash, verify, thumbnail, metadata, jobs, examine, create]),
+  Command.withSubcommands([copy, move, remove, hash, verify, thumbnail, metadata, jobs, ui, examine, create]),
   Command.withGlobalFlags([Settings.db, Settings.progressEvery])
 )

@@ -213,24 +213,48 @@ const Limit = (most: number) =>
 /** `?state=Failed&state=Running`: several mean any of them. */
 const anyOf = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.Union([schema, Schema.Array(schema)]))
 
+/** Filters of a list of jobs. */
+export const ListQuery = Schema.Struct({
+  state: anyOf(JobState.Tag),
+  name: anyOf(Schema.String),
+  tag: Schema.optionalKey(Schema.String),
+  /** Only children of this job. Without it, children are listed among the others. */
+  parent: Schema.optionalKey(JobId),
+  schedule: Schema.optionalKey(Schema.String),
+  /** How the id begins. */
+  idPrefix: Schema.optionalKey(Schema.String),
+  /** Only jobs that were made at this time or later. */
+  since: NumberOf(Schema.Finite),
+  /** The `next` of the page before. */
+  before: Schema.optionalKey(Schema.String),
+  limit: Limit(most.jobs)
+})
+export type ListQuery = typeof ListQuery.Type
+
+/** Filters of the elements of a job. */
+export const ItemQuery = Schema.Struct({
+  outcome: anyOf(Schema.Literals(["Done", "Skipped", "Failed"])),
+  cause: Schema.optionalKey(Schema.String),
+  /** The `next` of the page before, or any `seq`: elements behind it. */
+  after: NumberOf(Schema.Natural),
+  limit: Limit(most.items)
+})
+export type ItemQuery = typeof ItemQuery.Type
+
+/** What can be set of a job. */
+export const Settings = Schema.Struct({
+  priority: Schema.optionalKey(Priority),
+  concurrency: Schema.optionalKey(Schema.NullOr(
+    Schema.Int.check(Schema.isGreaterThanOrEqualTo(1), Schema.isLessThanOrEqualTo(9999))
+  )),
+  bytesPerSecond: Schema.optionalKey(Schema.NullOr(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(1))))
+})
+export type Settings = typeof Settings.Type
+
 export class Jobs extends HttpApiGroup.make("jobs").add(
   /** `GET /api/jobs`: jobs that fit all filters, the newest first. */
   HttpApiEndpoint.get("list", "/jobs", {
-    query: {
-      state: anyOf(JobState.Tag),
-      name: anyOf(Schema.String),
-      tag: Schema.optionalKey(Schema.String),
-      /** Only children of this job. Without it, children are listed among the others. */
-      parent: Schema.optionalKey(JobId),
-      schedule: Schema.optionalKey(Schema.String),
-      /** How the id begins. */
-      idPrefix: Schema.optionalKey(Schema.String),
-      /** Only jobs that were made at this time or later. */
-      since: NumberOf(Schema.Finite),
-      /** The `next` of the page before. */
-      before: Schema.optionalKey(Schema.String),
-      limit: Limit(most.jobs)
-    },
+    query: ListQuery.fields,
     success: JobPage,
     error: StoreFailed
   }),
@@ -244,13 +268,7 @@ export class Jobs extends HttpApiGroup.make("jobs").add(
    */
   HttpApiEndpoint.get("items", "/jobs/:id/items", {
     params,
-    query: {
-      outcome: anyOf(Schema.Literals(["Done", "Skipped", "Failed"])),
-      cause: Schema.optionalKey(Schema.String),
-      /** The `next` of the page before, or any `seq`: elements behind it. */
-      after: NumberOf(Schema.Natural),
-      limit: Limit(most.items)
-    },
+    query: ItemQuery.fields,
     success: ItemPage,
     error: [NotFound, StoreFailed]
   }),
@@ -270,8 +288,7 @@ export class Jobs extends HttpApiGroup.make("jobs").add(
       action: Action,
       ids: Schema.Array(JobId).check(Schema.isMinLength(1), Schema.isMaxLength(most.actions))
     }),
-    success: Schema.Array(Answer),
-    error: StoreFailed
+    success: Schema.Array(Answer)
   }),
   /**
    * `POST /api/jobs/ID/settings`: changes what is given, also while the job runs. `null` takes a limit away. Answers
@@ -279,13 +296,7 @@ export class Jobs extends HttpApiGroup.make("jobs").add(
    */
   HttpApiEndpoint.post("set", "/jobs/:id/settings", {
     params,
-    payload: Schema.Struct({
-      priority: Schema.optionalKey(Priority),
-      concurrency: Schema.optionalKey(Schema.NullOr(
-        Schema.Int.check(Schema.isGreaterThanOrEqualTo(1), Schema.isLessThanOrEqualTo(9999))
-      )),
-      bytesPerSecond: Schema.optionalKey(Schema.NullOr(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(1))))
-    }),
+    payload: Settings,
     success: HttpApiSchema.NoContent,
     error: [NotFound, Refused, StoreFailed]
   }),

@@ -9,7 +9,7 @@ import type { StateCounts } from "@fanout/core/JobStore"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as colour from "./colour.ts"
 import * as format from "./format.ts"
-import { counted, left, rate, shareOf } from "./progressLine.ts"
+import { counted, left, rate, shareDone } from "./progressLine.ts"
 import * as summary from "./summary.ts"
 import { fit } from "./table.ts"
 
@@ -84,7 +84,7 @@ const linesOf = (
   columns: number
 ): ReadonlyArray<string> => {
   const isRunning = record.state._tag === "Running" && !isOwnerDead
-  const share = shareOf(progress)
+  const share = shareDone(progress)
   const remaining = isRunning ? left(progress) : ""
   const state = isRunning
     ? fitting([remaining === "" ? "" : `${remaining} left`, rate(progress)], Math.floor(columns / 3))

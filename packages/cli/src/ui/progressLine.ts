@@ -69,25 +69,31 @@ const measured = (progress: Progress): { readonly unit: "bytes" | "items"; now: 
   return { unit: "bytes", now: bytes, all: bytes + left + mean * (all - items - (left > 0 ? 1 : 0)) }
 }
 
-/** How much of all is done, between 0 and 1; nothing where it is not known how much there is. */
-export const shareOf = (progress: Progress): number | undefined => {
+/** How much of all is done, from 0 to 1, where it is known how much there is. */
+export const shareDone = (progress: Progress): number | undefined => {
   const { all = 0, now = 0 } = measured(progress) ?? {}
   return all === 0 ? undefined : now / all
 }
 
 /** How much of all is done: `42 %`; empty where it is not known how much there is. */
 export const share = (progress: Progress): string => {
-  const share = shareOf(progress)
-  return share === undefined ? "" : `${Math.floor(share * 100)} %`
+  const done = shareDone(progress)
+  return done === undefined ? "" : `${Math.floor(done * 100)} %`
+}
+
+/** How long it takes at the present rate until all is done, where that is known. */
+export const leftMillis = (progress: Progress): number | undefined => {
+  const found = measured(progress)
+  if (found === undefined) return undefined
+  const { all, now, unit } = found
+  const rate = progress.rates?.[unit] ?? 0
+  return rate > 0 && now < all ? ((all - now) / rate) * 1000 : undefined
 }
 
 /** How long it takes at the present rate until all is done: `2.5 s`; empty where that is not known. */
 export const left = (progress: Progress): string => {
-  const found = measured(progress)
-  if (found === undefined) return ""
-  const { all, now, unit } = found
-  const rate = progress.rates?.[unit] ?? 0
-  return rate > 0 && now < all ? format.duration(((all - now) / rate) * 1000) : ""
+  const millis = leftMillis(progress)
+  return millis === undefined ? "" : format.duration(millis)
 }
 
 /** How much moves in a second: bytes, where any do; empty where nothing moves. */

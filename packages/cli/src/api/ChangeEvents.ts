@@ -1,0 +1,51 @@
+/**
+ * Tells pages that something was stored. All pages together look at the store once, and only while there is one.
+ */
+import { JobManager } from "@fanout/core/JobManager"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as PubSub from "effect/PubSub"
+import * as RcRef from "effect/RcRef"
+import * as Stream from "effect/Stream"
+
+/** Milliseconds between two looks, which cost next to nothing. */
+const everyMillis = 100
+
+/** Milliseconds between two events of a store that changes all the time: each one has pages read again. */
+const leastMillis = 200
+
+/** Milliseconds without an event after which there is one: that a process has died is stored by nobody. */
+const mostMillis = 10_000
+
+interface Change {
+  readonly at: number
+}
+
+/** Makes the stream of changes, which begins with an event. Who reads slowly gets the latest one only. */
+export const make = Effect.gen(function*() {
+  const { version } = yield* JobManager
+  const changes = yield* PubSub.sliding<Change>(1)
+  const look = Effect.gen(function*() {
+    let seen: string | undefined
+    let toldAt = yield* Clock.currentTimeMillis
+    while (true) {
+      // While the store does not answer, who reads from it is told so, and nothing has to be told here.
+      const found = yield* Effect.orElseSucceed(version, () => seen)
+      const now = yield* Clock.currentTimeMillis
+      const isNews = (seen !== undefined && found !== seen) || now - toldAt >= mostMillis
+      seen = found
+      if (isNews) {
+        toldAt = now
+        yield* PubSub.publish(changes, { at: now })
+      }
+      yield* Effect.sleep(isNews ? leastMillis : everyMillis)
+    }
+  })
+  const looking = yield* RcRef.make({ acquire: Effect.forkScoped(look) })
+  return Stream.unwrap(Effect.gen(function*() {
+    const subscription = yield* PubSub.subscribe(changes)
+    yield* RcRef.get(looking)
+    const first: Change = { at: yield* Clock.currentTimeMillis }
+    return Stream.concat(Stream.succeed(first), Stream.fromSubscription(subscription))
+  }))
+})

@@ -1,0 +1,183 @@
+/**
+ * Answers requests to the API from the jobs of a manager.
+ */
+import * as JobId from "@fanout/core/JobId"
+import { JobManager } from "@fanout/core/JobManager"
+import type { JobManagerError } from "@fanout/core/JobManagerError"
+import * as JobPriority from "@fanout/core/JobPriority"
+import { type JobChanges, type JobRecord, JobStore } from "@fanout/core/JobStore"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Layer from "effect/Layer"
+import { printable } from "../ui/format.ts"
+import * as Api from "./Api.ts"
+import * as ChangeEvents from "./ChangeEvents.ts"
+import { Host } from "./Host.ts"
+import * as rows from "./rows.ts"
+
+const listOf = <A>(value: A | ReadonlyArray<A> | undefined): ReadonlyArray<A> | undefined =>
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `isArray` does not narrow what may be read-only
+  value === undefined ? undefined : Array.isArray(value) ? value as ReadonlyArray<A> : [value as A]
+
+/** Where a page of jobs ends. */
+const cursorOf = ({ createdAt, id }: Pick<JobRecord, "createdAt" | "id">): string => `${createdAt}-${id}`
+
+const fromCursor = (text: string): Pick<JobRecord, "createdAt" | "id"> => {
+  const [, at = "0", id = text] = /^(\d+(?:\.\d+)?)-(.+)$/s.exec(text) ?? []
+  return { createdAt: Number(at), id: JobId.make(id) }
+}
+
+/** Says that the store does not answer as it should. */
+const storeFailed = ({ message, reason }: JobStoreError): Api.StoreFailed =>
+  new Api.StoreFailed({
+    problem: reason._tag === "StorageFailure" ? reason.problem : "Other",
+    message: printable(message)
+  })
+
+/** Tells apart that there is no such job, and that the store does not answer. */
+const notFoundOrFailed = (error: JobStoreError): Api.NotFound | Api.StoreFailed =>
+  error.reason._tag === "JobNotFound" ? new Api.NotFound({ message: printable(error.message) }) : storeFailed(error)
+
+const whyNot = (error: JobManagerError | JobStoreError): Api.NotFound | Api.Refused | Api.StoreFailed => {
+  if (error._tag === "JobManagerError") return new Api.Refused({ message: printable(error.message) })
+  const isInTheWay = error.reason._tag === "JobConflict" || error.reason._tag === "KeyTaken"
+  return isInTheWay ? new Api.Refused({ message: printable(error.message) }) : notFoundOrFailed(error)
+}
+
+const page = <A>(found: ReadonlyArray<A>, limit: number) => {
+  const shown = found.slice(0, limit)
+  return { shown, last: found.length > limit ? shown.at(-1) : undefined }
+}
+
+const looking = Effect.gen(function*() {
+  const manager = yield* JobManager
+  const store = yield* JobStore
+  const { knowledge } = yield* Host
+  // An unknown job has no elements, no log and no history, but is not the same as a job that has none.
+  const ofJob = <A>(id: JobId.JobId, read: Effect.Effect<A, JobStoreError>) =>
+    Effect.mapError(Effect.andThen(manager.get(id), read), notFoundOrFailed)
+  return {
+    list: Effect.fnUntraced(function*({ before, limit = Api.usual.jobs, name, state, ...others }: Api.ListQuery) {
+      const filter = {
+        ...others,
+        states: listOf(state),
+        names: listOf(name),
+        before: before === undefined ? undefined : fromCursor(before)
+      }
+      const { last, shown } = page(yield* manager.overview({ ...filter, limit: limit + 1 }), limit)
+      return {
+        jobs: shown.map((one) => rows.job(one, knowledge)),
+        unreadable: (yield* manager.unreadable({ ...filter, limit })).map(({ id, why }) => ({
+          id: printable(id),
+          why: printable(why)
+        })),
+        next: last === undefined ? null : cursorOf(last.record),
+        counts: { ...yield* manager.counts }
+      }
+    }, Effect.mapError(storeFailed)),
+    detail: (id: JobId.JobId) =>
+      Effect.mapBoth(manager.status(id), {
+        onFailure: notFoundOrFailed,
+        onSuccess: (status) => rows.detail(status, knowledge)
+      }),
+    history: (id: JobId.JobId) => ofJob(id, manager.history(id)),
+    items: (id: JobId.JobId, { after = 0, cause, limit = Api.usual.items, outcome }: Api.ItemQuery) => {
+      const tags = listOf(outcome) ?? ["Failed"]
+      const read = store.outcomes(id, { tags, cause, after, limit: limit + 1 })
+      return ofJob(id, read).pipe(Effect.map((found) => {
+        const { last, shown } = page(found, limit)
+        return { items: shown.map(rows.item), next: last?.[0] ?? null }
+      }))
+    },
+    log: (id: JobId.JobId, after = 0) =>
+      Effect.map(ofJob(id, store.logs(id, { after, limit: 1000 })), (found) => found.map(rows.logLine))
+  }
+})
+
+const asking = Effect.gen(function*() {
+  const manager = yield* JobManager
+  const { carryOut, knowledge } = yield* Host
+  const ask = (action: Api.Action) => (id: JobId.JobId) =>
+    manager[action](id).pipe(
+      Effect.as(null),
+      Effect.catch(({ message }) => Effect.succeed(printable(message))),
+      Effect.map((refused): Api.Answer => ({ id, refused }))
+    )
+  return {
+    ask: Effect.fnUntraced(function*(action: Api.Action, ids: ReadonlyArray<JobId.JobId>) {
+      const answers = yield* Effect.forEach(ids, ask(action))
+      yield* carryOut(answers.flatMap(({ id, refused }) => refused === null ? [id] : []))
+      return answers
+    }),
+    set: Effect.fnUntraced(function*(id: JobId.JobId, { priority, ...limits }: Api.Settings) {
+      const { name } = yield* Effect.mapError(manager.get(id), notFoundOrFailed)
+      if ((limits.bytesPerSecond ?? null) !== null && !rows.isThrottled(name, knowledge)) {
+        return yield* new Api.Refused({
+          message: `Job ${id} is of the type "${printable(name)}", which has no bandwidth that could be limited`
+        })
+      }
+      const changes: JobChanges = {
+        ...priority === undefined ? {} : { priority: JobPriority.numbers[priority] },
+        limits
+      }
+      yield* Effect.mapError(manager.set(id, changes), whyNot)
+    }),
+    prune: (olderThanMillis: number) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => manager.prune(now - olderThanMillis)).pipe(
+        Effect.map((removed) => ({ removed })),
+        Effect.mapError(storeFailed)
+      )
+  }
+})
+
+const jobs = HttpApiBuilder.group(
+  Api.Api,
+  "jobs",
+  Effect.fnUntraced(function*(handlers) {
+    const { detail, history, items, list, log } = yield* looking
+    const { ask, prune, set } = yield* asking
+    const events = yield* ChangeEvents.make
+    return handlers.handleAll({
+      list: ({ query }) => list(query),
+      detail: ({ params: { id } }) => detail(id),
+      history: ({ params: { id } }) => history(id),
+      items: ({ params: { id }, query }) => items(id, query),
+      log: ({ params: { id }, query }) => log(id, query.after),
+      ask: ({ payload: { action, ids } }) => ask(action, ids),
+      set: ({ params: { id }, payload }) => set(id, payload),
+      prune: ({ payload: { olderThanMillis } }) => prune(olderThanMillis),
+      events: () => Effect.succeed(events)
+    })
+  })
+)
+
+const server = HttpApiBuilder.group(
+  Api.Api,
+  "server",
+  (handlers) =>
+    Effect.map(
+      Host,
+      ({ about, examination }) => handlers.handleAll({ about: () => Effect.succeed(about), doctor: () => examination })
+    )
+)
+
+const access = Layer.effect(
+  Api.Access,
+  Effect.map(
+    Host,
+    ({ about: { isReadOnly } }) =>
+      Api.Access.of((answer, { endpoint: { method } }) =>
+        isReadOnly && method !== "GET"
+          ? Effect.fail(new Api.ReadOnly({ message: "Jobs are only shown here (--read-only)" }))
+          : answer
+      )
+  )
+)
+
+/** Layer with the handlers of the API. */
+export const layer = HttpApiBuilder.layer(Api.Api, { openapiPath: "/api/openapi.json" }).pipe(
+  Layer.provide([jobs, server]),
+  Layer.provide(access)
+)

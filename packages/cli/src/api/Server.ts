@@ -1,0 +1,103 @@
+/**
+ * Serves the page and the API on the loopback address of this machine, to whom has the token.
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { randomBytes } from "node:crypto"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import * as guard from "./guard.ts"
+import * as Handlers from "./Handlers.ts"
+import * as Page from "./Page.ts"
+
+/** Connections at the same time. A page has one for events, and some for what it reads. */
+const mostConnections = 256
+
+/** A port that some other program has, or that this user may not have. */
+export class PortUnavailable extends Schema.TaggedError<PortUnavailable>("@fanout/cli/api/PortUnavailable")(
+  "PortUnavailable",
+  { port: Schema.Natural, code: Schema.String }
+) {
+  override get message(): string {
+    const why = { EADDRINUSE: "another program has it", EACCES: "this user may not have it" }[this.code] ?? this.code
+    return `Port ${this.port} can't be had: ${why}`
+  }
+}
+
+/** How to serve. */
+export interface Options {
+  /** Ports to try, in this order; 0 is any that is free. */
+  readonly ports: ReadonlyArray<number>
+  /** Where the files of the page are. */
+  readonly page: URL
+}
+
+const refuse = (request: IncomingMessage, response: ServerResponse, { message, status, tag }: guard.Refusal): void => {
+  // What comes behind the headers is not read, so nothing else can come on this connection.
+  response.shouldKeepAlive = false
+  response.writeHead(status, { "content-type": "application/json" })
+  response.end(JSON.stringify({ _tag: tag, message }))
+  response.once("finish", () => request.destroy())
+}
+
+const makeServer = (handle: (request: IncomingMessage, response: ServerResponse) => void, token: string): Server => {
+  const server = createServer({
+    headersTimeout: 10_000,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 5000,
+    connectionsCheckingInterval: 5000,
+    maxHeaderSize: 16_384
+  })
+  server.maxConnections = mostConnections
+  // Who reads nothing for so long gets no more. Events come more often, so this ends no page that reads them.
+  server.timeout = 60_000
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    for (const [name, value] of Object.entries(Page.headers)) response.setHeader(name, value)
+    const refusal = guard.refusal(request, { port: portOf(server), token })
+    if (refusal === undefined) handle(request, response)
+    else refuse(request, response, refusal)
+  }
+  server.on("request", onRequest)
+  // Who asks first whether a body is wanted is told before it comes.
+  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+    if (guard.refusal(request, { port: portOf(server), token }) === undefined) response.writeContinue()
+    onRequest(request, response)
+  })
+  return server
+}
+
+const portOf = (server: Server): number => {
+  const address = server.address()
+  return typeof address === "object" && address !== null ? address.port : 0
+}
+
+const listen = (server: Server, port: number): Effect.Effect<number, PortUnavailable> =>
+  Effect.callback((resume) => {
+    const onError = ({ code = "?" }: NodeJS.ErrnoException) => resume(Effect.fail(new PortUnavailable({ port, code })))
+    server.once("error", onError)
+    server.listen({ host: "127.0.0.1", port }, () => {
+      server.off("error", onError)
+      resume(Effect.succeed(portOf(server)))
+    })
+  })
+
+/** Serves until the scope is closed. Gives the address with the token that a browser is to open. */
+export const serve = Effect.fnUntraced(function*({ page, ports }: Options) {
+  const routes = Layer.mergeAll(Handlers.layer, Page.layer(page)).pipe(Layer.provide(HttpServer.layerServices))
+  const app = yield* HttpRouter.toHttpEffect(routes)
+  const handle = yield* NodeHttpServer.makeHandler(app, { scope: yield* Effect.scope })
+  const token = randomBytes(24).toString("base64url")
+  const server = makeServer(handle, token)
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      server.close()
+      // Pages keep theirs open for events.
+      server.closeAllConnections()
+    })
+  )
+  const port = yield* Effect.firstSuccessOf(ports.map((port) => listen(server, port)))
+  return { address: `http://127.0.0.1:${port}/`, token }
+})

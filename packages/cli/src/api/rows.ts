@@ -1,0 +1,159 @@
+/**
+ * Gives what is known of jobs and their elements the form that the API has. Pure: records go in, rows come out.
+ */
+import type { JobId } from "@fanout/core/JobId"
+import * as JobPriority from "@fanout/core/JobPriority"
+import * as JobState from "@fanout/core/JobState"
+import type { JobOverview, JobStatus } from "@fanout/core/JobStatus"
+import type { JobRecord, LogEntry, OutcomeRow } from "@fanout/core/JobStore"
+import * as Outcome from "@fanout/core/Outcome"
+import * as Option from "effect/Option"
+import * as format from "../ui/format.ts"
+import { leftMillis, shareDone } from "../ui/progressLine.ts"
+import * as summary from "../ui/summary.ts"
+import type * as Api from "./Api.ts"
+
+/** What a program knows of jobs beside what is stored of them. */
+export interface Knowledge {
+  /** What a job is to do, in a few words. */
+  readonly title: (record: JobRecord) => string
+  /** What a job is to do, in full, behind the name of a field. */
+  readonly field: (record: JobRecord) => readonly [name: string, value: string]
+  /** Whether there is a program for jobs of this name. */
+  readonly hasCode: (name: string) => boolean
+}
+
+/** Knowledge of a program that knows nothing else. */
+export const nothingElse: Knowledge = {
+  title: ({ name }) => format.printable(name),
+  field: ({ payload }) => ["payload", format.printable(JSON.stringify(payload))],
+  hasCode: () => false
+}
+
+/** Types of jobs that ask before they move bytes. */
+const throttled = new Set(["copy", "hash", "move"])
+
+/** Whether the bandwidth of a job can be limited. Whether another program's job moves bytes is not known here. */
+export const isThrottled = (name: string, { hasCode }: Pick<Knowledge, "hasCode">): boolean =>
+  throttled.has(name) || !hasCode(name)
+
+const progressOf = ({ isOwnerDead, progress, record }: JobOverview): Api.Progress => {
+  const { causes = {}, done, failed, skipped, tags } = progress.tally
+  const isMoving = record.state._tag === "Running" && !isOwnerDead
+  return {
+    done,
+    failed,
+    skipped,
+    tags,
+    causes,
+    units: progress.units,
+    totals: progress.totals,
+    rates: isMoving ? progress.rates ?? {} : {},
+    startedAt: progress.startedAt ?? null,
+    share: shareDone(progress) ?? null,
+    leftMillis: isMoving ? leftMillis(progress) ?? null : null
+  }
+}
+
+/** What the state of a job allows. */
+const actionsOf = ({ parent, request, state }: JobRecord): ReadonlyArray<Api.Action> => {
+  const isAsked = (what: string) => Option.exists(request, (asked) => asked === what)
+  const isActive = JobState.isActive(state)
+  const canPause = (state._tag === "Queued" || state._tag === "Running") && Option.isNone(request)
+  const canResume = state._tag === "Paused" || isAsked("Pause")
+  const canCancel = isActive ? !isAsked("Cancel") : state._tag === "Failed"
+  const canRetry = (state._tag === "Failed" || state._tag === "CompletedWithErrors") && Option.isNone(parent)
+  return [
+    ...canPause ? ["pause" as const] : [],
+    ...canResume ? ["resume" as const] : [],
+    ...canRetry ? ["retry" as const] : [],
+    ...canCancel ? ["cancel" as const] : []
+  ]
+}
+
+/** Job of a list. */
+export const job = (overview: JobOverview, { title }: Knowledge): Api.JobRow => {
+  const { isOwnerDead, progress, record } = overview
+  const different = summary.isVerify(record) ? { failures: { different: progress.tally.failed } } : {}
+  const why = summary.why(record)
+  return {
+    id: record.id,
+    name: record.name,
+    title: title(record),
+    state: record.state._tag,
+    stateText: summary.shortState(record, isOwnerDead),
+    pausedBy: record.state._tag === "Paused" ? record.state.by : null,
+    request: Option.getOrNull(record.request),
+    isOwnerDead,
+    error: why === "" ? null : why,
+    actions: actionsOf(record),
+    createdAt: record.createdAt,
+    updatedAt: record.updatedAt,
+    finishedAt: Option.getOrNull(record.finishedAt),
+    parent: Option.getOrNull(Option.map(record.parent, ({ id }) => id)),
+    schedule: Option.getOrNull(Option.map(record.scheduled, ({ schedule }) => schedule)),
+    counted: summary.counts(progress, different),
+    progress: progressOf(overview)
+  }
+}
+
+/** Commands that look at a job, or ask something of it. */
+const commandsOf = (id: JobId, actions: ReadonlyArray<Api.Action>, goesOnHere: boolean): ReadonlyArray<string> => {
+  const asking = actions.filter((action) => action !== "resume" || !goesOnHere)
+  return [...goesOnHere ? ["resume"] : [], ...asking, "show", "logs"].map((word) => `fanout jobs ${word} ${id}`)
+}
+
+/** All that is known of a job. */
+export const detail = (status: JobStatus, knowledge: Knowledge): Api.JobDetail => {
+  const { children, isOwnerDead, progress, record } = status
+  const hasCode = knowledge.hasCode(record.name)
+  const row = job(status, knowledge)
+  const { bytesPerSecond = null, concurrency = null } = record.limits
+  return {
+    ...row,
+    what: knowledge.field(record),
+    standing: summary.state(record, isOwnerDead),
+    next: summary.next(record, hasCode, isOwnerDead),
+    version: record.version,
+    attempt: record.state.attempt,
+    priority: JobPriority.nameOf(record.priority),
+    limits: { bytesPerSecond, concurrency },
+    isThrottled: isThrottled(record.name, knowledge),
+    tags: record.tags,
+    owner: Option.getOrNull(
+      Option.map(record.lease, ({ owner, token }) => ({ token, process: owner.process, machine: owner.machine }))
+    ),
+    hasCode,
+    children: { ...children },
+    warnings: summary.warnings(progress),
+    commands: commandsOf(record.id, row.actions, record.state._tag === "Paused" || isOwnerDead),
+    payload: record.payload
+  }
+}
+
+const messageOf = Outcome.Outcome.match({
+  Done: () => "",
+  Skipped: ({ reason }) => format.printable(reason),
+  Failed: ({ failure }) => format.printable(Outcome.message(failure))
+})
+
+/** Recorded element. */
+export const item = ([seq, { at, attempt, fanOut, key, outcome }]: readonly [number, OutcomeRow]): Api.Item => ({
+  seq,
+  fanOut: format.printable(fanOut),
+  key: format.printable(key),
+  outcome: outcome._tag,
+  cause: outcome._tag === "Failed" ? Outcome.cause(outcome.failure) : null,
+  message: messageOf(outcome),
+  count: outcome._tag === "Failed" ? 1 : outcome.count ?? 1,
+  attempt,
+  at
+})
+
+/** Line of a log. */
+export const logLine = ({ at, level, message, seq }: LogEntry): Api.LogLine => ({
+  seq,
+  at,
+  level,
+  message: format.printable(message)
+})
