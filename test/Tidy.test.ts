@@ -12,7 +12,9 @@ const linesWhere = (file: string, matches: (line: string) => boolean): ReadonlyA
   read(file).split("\n").flatMap((line, index) => matches(line) ? [`${index + 1}: ${line}`] : [])
 
 const sources = files("packages/*/src/**/*.ts")
-const code = files("{packages,test,tools,bench,examples,scratchpad}/**/*.{ts,mjs,cjs,js}", "*.ts")
+const code = files("{packages,test,tools,bench,examples,scratchpad}/**/*.{ts,tsx,mjs,cjs,js}", "*.ts")
+/** What runs in a browser. */
+const browsed = files("packages/cli/page/*.{ts,tsx}")
 const unwaiting = files("packages/*/test/**/*.test.ts").filter((file) => !file.endsWith(".live.test.ts"))
 /** Files of each of the programs in `examples`. */
 const examples = Object.entries(
@@ -69,6 +71,17 @@ const misdirected = (file: string): ReadonlyArray<string> =>
     const inside = target.startsWith(file.split("/").slice(0, 3).join("/") + "/")
     return !inside || !specifier.endsWith(".ts") || (nodeOnly.test(target) && !nodeOnly.test(file)) ||
       testOnly.test(target)
+  })
+
+/** What runs in a browser imports what was made for it, and of all else types alone: it is to be small. */
+const unfitForBrowsers = (file: string): ReadonlyArray<string> =>
+  parseAst(read(file), { lang: file.endsWith("x") ? "tsx" : "ts" }).body.flatMap((statement) => {
+    if (!("source" in statement) || statement.source === null) return []
+    const kind = statement.type === "ImportDeclaration" ? statement.importKind : statement.exportKind
+    const { value } = statement.source
+    const own = /^(?:preact(?:\/hooks)?|@preact\/signals|\.\/\w+\.tsx?)$/
+    const types = /^(?:preact|@fanout\/core\/JobHistory|\.\.\/src\/api\/Api\.ts)$/
+    return own.test(value) || (kind === "type" && types.test(value)) ? [] : [value]
   })
 
 // --- Inside of packages ---------------------------------------------------------------------------------------------
@@ -212,8 +225,13 @@ describe("Tidy", () => {
     assert.deepStrictEqual(misdirected(file), [])
   })
 
+  it.each(browsed)("%s imports only what a browser may have", (file) => {
+    assert.deepStrictEqual(unfitForBrowsers(file), [])
+  })
+
   it.each(packagesOfSources)("files of %s have names of their own", (name) => {
-    const byName = Object.groupBy(sourcesOf(name), (file) => path.basename(file).toLowerCase())
+    const ofPage = browsed.filter((file) => file.startsWith(`packages/${name}/`))
+    const byName = Object.groupBy([...sourcesOf(name), ...ofPage], (file) => path.basename(file).toLowerCase())
     const twice = Object.entries(byName).flatMap(([name, files = []]) => files.length > 1 ? [name] : [])
     assert.deepStrictEqual(twice, [])
   })

@@ -2,12 +2,13 @@
 // which starts in a quarter of the time that its modules take. What it can't hold, native code, is what `packages/cli`
 // names as its dependencies; all else is bundled, and so no dependency of what is published. What its threads run are
 // other such files, and so is what its child processes run. Each has a small file beside it that loads it together with
-// what was compiled of it before (`CompiledCode.ts`).
+// what was compiled of it before (`CompiledCode.ts`). `page.mjs` makes the page of `fanout ui`.
 import { hash } from "node:crypto"
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { isBuiltin } from "node:module"
 import { dirname, join } from "node:path"
 import { rolldown } from "rolldown"
+import { buildPage } from "./page.mjs"
 
 const packages = join(dirname(import.meta.dirname), "packages")
 
@@ -158,5 +159,5 @@ const made = {
 const moduleIds = await Promise.all(
   Object.entries(made).map(([file, source]) => bundle(source, join(dist, file)))
 )
-writeFileSync(join(dist, "fanout.licences.txt"), licences(moduleIds.flat()))
+writeFileSync(join(dist, "fanout.licences.txt"), licences([...moduleIds.flat(), ...await buildPage()]))
 for (const file of globSync("*.{js,cjs}", { cwd: dist })) if (!(file in made)) rmSync(join(dist, file))

@@ -1,0 +1,104 @@
+/**
+ * Shows the head of the page, what the address asks for, and the foot.
+ */
+import { useEffect } from "preact/hooks"
+import { server } from "./asking.ts"
+import { Blank } from "./Blank.tsx"
+import { areKeysShown, Dialogs } from "./Dialogs.tsx"
+import { DoctorPage } from "./DoctorPage.tsx"
+import { Foot } from "./Foot.tsx"
+import { JobPage } from "./JobPage.tsx"
+import { JobsPage } from "./JobsPage.tsx"
+import { Kit } from "./Kit.tsx"
+import { connection } from "./live.ts"
+import { type Route, route, to } from "./route.ts"
+import { clear } from "./selection.ts"
+import { isTaken } from "./session.ts"
+import { printable } from "./shown.ts"
+
+const connections = {
+  Connecting: "connecting",
+  Live: "live",
+  Lost: "lost"
+} as const
+
+const Head = () => {
+  const words = connections[connection.value._tag]
+  const [first] = route.value.parts
+  return (
+    <header>
+      <a class="name" href={to(["jobs"])}>fanout</a>
+      <nav aria-label="Pages">
+        <a href={to(["jobs"])} aria-current={first === "jobs" ? "page" : undefined}>Jobs</a>
+        <a href={to(["doctor"])} aria-current={first === "doctor" ? "page" : undefined}>Doctor</a>
+      </nav>
+      <p class="server">
+        {server.value !== undefined && (
+          <>
+            <span class="store" title={printable(server.value.database)}>{printable(server.value.database)}</span>
+            {server.value.isReadOnly && <span>read-only</span>}
+          </>
+        )}
+        <span class={`connection ${words}`}>{words}</span>
+        <button
+          type="button"
+          class="quiet"
+          aria-label="Keys"
+          aria-keyshortcuts="?"
+          onClick={() => areKeysShown.value = true}
+        >
+          ?
+        </button>
+      </p>
+    </header>
+  )
+}
+
+/** The page was opened without the token of a server that runs, or that server is gone. */
+const Locked = () => (
+  <main class="locked">
+    <h1>This page is locked</h1>
+    <p>
+      The address that <code>fanout ui</code> prints opens it, once for each tab, and only while that command runs.
+    </p>
+    <p>Start it again, and open the new address:</p>
+    <pre>fanout ui</pre>
+  </main>
+)
+
+const titleOf = ({ parts: [first = "", id] }: Route): string =>
+  id === undefined ? `${first === "doctor" ? "Doctor" : "Jobs"} · fanout` : `${printable(id)} · fanout`
+
+const Shown = ({ route }: { readonly route: Route }) => {
+  const [first, id] = route.parts
+  if (first === "kit") return <Kit />
+  if (first === "doctor") return <DoctorPage />
+  if (first === "jobs") return id === undefined ? <JobsPage route={route} /> : <JobPage key={id} route={route} />
+  return (
+    <main>
+      <h1>Nothing is here</h1>
+      <Blank title="There is no such page.">
+        <p>
+          <a href={to(["jobs"])}>Show all jobs</a>
+        </p>
+      </Blank>
+    </main>
+  )
+}
+
+export const App = () => {
+  const { parts, query } = route.value
+  useEffect(() => {
+    document.title = titleOf(route.value)
+    clear()
+  }, [parts.join("/"), query.toString()])
+  if (!isTaken.value) return <Locked />
+  return (
+    <>
+      <Head />
+      <Shown route={route.value} />
+      <Foot />
+      <Dialogs />
+    </>
+  )
+}

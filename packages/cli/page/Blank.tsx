@@ -1,0 +1,28 @@
+/**
+ * Shows what stands where there is nothing to show: why, and what to do.
+ */
+import type { ComponentChildren } from "preact"
+
+interface Properties {
+  readonly title: string
+  readonly children?: ComponentChildren
+}
+
+export const Blank = ({ children, title }: Properties) => (
+  <div class="blank">
+    <p>
+      <strong>{title}</strong>
+    </p>
+    {children}
+  </div>
+)
+
+/** Nothing was read yet. Who waits a moment sees nothing, who waits longer sees that he does. */
+export const Waiting = () => <p class="waiting" role="status">Reading…</p>
+
+/** Reading failed, and nothing was read before. */
+export const Broken = ({ error }: { readonly error: Error }) => (
+  <Blank title="This can't be shown.">
+    <p>{error.name === "TypeError" ? "The server can't be reached." : error.message} It is tried again by itself.</p>
+  </Blank>
+)

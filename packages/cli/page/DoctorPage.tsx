@@ -1,0 +1,72 @@
+/**
+ * Shows what `fanout doctor` tells of the machine that the server runs on.
+ */
+import { useEffect, useState } from "preact/hooks"
+import { Broken, Waiting } from "./Blank.tsx"
+import { type Examination, examination } from "./client.ts"
+import { count, printable } from "./shown.ts"
+import { Sign } from "./StateSign.tsx"
+
+const signs = { ok: "done", lacking: "partial", broken: "failed" } as const
+
+const Found = ({ checks, pools }: Examination) => (
+  <>
+    <section>
+      <h2>Checks</h2>
+      <table>
+        <tbody>
+          {checks.map(({ found, state, what }) => (
+            <tr key={what}>
+              <td>
+                <span class={`state ${signs[state]}`}>
+                  <Sign look={signs[state]} />
+                  {state}
+                </span>
+              </td>
+              <th scope="row">{printable(what)}</th>
+              <td class="wrap">{printable(found)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+    <section>
+      <h2>Pools</h2>
+      <table>
+        <thead>
+          <tr>
+            <th>Pool</th>
+            <th class="number">Size</th>
+            <th>Why</th>
+          </tr>
+        </thead>
+        <tbody>
+          {pools.map(({ name, size, why }) => (
+            <tr key={name}>
+              <th scope="row">{printable(name)}</th>
+              <td class="number">{count(size)}</td>
+              <td class="wrap">{printable(why)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  </>
+)
+
+/** It is looked at once: to look takes time, and a machine changes seldom. */
+export const DoctorPage = () => {
+  const [found, setFound] = useState<Examination | Error>()
+  useEffect(() => {
+    const left = new AbortController()
+    examination(left.signal).then(setFound, (error) => left.signal.aborted || setFound(error))
+    return () => left.abort()
+  }, [])
+  return (
+    <main>
+      <h1>Doctor</h1>
+      {found === undefined && <Waiting />}
+      {found instanceof Error ? <Broken error={found} /> : found !== undefined && <Found {...found} />}
+    </main>
+  )
+}

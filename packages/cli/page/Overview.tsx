@@ -1,0 +1,105 @@
+/**
+ * Shows what most look for first at a job: its plot, the causes of its failures, its children, its settings, and the
+ * commands that do the same.
+ */
+import type { ComponentChildren } from "preact"
+import { server } from "./asking.ts"
+import { Causes } from "./Causes.tsx"
+import type { Detail, History } from "./client.ts"
+import { CopyText } from "./CopyText.tsx"
+import { isOver } from "./JobRow.tsx"
+import { RatePlot } from "./RatePlot.tsx"
+import { pointsOf, unitOf } from "./rates.ts"
+import { to } from "./route.ts"
+import { SettingsForm } from "./SettingsForm.tsx"
+import { count, printable, setBytes } from "./shown.ts"
+import { SignOf, states, wordOf } from "./StateSign.tsx"
+import { Moment } from "./Time.tsx"
+
+interface Properties {
+  readonly job: Detail
+}
+
+const Section = ({ children, title }: { readonly title: string; readonly children: ComponentChildren }) => (
+  <section>
+    <h2>{title}</h2>
+    {children}
+  </section>
+)
+
+const Children = ({ job }: Properties) => (
+  <p class="states">
+    {states.filter((state) => (job.children[state] ?? 0) > 0).map((state) => (
+      <a key={state} href={to(["jobs"], { parent: job.id, state })}>
+        <SignOf state={state} />
+        {wordOf(state)} <span class="number">{count(job.children[state] ?? 0)}</span>
+      </a>
+    ))}
+    <a href={to(["jobs"], { parent: job.id })}>all of them</a>
+  </p>
+)
+
+const Facts = ({ job }: Properties) => {
+  const [verb, what] = job.what
+  const { bytesPerSecond, concurrency } = job.limits
+  const facts: ReadonlyArray<readonly [string, ComponentChildren]> = [
+    [verb, printable(what)],
+    ["so far", printable(job.counted)],
+    ["priority", job.priority],
+    ["at once", concurrency === null ? "as many tasks as it may" : `at most ${count(concurrency)}`],
+    ...job.isThrottled
+      ? [["bandwidth", bytesPerSecond === null ? "no limit" : `at most ${setBytes(bytesPerSecond)}/s`] as const]
+      : [],
+    ["created", <Moment at={job.createdAt} />],
+    ...job.parent === null ? [] : [["started by", <a href={to(["jobs", job.parent])}>{job.parent}</a>] as const],
+    ...job.schedule === null
+      ? []
+      : [["schedule", <a href={to(["jobs"], { schedule: job.schedule })}>{printable(job.schedule)}</a>] as const],
+    ...job.tags.length === 0 ? [] : [["tags", job.tags.map(printable).join(", ")] as const]
+  ]
+  return (
+    <dl class="facts">
+      {facts.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  )
+}
+
+export const Overview = ({ history, job }: Properties & { readonly history: History | undefined }) => {
+  const canSet = server.value?.isReadOnly === false && !isOver(job)
+  const isPlotted = history !== undefined && pointsOf(history, unitOf(history)).length > 1
+  return (
+    <>
+      <Section title="Rate">
+        {isPlotted
+          ? <RatePlot history={history} />
+          : <p class="nothing">There is a plot once the job has run for some seconds.</p>}
+      </Section>
+      {job.progress.failed > 0 && (
+        <Section title={job.name === "verify" ? "What differs" : "Why elements failed"}>
+          <Causes job={job} />
+        </Section>
+      )}
+      {Object.keys(job.children).length > 0 && (
+        <Section title="Jobs it has started">
+          <Children job={job} />
+        </Section>
+      )}
+      <Section title="What it is">
+        <Facts job={job} />
+      </Section>
+      {canSet && (
+        <Section title="Settings">
+          <SettingsForm job={job} />
+        </Section>
+      )}
+      <Section title="The same on a terminal">
+        {job.commands.map((command) => <CopyText key={command} text={command} />)}
+      </Section>
+    </>
+  )
+}

@@ -1,0 +1,143 @@
+/**
+ * Hears from the server when something was stored, and reads again what is shown then. A page that nobody sees neither
+ * hears nor reads.
+ */
+import { signal } from "@preact/signals"
+import { useEffect, useRef, useState } from "preact/hooks"
+import { request } from "./client.ts"
+import { isTaken } from "./session.ts"
+
+/** Whether the server tells of changes; `since` is when it last did. */
+export type Connection = { readonly _tag: "Connecting" } | { readonly _tag: "Live" } | {
+  readonly _tag: "Lost"
+  readonly since: number
+}
+
+export const connection = signal<Connection>({ _tag: "Connecting" })
+
+/** Now, by the second, while the page is seen. */
+export const now = signal(Date.now())
+
+/** What shows something reads it again with each new number. */
+const looks = signal(0)
+
+const least = { lookMillis: 250, retryMillis: 500 }
+const most = { lookMillis: 30_000, retryMillis: 15_000 }
+
+let lookedAt = 0
+let nextLook: ReturnType<typeof setTimeout> | undefined
+
+/** Reads again what is shown: at once, or as soon as it is not too soon. */
+export const look = (): void => {
+  if (document.hidden || nextLook !== undefined) return
+  nextLook = setTimeout(() => {
+    nextLook = undefined
+    lookedAt = Date.now()
+    looks.value++
+  }, Math.max(0, lookedAt + least.lookMillis - Date.now()))
+}
+
+let retry = least.retryMillis
+let heard: AbortController | undefined
+let nextTry: ReturnType<typeof setTimeout> | undefined
+
+const lost = (): void => {
+  heard = undefined
+  if (document.hidden || !isTaken.value) return
+  if (connection.value._tag !== "Lost") connection.value = { _tag: "Lost", since: lookedAt }
+  nextTry = setTimeout(() => void hear(), retry)
+  retry = Math.min(most.retryMillis, 2 * retry)
+}
+
+/** Reads the stream of events until it ends. */
+const hear = async (): Promise<void> => {
+  clearTimeout(nextTry)
+  const controller = new AbortController()
+  heard?.abort()
+  heard = controller
+  try {
+    const { body } = await request("/api/events", { signal: controller.signal })
+    if (body === null) throw new Error("An answer without a body")
+    connection.value = { _tag: "Live" }
+    retry = least.retryMillis
+    look()
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader()
+    let line = ""
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      const lines = (line + read.value).split(/\r?\n/)
+      line = lines.pop() ?? ""
+      if (lines.some((one) => one.startsWith("data:"))) look()
+    }
+  } catch {
+    // It is told below, as is an end.
+  }
+  if (heard === controller) lost()
+}
+
+/** Tries at once what would be tried later. */
+export const tryNow = (): void => void hear()
+
+/** Begins to hear, and stops while the page is not seen. */
+export const start = (): void => {
+  let clock: ReturnType<typeof setInterval> | undefined
+  const seen = () => {
+    clearInterval(clock)
+    if (document.hidden) {
+      clearTimeout(nextTry)
+      heard?.abort()
+      heard = undefined
+      return
+    }
+    now.value = Date.now()
+    clock = setInterval(() => {
+      now.value = Date.now()
+      // Whether the process of a job lives is nothing that is stored.
+      if (connection.value._tag === "Live" && now.value - lookedAt > most.lookMillis) look()
+    }, 1000)
+    void hear()
+  }
+  document.addEventListener("visibilitychange", seen)
+  seen()
+}
+
+/** What was read last, and why the last reading failed. `isStale` while what is asked for is not yet there. */
+export interface Live<A> {
+  readonly value: A | undefined
+  readonly error: Error | undefined
+  readonly isStale: boolean
+}
+
+/** Reads something now and whenever it may have changed. With another `key`, something else is read. */
+export const useLive = <A>(key: string, read: (signal: AbortSignal) => Promise<A>): Live<A> => {
+  const [shown, show] = useState<{ key: string; value?: A; error?: Error }>({ key })
+  const latest = useRef(read)
+  latest.current = read
+  useEffect(() => {
+    const ended = new AbortController()
+    let isReading = false
+    let isOutdated = false
+    const again = async () => {
+      isOutdated = true
+      if (isReading) return
+      isReading = true
+      while (isOutdated && !ended.signal.aborted) {
+        isOutdated = false
+        const next = await latest.current(ended.signal).then(
+          (value) => ({ value }),
+          (error: unknown) => ({ error: error instanceof Error ? error : new Error(String(error)) })
+        )
+        // What was read before stays while the server is away.
+        if (!ended.signal.aborted) {
+          show((before) => "error" in next && before.key === key ? { ...before, ...next } : { key, ...next })
+        }
+      }
+      isReading = false
+    }
+    const stop = looks.subscribe(() => void again())
+    return () => {
+      ended.abort()
+      stop()
+    }
+  }, [key])
+  return { value: shown.value, error: shown.key === key ? shown.error : undefined, isStale: shown.key !== key }
+}
