@@ -1,13 +1,17 @@
 /**
  * Puts the page of jobs together: the server, and what this command knows of jobs and of its machine.
  */
+import type { JobId } from "@fanout/core/JobId"
+import { JobManager } from "@fanout/core/JobManager"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Semaphore from "effect/Semaphore"
 import { readFileSync } from "node:fs"
 import type * as Api from "./api/Api.ts"
 import { Host } from "./api/Host.ts"
 import * as Server from "./api/Server.ts"
 import * as examination from "./commands/examination.ts"
-import { jobs } from "./MainLayer.ts"
+import { jobs, layer } from "./MainLayer.ts"
 import * as Arguments from "./options/Arguments.ts"
 import { printable } from "./ui/format.ts"
 import * as jobText from "./ui/jobText.ts"
@@ -26,6 +30,53 @@ const look = (filename: string): Effect.Effect<Api.Examination> =>
     pools: pools.map(({ bounds, ...pool }) => ({ ...pool, bounds: bounds ?? null }))
   }))
 
+/** An owner obeys within a quarter of a second; a job without one stays as it was asked. */
+const patience = "1500 millis"
+
+/** Most time that it takes a program to clean up after a job here. */
+const longest = "1 minute"
+
+/** Jobs that were asked for something and have nobody who obeys. */
+const unheard = (ids: ReadonlyArray<JobId>) =>
+  JobManager.use((manager) =>
+    Effect.filter(ids, (id) =>
+      manager.status(id).pipe(
+        Effect.map(({ isOwnerDead, record: { name, request, state } }) =>
+          Option.isSome(request) && names.has(name) && (isOwnerDead || state._tag === "Queued")
+        ),
+        Effect.orElseSucceed(() => false)
+      ))
+  )
+
+/**
+ * Has jobs pause or clean up that nobody runs, as the commands do that ask the same. A manager of their own does so,
+ * and ends with that: the one of this process runs no job, also not later.
+ */
+const obey = (filename: string, ids: ReadonlyArray<JobId>) =>
+  Effect.gen(function*() {
+    const manager = yield* JobManager
+    yield* Effect.forEach(ids, manager.claim)
+    while ((yield* unheard(ids)).length > 0) yield* Effect.sleep("100 millis")
+  }).pipe(
+    Effect.timeoutOption(longest),
+    Effect.provide(layer(filename, { claim: "none" })),
+    Effect.ignore
+  )
+
+const carryOut = Effect.fnUntraced(function*(filename: string) {
+  const manager = yield* JobManager
+  const oneByOne = yield* Semaphore.make(1)
+  const scope = yield* Effect.scope
+  return (ids: ReadonlyArray<JobId>) =>
+    Effect.sleep(patience).pipe(
+      Effect.andThen(unheard(ids)),
+      Effect.flatMap((left) => left.length === 0 ? Effect.void : oneByOne.withPermits(1)(obey(filename, left))),
+      Effect.provideService(JobManager, manager),
+      Effect.forkIn(scope),
+      Effect.asVoid
+    )
+})
+
 /** How to serve jobs of a database. */
 export interface Options {
   readonly filename: string
@@ -34,19 +85,15 @@ export interface Options {
 }
 
 /** Serves the jobs of a manager until the scope is closed. */
-export const serve = ({ filename, isReadOnly, ports }: Options) =>
-  Effect.provideService(Server.serve({ ports, page }), Host, {
-    about: {
-      version: version(),
-      database: printable(filename),
-      isReadOnly,
-      works: false,
-      note
-    },
+export const serve = Effect.fnUntraced(function*({ filename, isReadOnly, ports }: Options) {
+  const about = { version: version(), database: printable(filename), isReadOnly, works: false, note }
+  return yield* Effect.provideService(Server.serve({ ports, page }), Host, {
+    about,
     knowledge: { title: jobText.title, field: jobText.field, hasCode: (name) => names.has(name) },
     examination: look(filename),
-    carryOut: () => Effect.void
+    carryOut: yield* carryOut(filename)
   })
+})
 
 const version = (): string => {
   const manifest: { readonly version: string } = JSON.parse(

@@ -4,8 +4,7 @@
  *
  * Times are milliseconds since the epoch, amounts are bytes, rates are per second. What is unknown is `null`. Texts for
  * people have nothing in them that a terminal obeys, nor marks that turn the direction of a text; they can hold any
- * other character, `<` and `&` among them. Each error has a `_tag` and a `message` for people. Requests that are not as
- * they are described here get status 400.
+ * other character, `<` and `&` among them. Each error has a `_tag` and a `message` for people.
  */
 import { JobHistory } from "@fanout/core/JobHistory"
 import { JobId } from "@fanout/core/JobId"
@@ -23,6 +22,13 @@ export const most = { jobs: 200, items: 500, actions: 1000 }
 export const usual = { jobs: 50, items: 100 }
 
 // --- Errors ---------------------------------------------------------------------------------------------------------
+
+/** The request is not as it is described here. */
+export class BadRequest
+  extends Schema.TaggedError<BadRequest>("@fanout/cli/api/BadRequest")("BadRequest", { message: Schema.String }, {
+    httpApiStatus: 400
+  })
+{}
 
 /** There is no such job; it may have been pruned. */
 export class NotFound
@@ -202,8 +208,10 @@ export type LogLine = typeof LogLine.Type
 export const Answer = Schema.Struct({ id: JobId, refused: Schema.NullOr(Schema.String) })
 export type Answer = typeof Answer.Type
 
-/** Refuses what would change something where jobs are only shown. */
-export class Access extends HttpApiMiddleware.Service<Access>()("@fanout/cli/api/Access", { error: ReadOnly }) {}
+/** Refuses what would change something where jobs are only shown, and says what is wrong with a request. */
+export class Access extends HttpApiMiddleware.Service<Access>()("@fanout/cli/api/Access", {
+  error: [ReadOnly, BadRequest]
+}) {}
 
 const params = { id: JobId }
 const NumberOf = (schema: Schema.Codec<number, number>) => Schema.optionalKey(schema)

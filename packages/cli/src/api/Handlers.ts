@@ -10,8 +10,10 @@ import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import { HttpApiSchemaError } from "effect/http-api/HttpApiError"
 import * as Layer from "effect/Layer"
 import { printable } from "../ui/format.ts"
+import { isThrottled } from "../ui/summary.ts"
 import * as Api from "./Api.ts"
 import * as ChangeEvents from "./ChangeEvents.ts"
 import { Host } from "./Host.ts"
@@ -113,7 +115,7 @@ const asking = Effect.gen(function*() {
     }),
     set: Effect.fnUntraced(function*(id: JobId.JobId, { priority, ...limits }: Api.Settings) {
       const { name } = yield* Effect.mapError(manager.get(id), notFoundOrFailed)
-      if ((limits.bytesPerSecond ?? null) !== null && !rows.isThrottled(name, knowledge)) {
+      if ((limits.bytesPerSecond ?? null) !== null && !isThrottled(name, knowledge.hasCode(name))) {
         return yield* new Api.Refused({
           message: `Job ${id} is of the type "${printable(name)}", which has no bandwidth that could be limited`
         })
@@ -163,6 +165,12 @@ const server = HttpApiBuilder.group(
     )
 )
 
+/** Says what is wrong with a request. What is wrong with an answer is a mistake of this program. */
+const explained = <E>(error: E): Effect.Effect<never, E | Api.BadRequest> =>
+  HttpApiSchemaError.is(error) && error.kind !== "Body" && error.kind !== "ResponseHeaders"
+    ? Effect.fail(new Api.BadRequest({ message: printable(`${error.kind}: ${error.cause.message}`) }))
+    : Effect.fail(error)
+
 const access = Layer.effect(
   Api.Access,
   Effect.map(
@@ -171,7 +179,7 @@ const access = Layer.effect(
       Api.Access.of((answer, { endpoint: { method } }) =>
         isReadOnly && method !== "GET"
           ? Effect.fail(new Api.ReadOnly({ message: "Jobs are only shown here (--read-only)" }))
-          : answer
+          : Effect.catch(answer, explained)
       )
   )
 )

@@ -30,13 +30,6 @@ export const nothingElse: Knowledge = {
   hasCode: () => false
 }
 
-/** Types of jobs that ask before they move bytes. */
-const throttled = new Set(["copy", "hash", "move"])
-
-/** Whether the bandwidth of a job can be limited. Whether another program's job moves bytes is not known here. */
-export const isThrottled = (name: string, { hasCode }: Pick<Knowledge, "hasCode">): boolean =>
-  throttled.has(name) || !hasCode(name)
-
 const progressOf = ({ isOwnerDead, progress, record }: JobOverview): Api.Progress => {
   const { causes = {}, done, failed, skipped, tags } = progress.tally
   const isMoving = record.state._tag === "Running" && !isOwnerDead
@@ -118,7 +111,7 @@ export const detail = (status: JobStatus, knowledge: Knowledge): Api.JobDetail =
     attempt: record.state.attempt,
     priority: JobPriority.nameOf(record.priority),
     limits: { bytesPerSecond, concurrency },
-    isThrottled: isThrottled(record.name, knowledge),
+    isThrottled: summary.isThrottled(record.name, hasCode),
     tags: record.tags,
     owner: Option.getOrNull(
       Option.map(record.lease, ({ owner, token }) => ({ token, process: owner.process, machine: owner.machine }))

@@ -147,9 +147,6 @@ const settings = {
   bandwidth: Settings.bandwidth("At most so many bytes a second: 20MB, 1.5GiB, 512K; off for no limit")
 }
 
-/** Types of jobs that ask before they move bytes. */
-const throttled = new Set<string>(["copy", "hash", "move"])
-
 /** `fanout jobs set` */
 export const set = Command.make(
   "set",
@@ -171,8 +168,7 @@ export const set = Command.make(
         ids,
         json,
         Effect.fnUntraced(function*({ id, name }) {
-          // Whether another program's job moves bytes is not known here.
-          if (Option.isSome(bandwidth) && !throttled.has(name) && (yield* hasCode({ name }))) {
+          if (Option.isSome(bandwidth) && !summary.isThrottled(name, yield* hasCode({ name }))) {
             yield* Stop.usage(`Job ${id} is of the type "${name}", which has no bandwidth that could be limited.`)
           }
           yield* JobManager.use((manager) => manager.set(id, changes))

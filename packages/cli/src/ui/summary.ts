@@ -105,6 +105,12 @@ export const state = (record: JobRecord, isOwnerDead = false): string => {
 /** What fails in a comparison is mostly what it is to find. */
 export const isVerify = ({ name }: Pick<JobRecord, "name">): boolean => name === "verify"
 
+/** Types of jobs that ask before they move bytes. */
+const throttled = new Set(["copy", "hash", "move"])
+
+/** Whether the bandwidth of a job can be limited. Whether another program's job moves bytes is not known here. */
+export const isThrottled = (name: string, hasCode: boolean): boolean => throttled.has(name) || !hasCode
+
 /** What is said of a pause, by what has caused it. */
 const pauses = new Map([
   ["person", { shortly: "paused", why: "" }],

@@ -1,0 +1,438 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Job from "@fanout/core/Job"
+import * as JobId from "@fanout/core/JobId"
+import * as JobManager from "@fanout/core/JobManager"
+import type { JobState } from "@fanout/core/JobState"
+import { type JobRecord, JobStore } from "@fanout/core/JobStore"
+import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
+import { layerSqlite } from "@fanout/core/node"
+import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
+import * as Pools from "@fanout/core/Pools"
+import * as Progress from "@fanout/core/Progress"
+import * as Source from "@fanout/core/Source"
+import * as Task from "@fanout/core/Task"
+import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import { settle } from "@fanout/core/testing"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import type * as Api from "../src/api/Api.ts"
+import * as ChangeEvents from "../src/api/ChangeEvents.ts"
+import * as Handlers from "../src/api/Handlers.ts"
+import { Host } from "../src/api/Host.ts"
+import { counters, record } from "./records.ts"
+
+class Bad extends Schema.TaggedError<Bad>("test/Bad")("Bad", { code: Schema.String }) {
+  override get message(): string {
+    return `it is ${this.code}`
+  }
+}
+
+const Letters = Job.make("letters", { payload: Schema.Struct({ count: Schema.Int }) })
+
+const Send = Task.make("test/Send", { payload: Schema.Int, error: Bad, key: (n) => `${markup}\u001b[31m${n}` })
+
+/** A name as somebody might choose it. */
+const markup = "<img src=x onerror=alert(1)>"
+
+/** Fails for every second one, each third of these with another code. */
+const sender = RpcGroup.make(Send).toLayer({
+  "test/Send": (n) =>
+    n % 2 === 0 ? Progress.add("bytes", 10) : Effect.fail(new Bad({ code: n % 3 === 0 ? "EACCES" : "ENOENT" }))
+})
+
+const letters = Letters.toLayer(({ count }) =>
+  TaskDispatcher.use(({ fanOut }) =>
+    fanOut("all", Send, Source.fromIterable(Array.from({ length: count }, (_, n) => n)))
+  )
+    .pipe(Effect.asVoid)
+).pipe(Layer.provide(sender))
+
+const carriedOut: Array<string> = []
+
+const host = (isReadOnly = false) =>
+  Layer.sync(Host, () => ({
+    about: { version: "1.2.3", database: "here", isReadOnly, works: false, note: "note" },
+    knowledge: {
+      title: ({ name }: JobRecord) => `do ${name}`,
+      field: ({ name }: JobRecord) => ["does", name] as const,
+      hasCode: (name) => name === "delete"
+    },
+    examination: Effect.succeed({ checks: [{ what: "Node", state: "ok" as const, found: "24" }], pools: [] }),
+    carryOut: (ids) => Effect.sync(() => void carriedOut.push(...ids))
+  }))
+
+const stores = { memory: Layer.fresh(MemoryJobStore.layer), SQLite: layerSqlite({ filename: ":memory:" }) }
+
+const manager = (store: typeof stores[keyof typeof stores]) =>
+  JobManager.layer({ jobs: [Letters] }).pipe(
+    Layer.provide([letters, Pools.layer(), OwnerLiveness.layerBlind]),
+    Layer.provideMerge(Layer.orDie(store))
+  )
+
+/** Sends requests to the handlers, and gives status and body. */
+const client = Effect.gen(function*() {
+  const app = yield* HttpRouter.toHttpEffect(Layer.provide(Handlers.layer, HttpServer.layerServices))
+  const send = (path: string, init?: RequestInit) =>
+    app.pipe(
+      Effect.provideService(
+        HttpServerRequest.HttpServerRequest,
+        HttpServerRequest.fromWeb(new Request(`http://127.0.0.1${path}`, init))
+      ),
+      Effect.scoped,
+      Effect.flatMap((response) =>
+        Effect.promise(async () => {
+          const web = HttpServerResponse.toWeb(response)
+          const text = await web.text()
+          return { status: web.status, text, body: text === "" ? undefined : JSON.parse(text) }
+        })
+      )
+    )
+  return {
+    get: (path: string) => send(path),
+    post: (path: string, body: unknown) =>
+      send(path, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: typeof body === "string" ? body : JSON.stringify(body)
+      })
+  }
+})
+
+const ids = ({ body }: { readonly body: { readonly jobs: ReadonlyArray<Api.JobRow> } }) => body.jobs.map(({ id }) => id)
+
+const put = Effect.fnUntraced(function*(...records: ReadonlyArray<JobRecord>) {
+  const store = yield* JobStore
+  for (const one of records) yield* store.insert(one)
+})
+
+const job = (id: string, state: JobState, fields?: Partial<JobRecord>) =>
+  record(state, { id: JobId.make(id), name: "other", revision: 0, ...fields })
+
+const queued: JobState = { _tag: "Queued", ...counters }
+const failed: JobState = { _tag: "Failed", ...counters }
+const paused: JobState = { _tag: "Paused", by: "person", ...counters }
+const done: JobState = { _tag: "Completed", ...counters }
+
+const suite = (name: keyof typeof stores) =>
+  describe(`on ${name}`, () => {
+    const live = <A, E>(
+      test: Effect.Effect<A, E, JobManager.JobManager | JobStore | Host | Scope.Scope>
+    ) => Effect.provide(test, [manager(stores[name]), host()])
+
+    it.effect("lists jobs page by page, the newest first, with the numbers of all", () =>
+      live(Effect.gen(function*() {
+        const { get } = yield* client
+        // Two of the same time: what is last on a page is told by more than its time.
+        yield* put(
+          ..."abcdefg".split("").map((id, n) =>
+            job(id, n < 2 ? failed : done, { createdAt: Math.floor(n / 2), finishedAt: Option.some(n) })
+          )
+        )
+        const seen: Array<string> = []
+        let next: string | null = ""
+        let pages = 0
+        while (next !== null) {
+          const found: Effect.Success<ReturnType<typeof get>> = yield* get(
+            `/api/jobs?limit=3${next === "" ? "" : `&before=${encodeURIComponent(next)}`}`
+          )
+          assert.deepStrictEqual(found.body.counts, { Failed: 2, Completed: 5 })
+          seen.push(...ids(found))
+          next = found.body.next
+          pages++
+        }
+        assert.strictEqual(pages, 3)
+        const all = yield* get("/api/jobs")
+        assert.deepStrictEqual(seen, ids(all))
+        assert.deepStrictEqual(seen.toSorted(), [..."abcdefg"])
+        assert.strictEqual(seen[0], "g")
+        assert.isNull((yield* get("/api/jobs?limit=7")).body.next)
+        assert.deepStrictEqual(ids(yield* get("/api/jobs?before=nonsense")), [])
+      })))
+
+    it.effect("filters by state, name, tag, parent, schedule, time and how an id begins", () =>
+      live(Effect.gen(function*() {
+        const { get } = yield* client
+        yield* put(
+          job("a1", paused, { tags: ["home"], createdAt: 1 }),
+          job("a2", failed, { createdAt: 2 }),
+          job("b1", done, { name: "x & y", createdAt: 3 }),
+          job("b2", done, { scheduled: Option.some({ schedule: "nightly", at: 4 }), createdAt: 4 })
+        )
+        const filters = {
+          "state=Paused": ["a1"],
+          "state=Paused&state=Failed": ["a2", "a1"],
+          "name=x%20%26%20y": ["b1"],
+          "name=x%20%26%20y&name=other": ["b2", "b1", "a2", "a1"],
+          "tag=home": ["a1"],
+          "schedule=nightly": ["b2"],
+          "since=3": ["b2", "b1"],
+          "idPrefix=a": ["a2", "a1"],
+          "idPrefix=a&state=Failed": ["a2"],
+          "parent=a1": []
+        }
+        for (const [query, expected] of Object.entries(filters)) {
+          assert.deepStrictEqual(ids(yield* get(`/api/jobs?${query}`)), expected, query)
+        }
+        for (const query of ["state=Odd", "limit=0", "limit=201", "limit=x", "since=soon"]) {
+          const { body, status } = yield* get(`/api/jobs?${query}`)
+          assert.deepInclude({ ...body, status }, { status: 400, _tag: "BadRequest" }, query)
+          assert.include(body.message, "Query: ")
+        }
+      })))
+
+    it.effect("tells all of a job: what it has come to, its causes, its elements and its log", () =>
+      live(Effect.gen(function*() {
+        const { get } = yield* client
+        const { start } = yield* JobManager.JobManager
+        const { id } = yield* start(Letters, { count: 60 }, { tags: ["spring"] })
+        yield* settle
+        yield* TestClock.adjust("2 seconds")
+        const { body } = yield* get(`/api/jobs/${id}`)
+        assert.isNull(body.error)
+        assert.deepInclude(body, {
+          id,
+          title: "do letters",
+          state: "CompletedWithErrors",
+          stateText: "some failed",
+          standing: "done, some failed",
+          what: ["does", "letters"],
+          actions: ["retry"],
+          tags: ["spring"],
+          priority: "normal",
+          limits: { concurrency: null, bytesPerSecond: null },
+          hasCode: false,
+          isThrottled: true,
+          payload: { count: 60 }
+        })
+        assert.deepStrictEqual(body.commands, [
+          `fanout jobs retry ${id}`,
+          `fanout jobs show ${id}`,
+          `fanout jobs logs ${id}`
+        ])
+        assert.deepInclude(body.progress, {
+          done: 30,
+          failed: 30,
+          causes: { EACCES: 10, ENOENT: 20 },
+          units: { bytes: 300 }
+        })
+        assert.deepStrictEqual(ids(yield* get("/api/jobs")), [id])
+
+        const seen: Array<Api.Item> = []
+        for (let next: number | null = 0; next !== null;) {
+          const found: Effect.Success<ReturnType<typeof get>> = yield* get(
+            `/api/jobs/${id}/items?cause=ENOENT&limit=7&after=${next}`
+          )
+          seen.push(...found.body.items)
+          next = found.body.next
+        }
+        assert.lengthOf(seen, 20)
+        assert.deepStrictEqual(seen.map(({ seq }) => seq), seen.map(({ seq }) => seq).toSorted((a, b) => a - b))
+        // What a browser would obey stays text; what a terminal would obey is spelled out.
+        const [first] = seen
+        assert.deepInclude(first, {
+          outcome: "Failed",
+          cause: "ENOENT",
+          message: "it is ENOENT",
+          count: 1,
+          fanOut: "all"
+        })
+        assert.strictEqual(first?.key, `${markup}\\x1b[31m1`)
+        assert.lengthOf((yield* get(`/api/jobs/${id}/items`)).body.items, 30)
+        assert.lengthOf((yield* get(`/api/jobs/${id}/items?outcome=Skipped&outcome=Done`)).body.items, 0)
+
+        const log: ReadonlyArray<Api.LogLine> = (yield* get(`/api/jobs/${id}/log`)).body
+        assert.deepStrictEqual((yield* get(`/api/jobs/${id}/log?after=${log[0]?.seq ?? 0}`)).body, log.slice(1))
+        assert.hasAllKeys((yield* get(`/api/jobs/${id}/history`)).body, [
+          "everyMillis",
+          "at",
+          "items",
+          "failed",
+          "bytes",
+          "tasks",
+          "marks"
+        ])
+        for (const path of ["", "/history", "/items", "/log"]) {
+          const { body, status } = yield* get(`/api/jobs/nope${path}`)
+          assert.deepInclude({ ...body, status }, { status: 404, _tag: "NotFound" })
+        }
+      })))
+
+    it.effect("asks the same of several jobs, and tells which refuse", () =>
+      live(Effect.gen(function*() {
+        const { get, post } = yield* client
+        yield* put(job("a", queued), job("b", done, { finishedAt: Option.some(0) }), job("c", queued))
+        carriedOut.length = 0
+        const { body, status } = yield* post("/api/jobs/actions", { action: "pause", ids: ["a", "b", "nope", "c"] })
+        assert.strictEqual(status, 200)
+        assert.deepStrictEqual(body, [
+          { id: "a", refused: null },
+          { id: "b", refused: "Job b is Completed: it can't be paused" },
+          { id: "nope", refused: "No job has the id \"nope\"" },
+          { id: "c", refused: null }
+        ])
+        assert.deepStrictEqual(carriedOut, ["a", "c"])
+        const rows: ReadonlyArray<Api.JobRow> = (yield* get("/api/jobs?state=Paused")).body.jobs
+        assert.deepStrictEqual(rows.map(({ actions, pausedBy }) => ({ actions, pausedBy })), [
+          { actions: ["resume", "cancel"], pausedBy: "person" },
+          { actions: ["resume", "cancel"], pausedBy: "person" }
+        ])
+        yield* post("/api/jobs/actions", { action: "resume", ids: ["a"] })
+        assert.deepStrictEqual(ids(yield* get("/api/jobs?state=Queued")), ["a"])
+        yield* post("/api/jobs/actions", { action: "cancel", ids: ["a", "c"] })
+        assert.strictEqual((yield* get("/api/jobs")).body.counts.Cancelled, 2)
+        for (
+          const wrong of [
+            { action: "pause", ids: [] },
+            { action: "pause", ids: Array.from({ length: 1001 }, String) },
+            { action: "explode", ids: ["a"] },
+            "{"
+          ]
+        ) assert.strictEqual((yield* post("/api/jobs/actions", wrong)).status, 400)
+      })))
+
+    it.effect("sets priorities and limits, and forgets jobs that are over", () =>
+      live(Effect.gen(function*() {
+        const { get, post } = yield* client
+        yield* put(
+          job("a", paused),
+          job("b", paused, { name: "delete" }),
+          job("c", done, { finishedAt: Option.some(0) })
+        )
+        assert.strictEqual(
+          (yield* post("/api/jobs/a/settings", { priority: "high", concurrency: 3, bytesPerSecond: 5e6 })).status,
+          204
+        )
+        assert.strictEqual((yield* post("/api/jobs/a/settings", { bytesPerSecond: null })).status, 204)
+        assert.deepInclude((yield* get("/api/jobs/a")).body, {
+          priority: "high",
+          limits: { concurrency: 3, bytesPerSecond: null }
+        })
+        const refused = yield* post("/api/jobs/b/settings", { bytesPerSecond: 1 })
+        assert.deepInclude({ ...refused.body, status: refused.status }, { status: 409, _tag: "Refused" })
+        assert.strictEqual((yield* post("/api/jobs/c/settings", { priority: "low" })).status, 409)
+        assert.strictEqual((yield* post("/api/jobs/nope/settings", { priority: "low" })).status, 404)
+        for (const wrong of [{ concurrency: 0 }, { concurrency: 1.5 }, { bytesPerSecond: -1 }, { priority: "odd" }]) {
+          assert.strictEqual((yield* post("/api/jobs/a/settings", wrong)).status, 400)
+        }
+        yield* TestClock.adjust("4 seconds")
+        assert.deepStrictEqual((yield* post("/api/jobs/prune", { olderThanMillis: 7000 })).body, { removed: 0 })
+        assert.deepStrictEqual((yield* post("/api/jobs/prune", { olderThanMillis: 1000 })).body, { removed: 1 })
+      })))
+  })
+
+describe("the API of jobs", () => {
+  for (const name of ["memory", "SQLite"] as const) suite(name)
+
+  it.effect("says what serves it, and how it is used", () =>
+    Effect.gen(function*() {
+      const { get } = yield* client
+      assert.deepInclude((yield* get("/api/about")).body, { version: "1.2.3", isReadOnly: false, works: false })
+      assert.strictEqual((yield* get("/api/doctor")).body.checks[0].what, "Node")
+      const { paths } = (yield* get("/api/openapi.json")).body
+      assert.includeMembers(Object.keys(paths), ["/api/jobs", "/api/jobs/{id}", "/api/jobs/actions", "/api/events"])
+    }).pipe(Effect.provide([manager(stores.memory), host()])))
+
+  it.effect("changes nothing where jobs are only shown, whatever is sent", () =>
+    Effect.gen(function*() {
+      const { get, post } = yield* client
+      yield* put(job("a", queued), job("b", done, { finishedAt: Option.some(0) }))
+      yield* TestClock.adjust("4 seconds")
+      const requests = [
+        ["actions", { action: "cancel", ids: ["a"] }],
+        ["actions", "{"],
+        ["a/settings", { priority: "low" }],
+        ["prune", { olderThanMillis: 0 }]
+      ] as const
+      for (const [path, body] of requests) {
+        const answer = yield* post(`/api/jobs/${path}`, body)
+        assert.deepInclude({ ...answer.body, status: answer.status }, { status: 403, _tag: "ReadOnly" })
+      }
+      assert.deepStrictEqual((yield* get("/api/jobs")).body.counts, { Queued: 1, Completed: 1 })
+    }).pipe(Effect.provide([manager(stores.memory), host(true)])))
+
+  it.effect("says that the database does not answer", () =>
+    Effect.gen(function*() {
+      const { get } = yield* client
+      const { body, status } = yield* get("/api/jobs")
+      assert.deepInclude({ ...body, status }, { status: 503, _tag: "StoreFailed", problem: "Busy" })
+      assert.include(body.message, "it stays locked by another process")
+    }).pipe(Effect.provide([
+      Layer.mock(JobManager.JobManager, {
+        version: Effect.succeed("1"),
+        overview: () =>
+          Effect.fail(
+            new JobStoreError({ reason: new StorageFailure({ operation: "list", problem: "Busy", cause: undefined }) })
+          )
+      }),
+      stores.memory,
+      host()
+    ])))
+
+  it.effect("looks at the store only while somebody listens, once for all, and tells slow readers the latest", () =>
+    Effect.gen(function*() {
+      let looks = 0
+      let version = "1"
+      const events = yield* Effect.provide(
+        ChangeEvents.make,
+        Layer.mock(JobManager.JobManager, {
+          version: Effect.sync(() => {
+            looks++
+            return version
+          })
+        })
+      )
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(looks, 0)
+
+      const seen: Array<number> = []
+      const slow: Array<number> = []
+      const reading = yield* Effect.forkChild(
+        Stream.runForEach(events, ({ at }) => Effect.sync(() => seen.push(at)))
+      )
+      const readingSlowly = yield* Effect.forkChild(
+        Stream.runForEach(
+          events,
+          ({ at }) => Effect.andThen(Effect.sync(() => slow.push(at)), Effect.sleep("5 seconds"))
+        )
+      )
+      yield* settle
+      assert.deepStrictEqual([seen, slow], [[60_000], [60_000]])
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(looks, 11)
+      assert.lengthOf(seen, 1)
+      version = "2"
+      yield* TestClock.adjust("100 millis")
+      assert.deepStrictEqual(seen, [60_000, 61_100])
+      // A store that changes all the time.
+      for (let n = 0; n < 20; n++) {
+        version = `3.${n}`
+        yield* TestClock.adjust("100 millis")
+      }
+      assert.isAtMost(seen.length, 13)
+      assert.isAtLeast(seen.length, 11)
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual(slow, [60_000, seen.at(-1)])
+      // Without news there is an event, too, now and then.
+      const before = seen.length
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(seen.length, before + 1)
+
+      yield* Fiber.interrupt(reading)
+      yield* Fiber.interrupt(readingSlowly)
+      const until = looks
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(looks, until)
+    }))
+})
