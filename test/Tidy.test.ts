@@ -60,7 +60,8 @@ const allowedFor = (file: string): ReadonlyArray<RegExp> => {
   const packages = ["effect", "@fanout/core", "@fanout/ops"]
   // It imports what the bundled code asks for that it loads.
   const asked = path.basename(file) === "CompiledCode.ts" ? [/^\(computed\)$/] : []
-  const server = path.basename(file) === "Postgres.ts" ? [module("@effect/sql-pg")] : []
+  const own = { "Postgres.ts": "@effect/sql-pg", "Server.ts": "@effect/platform-node" }
+  const server = Object.entries(own).flatMap(([name, used]) => path.basename(file) === name ? [module(used)] : [])
   return [/^node:/, /^@fanout\/core\/(?:node|threads)$/, ...packages.map(module), ...external, ...asked, ...server]
 }
 
@@ -114,7 +115,7 @@ const folders = {
   },
   cli: {
     top: "packages/cli/src/",
-    order: ["ui", "exit", "options", "machine", "run", "output", "commands", ""]
+    order: ["ui", "exit", "options", "machine", "run", "api", "output", "commands", ""]
   }
 }
 

@@ -18,7 +18,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 
 /** Most jobs of a page, elements of a page, and jobs of one action; and how many a page has if nobody says. */
-export const most = { jobs: 200, items: 500, actions: 1000 }
+const most = { jobs: 200, items: 500, actions: 1000 }
 export const usual = { jobs: 50, items: 100 }
 
 // --- Errors ---------------------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ const Counts = Schema.Record(Schema.String, Schema.Number)
 export const Action = Schema.Literals(["pause", "resume", "cancel", "retry"])
 export type Action = typeof Action.Type
 
-export const Priority = Schema.Literals(["low", "normal", "high", "critical"])
+const Priority = Schema.Literals(["low", "normal", "high", "critical"])
 
 /** How far a job is. */
 export const Progress = Schema.Struct({
@@ -178,7 +178,7 @@ export const Item = Schema.Struct({
   /** What it is, for most jobs a path. */
   key: Schema.String,
   outcome: Schema.Literals(["Done", "Skipped", "Failed"]),
-  /** Of a failed one: what it counts as, as in `progress.causes` (there, the rarest ones may be counted as `others`). */
+  /** Of a failed one: the cause that it counts as in `progress.causes`, where the rarest ones may be `others`. */
   cause: Schema.NullOr(Schema.String),
   /** Why it failed or was skipped; empty for a done one. */
   message: Schema.String,
@@ -259,7 +259,7 @@ export const Settings = Schema.Struct({
 })
 export type Settings = typeof Settings.Type
 
-export class Jobs extends HttpApiGroup.make("jobs").add(
+class Jobs extends HttpApiGroup.make("jobs").add(
   /** `GET /api/jobs`: jobs that fit all filters, the newest first. */
   HttpApiEndpoint.get("list", "/jobs", {
     query: ListQuery.fields,
@@ -358,7 +358,7 @@ export const Examination = Schema.Struct({
 })
 export type Examination = typeof Examination.Type
 
-export class Server extends HttpApiGroup.make("server").add(
+class Server extends HttpApiGroup.make("server").add(
   /** `GET /api/about` */
   HttpApiEndpoint.get("about", "/about", { success: About }),
   /** `GET /api/doctor`: looks anew each time, which can take a second. */

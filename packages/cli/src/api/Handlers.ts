@@ -15,13 +15,12 @@ import * as Layer from "effect/Layer"
 import { printable } from "../ui/format.ts"
 import { isThrottled } from "../ui/summary.ts"
 import * as Api from "./Api.ts"
+import * as ApiRows from "./ApiRows.ts"
 import * as ChangeEvents from "./ChangeEvents.ts"
 import { Host } from "./Host.ts"
-import * as rows from "./rows.ts"
 
-const listOf = <A>(value: A | ReadonlyArray<A> | undefined): ReadonlyArray<A> | undefined =>
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `isArray` does not narrow what may be read-only
-  value === undefined ? undefined : Array.isArray(value) ? value as ReadonlyArray<A> : [value as A]
+const listOf = <A extends string>(value: A | ReadonlyArray<A> | undefined): ReadonlyArray<A> | undefined =>
+  typeof value === "string" ? [value] : value
 
 /** Where a page of jobs ends. */
 const cursorOf = ({ createdAt, id }: Pick<JobRecord, "createdAt" | "id">): string => `${createdAt}-${id}`
@@ -70,7 +69,7 @@ const looking = Effect.gen(function*() {
       }
       const { last, shown } = page(yield* manager.overview({ ...filter, limit: limit + 1 }), limit)
       return {
-        jobs: shown.map((one) => rows.job(one, knowledge)),
+        jobs: shown.map((one) => ApiRows.job(one, knowledge)),
         unreadable: (yield* manager.unreadable({ ...filter, limit })).map(({ id, why }) => ({
           id: printable(id),
           why: printable(why)
@@ -82,7 +81,7 @@ const looking = Effect.gen(function*() {
     detail: (id: JobId.JobId) =>
       Effect.mapBoth(manager.status(id), {
         onFailure: notFoundOrFailed,
-        onSuccess: (status) => rows.detail(status, knowledge)
+        onSuccess: (status) => ApiRows.detail(status, knowledge)
       }),
     history: (id: JobId.JobId) => ofJob(id, manager.history(id)),
     items: (id: JobId.JobId, { after = 0, cause, limit = Api.usual.items, outcome }: Api.ItemQuery) => {
@@ -90,11 +89,11 @@ const looking = Effect.gen(function*() {
       const read = store.outcomes(id, { tags, cause, after, limit: limit + 1 })
       return ofJob(id, read).pipe(Effect.map((found) => {
         const { last, shown } = page(found, limit)
-        return { items: shown.map(rows.item), next: last?.[0] ?? null }
+        return { items: shown.map(ApiRows.item), next: last?.[0] ?? null }
       }))
     },
     log: (id: JobId.JobId, after = 0) =>
-      Effect.map(ofJob(id, store.logs(id, { after, limit: 1000 })), (found) => found.map(rows.logLine))
+      Effect.map(ofJob(id, store.logs(id, { after, limit: 1000 })), (found) => found.map(ApiRows.logLine))
   }
 })
 

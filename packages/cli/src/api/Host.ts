@@ -5,7 +5,7 @@ import type { JobId } from "@fanout/core/JobId"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Api from "./Api.ts"
-import type { Knowledge } from "./rows.ts"
+import type { Knowledge } from "./ApiRows.ts"
 
 /** Service that describes the program which serves the API. */
 export class Host extends Context.Service<Host, {

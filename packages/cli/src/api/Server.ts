@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { randomBytes } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
-import * as guard from "./guard.ts"
+import * as Guard from "./Guard.ts"
 import * as Handlers from "./Handlers.ts"
 import * as Page from "./Page.ts"
 
@@ -35,7 +35,7 @@ export interface Options {
   readonly page: URL
 }
 
-const refuse = (request: IncomingMessage, response: ServerResponse, { message, status, tag }: guard.Refusal): void => {
+const refuse = (request: IncomingMessage, response: ServerResponse, { message, status, tag }: Guard.Refusal): void => {
   // What comes behind the headers is not read, so nothing else can come on this connection.
   response.shouldKeepAlive = false
   response.writeHead(status, { "content-type": "application/json" })
@@ -56,14 +56,14 @@ const makeServer = (handle: (request: IncomingMessage, response: ServerResponse)
   server.timeout = 60_000
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     for (const [name, value] of Object.entries(Page.headers)) response.setHeader(name, value)
-    const refusal = guard.refusal(request, { port: portOf(server), token })
+    const refusal = Guard.refusal(request, { port: portOf(server), token })
     if (refusal === undefined) handle(request, response)
     else refuse(request, response, refusal)
   }
   server.on("request", onRequest)
   // Who asks first whether a body is wanted is told before it comes.
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
-    if (guard.refusal(request, { port: portOf(server), token }) === undefined) response.writeContinue()
+    if (Guard.refusal(request, { port: portOf(server), token }) === undefined) response.writeContinue()
     onRequest(request, response)
   })
   return server

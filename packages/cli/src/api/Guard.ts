@@ -11,7 +11,7 @@ import type { IncomingHttpHeaders } from "node:http"
 import * as Page from "./Page.ts"
 
 /** Largest body that is read. */
-export const mostBytes = 1024 * 1024
+const mostBytes = 1024 * 1024
 
 /** What is asked for. */
 export interface Asked {
