@@ -38,7 +38,9 @@ for (const name of ["core", "ops"]) {
   }
 }
 
-const { dependencies = {} } = JSON.parse(readFileSync(join(packages, "cli/package.json"), "utf8"))
+const { dependencies = {}, peerDependencies = {} } = JSON.parse(
+  readFileSync(join(packages, "cli/package.json"), "utf8")
+)
 
 /** What is loaded by the first module that is run and imports it, and not with the file: it takes its time. */
 const loadedLate = new Set([
@@ -121,9 +123,10 @@ const wrapped = (code) => {
  */
 const bundle = async (source, target) => {
   const format = target.endsWith(".cjs") ? "cjs" : "esm"
+  const given = target.endsWith("/ui.js") ? { ...dependencies, ...peerDependencies } : dependencies
   const build = await rolldown({
     input: join(packages, source),
-    external: (id, importer) => !isLate(id, importer) && (isBuiltin(id) || packageName(id) in dependencies),
+    external: (id, importer) => !isLate(id, importer) && (isBuiltin(id) || packageName(id) in given),
     platform: "node",
     treeshake: { propertyReadSideEffects: false, unknownGlobalSideEffects: false },
     plugins: format === "cjs" ? [late, lateSegmenter] : [],
@@ -154,6 +157,7 @@ const made = {
   "mediaThread.code.cjs": "cli/src/mediaThread.ts",
   "process.cjs": "cli/src/bundledThread.ts",
   "process.code.cjs": "cli/src/process.ts",
+  "ui.js": "cli/src/Mount.ts",
   "processRelay.js": "core/src/internal/node/processRelay.ts"
 }
 const moduleIds = await Promise.all(

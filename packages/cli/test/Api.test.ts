@@ -31,6 +31,7 @@ import type * as Api from "../src/api/Api.ts"
 import * as ChangeEvents from "../src/api/ChangeEvents.ts"
 import * as Handlers from "../src/api/Handlers.ts"
 import { Host } from "../src/api/Host.ts"
+import * as Mount from "../src/Mount.ts"
 import { counters, record } from "./records.ts"
 
 class Bad extends Schema.TaggedError<Bad>("test/Bad")("Bad", { code: Schema.String }) {
@@ -81,9 +82,9 @@ const manager = (store: typeof stores[keyof typeof stores]) =>
     Layer.provideMerge(Layer.orDie(store))
   )
 
-/** Sends requests to the handlers, and gives status and body. */
-const client = Effect.gen(function*() {
-  const app = yield* HttpRouter.toHttpEffect(Layer.provide(Handlers.layer, HttpServer.layerServices))
+/** Sends requests to some routes, and gives status and body. */
+const clientOf = Effect.fnUntraced(function*<R>(routes: Layer.Layer<never, never, R>) {
+  const app = yield* HttpRouter.toHttpEffect(Layer.provide(routes, HttpServer.layerServices))
   const send = (path: string, init?: RequestInit) =>
     app.pipe(
       Effect.provideService(
@@ -95,7 +96,7 @@ const client = Effect.gen(function*() {
         Effect.promise(async () => {
           const web = HttpServerResponse.toWeb(response)
           const text = await web.text()
-          return { status: web.status, text, body: text === "" ? undefined : JSON.parse(text) }
+          return { status: web.status, text, body: /^[[{]/.test(text) ? JSON.parse(text) : undefined }
         })
       )
     )
@@ -109,6 +110,8 @@ const client = Effect.gen(function*() {
       })
   }
 })
+
+const client = clientOf(Handlers.layer)
 
 const ids = ({ body }: { readonly body: { readonly jobs: ReadonlyArray<Api.JobRow> } }) => body.jobs.map(({ id }) => id)
 
@@ -343,6 +346,18 @@ describe("the API of jobs", () => {
       const { paths } = (yield* get("/api/openapi.json")).body
       assert.includeMembers(Object.keys(paths), ["/api/jobs", "/api/jobs/{id}", "/api/jobs/actions", "/api/events"])
     }).pipe(Effect.provide([manager(stores.memory), host()])))
+
+  it.effect("is a part of an application, also below a prefix", () =>
+    Effect.gen(function*() {
+      const { get, post } = yield* clientOf(Mount.layer({ prefix: "/admin/jobs", isReadOnly: true }))
+      yield* put(job("a", queued, { payload: { to: markup } }))
+      const { jobs } = (yield* get("/admin/jobs/api/jobs?state=Queued")).body
+      assert.deepInclude(jobs[0], { id: "a", title: "other" })
+      assert.deepInclude((yield* get("/admin/jobs/api/jobs/a")).body, { what: ["payload", `{"to":"${markup}"}`] })
+      assert.deepInclude((yield* get("/admin/jobs/api/about")).body, { works: true, isReadOnly: true, note: "" })
+      assert.strictEqual((yield* post("/admin/jobs/api/jobs/actions", { action: "pause", ids: ["a"] })).status, 403)
+      assert.match((yield* get("/admin/jobs/")).text, /<title>fanout<|^The page is not built/)
+    }).pipe(Effect.provide(manager(stores.memory))))
 
   it.effect("changes nothing where jobs are only shown, whatever is sent", () =>
     Effect.gen(function*() {

@@ -130,6 +130,16 @@ export class JobManager extends Context.Service<JobManager, {
     readonly cause?: string | undefined
     readonly limit: number
   }) => Effect.Effect<ReadonlyArray<OutcomeRow>, JobStoreError>
+  /**
+   * Stored outcomes behind the sequence number `after` (0 at first) with their numbers, the oldest first, at most
+   * `limit`; failures of one `cause`, if given. A page costs the same at any depth.
+   */
+  readonly outcomePage: (id: JobId, options: {
+    readonly tags?: ReadonlyArray<Outcome["_tag"]>
+    readonly cause?: string | undefined
+    readonly after: number
+    readonly limit: number
+  }) => Effect.Effect<ReadonlyArray<readonly [seq: number, row: OutcomeRow]>, JobStoreError>
   /** How the progress of a job went; empty if no run of the job has lasted a second. */
   readonly history: (id: JobId) => Effect.Effect<JobHistory.JobHistory, JobStoreError>
   readonly logs: (id: JobId) => Stream.Stream<LogEntry, JobStoreError>
@@ -286,6 +296,7 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     unreadable: (filter = {}) => store.unreadable({ ...filter, limit: filter.limit ?? 100 }),
     outcomes: (id, tags) => outcomesOf(store, id, tags),
     newestOutcomes: (id, options) => newestOutcomesOf(store, id, options),
+    outcomePage: store.outcomes,
     history: (id) => Effect.map(store.history(id), Option.getOrElse(() => JobHistory.empty)),
     logs: (id) => logsOf(store, id),
     watch: (id) => watchJob(runtime, id),

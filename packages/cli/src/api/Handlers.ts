@@ -5,19 +5,22 @@ import * as JobId from "@fanout/core/JobId"
 import { JobManager } from "@fanout/core/JobManager"
 import type { JobManagerError } from "@fanout/core/JobManagerError"
 import * as JobPriority from "@fanout/core/JobPriority"
-import { type JobChanges, type JobRecord, JobStore } from "@fanout/core/JobStore"
+import type { JobChanges, JobRecord } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { HttpApiSchemaError } from "effect/http-api/HttpApiError"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { printable } from "../ui/format.ts"
 import { isThrottled } from "../ui/summary.ts"
 import * as Api from "./Api.ts"
 import * as ApiRows from "./ApiRows.ts"
 import * as ChangeEvents from "./ChangeEvents.ts"
 import { Host } from "./Host.ts"
+import * as Page from "./Page.ts"
 
 const listOf = <A extends string>(value: A | ReadonlyArray<A> | undefined): ReadonlyArray<A> | undefined =>
   typeof value === "string" ? [value] : value
@@ -54,7 +57,6 @@ const page = <A>(found: ReadonlyArray<A>, limit: number) => {
 
 const looking = Effect.gen(function*() {
   const manager = yield* JobManager
-  const store = yield* JobStore
   const { knowledge } = yield* Host
   // An unknown job has no elements, no log and no history, but is not the same as a job that has none.
   const ofJob = <A>(id: JobId.JobId, read: Effect.Effect<A, JobStoreError>) =>
@@ -86,14 +88,17 @@ const looking = Effect.gen(function*() {
     history: (id: JobId.JobId) => ofJob(id, manager.history(id)),
     items: (id: JobId.JobId, { after = 0, cause, limit = Api.usual.items, outcome }: Api.ItemQuery) => {
       const tags = listOf(outcome) ?? ["Failed"]
-      const read = store.outcomes(id, { tags, cause, after, limit: limit + 1 })
+      const read = manager.outcomePage(id, { tags, cause, after, limit: limit + 1 })
       return ofJob(id, read).pipe(Effect.map((found) => {
         const { last, shown } = page(found, limit)
         return { items: shown.map(ApiRows.item), next: last?.[0] ?? null }
       }))
     },
     log: (id: JobId.JobId, after = 0) =>
-      Effect.map(ofJob(id, store.logs(id, { after, limit: 1000 })), (found) => found.map(ApiRows.logLine))
+      Effect.map(
+        ofJob(id, Stream.runCollect(manager.logs(id))),
+        (found) => found.filter(({ seq }) => seq > after).map(ApiRows.logLine)
+      )
   }
 })
 
@@ -178,7 +183,7 @@ const access = Layer.effect(
       Api.Access.of((answer, { endpoint: { method } }) =>
         isReadOnly && method !== "GET"
           ? Effect.fail(new Api.ReadOnly({ message: "Jobs are only shown here (--read-only)" }))
-          : Effect.catch(answer, explained)
+          : Effect.map(Effect.catch(answer, explained), HttpServerResponse.setHeaders(Page.headers))
       )
   )
 )
