@@ -28,7 +28,7 @@ const Head = () => {
   return (
     <header>
       <a class="name" href={to(["jobs"])}>fanout</a>
-      <nav aria-label="Pages">
+      <nav aria-label="Sections">
         <a href={to(["jobs"])} aria-current={first === "jobs" ? "page" : undefined}>Jobs</a>
         <a href={to(["doctor"])} aria-current={first === "doctor" ? "page" : undefined}>Doctor</a>
       </nav>

@@ -28,14 +28,19 @@ const doneOf = ({ failed, done, share, skipped, totals, units }: Detail["progres
 
 export const Figures = ({ history, job }: Properties) => {
   const { progress } = job
+  const { bytes } = progress.units
   const [done, all] = doneOf(progress)
   const isMoving = job.state === "Running" && !job.isOwnerDead
   const unit = unitOf(history)
-  const mean = history === undefined ? undefined : meanOf(pointsOf(history, unit))
+  const points = history === undefined ? [] : pointsOf(history, unit)
+  const mean = meanOf(points)
+  const highest = points.length === 0 ? undefined : Math.max(...points.map(({ perSecond }) => perSecond))
   const end = job.finishedAt
   const figures = [
-    ["Done", done, all === "" ? printable(job.counted) : all],
-    ["Rate now", (isMoving && rateOf(progress)) || none, ""],
+    [bytes === undefined ? "Handled" : "Done", done, all === "" ? printable(job.counted) : all],
+    isOver(job)
+      ? ["Highest rate", highest === undefined ? none : rate(unit, highest), ""]
+      : ["Rate now", (isMoving && rateOf(progress)) || none, ""],
     ["Mean rate", mean === undefined ? none : rate(unit, mean.perSecond), mean && `over ${duration(mean.millis)}`],
     isOver(job) && end !== null && progress.startedAt !== null
       ? ["Took", duration(end - progress.startedAt), "in its last run"]

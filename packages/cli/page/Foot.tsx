@@ -6,6 +6,7 @@ import { type Signal, signal } from "@preact/signals"
 import { askOf, dismiss, type Notice, notices, verbs } from "./asking.ts"
 import type { Action, Row } from "./client.ts"
 import { connection, tryNow } from "./live.ts"
+import { Prose } from "./Prose.tsx"
 import { clear, selected } from "./selection.ts"
 import { clock, counted } from "./shown.ts"
 
@@ -57,7 +58,9 @@ export const LostStrip = ({ since }: { readonly since: number }) => (
 
 export const NoticeStrip = ({ notice: { id, isBad, text } }: { readonly notice: Notice }) => (
   <div class={`strip ${isBad ? "bad" : ""}`}>
-    <span>{text}</span>
+    <span>
+      <Prose text={text} />
+    </span>
     <button
       type="button"
       class="quiet"

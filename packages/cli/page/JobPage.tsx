@@ -12,6 +12,7 @@ import { isOver, sinceOf } from "./JobRow.tsx"
 import { useLive } from "./live.ts"
 import { LogLines } from "./LogLines.tsx"
 import { Overview } from "./Overview.tsx"
+import { Prose } from "./Prose.tsx"
 import { Raw } from "./Raw.tsx"
 import { type Route, to } from "./route.ts"
 import { ShareBar } from "./ShareBar.tsx"
@@ -83,7 +84,11 @@ const Prospect = ({ job }: Properties): ComponentChildren => {
   const isRunHere = server.value?.works === true && job.hasCode
   return waits && isRunHere
     ? <p class="hint">{job.state === "Paused" ? "Once resumed, it" : "It"} is run by the process of this page.</p>
-    : job.next !== "" && <p class="hint">{printable(job.next)}</p>
+    : job.next !== "" && (
+      <p class="hint">
+        <Prose text={job.next} />
+      </p>
+    )
 }
 
 const tabs = [
@@ -156,7 +161,11 @@ export const JobPage = ({ route }: { readonly route: Route }) => {
         </div>
         <Actions job={job} />
       </div>
-      {job.error !== null && <p class="hint bad">{printable(job.error)}</p>}
+      {job.error !== null && (
+        <p class="hint bad">
+          <Prose text={job.error} />
+        </p>
+      )}
       {job.warnings.map((warning) => <p key={warning} class="hint bad">{printable(warning)}</p>)}
       <Prospect job={job} />
       <Figures job={job} history={history} />

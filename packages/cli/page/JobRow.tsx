@@ -10,6 +10,7 @@ import { ShareBar } from "./ShareBar.tsx"
 import { counted, duration, percent, printable, rateOf } from "./shown.ts"
 import { StateSign } from "./StateSign.tsx"
 import { Ago } from "./Time.tsx"
+import { fullTrail, trailOf } from "./trails.ts"
 
 /** States in which a job is over. */
 const ended = new Set<Row["state"]>(["Completed", "CompletedWithErrors", "Failed", "Cancelled"])
@@ -29,6 +30,23 @@ const Failed = ({ job }: { readonly job: Row }) =>
       </a>
     )
 
+const trailBox = { width: 60, height: 16 }
+
+/** How fast the job was in the last minutes, as a line without numbers. */
+export const Trail = ({ rates }: { readonly rates: ReadonlyArray<number> }) => {
+  const top = Math.max(1, ...rates)
+  const step = trailBox.width / (fullTrail - 1)
+  const places = rates.map((rate, index) => {
+    const x = trailBox.width - (rates.length - 1 - index) * step
+    return `${x.toFixed(1)},${(trailBox.height - 1 - rate / top * (trailBox.height - 2)).toFixed(1)}`
+  })
+  return (
+    <svg class="trail" width={trailBox.width} height={trailBox.height} aria-hidden="true">
+      {places.length > 1 && <path d={`M${places.join("L")}`} />}
+    </svg>
+  )
+}
+
 /** How far a job is that is not over, or what it has come to. */
 const HowFar = ({ job }: { readonly job: Row }): ComponentChildren => {
   const { leftMillis, share } = job.progress
@@ -46,7 +64,10 @@ const HowFar = ({ job }: { readonly job: Row }): ComponentChildren => {
         <ShareBar job={job} />
         <span class="number">{share === null ? "" : percent(share)}</span>
       </span>
-      <span class="number rate">{isMoving ? rateOf(job.progress) : ""}</span>
+      <span class="number rate">
+        {isMoving && <Trail rates={trailOf(job.id)} />}
+        {isMoving ? rateOf(job.progress) : ""}
+      </span>
       <span class="number left">{isMoving && leftMillis !== null ? `${duration(leftMillis)} left` : ""}</span>
     </>
   )

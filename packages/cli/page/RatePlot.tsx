@@ -113,6 +113,7 @@ const Marks = ({ marks, scale, width }: {
         if (isShown) free = from + wordWidth(words[kind])
         return (
           <g key={`${at} ${kind}`} class="mark">
+            <title>{words[kind]}, {clock(at)}</title>
             <path d={`M${x},${isShown ? 4 : box.top}V${bottom}`} />
             {isShown && (
               <text x={isLeft ? x - 4 : x + 4} y={14} text-anchor={isLeft ? "end" : "start"}>{words[kind]}</text>

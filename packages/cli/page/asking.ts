@@ -60,7 +60,7 @@ export const question = signal<Question | undefined>(undefined)
 /** Where this process runs no queued jobs, somebody else has to. */
 const whoRuns = (action: Action): string =>
   server.value?.works === false && (action === "resume" || action === "retry")
-    ? " They begin when a process runs them: start “fanout jobs work”, or give the command again."
+    ? " They begin when a process runs them: start `fanout jobs work`, or give the command again."
     : ""
 
 const outcome = (action: Action, answers: ReadonlyArray<Answer>): void => {

@@ -48,7 +48,7 @@ const keys: Readonly<Record<string, () => void>> = {
   C: ask("cancel"),
   n: () => document.querySelector<HTMLElement>("#news")?.click(),
   u: () => go(to(route.value.parts.slice(0, route.value.parts.length > 2 ? 2 : 1))),
-  "/": () => document.querySelector<HTMLInputElement>("#find")?.focus(),
+  "/": () => document.querySelector<HTMLInputElement>("#find")?.select(),
   "?": () => {
     areKeysShown.value = true
   },

@@ -5,6 +5,7 @@
 import { useReducer, useRef } from "preact/hooks"
 import { detail, list, type Listing, type Query, type Row } from "./client.ts"
 import { type Live, useLive } from "./live.ts"
+import { note } from "./trails.ts"
 
 const pageLength = 50
 const most = { listed: 200, gone: 20 }
@@ -38,7 +39,10 @@ const goneOf = ({ ids, rows }: Held, { jobs, next }: Listing): ReadonlyArray<str
 
 const settle = (held: Held, listing: Listing): void => {
   held.listing = listing
-  for (const job of listing.jobs) held.rows.set(job.id, job)
+  for (const job of listing.jobs) {
+    held.rows.set(job.id, job)
+    note(job)
+  }
   if (held.ids.length === 0) held.ids = listing.jobs.slice(0, pageLength).map(({ id }) => id)
 }
 
