@@ -332,6 +332,33 @@ describe("examples", () => {
     }
   }, 240_000)
 
+  it("tell of what has failed, by the API of the page of jobs", async () => {
+    const [from, file] = [path.join(folder, "letters"), path.join(folder, "letters.db")]
+    const run = { cwd: root, env: { ...process.env, FANOUT_DB: file } }
+    const command = ["--conditions=@fanout/source", "packages/cli/src/bin.ts"]
+    fs.mkdirSync(from)
+    for (const name of ["a", "b"]) fs.writeFileSync(path.join(from, name), name)
+    const copy = [...command, "copy", from, path.join(folder, "copied"), "--quiet", "-T", "--conflict", "error"]
+    execFileSync(process.execPath, copy, run)
+    assert.throws(() => execFileSync(process.execPath, copy, { ...run, stdio: "ignore" }))
+
+    const ui = spawn(process.execPath, [...command, "ui", "--no-open", "--port", "0", "--read-only"], {
+      ...run,
+      stdio: ["ignore", "pipe", "inherit"]
+    })
+    running.add(ui)
+    const [said] = await once(ui.stdout, "data")
+    const [address = ""] = /http:\S+/.exec(String(said)) ?? []
+    const { code, lines } = await ran("ui-api.ts", address)
+    assert.strictEqual(code, 0)
+    assert.lengthOf(lines, 2)
+    assert.match(lines[0] ?? "", new RegExp(`^\\w+ {2}copy letters → ${folder}/copied: .*2 failed`))
+    assert.match(lines[1] ?? "", new RegExp(`^ {2}2 \\w+, such as .*${from}/[ab].*: .*it is there already`))
+    const wrong = await ran("ui-api.ts", address.slice(0, -1))
+    assert.strictEqual(wrong.code, 1)
+    await kill(ui)
+  })
+
   it("serve jobs that go on by themselves, and hand them back at SIGTERM", async () => {
     const file = path.join(folder, "api.db")
     const [all, broken] = isLong ? [6000, 12] : [3000, 6]

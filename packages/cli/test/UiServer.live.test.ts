@@ -361,15 +361,24 @@ describe("fanout ui", () => {
     taken.close()
   })
 
-  it("opens a browser with the address where there is a display", async () => {
+  it("opens a browser where there is a display, with an address that is of use once", async () => {
     const at = place("opened")
     const bin = path.join(at.folder, "bin")
     fs.mkdirSync(bin)
     const opened = path.join(at.folder, "opened")
     fs.writeFileSync(path.join(bin, "xdg-open"), `#!/bin/sh\necho "$1" > "${opened}"\n`, { mode: 0o755 })
     const { child, output } = at.start(["ui", "--port", "0"], { PATH: `${bin}:${process.env["PATH"]}`, DISPLAY: ":9" })
-    await until(() => fs.existsSync(opened) && fs.readFileSync(opened, "utf8") !== "")
-    assert.include(output.stdout, fs.readFileSync(opened, "utf8").trim())
+    const asked = () => fs.existsSync(opened) ? fs.readFileSync(opened, "utf8").trim() : ""
+    await until(() => asked() !== "")
+    const { pathname, port } = new URL(asked())
+    const [, token = assert.fail()] = /#token=(\S+)/.exec(output.stdout) ?? []
+    // Everybody on the machine sees what a program is started with, so that is of use once only.
+    assert.notInclude(asked(), token)
+    assert.strictEqual((await send(Number(port), { path: pathname.slice(0, -1) })).status, 401)
+    assert.strictEqual((await send(Number(port), { path: pathname, headers: { host: "evil.example" } })).status, 421)
+    const first = await send(Number(port), { path: pathname })
+    assert.deepInclude({ status: first.status, to: first.headers.location }, { status: 303, to: `/#token=${token}` })
+    assert.strictEqual((await send(Number(port), { path: pathname })).status, 401)
     child.kill("SIGINT")
   })
 

@@ -6,8 +6,9 @@
  * people have nothing in them that a terminal obeys, nor marks that turn the direction of a text; they can hold any
  * other character, `<` and `&` among them. Each error has a `_tag` and a `message` for people.
  *
- * An application can have page and API below a prefix, so the page asks for `api/…` from where it is itself. It can also
- * know by other means who asks, so a page asks with a token if it has one, and needs one once it gets status 401.
+ * An application can have page and API below a prefix, so the page asks for `api/…` from where it is itself. The
+ * application can also know by other means who asks, so a page without a token asks all the same, and needs one only
+ * once it gets status 401.
  */
 import { JobHistory } from "@fanout/core/JobHistory"
 import { JobId } from "@fanout/core/JobId"

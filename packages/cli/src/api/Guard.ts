@@ -31,9 +31,11 @@ const hosts = (port: number): ReadonlyArray<string> => ["127.0.0.1", "localhost"
 
 const hash = (text: string): Buffer => createHash("sha256").update(text).digest()
 
-/** Whether a request has the token. How long that takes tells nothing about how much of it is right. */
-const knows = (token: string, authorization = ""): boolean =>
-  timingSafeEqual(hash(authorization), hash(`Bearer ${token}`))
+/** Whether a text is the secret one. How long that takes tells nothing about how much of it is right. */
+export const isSame = (text: string, secret: string): boolean => timingSafeEqual(hash(text), hash(secret))
+
+/** Whether a request has the token. */
+const knows = (token: string, authorization = ""): boolean => isSame(authorization, `Bearer ${token}`)
 
 /** Whether it is another page that has the browser ask. */
 const isForeign = ({ "sec-fetch-site": site, host, origin }: IncomingHttpHeaders): boolean =>

@@ -43,7 +43,32 @@ const refuse = (request: IncomingMessage, response: ServerResponse, { message, s
   response.once("finish", () => request.destroy())
 }
 
-const makeServer = (handle: (request: IncomingMessage, response: ServerResponse) => void, token: string): Server => {
+/** A path that leads to the page with its token, once, and for this long. */
+const onceMillis = 60_000
+
+const secret = (): string => randomBytes(24).toString("base64url")
+
+/**
+ * Whoever is on this machine sees with what a browser was started. So it is started with a path that is of no use
+ * afterwards.
+ */
+const makeOnce = () => {
+  const path = `/open/${secret()}`
+  const until = performance.now() + onceMillis
+  let isUsed = false
+  const leads = (url: string): boolean => {
+    if (isUsed || performance.now() > until || !Guard.isSame(url, path)) return false
+    isUsed = true
+    return true
+  }
+  return { path, leads }
+}
+
+const makeServer = (
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+  token: string,
+  leads: (url: string) => boolean
+): Server => {
   const server = createServer({
     headersTimeout: 10_000,
     requestTimeout: 30_000,
@@ -58,7 +83,9 @@ const makeServer = (handle: (request: IncomingMessage, response: ServerResponse)
     for (const [name, value] of Object.entries(Page.headers)) response.setHeader(name, value)
     const refusal = Guard.refusal(request, { port: portOf(server), token })
     if (refusal === undefined) handle(request, response)
-    else refuse(request, response, refusal)
+    else if (refusal.status === 401 && leads(request.url ?? "")) {
+      response.writeHead(303, { location: `/#token=${token}` }).end()
+    } else refuse(request, response, refusal)
   }
   server.on("request", onRequest)
   // Who asks first whether a body is wanted is told before it comes.
@@ -84,13 +111,17 @@ const listen = (server: Server, port: number): Effect.Effect<number, PortUnavail
     })
   })
 
-/** Serves until the scope is closed. Gives the address with the token that a browser is to open. */
+/**
+ * Serves until the scope is closed. Gives the address with its token, and an address that leads there once, for a
+ * browser that others can see the arguments of.
+ */
 export const serve = Effect.fnUntraced(function*({ page, ports }: Options) {
   const routes = Layer.mergeAll(Handlers.layer, Page.layer(page)).pipe(Layer.provide(HttpServer.layerServices))
   const app = yield* HttpRouter.toHttpEffect(routes)
   const handle = yield* NodeHttpServer.makeHandler(app, { scope: yield* Effect.scope })
-  const token = randomBytes(24).toString("base64url")
-  const server = makeServer(handle, token)
+  const token = secret()
+  const once = makeOnce()
+  const server = makeServer(handle, token, once.leads)
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       server.close()
@@ -99,5 +130,6 @@ export const serve = Effect.fnUntraced(function*({ page, ports }: Options) {
     })
   )
   const port = yield* Effect.firstSuccessOf(ports.map((port) => listen(server, port)))
-  return { address: `http://127.0.0.1:${port}/`, token }
+  const origin = `http://127.0.0.1:${port}`
+  return { address: `${origin}/#token=${token}`, once: `${origin}${once.path}` }
 })

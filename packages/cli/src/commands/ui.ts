@@ -51,16 +51,15 @@ export const ui = Command.make(
       const { note, serve } = yield* Effect.promise(() => import("../UiServer.ts"))
       const signal = yield* Signals.listen
       const ports = Option.match(port, { onNone: () => [usualPort, 0], onSome: (port) => [port] })
-      const { address, token } = yield* Effect.catchTag(
+      const { address, once } = yield* Effect.catchTag(
         serve({ filename, isReadOnly: readOnly, ports }),
         "PortUnavailable",
         ({ message }) => Effect.fail(Stop.usage(`${message}. Name another one with --port, or none at all.`))
       )
-      const own = `${address}#token=${token}`
-      yield* print(`Jobs are shown at ${own}`)
+      yield* print(`Jobs are shown at ${address}`)
       yield* print(`Who has this address can ${readOnly ? "see" : "see and control"} them. Ctrl-C stops.`)
       yield* print(note)
-      if (!noOpen) yield* open(own)
+      if (!noOpen) yield* open(once)
       return yield* Stop.withCode(ExitCode.ofSignal(yield* signal))
     })))
 ).pipe(
