@@ -15,15 +15,16 @@ interface Properties {
   readonly history: History | undefined
 }
 
-const doneOf = ({ failed, done, share, skipped, totals, units }: Detail["progress"]): readonly [string, string] => {
-  const items = done + failed + skipped
-  const of = (unit: Unit, now: number): string => {
-    const all = totals[unit] ?? 0
-    return [all >= now && all > 0 && `of ${amount(unit, all)}`, share !== null && percent(share)]
-      .filter((part) => part !== false).join(" · ")
-  }
+/** How much is done, and of how much: where only a share is known, that is about so much. */
+const doneOf = ({ done, failed, share, skipped, totals, units }: Detail["progress"]): readonly [string, string] => {
   const { bytes = 0 } = units
-  return bytes > 0 ? [amount("bytes", bytes), of("bytes", bytes)] : [count(items), of("items", items)]
+  const unit: Unit = bytes > 0 ? "bytes" : "items"
+  const now = unit === "bytes" ? bytes : done + failed + skipped
+  const all = totals[unit] ?? 0
+  const about = share === null || share === 0 ? 0 : now / share
+  const known = all >= now ? all : 0
+  const of = known > 0 ? `of ${amount(unit, known)}` : about > 0 ? `of about ${amount(unit, about)}` : ""
+  return [amount(unit, now), share === null ? of : `${percent(share)} ${of}`]
 }
 
 export const Figures = ({ history, job }: Properties) => {

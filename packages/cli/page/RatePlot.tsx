@@ -4,7 +4,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks"
 import { amountsOf, momentsOf } from "./axes.ts"
 import type { History } from "./client.ts"
-import { type Point, pointsOf, unitOf } from "./rates.ts"
+import { type Point, pointsOf, unitOf, windowMillis } from "./rates.ts"
 import { clock, counted, day, rate, type Unit } from "./shown.ts"
 
 /** What lies around the plot: numbers at its left, words of marks above it, times below it. */
@@ -155,13 +155,14 @@ export const RatePlot = ({ history }: { readonly history: History }) => {
     return from + (clientX - left - box.left) / Math.max(1, width - box.left - box.right) * (to - from)
   }
   const point = cursor === undefined ? undefined : nearest(points, cursor)
+  const over = history.everyMillis < windowMillis ? `over ${windowMillis / 1000} s each` : "between samples"
   const near = history.marks.filter((mark) => point !== undefined && Math.abs(x(mark.at) - x(point.at)) < 6)
   const fastest = Math.max(...points.map(({ perSecond }) => perSecond))
   return (
     <figure class="plot" ref={element}>
       <figcaption>
         {point === undefined
-          ? `${unit === "bytes" ? "Bytes" : "Elements"} per second, at most ${rate(unit, fastest)}`
+          ? `${unit === "bytes" ? "Bytes" : "Elements"} per second, ${over}, at most ${rate(unit, fastest)}`
           : told(point, unit, near)}
       </figcaption>
       <svg

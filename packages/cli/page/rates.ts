@@ -4,7 +4,10 @@
 import type { History } from "./client.ts"
 import type { Unit } from "./shown.ts"
 
-/** Rate between a sample and the one `before` it. `isFirst` where nobody ran the job right before that. */
+/** So long the rates of a plot are taken over: what moves by leaps would be a saw. */
+export const windowMillis = 5000
+
+/** Rate at a sample, and what moved since the one `before` it. `isFirst` where nobody ran the job right before that. */
 export interface Point {
   readonly before: number
   readonly at: number
@@ -20,26 +23,32 @@ const gap = 2.5
 /** What a history shows: bytes where any moved. */
 export const unitOf = (history: History | undefined): Unit => (history?.bytes.at(-1) ?? 0) > 0 ? "bytes" : "items"
 
-/** Rates between samples of one run each. */
-export const pointsOf = (history: History, unit: Unit): ReadonlyArray<Point> => {
-  let isFirst = true
-  return history.at.slice(1).flatMap((at, index) => {
-    const before = history.at[index] ?? at
-    const isGap = at - before > gap * history.everyMillis
-    const moved = Math.max(0, (history[unit][index + 1] ?? 0) - (history[unit][index] ?? 0))
-    const point = {
-      before,
-      at,
-      moved,
-      perSecond: moved / (at - before) * 1000,
-      tasks: history.tasks[index + 1] ?? 0,
-      isFirst
+/** Rates at the samples of each run, but for its first one. */
+export const pointsOf = ({ at, everyMillis, tasks, ...amounts }: History, unit: Unit): ReadonlyArray<Point> => {
+  const amount = amounts[unit]
+  const long = Math.max(windowMillis, gap * everyMillis)
+  const points: Array<Point> = []
+  let first = 0
+  let from = 0
+  for (let index = 1; index < at.length; index++) {
+    const [now = 0, before = 0] = [at[index], at[index - 1]]
+    if (now - before > gap * everyMillis) {
+      first = index
+      from = index
+      continue
     }
-    // The last sample of a run can be right behind the one before: that is no time to measure.
-    if (!isGap && at - before < history.everyMillis / 4) return []
-    isFirst = isGap
-    return isGap ? [] : [point]
-  })
+    while (now - (at[from] ?? 0) > long) from++
+    const millis = Math.max(1, now - (at[from] ?? 0))
+    points.push({
+      before,
+      at: now,
+      moved: Math.max(0, (amount[index] ?? 0) - (amount[index - 1] ?? 0)),
+      perSecond: Math.max(0, (amount[index] ?? 0) - (amount[from] ?? 0)) / millis * 1000,
+      tasks: tasks[index] ?? 0,
+      isFirst: index === first + 1
+    })
+  }
+  return points
 }
 
 /** The mean rate while the job ran, and how long that was. */

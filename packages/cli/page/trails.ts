@@ -1,5 +1,5 @@
 /**
- * Remembers how fast jobs were while the page was open: their last minutes, for the list.
+ * Remembers how fast jobs were while the page was open: their last minute, for the list.
  */
 import type { Row } from "./client.ts"
 
@@ -8,7 +8,7 @@ interface Trail {
   readonly rates: Array<number>
 }
 
-const everyMillis = 2000
+const everyMillis = 1000
 const most = { rates: 60, jobs: 1000 }
 
 const trails = new Map<string, Trail>()
