@@ -8,6 +8,10 @@ import { count, printable } from "./shown.ts"
 
 const looked = 100
 
+/** Address of the failures of a cause. The rarest causes are counted together, and listed with all. */
+export const toCause = (id: string, cause: string): string =>
+  to(["jobs", id, "failed"], { cause: cause === "others" ? null : cause })
+
 /** Causes of a job, the commonest first. */
 export const causesOf = (
   { progress: { causes } }: Pick<Detail, "progress">
@@ -31,7 +35,7 @@ export const Causes = ({ job }: { readonly job: Detail }) => {
             <tr key={cause}>
               <td class="number">{count(many)}</td>
               <td>
-                <a href={to(["jobs", job.id, "failed"], { cause })}>{printable(cause)}</a>
+                <a href={toCause(job.id, cause)}>{printable(cause)}</a>
               </td>
               <td class="wrap">
                 {example === undefined ? "" : <>{printable(example.key)}: {printable(example.message)}</>}

@@ -2,7 +2,7 @@
  * Shows the failed elements of a job, a hundred at a time, by cause.
  */
 import { Blank, Broken, Waiting } from "./Blank.tsx"
-import { causesOf } from "./Causes.tsx"
+import { causesOf, toCause } from "./Causes.tsx"
 import { type Detail, type Element, elements } from "./client.ts"
 import { useLive } from "./live.ts"
 import { type Route, to } from "./route.ts"
@@ -61,7 +61,7 @@ export const Elements = ({ job, route: { query } }: Properties) => {
           all <span class="number">{count(job.progress.failed)}</span>
         </a>
         {causesOf(job).map(([name, many]) => (
-          <a key={name} href={to(at, { cause: name })} aria-current={cause === name ? "true" : undefined}>
+          <a key={name} href={toCause(job.id, name)} aria-current={cause === name ? "true" : undefined}>
             {printable(name)} <span class="number">{count(many)}</span>
           </a>
         ))}

@@ -5,7 +5,7 @@
 import { type Signal, signal } from "@preact/signals"
 import { askOf, dismiss, type Notice, notices, verbs } from "./asking.ts"
 import type { Action, Row } from "./client.ts"
-import { connection, tryNow } from "./live.ts"
+import { connection, trouble, tryNow } from "./live.ts"
 import { Prose } from "./Prose.tsx"
 import { clear, selected } from "./selection.ts"
 import { clock, counted } from "./shown.ts"
@@ -64,18 +64,27 @@ export const NoticeStrip = ({ notice: { id, isBad, text } }: { readonly notice: 
     <button
       type="button"
       class="quiet"
-      onClick={() =>
-        dismiss(id)}
+      onClick={() => dismiss(id)}
     >
       Close
     </button>
   </div>
 )
 
+/** The server can't read, and what is shown is old. */
+export const TroubleStrip = ({ why }: { readonly why: string }) => (
+  <section class="strip bad" role="alert">
+    <span>
+      <strong>What is shown may be old.</strong> <Prose text={why} /> It is tried again by itself.
+    </span>
+  </section>
+)
+
 export const Foot = () => (
   <footer>
     <div role="status">{notices.value.map((notice) => <NoticeStrip key={notice.id} notice={notice} />)}</div>
     {connection.value._tag === "Lost" && <LostStrip since={connection.value.since} />}
+    {trouble.value !== undefined && <TroubleStrip why={trouble.value} />}
     <Selected />
   </footer>
 )

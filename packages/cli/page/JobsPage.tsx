@@ -9,6 +9,7 @@ import { CopyText } from "./CopyText.tsx"
 import { Find } from "./Find.tsx"
 import { listed } from "./Foot.tsx"
 import { JobRow } from "./JobRow.tsx"
+import { Prune } from "./Prune.tsx"
 import { type Route, to, withQuery } from "./route.ts"
 import { count, counted, printable } from "./shown.ts"
 import { SignOf, states, wordOf } from "./StateSign.tsx"
@@ -147,6 +148,11 @@ export const JobsPage = ({ route }: Properties) => {
       <ul class={`jobs ${canSelect ? "can-select" : ""}`} aria-label="Jobs" aria-busy={isStale}>
         {rows.map((job) => <JobRow key={job.id} job={job} canSelect={canSelect} />)}
       </ul>
+      {value?.unreadable.map(({ id, why }) => (
+        <p key={id} class="hint bad">
+          Job {printable(id)} can't be read: {printable(why)}
+        </p>
+      ))}
       {(next !== null || route.query.has("before")) && (
         <nav class="pages" aria-label="Pages">
           {route.query.has("before") && <a href={withQuery(route, { before: null })}>← the newest</a>}
@@ -154,6 +160,7 @@ export const JobsPage = ({ route }: Properties) => {
           <span>{counted(rows.length, "job")} on this page</span>
         </nav>
       )}
+      {canSelect && rows.length > 0 && <Prune />}
     </main>
   )
 }

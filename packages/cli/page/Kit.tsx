@@ -7,7 +7,7 @@ import type { Detail, History, Row } from "./client.ts"
 import { CopyText } from "./CopyText.tsx"
 import { ElementTable } from "./Elements.tsx"
 import { Figures } from "./Figures.tsx"
-import { LostStrip, NoticeStrip } from "./Foot.tsx"
+import { LostStrip, NoticeStrip, TroubleStrip } from "./Foot.tsx"
 import { Sentence } from "./JobPage.tsx"
 import { JobRow } from "./JobRow.tsx"
 import { RatePlot } from "./RatePlot.tsx"
@@ -158,6 +158,7 @@ export const Kit = () => (
     </Part>
     <Part title="Strips">
       <LostStrip since={start} />
+      <TroubleStrip why="The database is locked." />
       <NoticeStrip notice={{ id: 1, text: "12 jobs asked to pause.", isBad: false }} />
       <NoticeStrip notice={{ id: 2, text: "Refused. It is not paused.", isBad: true }} />
     </Part>

@@ -95,6 +95,12 @@ export const log = (id: string, signal: AbortSignal): Promise<ReadonlyArray<LogL
 export const ask = async (action: Action, ids: ReadonlyArray<string>): Promise<ReadonlyArray<Answer>> =>
   (await post("/jobs/actions", { action, ids })).json()
 
+/** Forgets jobs that ended longer ago than this, and says how many. */
+export const prune = async (olderThanMillis: number): Promise<number> => {
+  const { removed }: { readonly removed: number } = await (await post("/jobs/prune", { olderThanMillis })).json()
+  return removed
+}
+
 export const set = async (id: string, settings: Settings): Promise<void> => {
   await post(`${job(id)}/settings`, settings)
 }

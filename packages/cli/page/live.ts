@@ -4,7 +4,7 @@
  */
 import { signal } from "@preact/signals"
 import { useEffect, useRef, useState } from "preact/hooks"
-import { request } from "./client.ts"
+import { Refusal, request } from "./client.ts"
 import { isTaken } from "./session.ts"
 
 /** Whether the server tells of changes; `since` is when it last did. */
@@ -15,6 +15,9 @@ export type Connection = { readonly _tag: "Connecting" } | { readonly _tag: "Liv
 
 export const connection = signal<Connection>({ _tag: "Connecting" })
 
+/** Why the server could not read what is shown; nothing while it can. */
+export const trouble = signal<string | undefined>(undefined)
+
 /** Now, by the second, while the page is seen. */
 export const now = signal(Date.now())
 
@@ -22,7 +25,8 @@ export const now = signal(Date.now())
 const looks = signal(0)
 
 const least = { lookMillis: 250, retryMillis: 500 }
-const most = { lookMillis: 30_000, retryMillis: 15_000 }
+/** The server says something each ten seconds, even if nothing was stored. */
+const most = { silenceMillis: 30_000, retryMillis: 15_000 }
 
 let lookedAt = 0
 let nextLook: ReturnType<typeof setTimeout> | undefined
@@ -38,6 +42,7 @@ export const look = (): void => {
 }
 
 let retry = least.retryMillis
+let heardAt = 0
 let heard: AbortController | undefined
 let nextTry: ReturnType<typeof setTimeout> | undefined
 
@@ -59,11 +64,13 @@ const hear = async (): Promise<void> => {
     const { body } = await request("/api/events", { signal: controller.signal })
     if (body === null) throw new Error("An answer without a body")
     connection.value = { _tag: "Live" }
+    heardAt = Date.now()
     retry = least.retryMillis
     look()
     const reader = body.pipeThrough(new TextDecoderStream()).getReader()
     let line = ""
     for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      heardAt = Date.now()
       const lines = (line + read.value).split(/\r?\n/)
       line = lines.pop() ?? ""
       if (lines.some((one) => one.startsWith("data:"))) look()
@@ -91,8 +98,8 @@ export const start = (): void => {
     now.value = Date.now()
     clock = setInterval(() => {
       now.value = Date.now()
-      // Whether the process of a job lives is nothing that is stored.
-      if (connection.value._tag === "Live" && now.value - lookedAt > most.lookMillis) look()
+      // A machine that slept, or a cable that was pulled, ends no stream.
+      if (connection.value._tag === "Live" && now.value - heardAt > most.silenceMillis) void hear()
     }, 1000)
     void hear()
   }
@@ -106,6 +113,10 @@ export interface Live<A> {
   readonly error: Error | undefined
   readonly isStale: boolean
 }
+
+/** What keeps the server from reading; that it can't be reached is told elsewhere. */
+const troubleOf = (error: Error): string | undefined =>
+  error instanceof Refusal && error.status >= 500 ? error.message : undefined
 
 /** Reads something now and whenever it may have changed. With another `key`, something else is read. */
 export const useLive = <A>(key: string, read: (signal: AbortSignal) => Promise<A>): Live<A> => {
@@ -126,6 +137,7 @@ export const useLive = <A>(key: string, read: (signal: AbortSignal) => Promise<A
           (value) => ({ value }),
           (error: unknown) => ({ error: error instanceof Error ? error : new Error(String(error)) })
         )
+        if (!ended.signal.aborted) trouble.value = "error" in next ? troubleOf(next.error) : undefined
         // What was read before stays while the server is away.
         if (!ended.signal.aborted) {
           show((before) => "error" in next && before.key === key ? { ...before, ...next } : { key, ...next })

@@ -341,6 +341,30 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await second.ended
   })
 
+  it("forgets jobs that ended long ago, once somebody has said so twice", async () => {
+    const { page } = await open({}, "#/jobs?id=zz")
+    await page.getByRole("button", { name: "Forget…" }).click()
+    await page.getByText("Forget jobs that ended more than 30 days ago?").waitFor()
+    await page.getByRole("button", { name: "Forget them" }).click()
+    await page.locator(".strip", { hasText: "0 jobs forgotten." }).waitFor()
+  })
+
+  it("says so where the database can't be read, and goes on by itself", async () => {
+    const { page } = await open()
+    await page.route(
+      "**/api/jobs?*",
+      (route) =>
+        route.fulfill({ status: 503, json: { _tag: "StoreFailed", problem: "Busy", message: "The database is busy." } })
+    )
+    await insert("busy1")
+    await page.locator("[role=alert]", { hasText: "The database is busy." }).waitFor()
+    assert.strictEqual(await page.locator("li.job").count(), 50)
+    await page.unroute("**/api/jobs?*")
+    await insert("busy2")
+    await page.locator("[role=alert]").waitFor({ state: "detached" })
+    await page.locator("#news", { hasText: "2 new" }).waitFor()
+  })
+
   it("asks for nothing while nobody sees it", async () => {
     const { page } = await open()
     await page.waitForSelector("li.job")
