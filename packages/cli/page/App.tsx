@@ -63,6 +63,7 @@ const Locked = () => (
     </p>
     <p>Start it again, and open the new address:</p>
     <pre>fanout ui</pre>
+    <p>If another application shows this page, log in there again.</p>
   </main>
 )
 

@@ -2,7 +2,7 @@
  * Shows what `fanout doctor` tells of the machine that the server runs on.
  */
 import { useEffect, useState } from "preact/hooks"
-import { Broken, Waiting } from "./Blank.tsx"
+import { Blank, Broken, Waiting } from "./Blank.tsx"
 import { type Examination, examination } from "./client.ts"
 import { count, printable } from "./shown.ts"
 import { Sign } from "./StateSign.tsx"
@@ -54,6 +54,8 @@ const Found = ({ checks, pools }: Examination) => (
   </>
 )
 
+const isEmpty = ({ checks, pools }: Examination): boolean => checks.length === 0 && pools.length === 0
+
 /** It is looked at once: to look takes time, and a machine changes seldom. */
 export const DoctorPage = () => {
   const [found, setFound] = useState<Examination | Error>()
@@ -66,7 +68,10 @@ export const DoctorPage = () => {
     <main>
       <h1>Doctor</h1>
       {found === undefined && <Waiting />}
-      {found instanceof Error ? <Broken error={found} /> : found !== undefined && <Found {...found} />}
+      {found instanceof Error && <Broken error={found} />}
+      {found !== undefined && !(found instanceof Error) && (isEmpty(found)
+        ? <Blank title="Nothing is examined here." />
+        : <Found {...found} />)}
     </main>
   )
 }

@@ -1,5 +1,5 @@
 /**
- * Asks the API below `/api`, the types of which are the server's own.
+ * Asks the API, which is below the page wherever that is. Its types are the server's own.
  */
 import type { JobHistory } from "@fanout/core/JobHistory"
 import type * as Api from "../src/api/Api.ts"
@@ -40,13 +40,13 @@ const addressOf = (path: string, query: Query): string => {
   const params = Object.entries(query).flatMap(([name, value]) =>
     value === undefined || value === null ? [] : [value].flat().map((one) => [name, `${one}`])
   )
-  return `/api${path}${params.length === 0 ? "" : `?${new URLSearchParams(params)}`}`
+  return `api${path}${params.length === 0 ? "" : `?${new URLSearchParams(params)}`}`
 }
 
 /** Sends a request with the token, and gives the response if the server did what was asked. */
 export const request = async (address: string, init: RequestInit = {}): Promise<Response> => {
   const headers = {
-    authorization: `Bearer ${token}`,
+    ...token === null ? {} : { authorization: `Bearer ${token}` },
     ...init.body === undefined ? {} : { "content-type": "application/json" }
   }
   const response = await fetch(address, { cache: "no-store", ...init, headers })

@@ -61,7 +61,7 @@ const hear = async (): Promise<void> => {
   heard?.abort()
   heard = controller
   try {
-    const { body } = await request("/api/events", { signal: controller.signal })
+    const { body } = await request("api/events", { signal: controller.signal })
     if (body === null) throw new Error("An answer without a body")
     connection.value = { _tag: "Live" }
     heardAt = Date.now()

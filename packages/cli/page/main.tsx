@@ -7,15 +7,12 @@ import { App } from "./App.tsx"
 import { meet } from "./asking.ts"
 import { obeyKeys } from "./keyboard.ts"
 import { connection, start } from "./live.ts"
-import { isTaken } from "./session.ts"
 
 const page = document.getElementById("page")
 if (page !== null) render(<App />, page)
-if (isTaken.value) {
-  obeyKeys()
-  start()
-  // A server that is back may be another one.
-  effect(() => {
-    if (connection.value._tag === "Live") void meet()
-  })
-}
+obeyKeys()
+start()
+// A server that is back may be another one.
+effect(() => {
+  if (connection.value._tag === "Live") void meet()
+})

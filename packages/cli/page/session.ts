@@ -21,8 +21,8 @@ window.addEventListener("hashchange", () => {
   if (take()) location.reload()
 })
 
-/** What proves to the server that this page is the one that was opened. */
+/** What proves to the server that this page is the one that was opened. An application may know its users otherwise. */
 export const token = sessionStorage.getItem(key)
 
-/** Whether the server takes the token. */
-export const isTaken = signal(token !== null)
+/** Whether the server answers to this page, as far as is known. */
+export const isTaken = signal(true)

@@ -1,18 +1,27 @@
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it } from "@effect/vitest"
 import * as JobId from "@fanout/core/JobId"
+import * as JobManager from "@fanout/core/JobManager"
 import { JobState } from "@fanout/core/JobState"
 import { JobStore } from "@fanout/core/JobStore"
 import { layerSqlite } from "@fanout/core/node"
+import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
+import * as Pools from "@fanout/core/Pools"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Option from "effect/Option"
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
+import { createServer } from "node:http"
 import { createRequire } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll } from "vitest"
+import * as Mount from "../src/Mount.ts"
 import { isBrowserMissing, launch, type Look, person, titled, visit } from "./browser.ts"
 import { commandLine, watched } from "./command.ts"
 import { counters, record } from "./records.ts"
@@ -126,7 +135,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
   it("tells who has no token what to do", async () => {
     const { page } = await person(browser)
     await page.goto(server.address.replace(/#.*/, ""))
-    assert.strictEqual(await text(page, "h1"), "This page is locked")
+    await page.locator("h1", { hasText: "This page is locked" }).waitFor()
     assert.include(await text(page, "main"), "fanout ui")
     await page.goto(server.address)
     await page.waitForSelector("li.job")
@@ -363,6 +372,27 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await insert("busy2")
     await page.locator("[role=alert]").waitFor({ state: "detached" })
     await page.locator("#news", { hasText: "2 new" }).waitFor()
+  })
+
+  it("is a part of another application, below its own address", async () => {
+    const served = ManagedRuntime.make(
+      HttpRouter.serve(Mount.layer({ prefix: "/admin/jobs", database: "of its own" }), { disableLogger: true }).pipe(
+        Layer.provide(JobManager.layer({ jobs: [] })),
+        Layer.provide([OwnerLiveness.layerBlind, Pools.layer(), layerSqlite({ filename })]),
+        Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { host: "127.0.0.1", port: 0 }))
+      )
+    )
+    const { address } = await served.runPromise(HttpServer.HttpServer)
+    const { complaints, page } = await person(browser)
+    await page.goto(`http://127.0.0.1:${"port" in address ? address.port : 0}/admin/jobs/`)
+    await page.waitForSelector("li.job")
+    await page.locator(".server", { hasText: "of its own" }).waitFor()
+    await page.locator(".connection", { hasText: "live" }).waitFor()
+    await visit(page, "#/doctor")
+    await page.getByText("Nothing is examined here.").waitFor()
+    assert.deepStrictEqual(complaints, [])
+    await page.close()
+    await served.dispose()
   })
 
   it("asks for nothing while nobody sees it", async () => {
