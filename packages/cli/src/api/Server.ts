@@ -118,7 +118,10 @@ const listen = (server: Server, port: number): Effect.Effect<number, PortUnavail
 export const serve = Effect.fnUntraced(function*({ page, ports }: Options) {
   const routes = Layer.mergeAll(Handlers.layer, Page.layer(page)).pipe(Layer.provide(HttpServer.layerServices))
   const app = yield* HttpRouter.toHttpEffect(routes)
-  const handle = yield* NodeHttpServer.makeHandler(app, { scope: yield* Effect.scope })
+  // What a page asks for several times a second is of no interest to who traces jobs, and a span for each costs time.
+  const handle = yield* NodeHttpServer.makeHandler(app, { scope: yield* Effect.scope }).pipe(
+    Effect.withTracerEnabled(false)
+  )
   const token = secret()
   const once = makeOnce()
   const server = makeServer(handle, token, once.leads)
