@@ -29,7 +29,7 @@ const doneOf = ({ done, failed, share, skipped, totals, units }: Detail["progres
 
 export const Figures = ({ history, job }: Properties) => {
   const { progress } = job
-  const { bytes } = progress.units
+  const { bytes = 0 } = progress.units
   const [done, all] = doneOf(progress)
   const isMoving = job.state === "Running" && !job.isOwnerDead
   const unit = unitOf(history)
@@ -38,7 +38,7 @@ export const Figures = ({ history, job }: Properties) => {
   const highest = points.length === 0 ? undefined : Math.max(...points.map(({ perSecond }) => perSecond))
   const end = job.finishedAt
   const figures = [
-    [bytes === undefined ? "Handled" : "Done", done, all === "" ? printable(job.counted) : all],
+    [bytes === 0 ? "Handled" : "Done", done, all === "" ? printable(job.counted) : all],
     isOver(job)
       ? ["Highest rate", highest === undefined ? none : rate(unit, highest), ""]
       : ["Rate now", (isMoving && rateOf(progress)) || none, ""],

@@ -93,7 +93,7 @@ export const askOf = (action: Action, ids: ReadonlyArray<string>, title?: string
   const jobs = counted(ids.length, "job")
   question.value = {
     title: `Cancel ${jobs}?`,
-    text: `${title === undefined ? "What they have done" : `“${title}”: what it has done`} stays as it is. ` +
+    text: `${title === undefined ? "" : `“${title}”. `}What ${ids.length === 1 ? "it has" : "they have"} done stays. ` +
       "What is under way is cleaned up. A cancelled job can't go on.",
     yes: `Cancel ${jobs}`,
     no: ids.length === 1 ? "Keep it" : "Keep them",

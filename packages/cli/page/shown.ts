@@ -46,7 +46,7 @@ export const amount = (unit: Unit, many: number): string => unit === "bytes" ? b
 
 /** How much moves in a second. */
 export const rate = (unit: Unit, perSecond: number): string =>
-  unit === "bytes" ? `${bytes(perSecond)}/s` : `${(perSecond < 10 ? tenths : whole).format(perSecond)} /s`
+  unit === "bytes" ? `${bytes(perSecond)}/s` : `${(perSecond < 10 ? tenths : whole).format(perSecond)}/s`
 
 /** The rate of a job: of bytes where any move, else of elements; empty where nothing moves. */
 export const rateOf = ({ rates }: Row["progress"]): string => {

@@ -75,7 +75,8 @@ export const useSteady = (key: string, query: Query): Steady => {
     fresh: freshOf(current.current),
     gone: listing === undefined ? 0 : goneOf(current.current, listing).length,
     renew: () => {
-      current.current = { ...held(key), listing }
+      // In place: a list that is being read belongs to the same rows.
+      current.current.ids = []
       if (listing !== undefined) settle(current.current, listing)
       redraw(0)
     },
