@@ -33,7 +33,7 @@ const Failed = ({ job }: { readonly job: Row }) =>
 const trailBox = { width: 60, height: 16 }
 
 /** How fast the job was in the last minute, as a line without numbers. */
-export const Trail = ({ rates }: { readonly rates: ReadonlyArray<number> }) => {
+const Trail = ({ rates }: { readonly rates: ReadonlyArray<number> }) => {
   const top = Math.max(1, ...rates)
   const step = trailBox.width / (fullTrail - 1)
   const places = rates.map((rate, index) => {
