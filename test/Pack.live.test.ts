@@ -77,6 +77,39 @@ describe("Pack", () => {
     await typeCheck("declarations.ts", ...portable.map(({ file }) => file))
   })
 
+  it("has the page of jobs and its API for an application, below a prefix", async () => {
+    fs.writeFileSync(
+      path.join(project, "mount.ts"),
+      `import * as Ui from "@fanout/cli/ui"
+import * as Fanout from "@fanout/core/node"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as Layer from "effect/Layer"
+
+const Jobs = Fanout.layerClientOnly({ filename: "mounted.db" })
+const routes = Ui.layer({ prefix: "/admin", database: "mine", title: ({ name }) => name })
+const { dispose, handler } = HttpRouter.toWebHandler(
+  routes.pipe(Layer.provide([Jobs, HttpServer.layerServices])),
+  { disableLogger: true }
+)
+for (const path of ["", "app.js", "app.css", "api/jobs", "api/about", "../api/jobs"]) {
+  const response = await handler(new Request(new URL(path, "http://localhost/admin/")))
+  console.log(response.status, response.headers.get("content-type"), path.startsWith("api") ? await response.text() : "")
+}
+await dispose()
+`
+    )
+    await typeCheck("--types", "node", "mount.ts")
+    assert.deepStrictEqual((await output(project, process.execPath, "mount.ts")).trim().split("\n"), [
+      "200 text/html; charset=utf-8 ",
+      "200 text/javascript; charset=utf-8 ",
+      "200 text/css; charset=utf-8 ",
+      `200 application/json {"jobs":[],"unreadable":[],"next":null,"counts":{}}`,
+      `200 application/json {"version":"0.1.0","database":"mine","isReadOnly":false,"works":true,"note":""}`,
+      "404 null"
+    ])
+  })
+
   it("has the compiler name in its first line what a mistaken program lacks", async () => {
     const files = mistakes.map((_, index) => `mistake${index}.ts`)
     for (const [index, { code }] of mistakes.entries()) {
