@@ -13,6 +13,7 @@ import * as Server from "./api/Server.ts"
 import * as examination from "./commands/examination.ts"
 import { jobs, layer } from "./MainLayer.ts"
 import * as Arguments from "./options/Arguments.ts"
+import type { Database } from "./options/Database.ts"
 import { printable } from "./ui/format.ts"
 import * as jobText from "./ui/jobText.ts"
 
@@ -24,8 +25,8 @@ const names: ReadonlySet<string> = new Set(jobs.map(({ name }) => name))
 /** What is said of a server that runs nothing. */
 export const note = "Jobs that are queued wait until `fanout jobs work` or their own program runs them."
 
-const look = (filename: string): Effect.Effect<Api.Examination> =>
-  Effect.map(examination.examination(filename, [Arguments.workingFolder()]), ({ checks, pools }) => ({
+const look = (database: Database): Effect.Effect<Api.Examination> =>
+  Effect.map(examination.examination(database, [Arguments.workingFolder()]), ({ checks, pools }) => ({
     checks: checks.map(({ found, ...check }) => ({ ...check, found: printable(found) })),
     pools: pools.map(({ bounds, ...pool }) => ({ ...pool, bounds: bounds ?? null }))
   }))
@@ -52,25 +53,25 @@ const unheard = (ids: ReadonlyArray<JobId>) =>
  * Has jobs pause or clean up that nobody runs, as the commands do that ask the same. A manager of their own does so,
  * and ends with that: the one of this process runs no job, also not later.
  */
-const obey = (filename: string, ids: ReadonlyArray<JobId>) =>
+const obey = (database: Database, ids: ReadonlyArray<JobId>) =>
   Effect.gen(function*() {
     const manager = yield* JobManager
     yield* Effect.forEach(ids, manager.claim)
     while ((yield* unheard(ids)).length > 0) yield* Effect.sleep("100 millis")
   }).pipe(
     Effect.timeoutOption(longest),
-    Effect.provide(layer(filename, { claim: "none" })),
+    Effect.provide(layer(database, { claim: "none" })),
     Effect.ignore
   )
 
-const carryOut = Effect.fnUntraced(function*(filename: string) {
+const carryOut = Effect.fnUntraced(function*(database: Database) {
   const manager = yield* JobManager
   const oneByOne = yield* Semaphore.make(1)
   const scope = yield* Effect.scope
   return (ids: ReadonlyArray<JobId>) =>
     Effect.sleep(patience).pipe(
       Effect.andThen(unheard(ids)),
-      Effect.flatMap((left) => left.length === 0 ? Effect.void : oneByOne.withPermits(1)(obey(filename, left))),
+      Effect.flatMap((left) => left.length === 0 ? Effect.void : oneByOne.withPermits(1)(obey(database, left))),
       Effect.provideService(JobManager, manager),
       Effect.forkIn(scope),
       Effect.asVoid
@@ -79,19 +80,19 @@ const carryOut = Effect.fnUntraced(function*(filename: string) {
 
 /** How to serve jobs of a database. */
 export interface Options {
-  readonly filename: string
+  readonly database: Database
   readonly isReadOnly: boolean
   readonly ports: ReadonlyArray<number>
 }
 
 /** Serves the jobs of a manager until the scope is closed. */
-export const serve = Effect.fnUntraced(function*({ filename, isReadOnly, ports }: Options) {
-  const about = { version: version(), database: printable(filename), isReadOnly, works: false, note }
+export const serve = Effect.fnUntraced(function*({ database, isReadOnly, ports }: Options) {
+  const about = { version: version(), database: printable(database.shown), isReadOnly, works: false, note }
   return yield* Effect.provideService(Server.serve({ ports, page }), Host, {
     about,
     knowledge: { title: jobText.title, field: jobText.field, hasCode: (name) => names.has(name) },
-    examination: look(filename),
-    carryOut: yield* carryOut(filename)
+    examination: look(database),
+    carryOut: yield* carryOut(database)
   })
 })
 

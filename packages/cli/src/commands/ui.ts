@@ -47,12 +47,12 @@ export const ui = Command.make(
   },
   ({ noOpen, port, readOnly }) =>
     withJobs({ claim: "none" })(Effect.scoped(Effect.gen(function*() {
-      const filename = yield* Settings.database
+      const database = yield* Settings.database
       const { note, serve } = yield* Effect.promise(() => import("../UiServer.ts"))
       const signal = yield* Signals.listen
       const ports = Option.match(port, { onNone: () => [usualPort, 0], onSome: (port) => [port] })
       const { address, once } = yield* Effect.catchTag(
-        serve({ filename, isReadOnly: readOnly, ports }),
+        serve({ database, isReadOnly: readOnly, ports }),
         "PortUnavailable",
         ({ message }) => Effect.fail(Stop.usage(`${message}. Name another one with --port, or none at all.`))
       )
