@@ -94,7 +94,8 @@ const { dispose, handler } = HttpRouter.toWebHandler(
 )
 for (const path of ["", "app.js", "app.css", "api/jobs", "api/about", "../api/jobs"]) {
   const response = await handler(new Request(new URL(path, "http://localhost/admin/")))
-  console.log(response.status, response.headers.get("content-type"), path.startsWith("api") ? await response.text() : "")
+  const text = path.startsWith("api") ? await response.text() : ""
+  console.log(response.status, response.headers.get("content-type"), text)
 }
 await dispose()
 `
