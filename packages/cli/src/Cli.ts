@@ -11,6 +11,7 @@ import { list, logs, show, watch } from "./commands/jobsLook.ts"
 import { metadata } from "./commands/metadata.ts"
 import { move } from "./commands/move.ts"
 import { create } from "./commands/new.ts"
+import { serve } from "./commands/serve.ts"
 import { thumbnail } from "./commands/thumbnail.ts"
 import { ui } from "./commands/ui.ts"
 import { verify } from "./commands/verify.ts"
@@ -42,6 +43,6 @@ export const cli = Command.make("fanout").pipe(
     { command: "fanout new job send-letters", description: "Write a package with a job of your own" },
     { command: "fanout --completions bash", description: "Print completions for a shell" }
   ]),
-  Command.withSubcommands([copy, move, remove, hash, verify, thumbnail, metadata, jobs, ui, examine, create]),
+  Command.withSubcommands([copy, move, remove, hash, verify, thumbnail, metadata, jobs, serve, ui, examine, create]),
   Command.withGlobalFlags([Settings.db, Settings.progressEvery])
 )

@@ -82,12 +82,14 @@ const carryOut = Effect.fnUntraced(function*(database: Database) {
 export interface Options {
   readonly database: Database
   readonly isReadOnly: boolean
+  /** Whether this process runs what is queued. */
+  readonly works: boolean
   readonly ports: ReadonlyArray<number>
 }
 
 /** Serves the jobs of a manager until the scope is closed. */
-export const serve = Effect.fnUntraced(function*({ database, isReadOnly, ports }: Options) {
-  const about = { version: version(), database: printable(database.shown), isReadOnly, works: false, note }
+export const serve = Effect.fnUntraced(function*({ database, isReadOnly, ports, works }: Options) {
+  const about = { version: version(), database: printable(database.shown), isReadOnly, works, note: works ? "" : note }
   return yield* Effect.provideService(Server.serve({ ports, page }), Host, {
     about,
     knowledge: { title: jobText.title, field: jobText.field, hasCode: (name) => names.has(name) },

@@ -8,6 +8,7 @@
  */
 import { createHash, timingSafeEqual } from "node:crypto"
 import type { IncomingHttpHeaders } from "node:http"
+import * as Health from "./Health.ts"
 import * as Page from "./Page.ts"
 
 /** Largest body that is read. */
@@ -53,7 +54,7 @@ export const refusal = (
   if (isForeign(headers)) return { status: 403, tag: "Foreign", message: "Requests of other sites are refused" }
   if (!url.startsWith("/")) return { status: 400, tag: "NoPath", message: "The request names no path" }
   const [path = ""] = url.split("?", 1)
-  if (!Page.paths.has(path) && !knows(token, headers.authorization)) {
+  if (!Page.paths.has(path) && path !== Health.path && !knows(token, headers.authorization)) {
     return { status: 401, tag: "Unauthorized", message: "The token is missing or wrong. `fanout ui` printed it" }
   }
   if (headers["transfer-encoding"] !== undefined) {

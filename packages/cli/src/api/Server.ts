@@ -11,6 +11,7 @@ import { randomBytes } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import * as Guard from "./Guard.ts"
 import * as Handlers from "./Handlers.ts"
+import * as Health from "./Health.ts"
 import * as Page from "./Page.ts"
 
 /** Connections at the same time. A page has one for events, and some for what it reads. */
@@ -116,7 +117,9 @@ const listen = (server: Server, port: number): Effect.Effect<number, PortUnavail
  * browser that others can see the arguments of.
  */
 export const serve = Effect.fnUntraced(function*({ page, ports }: Options) {
-  const routes = Layer.mergeAll(Handlers.layer, Page.layer(page)).pipe(Layer.provide(HttpServer.layerServices))
+  const routes = Layer.mergeAll(Handlers.layer, Page.layer(page), Health.layer).pipe(
+    Layer.provide(HttpServer.layerServices)
+  )
   const app = yield* HttpRouter.toHttpEffect(routes)
   // What a page asks for several times a second is of no interest to who traces jobs, and a span for each costs time.
   const handle = yield* NodeHttpServer.makeHandler(app, { scope: yield* Effect.scope }).pipe(

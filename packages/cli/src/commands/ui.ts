@@ -13,7 +13,16 @@ import { withJobs } from "../run/JobRuntime.ts"
 import { print } from "../ui/View.ts"
 
 /** What is tried first where nobody names a port: with it, an address can be kept. */
-const usualPort = 4180
+export const usualPort = 4180
+
+/** `--port N` */
+export const portFlag = (otherwise: string) =>
+  Flag.Int("port").pipe(
+    Flag.withMetavar("N"),
+    Flag.filter((n) => n >= 0 && n <= 65_535, () => "Expected a port from 0 (any that is free) to 65535"),
+    Flag.withDescription(`Port on this machine (default: ${otherwise})`),
+    Flag.optional
+  )
 
 /** Programs that open an address in the browser of the person who works here. */
 const openers: Readonly<Partial<Record<NodeJS.Platform, ReadonlyArray<string>>>> = {
@@ -36,12 +45,7 @@ const open = (address: string): Effect.Effect<void> =>
 export const ui = Command.make(
   "ui",
   {
-    port: Flag.Int("port").pipe(
-      Flag.withMetavar("N"),
-      Flag.filter((n) => n >= 0 && n <= 65_535, () => "Expected a port from 0 (any that is free) to 65535"),
-      Flag.withDescription(`Port on this machine (default: ${usualPort}, or any other that is free)`),
-      Flag.optional
-    ),
+    port: portFlag(`${usualPort}, or any other that is free`),
     noOpen: Settings.toggle("no-open", "Only print the address, and open no browser"),
     readOnly: Settings.toggle("read-only", "Only show jobs: nothing can be asked of them from the page")
   },
@@ -52,7 +56,7 @@ export const ui = Command.make(
       const signal = yield* Signals.listen
       const ports = Option.match(port, { onNone: () => [usualPort, 0], onSome: (port) => [port] })
       const { address, once } = yield* Effect.catchTag(
-        serve({ database, isReadOnly: readOnly, ports }),
+        serve({ database, isReadOnly: readOnly, ports, works: false }),
         "PortUnavailable",
         ({ message }) => Effect.fail(Stop.usage(`${message}. Name another one with --port, or none at all.`))
       )

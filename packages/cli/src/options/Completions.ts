@@ -47,7 +47,7 @@ const withIds = (command: Completions.CommandDescriptor): Completions.CommandDes
 })
 
 /** Script for a shell. */
-export const script = (shell: Completions.Shell, command: Completions.CommandDescriptor): string => {
+const script = (shell: Completions.Shell, command: Completions.CommandDescriptor): string => {
   const ask = asked[shell]
   if (ask === undefined) return Completions.generate(command.name, shell, command)
   const subcommands = command.subcommands.map((one) => one.name === "jobs" ? withIds(one) : one)

@@ -1,0 +1,96 @@
+/**
+ * `fanout serve`: runs what is queued and what schedules start, and shows it, as a service.
+ */
+import { JobManager } from "@fanout/core/JobManager"
+import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as fs from "node:fs"
+import * as ExitCode from "../exit/ExitCode.ts"
+import * as Signals from "../exit/Signals.ts"
+import * as Stop from "../exit/Stop.ts"
+import * as Settings from "../options/Settings.ts"
+import { withJobs } from "../run/JobRuntime.ts"
+import { complain, print } from "../ui/View.ts"
+import { tellOfAll } from "./jobsAsk.ts"
+import { portFlag, usualPort } from "./ui.ts"
+
+/** Tells a service manager how this service stands, if one has started it and wants to know. */
+const notify = (state: "--ready" | "--stopping"): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    const { NOTIFY_SOCKET: socket = "" } = process.env
+    if (socket === "") return undefined
+    const { spawn } = await import("node:child_process")
+    return new Promise<string | undefined>((resolve) => {
+      spawn("systemd-notify", [`--pid=${process.pid}`, state], { stdio: "ignore" })
+        .on("error", ({ message }) => resolve(message))
+        .on("exit", (code) => resolve(code === 0 ? undefined : `it ended with ${code}`))
+    })
+  }).pipe(
+    Effect.flatMap((why) => why === undefined ? Effect.void : complain(`systemd-notify can't be run: ${why}`))
+  )
+
+/**
+ * Writes the address, which has the token in it, to a file that only this user can read, for as long as it is of use.
+ * What a service prints is kept in a log, which others may read.
+ */
+const keepAddress = (file: string, address: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      fs.rmSync(file, { force: true })
+      fs.writeFileSync(file, `${address}\n`, { mode: 0o600, flag: "wx" })
+    }),
+    () => Effect.sync(() => fs.rmSync(file, { force: true }))
+  )
+
+/** `fanout serve` */
+export const serve = Command.make(
+  "serve",
+  {
+    port: portFlag(`${usualPort}`),
+    readOnly: Settings.toggle("read-only", "Only show jobs on the page: nothing can be asked of them there"),
+    concurrency: Settings.concurrency,
+    json: Settings.json,
+    quiet: Settings.quiet
+  },
+  ({ concurrency, port, readOnly, ...options }) =>
+    withJobs({ claim: "all", concurrency, isDurable: true })(Effect.scoped(Effect.gen(function*() {
+      const database = yield* Settings.database
+      const manager = yield* JobManager
+      const { serve } = yield* Effect.promise(() => import("../UiServer.ts"))
+      const signal = yield* Signals.listen
+      const ports = [Option.getOrElse(port, () => usualPort)]
+      const { address } = yield* Effect.catchTag(
+        serve({ database, isReadOnly: readOnly, ports, works: true }),
+        "PortUnavailable",
+        ({ message }) => Effect.fail(Stop.usage(`${message}. Name another one with --port.`))
+      )
+      const file = `${database.filename}.page`
+      if (!process.stdout.isTTY) yield* keepAddress(file, address)
+      if (!options.json && !options.quiet) {
+        yield* print(
+          process.stdout.isTTY ? `Jobs are shown at ${address}` : `The address of the page of jobs is in ${file}`
+        )
+        yield* print("Waiting for jobs; Ctrl-C stops.")
+      }
+      yield* Effect.forkScoped(notify("--ready"))
+      const stoppedBy = yield* Effect.raceFirst(signal, tellOfAll(options))
+      // Somebody may read that late, or not at all.
+      yield* Effect.timeoutOption(notify("--stopping"), "1 second")
+      yield* manager.shutdown
+      return yield* Stop.withCode(ExitCode.ofSignal(stoppedBy))
+    })))
+).pipe(
+  Command.withDescription(
+    "Run jobs that are queued and the jobs of schedules, as `fanout jobs work` does, and show all jobs in a browser, " +
+      "as `fanout ui` does, until stopped. GET /healthz tells whether the database answers."
+  ),
+  Command.withShortDescription("Run jobs and schedules, and show them, as a service"),
+  Command.withExamples([
+    { command: "fanout serve", description: "Run and show jobs until Ctrl-C" },
+    {
+      command: "fanout serve --quiet --port 8080",
+      description: "As a service; docs/operating.md has a unit for systemd"
+    }
+  ])
+)

@@ -1,0 +1,106 @@
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { spawn, spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { setTimeout } from "node:timers/promises"
+import { commandLine, watched } from "./command.ts"
+
+const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-serve-"))
+afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
+
+const until = async (is: () => boolean): Promise<void> => {
+  for (let n = 0; n < 300 && !is(); n++) await setTimeout(50)
+  assert.isTrue(is())
+}
+
+/** A service with a database of its own. */
+const serving = async (name: string, variables: Readonly<Record<string, string>> = {}) => {
+  const folder = path.join(home, name)
+  fs.mkdirSync(folder)
+  const env = { ...process.env, FANOUT_DB: path.join(folder, "jobs.db"), ...variables }
+  const service = watched(
+    spawn(...commandLine(["serve", "--port", "0"]), { env, stdio: ["ignore", "pipe", "pipe"] })
+  )
+  const file = path.join(folder, "jobs.db.page")
+  await until(() => service.output.stdout.includes(`The address of the page of jobs is in ${file}`))
+  const [origin = "", token = ""] = fs.readFileSync(file, "utf8").trim().split("/#token=")
+  return {
+    folder,
+    service,
+    file,
+    ask: (path: string, options: RequestInit = {}) =>
+      fetch(`${origin}${path}`, { ...options, headers: { authorization: `Bearer ${token}`, ...options.headers } }),
+    origin,
+    run: (...args: ReadonlyArray<string>) => spawnSync(...commandLine(args), { env, encoding: "utf8" })
+  }
+}
+
+describe("fanout serve", () => {
+  it("runs what is queued from the page, tells of it, and hands it back when it is stopped", async () => {
+    const at = await serving("queue")
+    const from = path.join(at.folder, "from")
+    fs.mkdirSync(from)
+    for (let n = 0; n < 10; n++) fs.writeFileSync(path.join(from, `file-${n}`), Buffer.alloc(100_000, n))
+    const copy = watched(
+      spawn(...commandLine(["copy", from, path.join(at.folder, "to"), "--bandwidth", "100KB"]), {
+        env: { ...process.env, FANOUT_DB: path.join(at.folder, "jobs.db") },
+        stdio: ["ignore", "pipe", "pipe"]
+      })
+    )
+    await until(() => at.run("jobs", "list").stdout.includes("running"))
+    const id = at.run("jobs", "list", "--ids").stdout.trim()
+    at.run("jobs", "pause", id)
+    await copy.ended
+    const { works }: { readonly works: boolean } = JSON.parse(await (await at.ask("/api/about")).text())
+    assert.isTrue(works)
+
+    const body = JSON.stringify({ action: "resume", ids: [id] })
+    const headers = { "content-type": "application/json" }
+    assert.strictEqual((await at.ask("/api/jobs/actions", { method: "POST", body, headers })).status, 200)
+    await until(() => at.service.output.stdout.includes(`Job ${id} (copy) is running.`))
+    at.run("jobs", "set", id, "--bandwidth", "off")
+    await until(() => new RegExp(`^\\d{4}-\\d\\d-\\d\\d .* ${id} .*10 copied`, "m").test(at.service.output.stdout))
+    assert.lengthOf(fs.readdirSync(path.join(at.folder, "to")), 10)
+
+    at.service.child.kill("SIGTERM")
+    assert.strictEqual((await at.service.ended).code, 143)
+    assert.isFalse(fs.existsSync(at.file))
+  })
+
+  it("answers whoever asks for its health, and keeps its address to its user", async () => {
+    const at = await serving("health")
+    const health = await fetch(`${at.origin}/healthz`)
+    assert.deepStrictEqual([health.status, await health.text()], [200, "ok\n"])
+    assert.strictEqual((await fetch(`${at.origin}/api/jobs`)).status, 401)
+    assert.strictEqual(fs.statSync(at.file).mode & 0o777, 0o600)
+    assert.notInclude(at.service.output.stdout + at.service.output.stderr, "token")
+    at.service.child.kill("SIGINT")
+    assert.strictEqual((await at.service.ended).code, 130)
+  })
+
+  it("tells a service manager when it is ready, and when it stops", async () => {
+    const programs = path.join(home, "programs")
+    const told = path.join(home, "told")
+    fs.mkdirSync(programs)
+    fs.writeFileSync(path.join(programs, "systemd-notify"), `#!/bin/sh\necho "$@" >>${told}\n`, { mode: 0o755 })
+    const at = await serving("notify", {
+      NOTIFY_SOCKET: "/run/nowhere",
+      PATH: `${programs}:${process.env["PATH"]}`
+    })
+    const pid = at.service.child.pid
+    await until(() => fs.existsSync(told) && fs.readFileSync(told, "utf8") === `--pid=${pid} --ready\n`)
+    at.service.child.kill("SIGTERM")
+    await at.service.ended
+    assert.strictEqual(fs.readFileSync(told, "utf8"), `--pid=${pid} --ready\n--pid=${pid} --stopping\n`)
+  })
+
+  it("names a port that is taken", async () => {
+    const at = await serving("taken")
+    const { status, stderr } = at.run("serve", "--port", new URL(at.origin).port)
+    assert.strictEqual(status, 2)
+    assert.match(stderr, /^Port \d+ can't be had: another program has it\. Name another one with --port\.$/m)
+    at.service.child.kill("SIGINT")
+    await at.service.ended
+  })
+})
