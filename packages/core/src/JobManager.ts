@@ -19,7 +19,7 @@ import * as Commands from "./internal/job/commands.ts"
 import { hearChanges } from "./internal/job/hearing.ts"
 import { Places } from "./internal/job/places.ts"
 import { Changes, changeWithin, type JobRuntime, type Runnable } from "./internal/job/runtime.ts"
-import { schedule } from "./internal/job/scheduledStarts.ts"
+import * as Schedules from "./internal/job/scheduledStarts.ts"
 import { overviewOf, statusChanges, statusOf } from "./internal/job/status.ts"
 import { logsOf, newestOutcomesOf, outcomesOf, watchJob } from "./internal/job/watch.ts"
 import { programKey } from "./internal/jobProgram.ts"
@@ -29,7 +29,7 @@ import type { JobEvent, JobHandle } from "./JobHandle.ts"
 import * as JobHistory from "./JobHistory.ts"
 import type { JobId } from "./JobId.ts"
 import { JobManagerError, ShuttingDown } from "./JobManagerError.ts"
-import type { JobSchedule, Options as ScheduleOptions } from "./JobSchedule.ts"
+import type { JobSchedule, Options as ScheduleOptions, Started, Tick } from "./JobSchedule.ts"
 import type { JobOverview, JobStatus } from "./JobStatus.ts"
 import {
   type JobChanges,
@@ -57,6 +57,7 @@ export {
   JobManagerError,
   JobNotCompleted,
   NotAllowed,
+  ScheduleNotFound,
   ShuttingDown
 } from "./JobManagerError.ts"
 
@@ -168,8 +169,8 @@ export class JobManager extends Context.Service<JobManager, {
    * many processes look. The managers whose `claim` is `"all"` or names the job look for ticks.
    *
    * The store keeps the schedule under its `name`. The same schedule again changes nothing, so a program may schedule
-   * at every start. A different schedule of that name replaces the stored one. A tick starts no job while an active job
-   * has one of its keys.
+   * at every start. A different schedule of that name replaces the stored one. A schedule that is paused stays so. A
+   * tick starts no job while an active job has one of its keys.
    */
   readonly schedule: <N extends string, P extends Schema.Top, S extends Schema.Top, E extends Schema.Top>(
     job: Job.Any & { readonly name: N; readonly payload: P; readonly success: S; readonly error: E },
@@ -179,6 +180,26 @@ export class JobManager extends Context.Service<JobManager, {
   /** Removes a schedule. Returns whether the schedule existed. Jobs that it has started go on. */
   readonly unschedule: (name: string) => Effect.Effect<boolean, JobStoreError>
   readonly schedules: Effect.Effect<ReadonlyArray<JobSchedule>, JobStoreError>
+  /** Lets no tick of a schedule start a job until somebody resumes the schedule. Jobs that it has started go on. */
+  readonly pauseSchedule: (name: string) => Effect.Effect<void, JobManagerError | JobStoreError>
+  /**
+   * Lets a schedule go on with the first tick from now. The ticks of the pause are not run. On a schedule that is not
+   * paused this has the same effect, which helps after the clock was set back.
+   */
+  readonly resumeSchedule: (name: string) => Effect.Effect<void, JobManagerError | JobStoreError>
+  /**
+   * Starts the job of a schedule at once, also while the schedule is paused. The next tick stays. If the `overlap` is
+   * not `"start"` and a job of the schedule is active, that job is given.
+   */
+  readonly runSchedule: (name: string) => Effect.Effect<Started, JobManagerError | JobStoreError>
+  /**
+   * Computes the next ticks of a schedule, at most `count`, the first one first. The ticks of one that is paused are
+   * those that it had if it were resumed now.
+   */
+  readonly nextTicks: (
+    schedule: string | JobSchedule,
+    count: number
+  ) => Effect.Effect<ReadonlyArray<Tick>, JobManagerError | JobStoreError>
 
   /**
    * Sets how many attempts of the tasks of a `rate` begin in a second, in all processes of the store together. 0 lets
@@ -306,9 +327,13 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     set: (id, changes) => Commands.set(runtime, id, changes),
     retry: (id) => Commands.retry(runtime, id),
     prune: store.prune,
-    schedule: (job, payload, options) => schedule(runtime, job, payload, options),
+    schedule: (job, payload, options) => Schedules.schedule(runtime, job, payload, options),
     unschedule: store.removeSchedule,
     schedules: store.schedules,
+    pauseSchedule: (name) => Schedules.pause(runtime, name),
+    resumeSchedule: (name) => Schedules.resume(runtime, name),
+    runSchedule: (name) => unlessShut(Schedules.runNow(runtime, name)),
+    nextTicks: (schedule, count) => Schedules.nextTicks(runtime, schedule, count),
     setRate: (name, perSecond) =>
       perSecond === null || (perSecond >= 0 && Number.isFinite(perSecond))
         ? store.setRate(name, perSecond)

@@ -72,6 +72,22 @@ export class CronInvalid extends Schema.TaggedError<CronInvalid>("@fanout/core/J
 }
 
 /**
+ * Reason: no schedule has this name.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ScheduleNotFound
+  extends Schema.TaggedError<ScheduleNotFound>("@fanout/core/JobManager/ScheduleNotFound")("ScheduleNotFound", {
+    schedule: Schema.String
+  })
+{
+  override get message(): string {
+    return `There is no schedule "${this.schedule}"`
+  }
+}
+
+/**
  * Reason: the manager is shutting down. Another manager can start the job.
  *
  * @category errors
@@ -93,7 +109,7 @@ export class ShuttingDown
  */
 export class JobManagerError
   extends Schema.TaggedError<JobManagerError>("@fanout/core/JobManagerError")("JobManagerError", {
-    reason: Schema.Union([NotAllowed, ActiveJobDiffers, AlreadyOver, CronInvalid, ShuttingDown])
+    reason: Schema.Union([NotAllowed, ActiveJobDiffers, AlreadyOver, CronInvalid, ScheduleNotFound, ShuttingDown])
   })
 {
   override get message(): string {

@@ -3,8 +3,11 @@
  *
  * @since 0.1.0
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { JobId } from "./JobId.ts"
 import { JobLimits, type JobSettings } from "./JobRecord.ts"
 
 /**
@@ -17,13 +20,48 @@ import { JobLimits, type JobSettings } from "./JobRecord.ts"
 export const Missed = Schema.Literals(["skip", "latest", "all"])
 
 /**
+ * Schema for what a tick does while a job of the schedule is active, that is queued, running or paused:
+ *
+ * - `"start"`: it starts its job all the same, unless an active job has one of the keys of that job.
+ * - `"skip"`: it starts nothing. Of several ticks that are due at once, the latest one starts its job.
+ * - `"queue"`: it waits until no job of the schedule is active. Of the ticks that wait, the latest one is kept; all of
+ *   them, at most the newest 100, where `missed` is `"all"`.
+ * - `"cancel"`: it cancels that job, and starts its own once the other one is over.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Overlap = Schema.Literals(["start", "skip", "queue", "cancel"])
+
+/**
+ * Schema for who has paused a schedule: a person, or the manager since too many of its jobs have failed.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const PausedBy = Schema.Literals(["person", "failures"])
+
+/** Key that a schedule lacks that an earlier version has stored. */
+const later = <S extends Schema.Top>(schema: S, before: S["Type"]) =>
+  schema.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(before)))
+
+const optional = <S extends Schema.Top>(schema: S) => later(Schema.Option(schema), Option.none())
+
+/**
  * Schedule as the store keeps it. Times are milliseconds since the epoch.
  *
  * **Details**
  *
- * `cron` is an expression of Effect's `Cron`. `timeZone` is a name or an offset, as Effect's `DateTime` takes it. Each
- * started job gets the fields from `job` to `tags`. `nextAt` is the next tick that has not run. `revision` is 0 for a
- * schedule that was never stored. Each change raises it.
+ * - `cron` is an expression of Effect's `Cron`, or one of `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly`.
+ *   `timeZone` is a name or an offset, as Effect's `DateTime` takes it.
+ * - Each started job gets the fields from `job` to `tags`.
+ * - `nextAt` is the next tick that has not run. A tick starts its job up to `jitterMillis` later, and before the next
+ *   tick: always as much later for the same name and tick.
+ * - `waiting` are the ticks that wait for a job of an earlier one.
+ * - `failures`: after so many failed jobs in a row, none of which began before `resumedAt`, the schedule is paused.
+ * - `pausedAt` and `pausedBy` tell since when a schedule is paused, and why.
+ * - `lastAt` is the tick that has run last, or the time of a later `runSchedule`, and `lastJob` is its job.
+ * - `revision` is 0 for a schedule that was never stored. Each change raises it.
  *
  * @category models
  * @since 0.1.0
@@ -43,6 +81,15 @@ export class JobSchedule extends Schema.Class<JobSchedule>("@fanout/core/JobSche
   // A schedule that an earlier version has stored has no tags.
   tags: Schema.Array(Schema.NonEmptyString).pipe(Schema.withDecodingDefaultKey(Effect.succeed([]))),
   nextAt: Schema.Finite,
+  overlap: later(Overlap, "start"),
+  jitterMillis: later(Schema.Natural, 0),
+  failures: optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
+  waiting: later(Schema.Array(Schema.Finite), []),
+  pausedAt: optional(Schema.Finite),
+  pausedBy: optional(PausedBy),
+  resumedAt: optional(Schema.Finite),
+  lastAt: optional(Schema.Finite),
+  lastJob: optional(JobId),
   revision: Schema.Natural
 }) {
   /**
@@ -56,8 +103,14 @@ export class JobSchedule extends Schema.Class<JobSchedule>("@fanout/core/JobSche
 }
 
 /**
- * Options of a schedule, and the settings of the jobs that it starts. `name` is unique in the store. By default,
- * `timeZone` is `"UTC"` and `missed` is `"latest"`.
+ * Options of a schedule, and the settings of the jobs that it starts.
+ *
+ * **Details**
+ *
+ * - `name` is unique in the store.
+ * - `timeZone` is `"UTC"` by default, `missed` is `"latest"`, and `overlap` is `"start"`.
+ * - `jitter`: a tick starts its job at most so much later, in order that not all schedules start theirs at once.
+ * - `failures`: after so many failed jobs in a row, the schedule is paused. By default it goes on.
  *
  * @category models
  * @since 0.1.0
@@ -67,4 +120,29 @@ export interface Options extends JobSettings {
   readonly cron: string
   readonly timeZone?: string
   readonly missed?: typeof Missed.Type
+  readonly overlap?: typeof Overlap.Type
+  readonly jitter?: Duration.Input
+  readonly failures?: number
+}
+
+/**
+ * Tick of a schedule, and the time at which its job starts.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tick {
+  readonly at: number
+  readonly startsAt: number
+}
+
+/**
+ * Job that `runSchedule` has started. `started` is `false` for one that was active already.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Started {
+  readonly id: JobId
+  readonly started: boolean
 }

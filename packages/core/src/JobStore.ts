@@ -72,7 +72,7 @@ export interface Look {
   readonly hasChildren: boolean
   /** Whether a queued job has been asked to cancel. */
   readonly hasJobsToCancel: boolean
-  /** Whether a schedule has its next tick at or before the time of the look. */
+  /** Whether a schedule is due at the time of the look, as `dueSchedules` says. */
   readonly hasDueSchedules: boolean
 }
 
@@ -222,7 +222,10 @@ export class JobStore extends Context.Service<JobStore, {
 
   readonly schedule: (name: string) => Effect.Effect<Option.Option<JobSchedule>, Errors.JobStoreError>
 
-  /** Reads the schedules of some or all `jobs` whose next tick is at or before `now`, the earliest tick first. */
+  /**
+   * Reads the schedules of some or all `jobs` that are due at `now`, the one that is due first, first. A schedule is
+   * due once its next tick has to start its job, or at once while ticks are `waiting`, but never while it is paused.
+   */
   readonly dueSchedules: (filter: {
     readonly now: number
     readonly jobs?: ReadonlyArray<string> | undefined
@@ -233,7 +236,8 @@ export class JobStore extends Context.Service<JobStore, {
    * Stores a schedule, raises its revision, and stores new jobs as `insert` does, in one transaction. Returns `false`
    * and stores nothing if the schedule has changed since it was read. For revision 0, `putSchedule` returns `false` if
    * a schedule of that name exists. With `dueAt`, `putSchedule` also returns `false` if the stored schedule is not due
-   * at that time: a schedule that was removed and made anew can have the same revision.
+   * at that time: a schedule that was removed and made anew can have the same revision. If a job is found in the place
+   * of a new one that is to be the `lastJob`, the schedule gets the id of the found one.
    */
   readonly putSchedule: (
     schedule: JobSchedule,

@@ -14,9 +14,10 @@ import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
 import { encode, Memory, read, refuse, type StoredFanOut, type StoredJob } from "./internal/memory/memory.ts"
 import { renameEntries, renameProgress } from "./internal/store/fanOutNames.ts"
-import { standsFor } from "./internal/store/keys.ts"
+import { standsFor, withStored } from "./internal/store/keys.ts"
 import { astrayLimit, isToCancel, stepOf, wishOf } from "./internal/store/request.ts"
 import * as Rows from "./internal/store/rows.ts"
+import * as Ticks from "./internal/store/ticks.ts"
 import { takeTurns } from "./internal/store/turns.ts"
 import type { JobId } from "./JobId.ts"
 import type { JobRecord } from "./JobRecord.ts"
@@ -117,7 +118,7 @@ const reads = (memory: Memory): Operations<Reads> => ({
         kinds: Array.from(kinds.values()),
         hasChildren: memory.where((record) => Option.isSome(record.parent) && isActive(record)).length > 0,
         hasJobsToCancel: queued.some(isToCancel),
-        hasDueSchedules: schedulesWhere(memory, ({ nextAt }) => nextAt <= now).length > 0
+        hasDueSchedules: schedulesWhere(memory, (schedule) => Ticks.dueAt(schedule) <= now).length > 0
       }
     }),
   due: ({ except, ids, kinds, limit, now, parents }) =>
@@ -263,10 +264,11 @@ const schedulesWhere = (memory: Memory, isWanted: (schedule: JobSchedule) => boo
 
 const putSchedule = (memory: Memory, schedule: JobSchedule, jobs: ReadonlyArray<JobRecord>, dueAt = Infinity) => {
   const { name, revision } = schedule
-  const { nextAt, revision: current } = Option.getOrElse(scheduleOf(memory, name), () => ({ nextAt: 0, revision: 0 }))
-  if (revision !== current || nextAt > dueAt) return false
-  memory.schedules.set(name, Rows.encodeSchedule(schedule.with({ revision: revision + 1 })))
-  for (const job of jobs) insert(memory, job)
+  const stored = Option.getOrUndefined(scheduleOf(memory, name))
+  if (revision !== (stored?.revision ?? 0) || (stored !== undefined && Ticks.dueAt(stored) > dueAt)) return false
+  let standing = schedule.with({ revision: revision + 1 })
+  for (const job of jobs) standing = withStored(standing, job.id, insert(memory, job).id)
+  memory.schedules.set(name, Rows.encodeSchedule(standing))
   return true
 }
 
@@ -277,9 +279,10 @@ const schedules = (
   schedule: (name) => memory.run(() => scheduleOf(memory, name)),
   dueSchedules: ({ jobs, limit, now }) =>
     memory.run(() => {
-      const isDue = ({ job, nextAt }: JobSchedule) => nextAt <= now && (jobs === undefined || jobs.includes(job))
+      const isDue = (schedule: JobSchedule) =>
+        Ticks.dueAt(schedule) <= now && (jobs === undefined || jobs.includes(schedule.job))
       const due = schedulesWhere(memory, isDue)
-      return first(due.toSorted((left, right) => left.nextAt - right.nextAt), limit)
+      return first(due.toSorted((left, right) => Ticks.dueAt(left) - Ticks.dueAt(right)), limit)
     }),
   putSchedule: (schedule, jobs, dueAt) =>
     memory.transaction(memory.write(() => putSchedule(memory, schedule, jobs, dueAt))),

@@ -8,7 +8,6 @@ import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import { settle } from "@fanout/core/testing"
 import * as Clock from "effect/Clock"
-import * as Cron from "effect/Cron"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -17,11 +16,13 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { runs } from "../../../test/effort.ts"
-import { nextTick, ticksOf } from "../src/internal/job/ticks.ts"
+import { nextTick, ticksAfter, ticksOf } from "../src/internal/store/ticks.ts"
 import { process } from "./managers.ts"
 
 const at = (text: string) => new Date(text).getTime()
-const minute = 60_000
+const second = 1000
+const minute = 60 * second
+const start = at("2026-03-01T00:00:00Z")
 
 const Report = Job.make("test/Report", { payload: Schema.String })
 const Other = Job.make("test/Other", {})
@@ -36,6 +37,14 @@ const reports = (ran: Array<string>, millis = 0) =>
     })
   )
 
+/** A tick of a schedule starts its job at once. */
+const punctual = { name: "s", jitterMillis: 0 }
+
+const tickAfter = (schedule: Parameters<typeof ticksAfter>[0], time: number): JobSchedule.Tick => {
+  const [first = assert.fail("there is no tick")] = Result.getOrThrow(ticksAfter(schedule, time, 1))
+  return first
+}
+
 const pass = (millis: number) => Effect.andThen(TestClock.adjust(millis), settle)
 
 describe("ticks", () => {
@@ -47,32 +56,32 @@ describe("ticks", () => {
     {
       cron: Schema.Literals(crons),
       timeZone: Schema.Literals(["UTC", "Europe/Berlin", "America/New_York", "+05:45"]),
+      jitterMillis: Schema.Literals([0, 0, 30_000, 7_200_000]),
       start: Time,
       looks: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1500 })))
     },
-    ({ cron, looks, start, timeZone }) => {
-      const parsed = Cron.parseUnsafe(cron, timeZone)
+    ({ cron, jitterMillis, looks, start, timeZone }) => {
+      const schedule = { name: "s", cron, timeZone, jitterMillis }
       let now = at("2026-01-01T00:00:00Z") + start * 1000
-      let nextAt = Result.getOrThrow(nextTick({ cron, timeZone }, now))
+      let nextAt = Result.getOrThrow(nextTick(schedule, now))
       const found: Array<number> = []
       const expected: Array<number> = []
-      let tick = now
+      let coming = tickAfter(schedule, now)
       for (const seconds of looks) {
         now += seconds * 1000
-        const ticks = Result.getOrThrow(ticksOf({ cron, timeZone, missed: "all", nextAt }, now))
+        const ticks = Result.getOrThrow(ticksOf({ ...schedule, missed: "all", nextAt }, now))
         found.push(...ticks.due)
         nextAt = ticks.nextAt
-        while ((tick = Cron.next(parsed, tick).getTime()) <= now) expected.push(tick)
-        tick = now
+        for (; coming.startsAt <= now; coming = tickAfter(schedule, coming.at)) expected.push(coming.at)
+        assert.strictEqual(nextAt, coming.at)
       }
 
       assert.deepStrictEqual(found, expected)
-      assert.isAbove(nextAt, now)
     },
     { arbitrary: { runs: runs(200), size: 20 } }
   )
 
-  const missed = { cron: "0 * * * *", timeZone: "UTC", nextAt: at("2026-03-01T01:00:00Z") }
+  const missed = { ...punctual, cron: "0 * * * *", timeZone: "UTC", nextAt: at("2026-03-01T01:00:00Z") }
   const due = (policy: "skip" | "latest" | "all", now: string) =>
     Result.getOrThrow(ticksOf({ ...missed, missed: policy }, at(now))).due.map((tick) =>
       new Date(tick).toISOString().slice(5, 16)
@@ -90,7 +99,7 @@ describe("ticks", () => {
   })
 
   it("of the last minute are each run, whatever becomes of missed ones", () => {
-    const often = { cron: "*/10 * * * * *", timeZone: "UTC", nextAt: at("2026-03-01T01:00:00Z") }
+    const often = { ...punctual, cron: "*/10 * * * * *", timeZone: "UTC", nextAt: at("2026-03-01T01:00:00Z") }
     const count = (policy: "skip" | "latest" | "all", now: string) =>
       Result.getOrThrow(ticksOf({ ...often, missed: policy }, at(now))).due.length
 
@@ -101,7 +110,8 @@ describe("ticks", () => {
   })
 
   it("are never those to come, also where the clocks are set forward", () => {
-    const spring = { cron: "*/20 2 * * *", timeZone: "Europe/Berlin", nextAt: at("2026-03-29T01:00:00Z") }
+    const nextAt = at("2026-03-29T01:00:00Z")
+    const spring = { ...punctual, cron: "*/20 2 * * *", timeZone: "Europe/Berlin", nextAt }
 
     for (const missed of ["skip", "latest", "all"] as const) {
       assert.deepStrictEqual(Result.getOrThrow(ticksOf({ ...spring, missed }, spring.nextAt)).due, [spring.nextAt])
@@ -118,9 +128,43 @@ describe("ticks", () => {
   it("are told from those that can't be", () => {
     const why = (cron: string, timeZone = "UTC") => Result.merge(nextTick({ cron, timeZone }, 0))
 
-    assert.match(String(why("61 * * * *")), /between 0 and 59/)
-    assert.match(String(why("0 0 30 2 *")), /no such time/)
-    assert.isString(why("0 0 * * *", "Nowhere/Land"))
+    assert.strictEqual(why("61 * * * *"), "the minute is \"61\": Expected a value between 0 and 59")
+    assert.match(String(why("0 * * * x *")), /^the month is "x": /)
+    assert.match(String(why("0 0 * * MON-FOO")), /^the weekday is "MON-FOO": /)
+    assert.match(String(why("* * *")), /^it needs five fields, .* or six/)
+    assert.strictEqual(why("0 0 30 2 *"), "there is no such time")
+    assert.strictEqual(why("0 0 * * *", "Nowhere/Land"), "there is no time zone \"Nowhere/Land\"")
+    assert.match(String(why("@fortnightly")), /^"@fortnightly" is none of @hourly, @daily, /)
+  })
+
+  it("have nicknames", () => {
+    const next = (cron: string) => {
+      const tick = Result.getOrThrow(nextTick({ cron, timeZone: "UTC" }, at("2026-03-03T01:30:00Z")))
+      return new Date(tick).toISOString().slice(0, 16)
+    }
+    assert.deepStrictEqual(["@hourly", "@daily", "@weekly", "@monthly", "@yearly"].map(next), [
+      "2026-03-03T02:00",
+      "2026-03-04T00:00",
+      "2026-03-08T00:00",
+      "2026-04-01T00:00",
+      "2027-01-01T00:00"
+    ])
+  })
+
+  it("start their jobs at other times for each name and tick, up to the jitter, and before the next tick", () => {
+    const late = (name: string, jitterMillis: number) =>
+      Result.getOrThrow(ticksAfter({ name, cron: "@hourly", timeZone: "UTC", jitterMillis }, 0, 200))
+        .map(({ at, startsAt }) => startsAt - at)
+
+    assert.deepStrictEqual(late("a", 600_000), late("a", 600_000))
+    const all = [...late("a", 600_000), ...late("b", 600_000)]
+    assert.isAtLeast(new Set(all).size, 390)
+    for (const part of [0, 1, 2, 3]) {
+      const isIn = (millis: number) => millis >= part * 150_000 && millis <= (part + 1) * 150_000
+      assert.isAtLeast(all.filter(isIn).length, 60)
+    }
+    assert.isTrue(late("a", 10_000_000).every((millis) => millis >= 0 && millis < 3_600_000))
+    assert.isTrue(late("a", 10_000_000).some((millis) => millis > 3_000_000))
   })
 })
 
@@ -353,6 +397,245 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         for (let i = 0; i < 18; i++) yield* pass(10_000)
 
         assert.strictEqual(begun, 2)
+      }))
+
+    /** Notes when each run of a job, which takes so long, begins and is stopped. */
+    const notes = (ran: Array<string>, millis: number) =>
+      Report.toLayer((payload) =>
+        Effect.gen(function*() {
+          const note = (what: string) =>
+            Effect.map(
+              Clock.currentTimeMillis,
+              (now) => void ran.push(`${what}${payload} ${new Date(now).toISOString().slice(14, 19)}`)
+            )
+          yield* note("")
+          yield* Effect.onInterrupt(Effect.sleep(millis), () => note("stopped "))
+        })
+      )
+
+    const atTicks = Effect.fnUntraced(function*(
+      options: Partial<JobSchedule.Options>,
+      { millis, seconds }: { readonly millis: number; readonly seconds: number }
+    ) {
+      const ran: Array<string> = []
+      const one = yield* process([Report], notes(ran, millis), { grace: 100 })
+      yield* process([Report], notes(ran, millis), { grace: 100 })
+      yield* one.jobs.schedule(Report, "", { name: "s", cron: "*/10 * * * * *", ...options })
+      for (let i = 0; i < seconds; i++) yield* pass(second)
+      return ran.map((line) => line.trim())
+    })
+
+    test("overlaps as it is to", () =>
+      Effect.gen(function*() {
+        const long = { seconds: 45, millis: 25 * second }
+        assert.deepStrictEqual(yield* atTicks({}, long), ["00:10", "00:20", "00:30", "00:40"])
+      }))
+
+    test("skips ticks while a job of an earlier tick is active", () =>
+      Effect.gen(function*() {
+        const ran = yield* atTicks({ overlap: "skip" }, { seconds: 75, millis: 25 * second })
+        assert.deepStrictEqual(ran, ["00:10", "00:40", "01:10"])
+      }))
+
+    test("has the latest tick wait for the job of an earlier one", () =>
+      Effect.gen(function*() {
+        const ran = yield* atTicks({ overlap: "queue" }, { seconds: 75, millis: 25 * second })
+        assert.deepStrictEqual(ran, ["00:10", "00:35", "01:00"])
+        const store = yield* JobStore.JobStore
+        const scheduled = (yield* store.list({ limit: 9 })).map((job) => Option.getOrThrow(job.scheduled).at)
+        assert.deepStrictEqual(scheduled.toReversed().map((tick) => new Date(tick).toISOString().slice(14, 19)), [
+          "00:10",
+          "00:30",
+          "01:00"
+        ])
+      }))
+
+    test("has each tick wait where all are to be run", () =>
+      Effect.gen(function*() {
+        const queue = { overlap: "queue", missed: "all" } as const
+        assert.deepStrictEqual(yield* atTicks(queue, { seconds: 75, millis: 15 * second }), [
+          "00:10",
+          "00:25",
+          "00:40",
+          "00:55",
+          "01:10"
+        ])
+        const store = yield* JobStore.JobStore
+        const scheduled = (yield* store.list({ limit: 9 })).map((job) => Option.getOrThrow(job.scheduled).at)
+        assert.deepStrictEqual(scheduled.toReversed().map((tick) => (tick / second) % 60), [10, 20, 30, 40, 50])
+      }))
+
+    test("cancels the job of an earlier tick, and starts its own once that one is over", () =>
+      Effect.gen(function*() {
+        const ran = yield* atTicks({ overlap: "cancel" }, { seconds: 29, millis: 25 * second })
+        assert.deepStrictEqual(ran, ["00:10", "stopped  00:21", "00:21"])
+        const store = yield* JobStore.JobStore
+        const states = (yield* store.list({ limit: 9 })).map(({ state }) => state._tag)
+        assert.deepStrictEqual(states, ["Running", "Cancelled"])
+      }))
+
+    test("cancels no job of another schedule, nor one that was started by hand", () =>
+      Effect.gen(function*() {
+        const ran: Array<string> = []
+        const one = yield* process([Report], notes(ran, 25 * second), { grace: 100 })
+        yield* one.jobs.schedule(Report, "a", { name: "a", cron: "*/10 * * * * *", overlap: "cancel" })
+        yield* one.jobs.schedule(Report, "b", { name: "b", cron: "5 * * * * *", overlap: "cancel" })
+        yield* one.jobs.start(Report, "hand")
+        for (let i = 0; i < 22; i++) yield* pass(second)
+
+        assert.deepStrictEqual(ran.slice(0, 5), ["hand 00:00", "b 00:05", "a 00:10", "stopped a 00:21", "a 00:21"])
+        assert.strictEqual((yield* one.jobs.list({ states: ["Running"] })).length, 3)
+      }))
+
+    test("is paused by one process for all, and goes on from now with another", () =>
+      Effect.gen(function*() {
+        const ran: Array<string> = []
+        const one = yield* process([Report], notes(ran, 0))
+        const two = yield* process([Report], notes(ran, 0))
+        yield* one.jobs.schedule(Report, "r", { name: "s", cron: "*/10 * * * * *", missed: "all" })
+        yield* pass(11 * second)
+        yield* two.jobs.pauseSchedule("s")
+        yield* two.jobs.pauseSchedule("s")
+        yield* one.jobs.schedule(Report, "r", { name: "s", cron: "*/10 * * * * *", missed: "all", priority: 1 })
+        yield* pass(30 * second)
+        const [paused] = yield* one.jobs.schedules
+        assert.deepInclude(paused, {
+          pausedAt: Option.some(at("2026-03-01T00:00:11Z")),
+          pausedBy: Option.some("person" as const),
+          priority: 1
+        })
+        const [next] = yield* one.jobs.nextTicks("s", 1)
+        assert.strictEqual(next?.at, at("2026-03-01T00:00:50Z"))
+        yield* one.close
+        yield* two.jobs.resumeSchedule("s")
+        yield* pass(10 * second)
+
+        assert.deepStrictEqual(ran, ["r 00:10", "r 00:50"])
+        assert.deepInclude((yield* two.jobs.schedules)[0], {
+          pausedAt: Option.none(),
+          lastAt: Option.some(at("2026-03-01T00:00:50Z")),
+          lastJob: Option.fromUndefinedOr((yield* two.jobs.list())[0]?.id)
+        })
+        const { nextTicks, pauseSchedule, resumeSchedule, runSchedule } = two.jobs
+        for (const ask of [pauseSchedule("x"), resumeSchedule("x"), runSchedule("x"), nextTicks("x", 1)]) {
+          assert.strictEqual((yield* Effect.flip(Effect.asVoid(ask))).message, "There is no schedule \"x\"")
+        }
+      }))
+
+    test("runs now without moving its next tick, also while it is paused", () =>
+      Effect.gen(function*() {
+        const ran: Array<string> = []
+        const one = yield* process([Report], notes(ran, second))
+        yield* one.jobs.schedule(Report, "r", { name: "s", cron: "0 * * * * *", overlap: "skip" })
+        yield* pass(10 * second)
+        const first = yield* one.jobs.runSchedule("s")
+        const again = yield* one.jobs.runSchedule("s")
+        assert.deepStrictEqual([first.started, again], [true, { id: first.id, started: false }])
+        yield* pass(10 * second)
+        yield* one.jobs.pauseSchedule("s")
+        assert.isTrue((yield* one.jobs.runSchedule("s")).started)
+        yield* pass(50 * second)
+
+        assert.deepStrictEqual(ran, ["r 00:10", "r 00:20"])
+        assert.deepInclude((yield* one.jobs.schedules)[0], {
+          nextAt: at("2026-03-01T00:01:00Z"),
+          lastAt: Option.some(at("2026-03-01T00:00:20Z"))
+        })
+        const jobs = yield* (yield* JobStore.JobStore).list({ limit: 9, schedule: "s" })
+        assert.strictEqual(jobs.length, 2)
+      }))
+
+    test("tells the active job that has the key of the job that was to be started", () =>
+      Effect.gen(function*() {
+        const Slow = Job.make("test/Slow", { idempotencyKey: () => "slow" })
+        const one = yield* process([Slow], Slow.toLayer(() => Effect.sleep(90 * second)))
+        yield* one.jobs.schedule(Slow, undefined, { name: "s", cron: "*/10 * * * * *" })
+        const { id } = yield* one.jobs.start(Slow, undefined)
+        assert.deepStrictEqual(yield* one.jobs.runSchedule("s"), { id, started: false })
+        yield* pass(10 * second)
+
+        assert.deepInclude((yield* one.jobs.schedules)[0], { lastJob: Option.some(id) })
+      }))
+
+    test("is paused after so many failures in a row, and counts anew after it is resumed", () =>
+      Effect.gen(function*() {
+        let isGood = false
+        const Fails = Job.make("test/Fails", { error: Schema.String })
+        const one = yield* process([Fails], Fails.toLayer(() => isGood ? Effect.void : Effect.fail("no")))
+        yield* one.jobs.schedule(Fails, undefined, { name: "s", cron: "*/2 * * * * *", failures: 3 })
+        const count = Effect.map(one.jobs.list(), ({ length }) => length)
+        const passTicks = Effect.fnUntraced(function*(ticks: number) {
+          for (let i = 0; i < ticks; i++) yield* pass(2 * second)
+        })
+        yield* passTicks(2)
+        isGood = true
+        yield* passTicks(1)
+        isGood = false
+        yield* passTicks(2)
+        assert.deepInclude((yield* one.jobs.schedules)[0], { pausedAt: Option.none() })
+        yield* passTicks(1)
+        assert.deepInclude((yield* one.jobs.schedules)[0], {
+          pausedAt: Option.some(yield* Clock.currentTimeMillis),
+          pausedBy: Option.some("failures" as const)
+        })
+        yield* passTicks(3)
+        assert.strictEqual(yield* count, 6)
+        yield* one.jobs.resumeSchedule("s")
+        yield* passTicks(5)
+        assert.strictEqual(yield* count, 9)
+      }))
+
+    test("is paused at its next tick by failures that nobody has counted", () =>
+      Effect.gen(function*() {
+        const one = yield* process([Report], reports([]), { claim: "none" })
+        yield* one.jobs.schedule(Report, "r", { name: "s", cron: "*/2 * * * * *", failures: 1 })
+        const { id } = yield* one.jobs.runSchedule("s")
+        const store = yield* JobStore.JobStore
+        const record = yield* store.get(id)
+        const state = { ...record.state, _tag: "Failed" } as const
+        yield* store.put(record.with({ state, finishedAt: Option.some(record.createdAt) }), "failed")
+        yield* process([Report], reports([]))
+        yield* pass(4 * second)
+
+        assert.deepInclude((yield* one.jobs.schedules)[0], { pausedBy: Option.some("failures" as const) })
+        assert.strictEqual((yield* one.jobs.list()).length, 1)
+      }))
+
+    test("starts its jobs by its jitter, once for each tick", () =>
+      Effect.gen(function*() {
+        const began: Array<number> = []
+        const notesTime = Report.toLayer(() => Effect.map(Clock.currentTimeMillis, (now) => void began.push(now)))
+        const one = yield* process([Report], notesTime)
+        yield* process([Report], notesTime)
+        yield* one.jobs.schedule(Report, "r", { name: "s", cron: "*/20 * * * * *", jitter: "15 seconds" })
+        const ticks = yield* one.jobs.nextTicks("s", 3)
+        assert.deepStrictEqual(ticks.map((tick) => tick.at), [1, 2, 3].map((n) => start + n * 20 * second))
+        for (let i = 0; i < 79; i++) yield* pass(second)
+
+        assert.strictEqual(began.length, 3)
+        for (const [n, { startsAt }] of ticks.entries()) {
+          // A manager looks five times a second.
+          assert.isAtLeast(began[n] ?? 0, startsAt)
+          assert.isAtMost(began[n] ?? 0, startsAt + 250)
+        }
+        const last = { lastAt: Option.some(start + 60 * second), nextAt: start + 80 * second }
+        assert.deepInclude((yield* one.jobs.schedules)[0], last)
+      }))
+
+    test("runs no tick twice where the clock is set back, and goes on from now where it is resumed", () =>
+      Effect.gen(function*() {
+        const ran: Array<string> = []
+        const one = yield* process([Report], notes(ran, 0))
+        yield* one.jobs.schedule(Report, "r", { name: "s", cron: "*/10 * * * * *" })
+        yield* pass(31 * second)
+        yield* TestClock.setTime(at("2026-03-01T00:00:05Z"))
+        yield* pass(20 * second)
+        assert.strictEqual(ran.length, 3)
+        assert.strictEqual((yield* one.jobs.nextTicks("s", 1))[0]?.at, at("2026-03-01T00:00:40Z"))
+        yield* one.jobs.resumeSchedule("s")
+        yield* pass(6 * second)
+
+        assert.strictEqual(ran.length, 4)
       }))
 
     test("that can't be is refused, with the reason", () =>

@@ -1356,7 +1356,13 @@ export const jobStoreContract = <E>(
               idempotencyKey: Option.some(text),
               exclusiveKey: Option.some("e"),
               priority: -3,
-              nextAt: 1_234.5
+              nextAt: 1_234.5,
+              overlap: "queue",
+              failures: Option.some(3),
+              waiting: [1_000, 1_200.5],
+              resumedAt: Option.some(7),
+              lastAt: Option.some(900),
+              lastJob: Option.some(id(text))
             })
             assert.isTrue(yield* store.putSchedule(full, []))
 
@@ -1410,6 +1416,38 @@ export const jobStoreContract = <E>(
           assert.strictEqual(yield* reasonOf(store.putSchedule(moved, [job("new"), job("other")])), "JobConflict")
           assert.strictEqual(Option.getOrThrow(yield* store.schedule("s")).revision, 1)
           assert.deepStrictEqual(yield* ids(store.list({ limit: 10 })), ["other", "active"])
+        }))
+
+      test("have the job as their last one that stands for the one that they start", (store) =>
+        Effect.gen(function*() {
+          const key = { exclusiveKey: Option.some("k") }
+          yield* store.insert(job("active", key))
+          const last = (name: string) => ({ lastJob: Option.some(id(name)) })
+          yield* store.putSchedule(schedule("s", last("twin")), [job("other"), job("twin", key)])
+          assert.deepInclude(Option.getOrThrow(yield* store.schedule("s")), { ...last("active"), revision: 1 })
+          yield* store.putSchedule(schedule("s", { ...last("new"), revision: 1 }), [job("other twin", key), job("new")])
+          assert.deepInclude(Option.getOrThrow(yield* store.schedule("s")), { ...last("new"), revision: 2 })
+        }))
+
+      test("are due at once while ticks wait, by their jitter, and never while they are paused", (store) =>
+        Effect.gen(function*() {
+          const hour = 3_600_000
+          const daily = { cron: "0 0 * * *", nextAt: 24 * hour }
+          const paused = { pausedAt: Option.some(1), pausedBy: Option.some("person" as const) }
+          yield* store.putSchedule(schedule("late", { ...daily, jitterMillis: 12 * hour }), [])
+          yield* store.putSchedule(schedule("waiting", { ...daily, waiting: [2, 3] }), [])
+          yield* store.putSchedule(schedule("paused", { ...daily, nextAt: 1, ...paused }), [])
+
+          assert.deepStrictEqual(yield* names(store, { now: 1 }), [])
+          assert.isFalse((yield* store.look(1)).hasDueSchedules)
+          assert.deepStrictEqual(yield* names(store, { now: 2 }), ["waiting"])
+          assert.isTrue((yield* store.look(2)).hasDueSchedules)
+          assert.deepStrictEqual(yield* names(store, { now: 24 * hour }), ["waiting"])
+          assert.deepStrictEqual(yield* names(store, { now: 36 * hour }), ["waiting", "late"])
+          assert.deepStrictEqual(yield* names(store, { now: 2 ** 52 }), ["waiting", "late"])
+          const moved = schedule("late", { ...daily, nextAt: 48 * hour, revision: 1 })
+          assert.isFalse(yield* store.putSchedule(moved, [], 24 * hour))
+          assert.isTrue(yield* store.putSchedule(moved, [], 36 * hour))
         }))
 
       test("are due by their next ticks, of all jobs or of some", (store) =>

@@ -59,6 +59,15 @@ export const schedule = (
     limits: {},
     tags: [],
     nextAt: 1_000,
+    overlap: "start",
+    jitterMillis: 0,
+    failures: Option.none(),
+    waiting: [],
+    pausedAt: Option.none(),
+    pausedBy: Option.none(),
+    resumedAt: Option.none(),
+    lastAt: Option.none(),
+    lastJob: Option.none(),
     revision: 0,
     ...fields
   })

@@ -58,6 +58,7 @@ export const fromManager = ({ reason }: JobManagerError): Stop =>
       usage(`${message}: \`fanout jobs resume ${id}\` goes on with it, \`fanout jobs cancel ${id}\` gives it up.`),
     AlreadyOver: refusal,
     CronInvalid: refusal,
+    ScheduleNotFound: ({ message }) => usage(`${message}. \`fanout schedule list\` shows all.`),
     ShuttingDown: ({ message }) => failure(`${message}. Try again.`)
   })
 

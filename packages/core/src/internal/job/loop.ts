@@ -33,6 +33,7 @@ import type { Place } from "./places.ts"
 import { settle } from "./runEnd.ts"
 import { changeWithin, deadlineOf, type JobRuntime, noted, type Run, type Runnable } from "./runtime.ts"
 import { makeSampler } from "./sampling.ts"
+import { pauseIfFailing } from "./scheduledStarts.ts"
 import { outcomesOf } from "./watch.ts"
 
 /** Runs a claimed job and records the end. `since` is the time before the claim request. */
@@ -80,6 +81,11 @@ export const runJob = Effect.fnUntraced(function*(
     const { exit, unfinished } = yield* runProgram(run)
     yield* settle(run, Option.some(exit), unfinished)
   }))
+  yield* Effect.catchTag(
+    pauseIfFailing(runtime, record),
+    "JobStoreError",
+    (error) => Effect.logWarning(`The schedule of job ${record.id} was not told of its end: ${error.message}`)
+  )
   yield* Effect.catchTag(
     align(runtime),
     "JobStoreError",

@@ -5,6 +5,7 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { JobStore } from "../../JobStore.ts"
+import { withStored } from "../store/keys.ts"
 import { PassedOver } from "../store/passed.ts"
 import * as Rows from "../store/rows.ts"
 import type { SqlAccess } from "./access.ts"
@@ -39,9 +40,10 @@ export const makeSchedules = (access: SqlAccess): Schedules => {
         sql`select name, schedule from fanout_schedules where ${isDue} order by next_at, name limit ${limit}`
       return read(limit, first)
     },
-    putSchedule: (schedule, jobs, dueAt) => {
-      const { revision } = schedule
-      const row = Rows.encodeSchedule(schedule.with({ revision: revision + 1 }))
+    putSchedule: (given, jobs, dueAt) => {
+      const { revision } = given
+      const schedule = given.with({ revision: revision + 1 })
+      const row = Rows.encodeSchedule(schedule)
       const isDue = dueAt === undefined ? sql`1 = 1` : sql`next_at <= ${dueAt}`
       const put = revision === 0
         ? sql`insert into fanout_schedules ${sql.insert(row)} on conflict do nothing returning name`
@@ -50,7 +52,12 @@ export const makeSchedules = (access: SqlAccess): Schedules => {
       const statements = Effect.gen(function*() {
         const stored = yield* put
         if (stored.length === 0) return false
-        for (const job of jobs) yield* insertRows(access, job)
+        let standing = schedule
+        for (const job of jobs) standing = withStored(standing, job.id, (yield* insertRows(access, job)).id)
+        if (standing !== schedule) {
+          const { schedule: changed } = Rows.encodeSchedule(standing)
+          yield* sql`update fanout_schedules set schedule = ${changed} where name = ${row.name}`
+        }
         return true
       })
       return access.change("store a schedule", statements)

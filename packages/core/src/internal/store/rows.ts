@@ -29,6 +29,7 @@ import * as JobState from "../../JobState.ts"
 import type { Astray, Held, Kind, Listed } from "../../JobStore.ts"
 import { cause, Outcome } from "../../Outcome.ts"
 import { Progress } from "../../Progress.ts"
+import { dueAt } from "./ticks.ts"
 
 /** A row as a driver gives it. */
 export type Row = Readonly<Record<string, unknown>>
@@ -237,7 +238,7 @@ const encodeScheduleJson = Schema.encodeSync(ScheduleJson)
 export const encodeSchedule = (schedule: JobSchedule) => ({
   name: toText(schedule.name),
   job: toText(schedule.job),
-  next_at: schedule.nextAt,
+  next_at: dueAt(schedule),
   revision: schedule.revision,
   schedule: encodeScheduleJson(schedule)
 })
