@@ -115,7 +115,7 @@ const folders = {
   },
   cli: {
     top: "packages/cli/src/",
-    order: ["ui", "exit", "options", "machine", "run", "api", "output", "commands", ""]
+    order: ["host", "ui", "exit", "options", "machine", "run", "api", "output", "commands", ""]
   }
 }
 

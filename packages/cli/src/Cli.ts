@@ -2,19 +2,14 @@
  * The command with all its subcommands.
  */
 import * as Command from "effect/cli/Command"
-import { copy } from "./commands/copy.ts"
-import { remove } from "./commands/delete.ts"
 import { examine } from "./commands/doctor.ts"
-import { hash } from "./commands/hash.ts"
+import { jobCommands } from "./commands/jobCommands.ts"
 import { cancel, pause, prune, resume, retry, set, work } from "./commands/jobsAsk.ts"
 import { list, logs, show, watch } from "./commands/jobsLook.ts"
-import { metadata } from "./commands/metadata.ts"
-import { move } from "./commands/move.ts"
 import { create } from "./commands/new.ts"
+import { schedule } from "./commands/schedule.ts"
 import { serve } from "./commands/serve.ts"
-import { thumbnail } from "./commands/thumbnail.ts"
 import { ui } from "./commands/ui.ts"
-import { verify } from "./commands/verify.ts"
 import * as Settings from "./options/Settings.ts"
 
 /** `fanout jobs` with all its subcommands. */
@@ -39,10 +34,14 @@ export const cli = Command.make("fanout").pipe(
     { command: "fanout delete build", description: "Delete a folder with all that is in it" },
     { command: "fanout jobs list", description: "Show what was started, here and in other terminals" },
     { command: "fanout ui", description: "Show and control jobs in a browser" },
+    {
+      command: "fanout schedule add nightly --cron @daily -- copy Photos /mnt/backup",
+      description: "Copy every night"
+    },
     { command: "fanout doctor", description: "Tell what this machine allows, and what is wrong" },
     { command: "fanout new job send-letters", description: "Write a package with a job of your own" },
     { command: "fanout --completions bash", description: "Print completions for a shell" }
   ]),
-  Command.withSubcommands([copy, move, remove, hash, verify, thumbnail, metadata, jobs, serve, ui, examine, create]),
+  Command.withSubcommands([...jobCommands, jobs, schedule, serve, ui, examine, create]),
   Command.withGlobalFlags([Settings.db, Settings.progressEvery])
 )

@@ -9,16 +9,12 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import * as Path from "effect/Path"
-import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Runtime from "effect/Runtime"
-import * as Stdio from "effect/Stdio"
-import * as Terminal from "effect/Terminal"
 import { cli } from "./Cli.ts"
+import { platform, sentencesOf } from "./CommandLine.ts"
 import * as ExitCode from "./exit/ExitCode.ts"
 import * as ProcessExit from "./exit/ProcessExit.ts"
 import * as Signals from "./exit/Signals.ts"
@@ -32,8 +28,9 @@ import { complain, isUnread } from "./ui/View.ts"
 const presenter: CliOutput.Presenter = {
   present: (event) => {
     if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
-    const sentences = event.errors.flatMap((error) => error.message.split(/\n\s*/)).map(printable)
-    return complain([...sentences, `\`${event.commandPath.join(" ")} --help\` tells how it is used.`].join("\n"))
+    return complain(
+      [...sentencesOf(event.errors), `\`${event.commandPath.join(" ")} --help\` tells how it is used.`].join("\n")
+    )
   }
 }
 
@@ -66,18 +63,6 @@ const telemetry = (version: string): Layer.Layer<never> => {
     ? Layer.empty
     : Layer.unwrap(Effect.map(Effect.promise(() => import("./Telemetry.ts")), ({ layer }) => layer(endpoint, version)))
 }
-
-/**
- * What the parser of arguments may ask of a platform. It would for prompts and for arguments that name files, both of
- * which this command handles by itself; what Node has for these takes longer to load than the parser.
- */
-const platform = Layer.mergeAll(
-  FileSystem.layerNoop({}),
-  Path.layer,
-  Stdio.layerTest({}),
-  Layer.mock(Terminal.Terminal, { "~effect/Terminal": "~effect/Terminal" }),
-  Layer.mock(ChildProcessSpawner, {})
-)
 
 const program = (version: string) =>
   Effect.suspend(() => Command.runWith(cli, { version })(Arguments.ofProcess())).pipe(

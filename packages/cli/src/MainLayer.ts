@@ -19,12 +19,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as ProcessExit from "./exit/ProcessExit.ts"
+import * as ScheduledCommand from "./host/ScheduledCommand.ts"
 import * as Machine from "./machine/Machine.ts"
 import type { Database } from "./options/Database.ts"
 import type { Options } from "./run/JobRuntime.ts"
 
 /** Jobs that this program has code for. */
-export const jobs = [...FileJobs.jobs, Media.job, Thumbnail.job] as const
+export const jobs = [...FileJobs.jobs, Media.job, Thumbnail.job, ScheduledCommand.job] as const
 
 /** What threads and processes run: beside this module as a source, and beside the command where it is one file. */
 const moduleOf = (name: string): URL =>
@@ -48,6 +49,15 @@ const media = Layer.mergeAll(
     { onCancel: Thumbnail.onCancel }
   )
 )
+
+/** The commands are loaded by a tick that runs one of them. */
+const scheduled = (filename: string) =>
+  ScheduledCommand.job.toLayer((payload) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./HostedCommand.ts")),
+      ({ asJob }) => asJob(filename, payload)
+    )
+  )
 
 /** Pools as large as the machine, and what the files are on, allow. */
 const pools = (concurrency: Option.Option<number>, paths: ReadonlyArray<FilePath>): Layer.Layer<Pools.Pools> =>
@@ -83,7 +93,8 @@ export const layer = (
     JobManager.layer({ jobs, claim }).pipe(
       Layer.provide([
         FileJobs.layerWith({ client: layerSqlClient({ filename }), threads }),
-        Layer.provide(media, [SystemFiles.layer, SystemFiles.layerQuick])
+        Layer.provide(media, [SystemFiles.layer, SystemFiles.layerQuick]),
+        scheduled(filename)
       ]),
       Layer.provide(pools(concurrency, paths)),
       Layer.provideMerge([layerStore(database, isDurable), layerOwnerLiveness])

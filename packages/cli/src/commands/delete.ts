@@ -11,6 +11,7 @@ import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Stop from "../exit/Stop.ts"
+import * as Host from "../host/Host.ts"
 import * as Arguments from "../options/Arguments.ts"
 import * as Settings from "../options/Settings.ts"
 import * as DryRun from "../output/DryRun.ts"
@@ -59,7 +60,11 @@ const previewOf = (payload: Delete.Payload) =>
 
 /** Asks, where there is much to delete and somebody to ask. */
 const ask = Effect.fnUntraced(function*({ json, yes }: Options & { readonly yes: boolean }, payload: Delete.Payload) {
-  if (yes || json || payload.request.trash || !Question.isPossible()) return
+  if (yes || json || payload.request.trash) return
+  if ((yield* Host.Current) !== undefined) {
+    return yield* Stop.usage("Nobody is there to be asked whether all is to be deleted: add --yes, or --trash.")
+  }
+  if (!Question.isPossible()) return
   const count = yield* withFiles(Stream.runCount(Stream.take(previewOf(payload), countsTo + 1)))
   if (count <= asksAbove) return
   const [{ path }, ...others] = payload.roots

@@ -51,7 +51,10 @@ const row = (now: number, { isOwnerDead, progress, record }: JobOverview, what: 
   JobState.isActive(record.state) ? share(progress) : "",
   ...record.state._tag === "Running" && !isOwnerDead ? [left(progress), rate(progress)] : ["", ""],
   format.age(now - record.createdAt),
-  summary.counts(progress, summary.isVerify(record) ? { failures: { different: progress.tally.failed } } : {}),
+  // What a schedule has started has a job of its own, which counts.
+  record.name === "scheduled"
+    ? ""
+    : summary.counts(progress, summary.isVerify(record) ? { failures: { different: progress.tally.failed } } : {}),
   what
 ]
 
@@ -214,6 +217,10 @@ export const show = Command.make(
           ["job", record.id],
           ["name", format.printable(record.name)],
           work.field(record),
+          ...Option.match(record.scheduled, {
+            onNone: () => [],
+            onSome: ({ at, schedule }) => [["schedule", `${format.printable(schedule)}, ${format.time(at)}`] as const]
+          }),
           ["state", colour.paint(stateColour, summary.state(record, isOwnerDead), process.stdout)],
           ...summary.settings(record).map((setting) => ["limit", setting] as const),
           ...(summary.why(record) === "" ? [] : [["reason", summary.why(record)] as const]),

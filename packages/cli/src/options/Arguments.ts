@@ -7,6 +7,7 @@
 import * as FilePath from "@fanout/ops/FilePath"
 import { readFileSync, readlinkSync, realpathSync } from "node:fs"
 import * as Stop from "../exit/Stop.ts"
+import * as Host from "../host/Host.ts"
 
 /**
  * Arguments as paths are written, from Node's and from the bytes of the command line.
@@ -40,8 +41,10 @@ const workingFolderText = (): string => {
   }
 }
 
-/** Folder in which this process runs. */
+/** Folder in which this process runs, or which the host of the command says. */
 export const workingFolder = (): FilePath.FilePath => {
+  const host = Host.currentUnsafe()
+  if (host !== undefined) return host.folder
   const text = workingFolderText()
   try {
     return FilePath.fromBytes(readlinkSync("/proc/self/cwd", { encoding: "buffer" }))

@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as os from "node:os"
 import type { Stop } from "../exit/Stop.ts"
+import * as Host from "../host/Host.ts"
 import { withFiles, withJobs } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
 import { type Options, printAll } from "../ui/View.ts"
@@ -130,7 +131,7 @@ const piecesAtOnce = Math.max(16, 4 * os.availableParallelism())
 
 /** What is run, and how it is shown. */
 export interface Run<L, R> {
-  readonly start: Effect.Effect<JobId, JobManagerError | JobStoreError, R>
+  readonly start: Effect.Effect<JobId, JobManagerError | JobStoreError | Stop, R>
   readonly options: Options
   readonly concurrency?: number
   /** What it is there for; without it, it is told what has become of it. */
@@ -151,7 +152,9 @@ export const run = <L, R>(
     yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(concurrency) })(
       Effect.scoped(Effect.gen(function*() {
         const id = yield* start
-        if (lines === undefined) return yield* RunJob.run(id, options)
+        // Nobody reads what is written where the command has a host.
+        const isUnread = Option.isNone(file) && (yield* Host.Current) !== undefined
+        if (lines === undefined || isUnread) return yield* RunJob.run(id, options)
         const sink = Option.isNone(file)
           ? stdout
           : yield* withFiles(Effect.flatMap(lineFile, ({ make }) => make(id, file.value)))

@@ -12,6 +12,7 @@ import type { Files } from "@fanout/ops/Files"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Stop from "../exit/Stop.ts"
+import * as Host from "../host/Host.ts"
 import * as Settings from "../options/Settings.ts"
 
 /** How a command runs jobs. */
@@ -35,7 +36,7 @@ export const explained = <A, R>(
       JobStoreError: (error) => Effect.fail(Stop.fromStore(shown)(error))
     }))
 
-/** Runs an effect beside a manager of jobs, and says what went wrong with them. */
+/** Runs an effect beside a manager of jobs, or its host, and says what went wrong with them. */
 export const withJobs =
   (options: Options) =>
   <A, R>(effect: Effect.Effect<A, JobManagerError | JobStoreError | Stop.Stop, R>): Effect.Effect<
@@ -44,6 +45,8 @@ export const withJobs =
     Exclude<R, JobManager | JobStore | OwnerLiveness> | typeof Settings.db["Identifier"]
   > =>
     Effect.gen(function*() {
+      const host = yield* Host.Current
+      if (host !== undefined) return yield* explained(Effect.provide(effect, host.services))
       const database = yield* Settings.database
       const { layer } = yield* Effect.promise(() => import("../MainLayer.ts"))
       return yield* explained(Effect.provide(effect, layer(database, options)))

@@ -1,7 +1,6 @@
 /**
  * Runs a job in this process to its end, or follows one, and tells what it came to.
  */
-import type * as Job from "@fanout/core/Job"
 import type { JobId } from "@fanout/core/JobId"
 import { type JobEvent, JobManager } from "@fanout/core/JobManager"
 import * as JobState from "@fanout/core/JobState"
@@ -21,6 +20,7 @@ import * as Stream from "effect/Stream"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Signals from "../exit/Signals.ts"
 import * as Stop from "../exit/Stop.ts"
+import * as Host from "../host/Host.ts"
 import * as Memory from "../machine/Memory.ts"
 import * as Settings from "../options/Settings.ts"
 import * as events from "../ui/events.ts"
@@ -120,6 +120,8 @@ const viewOf = Effect.fnUntraced(function*(id: JobId, options: View.Options) {
 /** Runs a job here, or shows it where another process runs it, until it is over or paused. */
 export const run = (id: JobId, options: View.Options, output?: Output) =>
   Effect.scoped(Effect.gen(function*() {
+    const host = yield* Host.Current
+    if (host !== undefined) return yield* host.run(output)
     const manager = yield* JobManager
     const startedAt = yield* Clock.currentTimeMillis
     const first = yield* Signals.listen
@@ -163,19 +165,23 @@ const listOpen = (name: string) =>
   )
 
 /** The job that the same command goes on with, by what its payload says. */
-export const findOpen = <P extends Task.Codec>(
-  { name, payload }: { readonly name: string; readonly payload: P },
+export const findOpen = <N extends string, P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
+  job: Host.Definition<N, P, S, E>,
   isSame: (payload: P["Type"]) => boolean
-) => {
-  const decode = Schema.decodeUnknownOption(payload)
-  const found = ({ id, payload }: JobRecord) =>
-    Option.map(Option.filter(decode(payload), isSame), (payload) => ({ id, payload }))
-  return Effect.map(listOpen(name), Arr.findFirst(found))
-}
+) =>
+  Effect.gen(function*() {
+    const host = yield* Host.Current
+    if (host !== undefined) return yield* host.find(job)
+    const decode = Schema.decodeUnknownOption(job.payload)
+    const found = ({ id, payload }: JobRecord) =>
+      Option.map(Option.filter(decode(payload), isSame), (payload) => ({ id, payload }))
+    return Arr.findFirst(yield* listOpen(job.name), found)
+  })
 
 /** Goes on with the job that the same command has started before. */
 export const goOn = (id: JobId, { json, quiet }: View.Options) =>
   Effect.gen(function*() {
+    if ((yield* Host.Current) !== undefined) return
     const manager = yield* JobManager
     const record = yield* manager.get(id)
     const { request, state } = record
@@ -194,12 +200,14 @@ export const goOn = (id: JobId, { json, quiet }: View.Options) =>
 
 /** Starts a job, or goes on with the one that the same command has started before, and gives its id. */
 export const start = <N extends string, P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
-  job: Omit<Job.Job<N, P, S, E>, "toLayer">,
+  job: Host.Definition<N, P, S, E>,
   payload: P["Type"],
   options: View.Options,
-  settings?: JobSettings
+  settings: JobSettings = {}
 ) =>
   Effect.gen(function*() {
+    const host = yield* Host.Current
+    if (host !== undefined) return yield* host.start(job, payload, settings)
     const manager = yield* JobManager
     const key = job.idempotencyKey(payload)
     const isSame = ({ idempotencyKey }: JobRecord): boolean => Option.isSome(key) && Equal.equals(idempotencyKey, key)

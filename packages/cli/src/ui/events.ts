@@ -3,6 +3,7 @@
  */
 import type { JobEvent } from "@fanout/core/JobManager"
 import * as JobPriority from "@fanout/core/JobPriority"
+import type { JobSchedule, Tick } from "@fanout/core/JobSchedule"
 import type { JobRecord, LogEntry, OutcomeRow } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import type { Progress } from "@fanout/core/Progress"
@@ -30,11 +31,39 @@ export const job = (record: JobRecord) => ({
   limits: record.limits,
   ...(record.state._tag === "Paused" ? { by: record.state.by } : {}),
   ...(Option.isSome(record.parent) ? { parent: record.parent.value.id } : {}),
+  ...Option.match(record.scheduled, { onNone: () => ({}), onSome: ({ at, schedule }) => ({ schedule, tick: at }) }),
   ...(Option.isSome(record.request) ? { request: record.request.value } : {}),
   ...(summary.why(record) === "" ? {} : { error: summary.why(record) }),
   createdAt: record.createdAt,
   updatedAt: record.updatedAt,
   finishedAt: Option.getOrNull(record.finishedAt)
+})
+
+/** Fields that tell of a schedule, with the times at which it runs next, and the job that it has started last. */
+export const schedule = (
+  schedule: JobSchedule,
+  next: ReadonlyArray<Tick>,
+  last: Option.Option<{ readonly record: JobRecord; readonly isOwnerDead: boolean }> = Option.none()
+) => ({
+  name: schedule.name,
+  cron: schedule.cron,
+  timeZone: schedule.timeZone,
+  missed: schedule.missed,
+  overlap: schedule.overlap,
+  jitterMillis: schedule.jitterMillis,
+  failures: Option.getOrNull(schedule.failures),
+  job: schedule.job,
+  payload: schedule.payload,
+  pausedAt: Option.getOrNull(schedule.pausedAt),
+  pausedBy: Option.getOrNull(schedule.pausedBy),
+  waiting: schedule.waiting,
+  next: next.map(({ startsAt }) => startsAt),
+  lastAt: Option.getOrNull(schedule.lastAt),
+  lastJob: Option.getOrNull(schedule.lastJob),
+  last: Option.match(last, {
+    onNone: () => null,
+    onSome: ({ isOwnerDead, record }) => ({ ...job(record), isOwnerDead })
+  })
 })
 
 /** Fields that tell how far a job is. */

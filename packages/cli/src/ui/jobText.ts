@@ -14,7 +14,9 @@ import * as Thumbnail from "@fanout/ops/Thumbnail"
 import * as Verify from "@fanout/ops/Verify"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as ScheduledCommand from "../host/ScheduledCommand.ts"
 import * as format from "./format.ts"
+import * as scheduleText from "./scheduleText.ts"
 
 /** How many sources are named. */
 const namedSources = 3
@@ -107,6 +109,12 @@ const sayers = new Map([
     ({ a, b, ignore }) =>
       `${quoted(a)} (A) with ${quoted(b)} (B)${ignore.map((aspect) => ` --ignore ${aspect}`).join("")}`,
     ({ a, b }) => `verify ${names([a])} with ${FilePath.display(b)}`
+  ),
+  sayer(
+    ScheduledCommand.job,
+    "runs",
+    ({ args, folder }) => `${scheduleText.command(args)}, in ${quoted(folder)}`,
+    ({ args }) => `scheduled ${scheduleText.command(args)}`
   ),
   sayer(Delete.job, "deletes", ofDelete, ({ request: { paths } }) => `delete ${names(paths)}`),
   sayer(

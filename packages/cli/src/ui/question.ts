@@ -2,9 +2,11 @@
  * Asks the person at the terminal.
  */
 import * as Effect from "effect/Effect"
+import * as Host from "../host/Host.ts"
 
 /** Whether somebody is there to answer: what is asked on the standard error is answered on the standard input. */
-export const isPossible = (): boolean => process.stdin.isTTY && process.stderr.isTTY
+export const isPossible = (): boolean =>
+  Host.currentUnsafe() === undefined && process.stdin.isTTY && process.stderr.isTTY
 
 /** Asks, and gives what was answered; nothing where nobody has. */
 const ask = (question: string): Effect.Effect<string> =>

@@ -1,0 +1,68 @@
+import { assert, describe, it } from "@effect/vitest"
+import { JobSchedule } from "@fanout/core/JobSchedule"
+import * as Option from "effect/Option"
+import { alike, command, next, nextSentence, pause, time } from "../src/ui/scheduleText.ts"
+
+const at = new Date(2026, 2, 1, 3, 0).getTime()
+
+const schedule = (fields: Partial<JobSchedule> = {}) =>
+  new JobSchedule({
+    name: "nightly",
+    cron: "0 3 * * *",
+    timeZone: "UTC",
+    missed: "latest",
+    job: "scheduled",
+    version: 1,
+    payload: null,
+    idempotencyKey: Option.none(),
+    exclusiveKey: Option.none(),
+    priority: 0,
+    limits: {},
+    tags: [],
+    nextAt: at,
+    overlap: "skip",
+    jitterMillis: 0,
+    failures: Option.none(),
+    waiting: [],
+    pausedAt: Option.none(),
+    pausedBy: Option.none(),
+    resumedAt: Option.none(),
+    lastAt: Option.none(),
+    lastJob: Option.none(),
+    revision: 1,
+    ...fields
+  })
+
+describe("scheduleText", () => {
+  it("says when a schedule runs next", () => {
+    const ticks = [{ at, startsAt: at + 1000 }]
+    assert.strictEqual(time(at), "2026-03-01 03:00")
+    assert.strictEqual(next(schedule(), ticks, at - 1), "2026-03-01 03:00:01")
+    assert.strictEqual(next(schedule(), ticks, at), "due now")
+    assert.strictEqual(next(schedule({ jitterMillis: 2000 }), ticks, at), "2026-03-01 03:00:01")
+    assert.strictEqual(next(schedule({ waiting: [at] }), ticks, at - 1), "waits for its job")
+    assert.strictEqual(next(schedule(), [], at - 1), "never")
+    assert.match(nextSentence(schedule(), ticks), /^It runs next at 2026-03-01 03:00:01, if/)
+  })
+
+  it("says why a schedule is paused", () => {
+    const paused = (by: "person" | "failures") =>
+      schedule({ failures: Option.some(3), pausedAt: Option.some(at), pausedBy: Option.some(by) })
+    assert.strictEqual(pause(paused("person")), "paused")
+    assert.strictEqual(next(paused("failures"), [], at), "paused: 3 failures")
+    assert.include(nextSentence(paused("failures"), []), "`fanout schedule resume nightly`")
+  })
+
+  it("finds the name that was meant", () => {
+    const names = ["nightly", "weekly", "a"]
+    assert.strictEqual(alike("nightli", names), "nightly")
+    assert.strictEqual(alike("week", names), "weekly")
+    assert.strictEqual(alike("b", names), "a")
+    assert.isUndefined(alike("monthly-report", names))
+  })
+
+  it("writes a command as it is written in a shell", () => {
+    const args = ["copy", "My Photos", "it's", "-T", "a\u001b", ""]
+    assert.strictEqual(command(args), `copy 'My Photos' 'it'\\''s' -T 'a\\x1b' ''`)
+  })
+})
