@@ -71,8 +71,8 @@ const place = (name: string, files = 3, bytes = 10) => {
       ).run(nextAt, nextAt, name)
       opened.close()
     },
-    work: () =>
-      watched(spawn(...commandLine(["jobs", "work"]), { env, cwd: folder, stdio: ["ignore", "pipe", "pipe"] }))
+    /** Runs what is due, in another folder than that which the schedules were added in. */
+    work: () => watched(spawn(...commandLine(["jobs", "work"]), { env, cwd: "/", stdio: ["ignore", "pipe", "pipe"] }))
   }
 }
 

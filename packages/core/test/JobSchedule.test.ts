@@ -474,6 +474,52 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.deepStrictEqual(states, ["Running", "Cancelled"])
       }))
 
+    it.effect.prop(
+      "has no two jobs active at once, whatever becomes of the processes, where its jobs are not to overlap",
+      {
+        overlap: Schema.Literals(["skip", "queue", "cancel"]),
+        script: Schema.Array(Schema.Struct({
+          /** In steps of 100 ms. */
+          after: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 })),
+          what: Schema.Literals(["open", "open", "kill", "close", "run", "pause", "resume"])
+        }))
+      },
+      ({ overlap, script }) =>
+        Effect.gen(function*() {
+          yield* TestClock.setTime(start)
+          const store = yield* slow
+          const opening = Effect.provideService(
+            process([Report], notes([], 1300), { grace: 100, leaseTtl: "1 second" }),
+            JobStore.JobStore,
+            store
+          )
+          const one = yield* Effect.provideService(
+            process([Report], notes([], 0), { claim: "none" }),
+            JobStore.JobStore,
+            store
+          )
+          yield* one.jobs.schedule(Report, "r", { name: "s", cron: "* * * * * *", overlap, missed: "all" })
+          const opened = [yield* opening, yield* opening]
+          for (const { after, what } of script) {
+            if (what === "open") opened.push(yield* opening)
+            else if (what === "run") yield* Effect.forkDetach(one.jobs.runSchedule("s"))
+            else if (what === "pause") yield* one.jobs.pauseSchedule("s")
+            else if (what === "resume") yield* one.jobs.resumeSchedule("s")
+            else yield* Effect.forkDetach(opened.shift()?.[what] ?? Effect.void)
+            for (let i = 0; i < after; i++) {
+              yield* pass(100)
+              const active = yield* one.jobs.list({ schedule: "s", states: ["Queued", "Running", "Paused"] })
+              assert.isAtMost(active.length, 1)
+            }
+          }
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(Layer.fresh(store)),
+          Effect.provide(Layer.fresh(TestClock.layer({ warningDelay: "1 minute" })))
+        ),
+      { arbitrary: { runs: runs(20), size: 10 } }
+    )
+
     test("cancels no job of another schedule, nor one that was started by hand", () =>
       Effect.gen(function*() {
         const ran: Array<string> = []
