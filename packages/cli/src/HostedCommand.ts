@@ -136,7 +136,10 @@ export const asJob = Effect.fnUntraced(function*(filename: string, { args, folde
   }).pipe(
     Effect.catch(({ code, sentence }) =>
       Effect.fail(
-        failure ?? new CommandFailed({ sentence: sentence === "" ? `the command ended with ${code}` : sentence })
+        failure ??
+          new CommandFailed({
+            sentence: sentence === "" ? `the command ended with ${code}` : sentence.replace(/\.$/, "")
+          })
       )
     )
   )

@@ -247,6 +247,17 @@ describe("fanout schedule", () => {
     assert.lengthOf(fs.readdirSync(at.to), 20)
   })
 
+  it("cancels the copy of an earlier time, where that is asked for, and begins anew", async () => {
+    const at = place("cancels", 20, 100_000)
+    const slow = ["--bandwidth", "100KB"]
+    at.add("s", "--cron", "*/4 * * * * *", "--overlap", "cancel", "--", "copy", "-T", "from", "to", ...slow)
+    await working(at, async () => {
+      await until(() => states(at, "copy").filter((state) => state === "Cancelled").length > 1)
+    })
+    const active = (name: string) => states(at, name).filter((state) => state !== "Cancelled")
+    for (const name of ["copy", "scheduled"]) assert.isAtMost(active(name).length, 1)
+  })
+
   it("fails where the source is gone at its time, tells why, and pauses after so many failures", async () => {
     const at = place("gone")
     at.add("s", "--cron", "@yearly", "--failures", "2", "--", "copy", "-T", "from", "to")
@@ -260,7 +271,10 @@ describe("fanout schedule", () => {
     })
     const show = at.run("schedule", "show", "s").stdout
     assert.match(show, /^state {5}paused: 2 failures, since /m)
-    assert.include(show, `reason    There is nothing at "${at.from}"`)
+    const why = `There is nothing at "${at.from}": check the spelling, or mount what it is on`
+    assert.include(show, `reason    ${why}\n`)
+    const { id = "" } = at.json("jobs", "list", "--name", "scheduled")[0] ?? {}
+    assert.match(at.run("jobs", "show", id).stdout, /^schedule {2}s, \d{4}-\d\d-\d\d /m)
     assert.match(at.run("schedule", "list").stdout, /^s {5}paused: 2 failures {2}.* failed {2}copy/m)
     assert.strictEqual(at.run("schedule", "resume", "s").status, 0)
     assert.strictEqual(at.json("schedule", "list")[0]?.pausedAt, null)

@@ -97,6 +97,14 @@ describe("summary", () => {
     assert.include(summary.next(partly), "fanout jobs retry k1")
   })
 
+  it("leaves the counts of a scheduled command to the job that it has started", () => {
+    const scheduled = { name: "scheduled" }
+    const done = record({ _tag: "Completed", ...counters }, scheduled)
+    assert.strictEqual(summary.sentence(done, progress), "Job k1 (scheduled) is done.")
+    const waits = record({ _tag: "Queued", ...counters }, scheduled)
+    assert.strictEqual(summary.sentence(waits, progress), "Job k1 (scheduled) is queued.")
+  })
+
   it("says why a job waits", () => {
     const full = record({ _tag: "Paused", by: "disk", ...counters })
     assert.include(summary.sentence(full, progress), "is paused because the disk is full")

@@ -20,7 +20,8 @@ import { JobLimits, type JobSettings } from "./JobRecord.ts"
 export const Missed = Schema.Literals(["skip", "latest", "all"])
 
 /**
- * Schema for what a tick does while a job of the schedule is active, that is queued, running or paused:
+ * Schema for what a tick does while a job of the schedule is active, that is queued, running or paused, or has children
+ * that are:
  *
  * - `"start"`: it starts its job all the same, unless an active job has one of the keys of that job.
  * - `"skip"`: it starts nothing. Of several ticks that are due at once, the latest one starts its job.

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as ChildJobs from "@fanout/core/ChildJobs"
 import * as Job from "@fanout/core/Job"
 import * as JobContext from "@fanout/core/JobContext"
 import * as JobManager from "@fanout/core/JobManager"
@@ -519,6 +520,34 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         ),
       { arbitrary: { runs: runs(20), size: 10 } }
     )
+
+    test("starts no job before the children of a cancelled one are over", () =>
+      Effect.gen(function*() {
+        const Child = Job.make("test/Child", { exclusiveKey: () => "one" })
+        const Parent = Job.make("test/Parent", { error: Schema.String })
+        const cleans = Child.toLayer(() => Effect.sleep(25 * second), { onCancel: () => Effect.sleep(3 * second) })
+        const waits = Parent.toLayer(() =>
+          ChildJobs.run("child", Child, undefined).pipe(
+            Effect.catchTags({
+              JobManagerError: ({ message }) => Effect.fail(message),
+              JobNotCompleted: ({ message }) => Effect.fail(message)
+            })
+          )
+        )
+        const one = yield* process([Child, Parent], Layer.merge(cleans, waits), { grace: 100 })
+        yield* one.jobs.schedule(Parent, undefined, { name: "s", cron: "*/10 * * * * *", overlap: "cancel" })
+        for (let i = 0; i < 22; i++) yield* pass(second)
+        const { id, started } = yield* one.jobs.runSchedule("s")
+        assert.isFalse(started)
+        assert.strictEqual((yield* one.jobs.get(id)).state._tag, "Cancelled")
+        for (let i = 0; i < 6; i++) yield* pass(second)
+
+        const states = Effect.fnUntraced(function*(name: string) {
+          return (yield* one.jobs.list({ names: [name] })).map(({ state }) => state._tag)
+        })
+        assert.deepStrictEqual(yield* states("test/Parent"), ["Running", "Cancelled"])
+        assert.deepStrictEqual(yield* states("test/Child"), ["Running", "Cancelled"])
+      }))
 
     test("cancels no job of another schedule, nor one that was started by hand", () =>
       Effect.gen(function*() {

@@ -51,8 +51,7 @@ const row = (now: number, { isOwnerDead, progress, record }: JobOverview, what: 
   JobState.isActive(record.state) ? share(progress) : "",
   ...record.state._tag === "Running" && !isOwnerDead ? [left(progress), rate(progress)] : ["", ""],
   format.age(now - record.createdAt),
-  // What a schedule has started has a job of its own, which counts.
-  record.name === "scheduled"
+  summary.isScheduled(record)
     ? ""
     : summary.counts(progress, summary.isVerify(record) ? { failures: { different: progress.tally.failed } } : {}),
   what

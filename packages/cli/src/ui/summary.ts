@@ -111,6 +111,9 @@ const throttled = new Set(["copy", "hash", "move"])
 /** Whether the bandwidth of a job can be limited. Whether another program's job moves bytes is not known here. */
 export const isThrottled = (name: string, hasCode: boolean): boolean => throttled.has(name) || !hasCode
 
+/** A command that a schedule has started has a job of its own, which counts. */
+export const isScheduled = ({ name }: Pick<JobRecord, "name">): boolean => name === "scheduled"
+
 /** What is said of a pause, by what has caused it. */
 const pauses = new Map([
   ["person", { shortly: "paused", why: "" }],
@@ -152,15 +155,15 @@ export const sentence = (
   const { millis } = known
   const time = millis === undefined ? "" : ` in ${format.duration(millis)}`
   const job = `Job ${record.id} (${format.printable(record.name)})`
-  const so = `${counts(progress, known)}${time}`
-  const waiting = () => `${job} is ${state(record, known.isOwnerDead)}. So far: ${so}.`
+  const so = (before: string) => isScheduled(record) ? "." : `${before}: ${counts(progress, known)}${time}.`
+  const waiting = () => `${job} is ${state(record, known.isOwnerDead)}${so(". So far")}`
   return JobState.match(record.state, {
-    Completed: () => `${job} is done: ${so}.`,
+    Completed: () => `${job} is done${so("")}`,
     CompletedWithErrors: () =>
-      `${job} is done, but ${isVerify(record) ? "not all is the same" : "some of it failed"}: ${so}.`,
-    Failed: () => `${job} failed: ${why(record)}. So far: ${so}.`,
-    Cancelled: () => `${job} is cancelled. Until then: ${so}.`,
-    Paused: ({ by }) => `${job} is paused${pauses.get(by)?.why ?? ` by ${format.printable(by)}`}. So far: ${so}.`,
+      `${job} is done, but ${isVerify(record) ? "not all is the same" : "some of it failed"}${so("")}`,
+    Failed: () => `${job} failed: ${why(record)}${so(". So far")}`,
+    Cancelled: () => `${job} is cancelled${so(". Until then")}`,
+    Paused: ({ by }) => `${job} is paused${pauses.get(by)?.why ?? ` by ${format.printable(by)}`}${so(". So far")}`,
     Queued: waiting,
     Running: waiting
   })

@@ -133,6 +133,20 @@ const withLast = (schedule: JobSchedule, record: JobRecord | undefined): JobSche
 const activeJobs = (store: Store, { name }: JobSchedule, limit = atOnce) =>
   store.list({ schedule: name, states: activeTags, limit })
 
+/** The last job of a schedule, while it has children that are not over: a cancelled job is over before they are. */
+const lastParent = Effect.fnUntraced(function*(store: Store, { lastJob }: JobSchedule) {
+  if (Option.isNone(lastJob)) return undefined
+  const tags = yield* store.childTags(lastJob.value)
+  return tags.some((tag) => activeTags.includes(tag)) ? lastJob.value : undefined
+})
+
+/** The job of a schedule that keeps `runNow` from starting another one. */
+const inTheWay = Effect.fnUntraced(function*(store: Store, schedule: JobSchedule) {
+  if (schedule.overlap === "start") return undefined
+  const [active] = yield* activeJobs(store, schedule, 1)
+  return active?.id ?? (yield* lastParent(store, schedule))
+})
+
 export const runNow = Effect.fnUntraced(function*(
   runtime: JobRuntime,
   name: string
@@ -140,8 +154,8 @@ export const runNow = Effect.fnUntraced(function*(
   const { claimable, clock, store } = runtime
   while (true) {
     const found = yield* find(store, name)
-    const [active] = found.overlap === "start" ? [] : yield* activeJobs(store, found, 1)
-    if (active !== undefined) return { id: active.id, started: false }
+    const active = yield* inTheWay(store, found)
+    if (active !== undefined) return { id: active, started: false }
     const record = yield* recordOf(runtime, found, yield* clock.currentTimeMillis)
     if (!(yield* store.putSchedule(withLast(found, record), [record]))) continue
     claimable.notifyUnsafe()
@@ -194,7 +208,7 @@ const turnOf = Effect.fnUntraced(function*(
   if (yield* isFailing(store, schedule)) return { schedule: paused(moved, now, "failures"), starts: [] }
   if (overlap === "start") return { schedule: moved, starts: ticks }
   const active = yield* activeJobs(store, schedule)
-  const isFree = active.length === 0
+  const isFree = active.length === 0 && (yield* lastParent(store, schedule)) === undefined
   if (overlap === "skip") return { schedule: moved, starts: isFree ? [latest] : [] }
   const kept = overlap === "queue" && missed === "all" ? ticks.slice(-ticksLimit) : [latest]
   if (isFree) return { schedule: moved.with({ waiting: kept.slice(1) }), starts: kept.slice(0, 1) }
