@@ -20,10 +20,10 @@ import { table } from "../ui/table.ts"
 import { columns, print, whileRead } from "../ui/View.ts"
 import { findSchedule, scheduleName } from "./scheduleAsk.ts"
 
-const header = ["NAME", "NEXT", "LAST", "ENDED", "WHAT"]
+const header = ["NAME", "NEXT", "LAST", "STATE", "WHAT"]
 
 /** Columns that a narrow terminal does without, the first ones first. */
-const expendable = ["LAST", "ENDED"]
+const expendable = ["LAST", "STATE"]
 
 /** The job that a schedule has started last, if it was not removed. */
 const lastJob = ({ lastJob }: JobSchedule) =>
