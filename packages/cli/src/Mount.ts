@@ -21,8 +21,8 @@ import type { Path } from "effect/Path"
 import { readFileSync } from "node:fs"
 import { nothingElse } from "./api/ApiRows.ts"
 import * as Handlers from "./api/Handlers.ts"
-import { Host } from "./api/Host.ts"
 import * as Page from "./api/Page.ts"
+import { ServerProgram } from "./api/ServerProgram.ts"
 
 /** How to show the jobs of an application. */
 export interface Options {
@@ -50,7 +50,7 @@ const version = (): string => {
 export const layer = (
   { database = "", isReadOnly = false, prefix, title = nothingElse.title }: Options = {}
 ): Layer.Layer<never, never, HttpRouter.HttpRouter | JobManager | Generator | FileSystem | HttpPlatform | Path> => {
-  const host = Layer.sync(Host, () => ({
+  const host = Layer.sync(ServerProgram, () => ({
     about: { version: version(), database, isReadOnly, works: true, note: "" },
     knowledge: { ...nothingElse, title },
     examination: Effect.succeed({ checks: [], pools: [] }),

@@ -8,8 +8,8 @@ import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
 import { readFileSync } from "node:fs"
 import type * as Api from "./api/Api.ts"
-import { Host } from "./api/Host.ts"
 import * as Server from "./api/Server.ts"
+import { ServerProgram } from "./api/ServerProgram.ts"
 import * as examination from "./commands/examination.ts"
 import { jobs, layer } from "./MainLayer.ts"
 import * as Arguments from "./options/Arguments.ts"
@@ -90,7 +90,7 @@ export interface Options {
 /** Serves the jobs of a manager until the scope is closed. */
 export const serve = Effect.fnUntraced(function*({ database, isReadOnly, ports, works }: Options) {
   const about = { version: version(), database: printable(database.shown), isReadOnly, works, note: works ? "" : note }
-  return yield* Effect.provideService(Server.serve({ ports, page }), Host, {
+  return yield* Effect.provideService(Server.serve({ ports, page }), ServerProgram, {
     about,
     knowledge: { title: jobText.title, field: jobText.field, hasCode: (name) => names.has(name) },
     examination: look(database),

@@ -30,7 +30,7 @@ import * as TestClock from "effect/testing/TestClock"
 import type * as Api from "../src/api/Api.ts"
 import * as ChangeEvents from "../src/api/ChangeEvents.ts"
 import * as Handlers from "../src/api/Handlers.ts"
-import { Host } from "../src/api/Host.ts"
+import { ServerProgram } from "../src/api/ServerProgram.ts"
 import * as Mount from "../src/Mount.ts"
 import { counters, record } from "./records.ts"
 
@@ -63,7 +63,7 @@ const letters = Letters.toLayer(({ count }) =>
 const carriedOut: Array<string> = []
 
 const host = (isReadOnly = false) =>
-  Layer.sync(Host, () => ({
+  Layer.sync(ServerProgram, () => ({
     about: { version: "1.2.3", database: "here", isReadOnly, works: false, note: "note" },
     knowledge: {
       title: ({ name }: JobRecord) => `do ${name}`,
@@ -131,7 +131,7 @@ const done: JobState = { _tag: "Completed", ...counters }
 const suite = (name: keyof typeof stores) =>
   describe(`on ${name}`, () => {
     const live = <A, E>(
-      test: Effect.Effect<A, E, JobManager.JobManager | JobStore | Host | Scope.Scope>
+      test: Effect.Effect<A, E, JobManager.JobManager | JobStore | ServerProgram | Scope.Scope>
     ) => Effect.provide(test, [manager(stores[name]), host()])
 
     it.effect("lists jobs page by page, the newest first, with the numbers of all", () =>

@@ -19,8 +19,8 @@ import { isThrottled } from "../ui/summary.ts"
 import * as Api from "./Api.ts"
 import * as ApiRows from "./ApiRows.ts"
 import * as ChangeEvents from "./ChangeEvents.ts"
-import { Host } from "./Host.ts"
 import * as Page from "./Page.ts"
+import { ServerProgram } from "./ServerProgram.ts"
 
 const listOf = <A extends string>(value: A | ReadonlyArray<A> | undefined): ReadonlyArray<A> | undefined =>
   typeof value === "string" ? [value] : value
@@ -57,7 +57,7 @@ const page = <A>(found: ReadonlyArray<A>, limit: number) => {
 
 const looking = Effect.gen(function*() {
   const manager = yield* JobManager
-  const { knowledge } = yield* Host
+  const { knowledge } = yield* ServerProgram
   // An unknown job has no elements, no log and no history, but is not the same as a job that has none.
   const ofJob = <A>(id: JobId.JobId, read: Effect.Effect<A, JobStoreError>) =>
     Effect.mapError(Effect.andThen(manager.get(id), read), notFoundOrFailed)
@@ -104,7 +104,7 @@ const looking = Effect.gen(function*() {
 
 const asking = Effect.gen(function*() {
   const manager = yield* JobManager
-  const { carryOut, knowledge } = yield* Host
+  const { carryOut, knowledge } = yield* ServerProgram
   const ask = (action: Api.Action) => (id: JobId.JobId) =>
     manager[action](id).pipe(
       Effect.as(null),
@@ -164,7 +164,7 @@ const server = HttpApiBuilder.group(
   "server",
   (handlers) =>
     Effect.map(
-      Host,
+      ServerProgram,
       ({ about, examination }) => handlers.handleAll({ about: () => Effect.succeed(about), doctor: () => examination })
     )
 )
@@ -178,7 +178,7 @@ const explained = <E>(error: E): Effect.Effect<never, E | Api.BadRequest> =>
 const access = Layer.effect(
   Api.Access,
   Effect.map(
-    Host,
+    ServerProgram,
     ({ about: { isReadOnly } }) =>
       Api.Access.of((answer, { endpoint: { method } }) =>
         isReadOnly && method !== "GET"

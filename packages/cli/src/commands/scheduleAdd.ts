@@ -86,7 +86,7 @@ const plan = Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
   if (why !== undefined) return yield* Stop.usage(why)
   const hosted = yield* Effect.promise(() => import("../HostedCommand.ts"))
   const request = { args, folder: Arguments.workingFolder() }
-  const { name, settings } = yield* hosted.plan(yield* Settings.database, request).pipe(
+  const { name, settings } = yield* hosted.plan((yield* Settings.database).filename, request).pipe(
     // What a command ends with is for whoever waits for it.
     Effect.mapError(({ sentence }) => Stop.usage(sentence))
   )

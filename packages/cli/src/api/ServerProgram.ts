@@ -8,11 +8,11 @@ import type * as Api from "./Api.ts"
 import type { Knowledge } from "./ApiRows.ts"
 
 /** Service that describes the program which serves the API. */
-export class Host extends Context.Service<Host, {
+export class ServerProgram extends Context.Service<ServerProgram, {
   readonly about: Api.About
   readonly knowledge: Knowledge
   /** Looks at the machine and at the database. */
   readonly examination: Effect.Effect<Api.Examination>
   /** Has what was asked of jobs carried out where no process is there that would. */
   readonly carryOut: (ids: ReadonlyArray<JobId>) => Effect.Effect<void>
-}>()("@fanout/cli/api/Host") {}
+}>()("@fanout/cli/api/ServerProgram") {}
