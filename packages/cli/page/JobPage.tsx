@@ -125,10 +125,13 @@ const Shown = ({ history, job, route, tab }: ShownProperties) => {
   return tab === "raw" ? <Raw job={job} /> : <Overview job={job} history={history} />
 }
 
+/** A running job has a new sample each second. */
+const sampleMillis = 1000
+
 export const JobPage = ({ route }: { readonly route: Route }) => {
   const [, id = "", tab = ""] = route.parts
   const { error, isStale, value: job } = useLive(id, (signal) => Client.detail(id, signal))
-  const { value: history } = useLive(id, (signal) => Client.history(id, signal))
+  const { value: history } = useLive(id, (signal) => Client.history(id, signal), sampleMillis)
   if (error instanceof Client.Refusal && error.status === 404) {
     return (
       <main>

@@ -26,10 +26,18 @@ const looks = signal(0)
 
 const least = { lookMillis: 250, retryMillis: 500 }
 /** The server says something each ten seconds, even if nothing was stored. */
-const most = { silenceMillis: 30_000, retryMillis: 15_000 }
+const most = { silenceMillis: 30_000, retryMillis: 15_000, lookMillis: 1000 }
+
+/** Between looks is so many times the time that one takes. */
+const lookCost = 5
 
 let lookedAt = 0
+/** How long the slowest answer took since then. */
+let slowest = 0
 let nextLook: ReturnType<typeof setTimeout> | undefined
+
+/** A server that is slow is asked less often. */
+const distance = (): number => Math.max(least.lookMillis, Math.min(most.lookMillis, lookCost * slowest))
 
 /** Reads again what is shown: at once, or as soon as it is not too soon. */
 export const look = (): void => {
@@ -37,8 +45,9 @@ export const look = (): void => {
   nextLook = setTimeout(() => {
     nextLook = undefined
     lookedAt = Date.now()
+    slowest = 0
     looks.value++
-  }, Math.max(0, lookedAt + least.lookMillis - Date.now()))
+  }, Math.max(0, lookedAt + distance() - Date.now()))
 }
 
 let retry = least.retryMillis
@@ -118,8 +127,11 @@ export interface Live<A> {
 const troubleOf = (error: Error): string | undefined =>
   error instanceof Refusal && error.status >= 500 ? error.message : undefined
 
-/** Reads something now and whenever it may have changed. With another `key`, something else is read. */
-export const useLive = <A>(key: string, read: (signal: AbortSignal) => Promise<A>): Live<A> => {
+/**
+ * Reads something now and whenever it may have changed, at most each `everyMillis`. With another `key`, something else
+ * is read.
+ */
+export const useLive = <A>(key: string, read: (signal: AbortSignal) => Promise<A>, everyMillis = 0): Live<A> => {
   const [shown, show] = useState<{ key: string; value?: A; error?: Error }>({ key })
   const latest = useRef(read)
   latest.current = read
@@ -127,27 +139,37 @@ export const useLive = <A>(key: string, read: (signal: AbortSignal) => Promise<A
     const ended = new AbortController()
     let isReading = false
     let isOutdated = false
+    let readAt = 0
+    let later: ReturnType<typeof setTimeout> | undefined
     const again = async () => {
       isOutdated = true
-      if (isReading) return
-      isReading = true
-      while (isOutdated && !ended.signal.aborted) {
-        isOutdated = false
-        const next = await latest.current(ended.signal).then(
-          (value) => ({ value }),
-          (error: unknown) => ({ error: error instanceof Error ? error : new Error(String(error)) })
-        )
-        if (!ended.signal.aborted) trouble.value = "error" in next ? troubleOf(next.error) : undefined
-        // What was read before stays while the server is away.
-        if (!ended.signal.aborted) {
-          show((before) => "error" in next && before.key === key ? { ...before, ...next } : { key, ...next })
-        }
+      if (isReading || later !== undefined) return
+      if (Date.now() - readAt < everyMillis) {
+        later = setTimeout(() => {
+          later = undefined
+          if (!document.hidden) void again()
+        }, readAt + everyMillis - Date.now())
+        return
       }
+      isReading = true
+      isOutdated = false
+      readAt = Date.now()
+      const next = await latest.current(ended.signal).then(
+        (value) => ({ value }),
+        (error: unknown) => ({ error: error instanceof Error ? error : new Error(String(error)) })
+      )
       isReading = false
+      if (ended.signal.aborted) return
+      slowest = Math.max(slowest, Date.now() - readAt)
+      trouble.value = "error" in next ? troubleOf(next.error) : undefined
+      // What was read before stays while the server is away.
+      show((before) => "error" in next && before.key === key ? { ...before, ...next } : { key, ...next })
+      if (isOutdated) void again()
     }
     const stop = looks.subscribe(() => void again())
     return () => {
       ended.abort()
+      clearTimeout(later)
       stop()
     }
   }, [key])
