@@ -4,7 +4,7 @@
 import { JobManager } from "@fanout/core/JobManager"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as PubSub from "effect/PubSub"
+import * as Queue from "effect/Queue"
 import * as RcRef from "effect/RcRef"
 import * as Stream from "effect/Stream"
 
@@ -24,7 +24,7 @@ interface Change {
 /** Makes the stream of changes, which begins with an event. Who reads slowly gets the latest one only. */
 export const make = Effect.gen(function*() {
   const { version } = yield* JobManager
-  const changes = yield* PubSub.sliding<Change>(1)
+  const readers = new Set<Queue.Queue<Change>>()
   const look = Effect.gen(function*() {
     let seen: string | undefined
     let toldAt = yield* Clock.currentTimeMillis
@@ -36,16 +36,18 @@ export const make = Effect.gen(function*() {
       seen = found
       if (isNews) {
         toldAt = now
-        yield* PubSub.publish(changes, { at: now })
+        for (const reader of readers) Queue.offerUnsafe(reader, { at: now })
       }
       yield* Effect.sleep(isNews ? leastMillis : everyMillis)
     }
   })
   const looking = yield* RcRef.make({ acquire: Effect.forkScoped(look) })
+  const join = Effect.tap(Queue.sliding<Change>(1), (reader) => Effect.sync(() => readers.add(reader)))
+  const leave = (reader: Queue.Queue<Change>) => Effect.sync(() => readers.delete(reader))
   return Stream.unwrap(Effect.gen(function*() {
-    const subscription = yield* PubSub.subscribe(changes)
+    const reader = yield* Effect.acquireRelease(join, leave)
     yield* RcRef.get(looking)
-    const first: Change = { at: yield* Clock.currentTimeMillis }
-    return Stream.concat(Stream.succeed(first), Stream.fromSubscription(subscription))
+    Queue.offerUnsafe(reader, { at: yield* Clock.currentTimeMillis })
+    return Stream.fromQueue(reader)
   }))
 })
