@@ -411,24 +411,28 @@ describe("fanout ui", () => {
         from n, (select * from fanout_outcomes where tag = 'Failed' limit 1) as one;
     `)
     database.close()
-    const { json } = await serving(at)
-    const timed = async (path: string) => {
+    const timed = async ({ json }: Awaited<ReturnType<typeof serving>>, path: string) => {
       const from = performance.now()
       const { body, status } = await json(path)
       assert.strictEqual(status, 200, path)
       return { millis: performance.now() - from, body }
     }
-    const first = await timed("/api/jobs")
+    // The shortest of some, here and below, since the machine may have other work. Each server is a new one.
+    let server = await serving(at)
+    let first = await timed(server, "/api/jobs")
     assert.lengthOf(first.body.jobs, 50)
     assert.strictEqual(first.body.counts.CompletedWithErrors, 10_001)
+    for (let n = 0; n < 4 && first.millis >= 500; n++) {
+      server = await serving(at)
+      first = await timed(server, "/api/jobs")
+    }
     assert.isBelow(first.millis, 500)
-    const [{ cause: only, seq: zero }] = (await timed(`/api/jobs/${id}/items?limit=1`)).body.items
+    const [{ cause: only, seq: zero }] = (await timed(server, `/api/jobs/${id}/items?limit=1`)).body.items
     for (const cause of ["", `&cause=${only}`]) {
       for (const depth of [0, 500_000, 999_800]) {
-        // The shortest of some, since the machine may have other work.
         let millis = Infinity
         for (let n = 0; n < 7; n++) {
-          const page = await timed(`/api/jobs/${id}/items?limit=100&after=${Number(zero) + depth}${cause}`)
+          const page = await timed(server, `/api/jobs/${id}/items?limit=100&after=${Number(zero) + depth}${cause}`)
           assert.lengthOf(page.body.items, 100)
           millis = Math.min(millis, page.millis)
         }
