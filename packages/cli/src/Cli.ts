@@ -35,7 +35,7 @@ export const cli = Command.make("fanout").pipe(
     { command: "fanout jobs list", description: "Show what was started, here and in other terminals" },
     { command: "fanout ui", description: "Show and control jobs in a browser" },
     {
-      command: "fanout schedule add nightly --cron @daily -- copy Photos /mnt/backup",
+      command: "fanout schedule add nightly --cron @daily -- copy -T Photos /mnt/backup/Photos",
       description: "Copy every night"
     },
     { command: "fanout doctor", description: "Tell what this machine allows, and what is wrong" },

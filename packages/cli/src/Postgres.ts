@@ -57,7 +57,8 @@ const configOf = (server: URL, env: NodeJS.ProcessEnv): PgClient.PgPoolConfig =>
   const user = [asked ?? "", own, usual].find((name) => name !== "") ?? userInfo().username
   const database = server.searchParams.get("dbname") ?? decodeURIComponent(server.pathname.slice(1))
   const login = {
-    host: server.searchParams.get("host") ?? (server.hostname === "" ? "localhost" : server.hostname),
+    host: server.searchParams.get("host") ??
+      (server.hostname === "" ? "localhost" : server.hostname.replace(/^\[(.*)\]$/, "$1")),
     port: server.searchParams.get("port") ?? (server.port === "" ? "5432" : server.port),
     database: database === "" ? user : database,
     user

@@ -101,6 +101,7 @@ const clientOf = Effect.fnUntraced(function*<R>(routes: Layer.Layer<never, never
       )
     )
   return {
+    send,
     get: (path: string) => send(path),
     post: (path: string, body: unknown) =>
       send(path, {
@@ -358,6 +359,32 @@ describe("the API of jobs", () => {
       assert.strictEqual((yield* post("/admin/jobs/api/jobs/actions", { action: "pause", ids: ["a"] })).status, 403)
       assert.match((yield* get("/admin/jobs/")).text, /<title>fanout<|^The page is not built/)
     }).pipe(Effect.provide(manager(stores.memory))))
+
+  it.effect("changes nothing for the page of another site, which a browser has ask without a type or with its own", () =>
+    Effect.gen(function*() {
+      const { get, post, send } = yield* client
+      yield* put(job("b", done, { finishedAt: Option.some(0) }))
+      yield* TestClock.adjust("4 seconds")
+      const body = JSON.stringify({ olderThanMillis: 0 })
+      const prune = (headers: Record<string, string>) => {
+        // A request of its own accord gives text a type.
+        return send("/api/jobs/prune", { method: "POST", body: new Blob([body]), headers })
+      }
+      const json = { "content-type": "application/json" }
+      for (
+        const [headers, status] of [
+          [{}, 400],
+          [{ "content-type": "text/plain" }, 400],
+          [{ ...json, origin: "http://evil.example", host: "127.0.0.1" }, 403],
+          [{ ...json, "sec-fetch-site": "cross-site" }, 403],
+          [{ ...json, "sec-fetch-site": "same-site" }, 403]
+        ] as const
+      ) {
+        assert.strictEqual((yield* prune(headers)).status, status)
+      }
+      assert.deepStrictEqual((yield* get("/api/jobs")).body.counts, { Completed: 1 })
+      assert.deepStrictEqual((yield* post("/api/jobs/prune", { olderThanMillis: 0 })).body, { removed: 1 })
+    }).pipe(Effect.provide([manager(stores.memory), host()])))
 
   it.effect("changes nothing where jobs are only shown, whatever is sent", () =>
     Effect.gen(function*() {

@@ -89,8 +89,6 @@ describe("fanout jobs", () => {
     await shows(`Job ${id} was asked to pause.`)
     await shows("1 paused")
     assert.strictEqual((await copy.ended).code, 4)
-    board.child.stdin.write("t")
-    await shows("can't be retried")
     board.child.stdin.write("C")
     await shows("Nothing runs")
     board.child.stdin.write("q")

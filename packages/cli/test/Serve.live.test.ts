@@ -22,8 +22,10 @@ const serving = async (name: string, variables: Readonly<Record<string, string>>
   const service = watched(
     spawn(...commandLine(["serve", "--port", "0"]), { env, stdio: ["ignore", "pipe", "pipe"] })
   )
-  const file = path.join(folder, "jobs.db.page")
-  await until(() => service.output.stdout.includes(`The address of the page of jobs is in ${file}`))
+  const says = /The address of the page of jobs is in (.*)/
+  await until(() => says.test(service.output.stdout))
+  const [, file = ""] = says.exec(service.output.stdout) ?? []
+  assert.match(file, new RegExp(`^${folder}/jobs\\.db\\.page-\\d+$`))
   const [origin = "", token = ""] = fs.readFileSync(file, "utf8").trim().split("/#token=")
   return {
     folder,

@@ -46,8 +46,14 @@ describe("the database", () => {
         assert.include(sentence, "PGPASSFILE")
         assert.notInclude(sentence, "s3cret")
       }
-      const { sentence } = yield* Effect.flip(found({ FANOUT_DB: "postgres://me:s3cret@[/jobs" }))
-      assert.notInclude(sentence, "s3cret")
+      for (
+        const odd of ["postgres://me:s3cret@[/jobs", "postgres://me:1?s3cret@db/jobs", "postgres://%:s3cret@db/jobs"]
+      ) {
+        const { code, sentence } = yield* Effect.flip(found({ FANOUT_DB: odd }))
+        assert.strictEqual(code, 2)
+        assert.notInclude(sentence, "s3cret")
+      }
+      assert.notInclude((yield* found({ FANOUT_DB: "POSTGRES://me:s3cret@db/jobs" })).shown, "s3cret")
     }))
 })
 

@@ -57,7 +57,7 @@ describe("board", () => {
       "▸ ‖ hash Photos                                                           paused",
       "    ██████████░░░░░░░░░░ 50 %  52 files · 2 failed  bbbbbbbbbbbb",
       "",
-      "j k choose · p pause · r resume · t retry · C cancel · q quit"
+      "j k choose · p pause · r resume · C cancel · q quit"
     ])
   })
 

@@ -107,8 +107,9 @@ const halved = <A>(column: ReadonlyArray<A>): ReadonlyArray<A> => column.filter(
  */
 export const withSample = (history: JobHistory, sample: Sample, isLast = false): JobHistory => {
   const { at, bytes, everyMillis, failed, items, marks, tasks } = history
-  // Samples are taken each second, and a timer can be early by a little.
-  if (!isLast && sample.at - (at.at(-1) ?? Number.NEGATIVE_INFINITY) < everyMillis - 500) return history
+  const distance = sample.at - (at.at(-1) ?? Number.NEGATIVE_INFINITY)
+  // Samples are taken each second, and a timer can be early by a little. A clock can have been set back.
+  if (!isLast && distance >= 0 && distance < everyMillis - 500) return history
   const isFull = at.length >= mostSamples
   const kept = isFull ? halved : <A>(column: ReadonlyArray<A>) => column
   return new JobHistory({

@@ -87,7 +87,8 @@ const addRecords = (
   b: Readonly<Record<string, number>>
 ): Record<string, number> => {
   const sum = { ...a }
-  for (const key of Object.keys(b)) sum[key] = (sum[key] ?? 0) + (b[key] ?? 0)
+  // A name such as "constructor" is a member of each object.
+  for (const key of Object.keys(b)) sum[key] = (Object.hasOwn(sum, key) ? sum[key] ?? 0 : 0) + (b[key] ?? 0)
   return sum
 }
 

@@ -90,6 +90,19 @@ describe("a history", () => {
       assert.deepStrictEqual(yield* jobs.history(id), JobHistory.empty)
     }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
 
+  it.effect("of a job that counts nonsense keeps it from no end", () =>
+    Effect.gen(function*() {
+      const Odd = Job.make("test/Odd", {})
+      const { jobs } = yield* process(
+        [Odd],
+        Odd.toLayer(() => Effect.andThen(Progress.add("bytes", Number.NaN), Effect.sleep("3 seconds")))
+      )
+      const { id } = yield* jobs.start(Odd, undefined)
+      yield* pass(5)
+      assert.strictEqual((yield* jobs.get(id)).state._tag, "Completed")
+      assert.deepStrictEqual((yield* jobs.history(id)).bytes.at(-1), 0)
+    }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
+
   it.effect("that can't be stored keeps no job from its end", () =>
     Effect.gen(function*() {
       const { jobs } = yield* process([Crawl], program).pipe(

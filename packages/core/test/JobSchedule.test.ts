@@ -660,6 +660,27 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.strictEqual(yield* count, 9)
       }))
 
+    test("does not count what failed before it was removed and added again, or got other work", () =>
+      Effect.gen(function*() {
+        const Fails = Job.make("test/Fails", { payload: Schema.String, error: Schema.String })
+        const one = yield* process([Fails], Fails.toLayer(() => Effect.fail("no")))
+        const options = { name: "s", cron: "*/2 * * * * *", failures: 1 }
+        const isPaused = Effect.map(
+          one.jobs.schedules,
+          ([schedule]) => Option.isSome(schedule?.pausedAt ?? Option.none())
+        )
+        yield* one.jobs.schedule(Fails, "a", options)
+        yield* pass(2 * second)
+        assert.isTrue(yield* isPaused)
+
+        yield* pass(second)
+        yield* one.jobs.unschedule("s")
+        yield* one.jobs.schedule(Fails, "a", options)
+        yield* pass(second)
+        assert.strictEqual((yield* one.jobs.list()).length, 2)
+        assert.isTrue(yield* isPaused)
+      }))
+
     test("is paused at its next tick by failures that nobody has counted", () =>
       Effect.gen(function*() {
         const one = yield* process([Report], reports([]), { claim: "none" })

@@ -88,14 +88,14 @@ describe("the status of a job", () => {
       const letters = Send.toLayer(() => TaskDispatcher.use(({ fanOut }) => fanOut("letters", Letter, all))).pipe(
         Layer.provide(Letters.toLayer({
           "test/Letter": ({ n }) =>
-            n === 0 || isMended ? Effect.void : Effect.fail({ code: n < 20 ? "ELATE" : `E${n}` })
+            n === 0 || isMended ? Effect.void : Effect.fail({ code: n < 20 ? "constructor" : `E${n}` })
         }))
       )
       const { jobs } = yield* process([Send], letters)
       const handle = yield* jobs.start(Send, undefined)
       yield* pass(2)
       const { causes = {}, failed } = (yield* handle.status).progress.tally
-      assert.deepInclude(causes, { ELATE: 19, E20: 1, others: 9 })
+      assert.deepInclude(causes, { constructor: 19, E20: 1, others: 9 })
       assert.strictEqual(Object.keys(causes).length, 33)
       assert.strictEqual(Object.values(causes).reduce((sum, count) => sum + count, 0), failed)
       isMended = true

@@ -8,6 +8,9 @@ import * as Queue from "effect/Queue"
 import * as RcRef from "effect/RcRef"
 import * as Stream from "effect/Stream"
 
+/** Milliseconds by a clock that nobody sets. */
+const passedMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
+
 /** Milliseconds between two looks, which cost next to nothing. */
 const everyMillis = 100
 
@@ -27,11 +30,11 @@ export const make = Effect.gen(function*() {
   const readers = new Set<Queue.Queue<Change>>()
   const look = Effect.gen(function*() {
     let seen: string | undefined
-    let toldAt = yield* Clock.currentTimeMillis
+    let toldAt = yield* passedMillis
     while (true) {
       // While the store does not answer, who reads from it is told so, and nothing has to be told here.
       const found = yield* Effect.orElseSucceed(version, () => seen)
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* passedMillis
       const isNews = (seen !== undefined && found !== seen) || now - toldAt >= mostMillis
       seen = found
       if (isNews) {

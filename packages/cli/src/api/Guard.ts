@@ -28,7 +28,9 @@ export interface Refusal {
   readonly message: string
 }
 
-const hosts = (port: number): ReadonlyArray<string> => ["127.0.0.1", "localhost", "[::1]"].map((at) => `${at}:${port}`)
+/** Names of this server. The usual port of HTTP is left out by who asks. */
+const hosts = (port: number): ReadonlyArray<string> =>
+  ["127.0.0.1", "localhost", "[::1]"].flatMap((at) => port === 80 ? [at, `${at}:80`] : [`${at}:${port}`])
 
 const hash = (text: string): Buffer => createHash("sha256").update(text).digest()
 
@@ -38,8 +40,8 @@ export const isSame = (text: string, secret: string): boolean => timingSafeEqual
 /** Whether a request has the token. */
 const knows = (token: string, authorization = ""): boolean => isSame(authorization, `Bearer ${token}`)
 
-/** Whether it is another page that has the browser ask. */
-const isForeign = ({ "sec-fetch-site": site, host, origin }: IncomingHttpHeaders): boolean =>
+/** Whether it is the page of another site that has the browser ask. */
+export const isForeign = ({ "sec-fetch-site": site, host, origin }: IncomingHttpHeaders): boolean =>
   (origin !== undefined && origin !== `http://${host}`) ||
   (site !== undefined && site !== "same-origin" && site !== "none")
 

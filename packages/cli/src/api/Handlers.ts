@@ -11,6 +11,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { HttpApiSchemaError } from "effect/http-api/HttpApiError"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -19,6 +20,7 @@ import { isThrottled } from "../ui/summary.ts"
 import * as Api from "./Api.ts"
 import * as ApiRows from "./ApiRows.ts"
 import * as ChangeEvents from "./ChangeEvents.ts"
+import * as Guard from "./Guard.ts"
 import * as Page from "./Page.ts"
 import { ServerProgram } from "./ServerProgram.ts"
 
@@ -175,16 +177,30 @@ const explained = <E>(error: E): Effect.Effect<never, E | Api.BadRequest> =>
     ? Effect.fail(new Api.BadRequest({ message: printable(`${error.kind}: ${error.cause.message}`) }))
     : Effect.fail(error)
 
+/**
+ * Refuses what the page of another site has a browser ask, with whatever cookies the browser has for this one. A
+ * browser sends no JSON for another site without asking first, but it sends bodies without a type.
+ */
+const refusesForeign = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => {
+  if (Guard.isForeign(headers)) return new Api.ReadOnly({ message: "Requests of other sites are refused" })
+  return /^application\/json\b/i.test(headers["content-type"] ?? "")
+    ? undefined
+    : new Api.BadRequest({ message: "A body has to be sent as application/json" })
+})
+
 const access = Layer.effect(
   Api.Access,
   Effect.map(
     ServerProgram,
     ({ about: { isReadOnly } }) =>
-      Api.Access.of((answer, { endpoint: { method } }) =>
-        isReadOnly && method !== "GET"
-          ? Effect.fail(new Api.ReadOnly({ message: "Jobs are only shown here (--read-only)" }))
-          : Effect.map(Effect.catch(answer, explained), HttpServerResponse.setHeaders(Page.headers))
-      )
+      Api.Access.of(Effect.fnUntraced(function*(answer, { endpoint: { method } }) {
+        if (method !== "GET") {
+          if (isReadOnly) return yield* new Api.ReadOnly({ message: "Jobs are only shown here (--read-only)" })
+          const refusal = yield* refusesForeign
+          if (refusal !== undefined) return yield* refusal
+        }
+        return HttpServerResponse.setHeaders(yield* Effect.catch(answer, explained), Page.headers)
+      }))
   )
 )
 

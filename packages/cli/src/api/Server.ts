@@ -83,8 +83,11 @@ const makeServer = (
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     for (const [name, value] of Object.entries(Page.headers)) response.setHeader(name, value)
     const refusal = Guard.refusal(request, { port: portOf(server), token })
-    if (refusal === undefined) handle(request, response)
-    else if (refusal.status === 401 && leads(request.url ?? "")) {
+    if (refusal === undefined) {
+      // To ask something of many jobs takes its time.
+      if (request.method === "POST") request.socket.setTimeout(0)
+      handle(request, response)
+    } else if (refusal.status === 401 && leads(request.url ?? "")) {
       response.writeHead(303, { location: `/#token=${token}` }).end()
     } else refuse(request, response, refusal)
   }
@@ -108,6 +111,8 @@ const listen = (server: Server, port: number): Effect.Effect<number, PortUnavail
     server.once("error", onError)
     server.listen({ host: "127.0.0.1", port }, () => {
       server.off("error", onError)
+      // A connection that can't be taken, for want of descriptors, ends no service.
+      server.on("error", () => {})
       resume(Effect.succeed(portOf(server)))
     })
   })

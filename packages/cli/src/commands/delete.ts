@@ -60,11 +60,11 @@ const previewOf = (payload: Delete.Payload) =>
 
 /** Asks, where there is much to delete and somebody to ask. */
 const ask = Effect.fnUntraced(function*({ json, yes }: Options & { readonly yes: boolean }, payload: Delete.Payload) {
-  if (yes || json || payload.request.trash) return
+  if (yes || payload.request.trash) return
   if ((yield* Host.Current) !== undefined) {
     return yield* Stop.usage("Nobody is there to be asked whether all is to be deleted: add --yes, or --trash.")
   }
-  if (!Question.isPossible()) return
+  if (json || !Question.isPossible()) return
   const count = yield* withFiles(Stream.runCount(Stream.take(previewOf(payload), countsTo + 1)))
   if (count <= asksAbove) return
   const [{ path }, ...others] = payload.roots

@@ -1,10 +1,12 @@
 /**
  * Shows all jobs that are not over on the whole terminal, and asks of them what keys stand for.
  */
+import * as JobHistory from "@fanout/core/JobHistory"
 import type { JobId } from "@fanout/core/JobId"
 import { JobManager } from "@fanout/core/JobManager"
 import type * as JobState from "@fanout/core/JobState"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type { Key } from "node:readline"
@@ -26,22 +28,26 @@ const most = 200
 
 const order: ReadonlyArray<JobState.Tag> = ["Running", "Paused", "Queued"]
 
-/** Reads the jobs that are not over, those that run first. */
+/** Curves are read of so many jobs: of those that run, which come first. */
+const mostCurves = 50
+
+/** Reads the jobs that are not over, those that run first: a long queue hides none of them. */
 const readJobs = Effect.gen(function*() {
   const manager = yield* JobManager
   const { title } = yield* Effect.promise(() => import("../ui/jobText.ts"))
-  const listed = yield* manager.overview({ states: order, limit: most })
-  const jobs = yield* Effect.forEach(listed, (one) =>
+  const listed = yield* Effect.forEach(order, (state) => manager.overview({ states: [state], limit: most }))
+  const jobs = yield* Effect.forEach(listed.flat().slice(0, most), (one, index) =>
     Effect.map(
-      manager.history(one.record.id),
+      one.record.state._tag === "Running" && index < mostCurves
+        ? manager.history(one.record.id)
+        : Effect.succeed(JobHistory.empty),
       (history): BoardJob => ({ ...one, history, title: title(one.record) })
     ))
-  const rank = ({ record }: BoardJob) => order.indexOf(record.state._tag)
-  return { jobs: jobs.toSorted((a, b) => rank(a) - rank(b)), counts: yield* manager.counts }
+  return { jobs, counts: yield* manager.counts }
 })
 
 /** What keys ask of the selected job. */
-const asks = { p: "pause", r: "resume", t: "retry", C: "cancel" } as const
+const asks = { p: "pause", r: "resume", C: "cancel" } as const
 
 const isAsk = (key: string): key is keyof typeof asks => Object.hasOwn(asks, key)
 
@@ -54,38 +60,51 @@ const ends = new Set(["q", "\u001b", interrupt, "\u0004"])
 /** How far keys move the selection. */
 const moves: Readonly<Record<string, number>> = { j: 1, k: -1, "\u001b[B": 1, "\u001b[A": -1 }
 
-/** Gives the terminal to the board, and takes it back as it was. Keys come through the queue. */
+/** Leaves the terminal as it was. */
+const restore = (): void => {
+  process.stdout.write("\u001b[?25h\u001b[?1049l")
+  process.stdin.setRawMode(false)
+}
+
+/** Gives the terminal to the board, and takes it back as it was. Keys come through the queue, but for the last one. */
 const terminal = Effect.acquireRelease(
   Effect.gen(function*() {
     const { emitKeypressEvents } = yield* Effect.promise(() => import("node:readline"))
     const keys = yield* Queue.unbounded<string>()
-    const onKey = (_: string, { sequence = "" }: Key) => void Queue.offerUnsafe(keys, sequence)
+    const last = yield* Deferred.make<string>()
+    const onKey = (_: string, { sequence = "" }: Key) => {
+      if (ends.has(sequence)) Deferred.doneUnsafe(last, Effect.succeed(sequence))
+      else Queue.offerUnsafe(keys, sequence)
+    }
     emitKeypressEvents(process.stdin)
     process.stdin.setRawMode(true).resume().on("keypress", onKey)
+    // A second signal ends the process at once.
+    process.once("exit", restore)
     // Another screen, without the cursor.
     process.stdout.write("\u001b[?1049h\u001b[?25l")
-    return { keys, onKey }
+    return { keys, last, onKey }
   }),
   ({ onKey }) =>
     Effect.sync(() => {
-      process.stdout.write("\u001b[?25h\u001b[?1049l")
-      process.stdin.off("keypress", onKey).setRawMode(false).pause()
+      process.off("exit", restore)
+      restore()
+      process.stdin.off("keypress", onKey).pause()
     })
 )
 
 /** Shows the board until somebody leaves it. */
 export const show = Effect.scoped(Effect.gen(function*() {
   const manager = yield* JobManager
-  const { keys } = yield* terminal
+  const { keys, last } = yield* terminal
   const signal = yield* Signals.listen
-  let found = yield* readJobs
-  let selected: JobId | undefined = found.jobs[0]?.record.id
+  let found: Effect.Success<typeof readJobs> = { jobs: [], counts: {} }
+  let selected: JobId | undefined
   let said = ""
 
   const draw = Effect.map(Clock.currentTimeMillis, (now) => {
     const { columns, rows } = process.stdout
     const lines = board({ ...found, selected, said, now }, { columns: columns || 80, rows: rows || 24 })
-    process.stdout.write(`\u001b[H${lines.map((line) => `${line}\u001b[K`).join("\n")}\u001b[J`)
+    process.stdout.write(`\u001b[H${lines.map((line) => `\u001b[K${line}`).join("\n")}\u001b[J`)
   })
   const look = Effect.map(readJobs, (next) => {
     found = next
@@ -100,19 +119,16 @@ export const show = Effect.scoped(Effect.gen(function*() {
     said = yield* manager[asks[key]](id).pipe(
       Effect.andThen(Effect.forkScoped(Effect.ignore(settled(id)))),
       Effect.as(`Job ${id} was asked to ${asks[key]}.`),
-      Effect.catchTag("JobManagerError", (error) => Effect.succeed(format.printable(error.message)))
+      Effect.catch((error) => Effect.succeed(format.printable(error.message)))
     )
     yield* look
   })
 
   const redraw = Effect.forever(look.pipe(Effect.andThen(draw), Effect.andThen(Effect.sleep(everyMillis))))
-  const obey = Effect.gen(function*() {
-    for (;;) {
-      const key = yield* Queue.take(keys)
-      if (ends.has(key)) return key === interrupt ? "SIGINT" as const : undefined
-      yield* Effect.andThen(press(key), draw)
-    }
-  })
-  const stoppedBy = yield* Effect.raceAllFirst([redraw, obey, signal])
+  const obey = Effect.forever(
+    Effect.flatMap(Queue.take(keys), (key) => Effect.andThen(press(key), draw))
+  )
+  const leave = Effect.map(Deferred.await(last), (key) => key === interrupt ? "SIGINT" as const : undefined)
+  const stoppedBy = yield* Effect.raceAllFirst([redraw, obey, leave, signal])
   if (stoppedBy !== undefined) return yield* Stop.withCode(ExitCode.ofSignal(stoppedBy))
 }))

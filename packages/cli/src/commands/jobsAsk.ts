@@ -204,12 +204,31 @@ export const prune = Command.make(
   Command.withExamples([{ command: "fanout jobs prune --older-than 30d", description: "Keep those of the last month" }])
 )
 
+/** Most running jobs that are told of. A machine runs fewer. */
+const mostRunning = 1000
+
+/** The newest jobs, those that run, and those that ran when this looked last: a long queue hides none of these. */
+const jobsToTell = Effect.fnUntraced(function*(seen: Map<JobId, string>) {
+  const manager = yield* JobManager
+  const found = [...yield* manager.overview(), ...yield* manager.overview({ states: ["Running"], limit: mostRunning })]
+  const listed = new Map(found.map((one) => [one.record.id, one]))
+  for (const [id, standing] of seen) {
+    if (listed.has(id)) continue
+    seen.delete(id)
+    if (!standing.startsWith("Running")) continue
+    for (const one of yield* manager.overview({ idPrefix: id, limit: 1 })) {
+      listed.set(id, one)
+      seen.set(id, standing)
+    }
+  }
+  return Array.from(listed.values())
+})
+
 /** Says when jobs begin to run, pause and end, and what they have come to by then. */
-const announce = (seen: Map<string, string>, json: boolean) =>
+const announce = (seen: Map<JobId, string>, json: boolean) =>
   Effect.gen(function*() {
-    const manager = yield* JobManager
     const now = yield* Clock.currentTimeMillis
-    for (const { isOwnerDead, progress, record } of yield* manager.overview()) {
+    for (const { isOwnerDead, progress, record } of yield* jobsToTell(seen)) {
       const { _tag } = record.state
       // A new owner goes on with what one has left.
       const standing = `${_tag} ${record.token}`
@@ -235,10 +254,12 @@ const remindOfAll = Effect.gen(function*() {
 
 /** Tells what becomes of all jobs, for as long as nobody stops it. */
 export const tellOfAll = Effect.fnUntraced(function*({ json, quiet }: Options) {
-  const seen = new Map<string, string>()
+  const seen = new Map<JobId, string>()
+  // The runtime says so where a store does not answer, and jobs may go on.
+  const tell = Effect.catchTag(announce(seen, json), "JobStoreError", () => Effect.void)
   if (!json && !quiet) yield* Effect.forkScoped(RunJob.reminding(remindOfAll))
   if (quiet) return yield* Effect.never
-  return yield* announce(seen, json).pipe(Effect.andThen(Effect.sleep(Duration.millis(500))), Effect.forever)
+  return yield* tell.pipe(Effect.andThen(Effect.sleep(Duration.millis(500))), Effect.forever)
 })
 
 /** `fanout jobs work` */

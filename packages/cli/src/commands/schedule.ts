@@ -9,12 +9,13 @@ import { list, show } from "./scheduleLook.ts"
 /** `fanout schedule` with all its subcommands. */
 export const schedule = Command.make("schedule").pipe(
   Command.withDescription(
-    "Run commands again and again, at the times of a cron expression. `fanout jobs work` has to be running then"
+    "Run commands again and again, at the times of a cron expression. `fanout serve` or `fanout jobs work` has to be " +
+      "running then"
   ),
   Command.withShortDescription("Run commands at the times of a clock"),
   Command.withExamples([
     {
-      command: "fanout schedule add nightly --cron '0 3 * * *' -- copy Photos /mnt/backup",
+      command: "fanout schedule add nightly --cron '0 3 * * *' -- copy -T Photos /mnt/backup/Photos",
       description: "Copy a folder at three every night"
     },
     { command: "fanout schedule list", description: "Show what runs when, and how it ended the last time" },

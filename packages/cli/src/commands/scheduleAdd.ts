@@ -34,7 +34,9 @@ const config = {
   ),
   timeZone: Flag.String("tz").pipe(
     Flag.withMetavar("ZONE"),
-    Flag.withDescription("Time zone of these times, such as Europe/Berlin or +02:00 (default: that of this machine)"),
+    Flag.withDescription(
+      "Time zone of these times, such as Europe/Berlin or +02:00, or --tz=-05:00 (default: that of this machine)"
+    ),
     Flag.optional
   ),
   missed: Flag.Literals("missed", ["skip", "latest", "all"]).pipe(
@@ -129,7 +131,7 @@ export const add = Command.make(
 ).pipe(
   Command.withDescription(
     "Keep a command that is to run at the times of a cron expression, in this folder. Its arguments are checked now, " +
-      "and resolved anew each time. `fanout jobs work` runs it"
+      "and resolved anew each time. `fanout serve` or `fanout jobs work` runs it"
   ),
   Command.withShortDescription("Have a command run again and again"),
   Command.withExamples([

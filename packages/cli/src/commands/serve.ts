@@ -6,6 +6,7 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
+import * as path from "node:path"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Signals from "../exit/Signals.ts"
 import * as Stop from "../exit/Stop.ts"
@@ -36,12 +37,18 @@ const notify = (state: "--ready" | "--stopping"): Effect.Effect<void> =>
  */
 const keepAddress = (file: string, address: string) =>
   Effect.acquireRelease(
-    Effect.sync(() => {
-      fs.rmSync(file, { force: true })
-      fs.writeFileSync(file, `${address}\n`, { mode: 0o600, flag: "wx" })
+    Effect.try({
+      try: () => {
+        fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
+        fs.rmSync(file, { force: true })
+        fs.writeFileSync(file, `${address}\n`, { mode: 0o600, flag: "wx" })
+      },
+      catch: (cause) => Stop.failure(`The address of the page can't be written to ${file}: ${messageOf(cause)}`)
     }),
     () => Effect.sync(() => fs.rmSync(file, { force: true }))
   )
+
+const messageOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
 
 /** `fanout serve` */
 export const serve = Command.make(
@@ -65,7 +72,8 @@ export const serve = Command.make(
         "PortUnavailable",
         ({ message }) => Effect.fail(Stop.usage(`${message}. Name another one with --port.`))
       )
-      const file = `${database.filename}.page`
+      // Several services of one database have different ports.
+      const file = `${database.filename}.page-${new URL(address).port}`
       if (!process.stdout.isTTY) yield* keepAddress(file, address)
       if (!options.json && !options.quiet) {
         yield* print(

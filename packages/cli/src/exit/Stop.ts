@@ -76,7 +76,7 @@ export const fromStore = (database: string) => ({ reason }: JobStoreError): Stop
     UnsafeFileSystem: ({ message }) => failure(`${message}. ${elsewhere}`),
     StorageFailure: ({ message, problem }) => {
       const free = problem === "Full" ? "Free space there, and run the same command again. " : ""
-      const login = problem === "Unreadable" && database.startsWith("postgres")
+      const login = problem === "Unreadable" && /^postgres/i.test(database)
         ? "A password comes from PGPASSWORD, or from the file that PGPASSFILE names. "
         : ""
       return failure(`${message} (${database}). ${free}${login}${elsewhere}`)

@@ -24,7 +24,11 @@ const usualFile = ({ XDG_STATE_HOME: state = "" }: NodeJS.ProcessEnv, home: stri
   return `${folder.replace(/\/+$/, "")}/fanout/jobs.db`
 }
 
-const isAddress = (text: string): boolean => /^postgres(?:ql)?:\/\//.test(text)
+/** Whether all that stands for other characters in an address does so. */
+const isDecodable = ({ pathname, username }: URL): boolean =>
+  Option.isSome(Option.liftThrowable(decodeURIComponent)(`${username}${pathname}`))
+
+const isAddress = (text: string): boolean => /^postgres(?:ql)?:\/\//i.test(text)
 
 /** Address of a server without its password, wherever that is in it. */
 const withoutPassword = (server: URL): string => {
@@ -38,10 +42,16 @@ const hasPassword = (server: URL): boolean => server.password !== "" || server.s
 
 const ofServer = Effect.fnUntraced(function*(text: string, isFlag: boolean, filename: string) {
   // What was given may have a password in it, so that no message repeats it.
-  if (!URL.canParse(text)) {
+  if (!URL.canParse(text) || !isDecodable(new URL(text))) {
     return yield* Stop.usage("The address of the database can't be read. It is like postgres://user@host:5432/name.")
   }
   const server = new URL(text)
+  // A password with a question mark or a slash in it would be taken for what follows it.
+  if (server.search.includes("@") || server.pathname.includes("@")) {
+    return yield* Stop.usage(
+      "The address of the database has an @ behind the host: write %40 for it, %3F for ? and %2F for /."
+    )
+  }
   if (isFlag && hasPassword(server)) {
     return yield* Stop.usage(
       "A password in --db can be read by everybody on this machine. Give it in PGPASSWORD, or in the file that " +

@@ -160,7 +160,12 @@ const listOpen = (name: string) =>
   JobManager.use((manager) =>
     Effect.map(
       manager.list({ names: [name], states: ["Queued", "Running", "Paused", "Failed"], limit: 1000 }),
-      Arr.filter((record) => JobState.isActive(record.state) || summary.isGivenUp(record))
+      Arr.filter((record) =>
+        // A child that waits or was given up goes on with its parent only.
+        Option.isSome(record.parent)
+          ? record.state._tag === "Queued" || record.state._tag === "Running"
+          : JobState.isActive(record.state) || summary.isGivenUp(record)
+      )
     )
   )
 

@@ -108,7 +108,7 @@ const headOf = ({ counts, now }: Board, columns: number): string => {
 }
 
 /** Keys, and what each one asks for the selected job. A capital stands for what can't be undone. */
-const keys = "j k choose · p pause · r resume · t retry · C cancel · q quit"
+const keys = "j k choose · p pause · r resume · C cancel · q quit"
 
 /** Lines of the board, as many as there is room for. The selected job is among them. */
 export const board = (board: Board, { columns, rows }: Room): ReadonlyArray<string> => {

@@ -32,7 +32,7 @@ export const nextSentence = (schedule: JobSchedule, [first]: ReadonlyArray<Tick>
   }
   return first === undefined
     ? "It never runs again."
-    : `It runs next at ${time(first.startsAt)}, if \`fanout jobs work\` runs then.`
+    : `It runs next at ${time(first.startsAt)}, if \`fanout serve\` or \`fanout jobs work\` runs then.`
 }
 
 /** How many characters have to be changed, left out or put in to make one text of another. */

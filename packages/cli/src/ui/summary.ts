@@ -222,7 +222,9 @@ const withLines = new Set(["hash", "metadata"])
  * does what is asked for here.
  */
 export const next = (record: JobRecord, hasCode = true, isOwnerDead = false): string => {
-  const { id, name, state } = record
+  const { name, state } = record
+  // A child is asked through its parent.
+  const id = Option.match(record.parent, { onNone: () => record.id, onSome: (parent) => parent.id })
   if (!hasCode) return nextElsewhere(record, isOwnerDead)
   if (state._tag === "Paused" || isOwnerDead || isGivenUp(record)) {
     const other = `\`fanout jobs ${isGivenUp(record) ? "retry" : "resume"} ${id}\``

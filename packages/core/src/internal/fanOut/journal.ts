@@ -1,5 +1,6 @@
 /** The ends of the elements of a fan-out: counts of all ends, and the rows that are not recorded yet. */
 import type * as Clock from "effect/Clock"
+import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import { type Ended, FanOutStopped } from "../../FanOut.ts"
@@ -241,11 +242,13 @@ const others = "others"
 
 const countCause = ({ causes }: Counts, cause: string): void => {
   const counted = Object.hasOwn(causes, cause) || Object.keys(causes).length < maxCauses ? cause : others
-  causes[counted] = (causes[counted] ?? 0) + 1
+  causes[counted] = (Object.hasOwn(causes, counted) ? causes[counted] ?? 0 : 0) + 1
 }
 
-/** A cause that is not counted by itself is among the others. Failures of older versions of fanout are not counted. */
-const uncountCause = ({ causes }: Counts, cause: string): void => {
+/** A cause that is not counted by itself is among the others. */
+const uncountCause = ({ causes, failed }: Counts, cause: string): void => {
+  // Failures that an older version of fanout has stored are not counted by their causes.
+  if (Num.sumAll(Object.values(causes)) <= failed) return
   const counted = Object.hasOwn(causes, cause) ? cause : others
   const left = (causes[counted] ?? 0) - 1
   if (left > 0) causes[counted] = left

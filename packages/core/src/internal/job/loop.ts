@@ -226,7 +226,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
   )
   // The error is ignored here. `settle` reports the error of a store that does not work.
   if (run.lease.isHeldUnsafe()) {
-    yield* Effect.raceFirst(Effect.andThen(lastSample, Effect.ignore(rest)), watchLease(run))
+    yield* Effect.raceFirst(Effect.andThen(Effect.ignore(rest), lastSample), watchLease(run))
   }
   return { exit: run.refused === undefined ? exit : Exit.fail(run.refused), unfinished: unfinished.size }
 })

@@ -6,13 +6,14 @@ import * as Option from "effect/Option"
 import * as JobHistory from "../../JobHistory.ts"
 import type { Progress } from "../../Progress.ts"
 import type { JobRun } from "../fanOut/jobRun.ts"
+import { nowMillis } from "../task/deadlines.ts"
 import type { Run } from "./runtime.ts"
 
 /** Milliseconds between two samples, and over which rates are taken. */
 const everyMillis = 1000
 const windowMillis = 10_000
 
-/** The counts of one moment, by unit. */
+/** The counts of one moment, by unit. The time is that of a clock that nobody sets. */
 interface Look {
   readonly at: number
   readonly counts: Readonly<Record<string, number>>
@@ -43,7 +44,7 @@ export const makeSampler = (
   tasks: () => number
 ): Sampler => {
   const began = clock.currentTimeMillisUnsafe()
-  let looks: ReadonlyArray<Look> = [lookAt(began, jobRun.progress)]
+  let looks: ReadonlyArray<Look> = [lookAt(nowMillis(clock), jobRun.progress)]
   let history: JobHistory.JobHistory | undefined
   let marks: ReadonlyArray<JobHistory.Mark> = [{ at: began, kind: "Started", token }]
 
@@ -60,12 +61,13 @@ export const makeSampler = (
     Effect.suspend(() => {
       const at = clock.currentTimeMillisUnsafe()
       const progress = jobRun.latest()
-      const look = lookAt(at, progress)
-      looks = [...looks.filter((one) => at - one.at <= windowMillis), look]
+      const look = lookAt(nowMillis(clock), progress)
+      looks = [...looks.filter((one) => look.at - one.at <= windowMillis), look]
       jobRun.reportRates(ratesBetween(looks[0] ?? look, look))
       const { items, tally: { failed }, units: { bytes = 0 } } = progress
+      const known = { at, items, failed, bytes: Number.isFinite(bytes) ? bytes : 0, tasks: tasks() }
       // A job goes on without its history where the store does not take it.
-      return Effect.ignore(save({ at, items, failed, bytes, tasks: tasks() }, isLast))
+      return Effect.ignore(save(known, isLast))
     })
 
   return {

@@ -65,7 +65,11 @@ export const schedule = Effect.fnUntraced(function*(
     if (next._tag === "Failure") return yield* invalid(wanted, next.failure)
     if (found !== undefined && Equal.equals(found, wanted)) return
     const isSameTime = found?.cron === cron && found.timeZone === timeZone
-    const changed = isSameTime ? wanted : wanted.with({ nextAt: next.success, waiting: [] })
+    const timed = isSameTime ? wanted : wanted.with({ nextAt: next.success, waiting: [] })
+    // What has failed before says nothing of a schedule that is new, or has other work.
+    const isSameWork = found !== undefined && found.job === wanted.job &&
+      Equal.equals([found.payload, found.failures], [wanted.payload, wanted.failures])
+    const changed = isSameWork ? timed : timed.with({ resumedAt: Option.some(yield* clock.currentTimeMillis) })
     if (yield* store.putSchedule(changed, [])) return
   }
 })
@@ -203,7 +207,8 @@ const turnOf = Effect.fnUntraced(function*(
   const { missed, overlap, waiting } = schedule
   const ticks = [...waiting, ...due]
   const [latest] = ticks.slice(-1)
-  const moved = schedule.with({ nextAt, waiting: [] })
+  // A clock that was set back makes no tick come again.
+  const moved = schedule.with({ nextAt: due.length === 0 ? Math.max(nextAt, schedule.nextAt) : nextAt, waiting: [] })
   if (latest === undefined) return { schedule: moved, starts: [] }
   if (yield* isFailing(store, schedule)) return { schedule: paused(moved, now, "failures"), starts: [] }
   if (overlap === "start") return { schedule: moved, starts: ticks }

@@ -67,6 +67,7 @@
  * job's row in `fanout_jobs` before.
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Migrator from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -178,6 +179,11 @@ const ownCheckpoints = Effect.gen(function*() {
   }
 })
 
+const scheduleOf = (scheduled: string): string | undefined => {
+  const { schedule }: Partial<typeof Scheduled.Type> = JSON.parse(scheduled)
+  return schedule
+}
+
 /** Jobs by the schedules that have started them. */
 const jobsOfSchedules = Effect.gen(function*() {
   const sql = yield* SqlClient
@@ -188,8 +194,11 @@ const jobsOfSchedules = Effect.gen(function*() {
   const found = yield* sql<{ readonly id: string; readonly scheduled: string }>`
     select id, scheduled from fanout_jobs where scheduled is not null`
   for (const { id, scheduled } of found) {
-    const { schedule }: typeof Scheduled.Type = JSON.parse(scheduled)
-    yield* sql`update fanout_jobs set schedule = ${toText(schedule)} where id = ${id}`
+    // A row that something has damaged is left to those who read it.
+    const schedule = Option.getOrUndefined(Option.liftThrowable(scheduleOf)(scheduled))
+    if (schedule !== undefined) {
+      yield* sql`update fanout_jobs set schedule = ${toText(schedule)} where id = ${id}`
+    }
   }
 })
 
