@@ -251,8 +251,8 @@ describe("ThreadPool", () => {
       const comesTo = <E>(tasks: Layer.Layer<Layer.Success<ReturnType<typeof handlers>>, E>) =>
         Effect.provide(outcomeOfActs(acts, { concurrency }), [tasks, pools, MemoryJobStore.layer], { local: true })
       // The values say where they come from.
-      const text = (come: object) => JSON.stringify(come).replaceAll("\"thread\":true", "\"thread\":false")
-      assert.strictEqual(text(yield* comesTo(threads())), text(yield* comesTo(handlers(false))))
+      const plain = (come: object) => JSON.parse(JSON.stringify(come).replaceAll("\"thread\":true", "\"thread\":false"))
+      assert.deepStrictEqual(plain(yield* comesTo(threads())), plain(yield* comesTo(handlers(false))))
     }))
 
   it.live("keeps the message, the name and the stack of a defect", () =>
