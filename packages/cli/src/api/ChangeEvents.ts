@@ -39,7 +39,8 @@ export const make = Effect.gen(function*() {
       seen = found
       if (isNews) {
         toldAt = now
-        for (const reader of readers) Queue.offerUnsafe(reader, { at: now })
+        const change = { at: yield* Clock.currentTimeMillis }
+        for (const reader of readers) Queue.offerUnsafe(reader, change)
       }
       yield* Effect.sleep(isNews ? leastMillis : everyMillis)
     }
