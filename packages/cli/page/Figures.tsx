@@ -3,7 +3,7 @@
  * much failed.
  */
 import type { Detail, History } from "./client.ts"
-import { isOver } from "./JobRow.tsx"
+import { isOver } from "./places.ts"
 import { meanOf, pointsOf, unitOf } from "./rates.ts"
 import { to } from "./route.ts"
 import { amount, count, duration, percent, printable, rate, rateOf, type Unit } from "./shown.ts"

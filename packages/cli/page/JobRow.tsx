@@ -4,6 +4,7 @@
  */
 import type { ComponentChildren } from "preact"
 import type { Row } from "./client.ts"
+import { isOver } from "./places.ts"
 import { to } from "./route.ts"
 import { selected, toggle } from "./selection.ts"
 import { ShareBar } from "./ShareBar.tsx"
@@ -11,11 +12,6 @@ import { counted, duration, percent, printable, rateOf } from "./shown.ts"
 import { StateSign } from "./StateSign.tsx"
 import { Ago } from "./Time.tsx"
 import { fullTrail, trailOf } from "./trails.ts"
-
-/** States in which a job is over. */
-const ended = new Set<Row["state"]>(["Completed", "CompletedWithErrors", "Failed", "Cancelled"])
-
-export const isOver = ({ state }: Pick<Row, "state">): boolean => ended.has(state)
 
 /** When the present state of a job began, as far as that is known. */
 export const sinceOf = ({ createdAt, finishedAt, progress, state, updatedAt }: Row): number =>

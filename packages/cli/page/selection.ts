@@ -17,6 +17,12 @@ export const toggleAll = (ids: ReadonlyArray<string>): void => {
   selected.value = new Set(areAll ? [] : ids)
 }
 
+/** Selects no others than these. */
+export const keep = (ids: ReadonlyArray<string>): void => {
+  const kept = ids.filter((id) => selected.value.has(id))
+  if (kept.length < selected.value.size) selected.value = new Set(kept)
+}
+
 export const clear = (): void => {
   if (selected.value.size > 0) selected.value = new Set()
 }

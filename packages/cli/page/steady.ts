@@ -4,19 +4,11 @@
  */
 import { useReducer, useRef } from "preact/hooks"
 import { detail, list, type Listing, type Query, type Row } from "./client.ts"
-import { type Live, useLive } from "./live.ts"
-import { note } from "./trails.ts"
+import { type Live, look, useLive } from "./live.ts"
+import { freshOf, goneOf, held, isBehind, keepAnswers, pageLength, settle, unread } from "./places.ts"
+import { keep } from "./selection.ts"
 
-const pageLength = 50
-const most = { listed: 200, gone: 20 }
-
-interface Held {
-  key: string
-  ids: ReadonlyArray<string>
-  readonly rows: Map<string, Row>
-  /** All that the list has now. */
-  listing: Listing | undefined
-}
+const mostListed = 200
 
 export interface Steady extends Live<Listing> {
   readonly rows: ReadonlyArray<Row>
@@ -28,56 +20,37 @@ export interface Steady extends Live<Listing> {
   readonly next: string | null
 }
 
-const held = (key: string): Held => ({ key, ids: [], rows: new Map(), listing: undefined })
-
-/** Shown jobs that the list no longer has, although it reaches as far. */
-const goneOf = ({ ids, rows }: Held, { jobs, next }: Listing): ReadonlyArray<string> => {
-  const present = new Set(jobs.map(({ id }) => id))
-  const end = next === null ? Number.NEGATIVE_INFINITY : jobs.at(-1)?.createdAt ?? 0
-  return ids.filter((id) => !present.has(id) && (rows.get(id)?.createdAt ?? 0) > end)
-}
-
-const settle = (held: Held, listing: Listing): void => {
-  held.listing = listing
-  for (const job of listing.jobs) {
-    held.rows.set(job.id, job)
-    note(job)
-  }
-  if (held.ids.length === 0) held.ids = listing.jobs.slice(0, pageLength).map(({ id }) => id)
-}
-
-const freshOf = ({ ids, listing, rows }: Held): number => {
-  const shown = new Set(ids)
-  const last = rows.get(ids.at(-1) ?? "")?.createdAt ?? 0
-  const isFull = ids.length >= pageLength
-  return listing?.jobs.filter(({ createdAt, id }) => !shown.has(id) && (!isFull || createdAt > last)).length ?? 0
-}
-
 export const useSteady = (key: string, query: Query): Steady => {
   const current = useRef(held(key))
   const [, redraw] = useReducer((times: number) => times + 1, 0)
   const live = useLive(key, async (signal) => {
     const before = current.current.key === key ? current.current : held(key)
-    const limit = Math.min(most.listed, pageLength + freshOf(before))
+    const limit = Math.min(mostListed, pageLength + freshOf(before))
     const listing = await list({ ...query, limit }, signal)
-    const gone = goneOf(before, listing).slice(0, most.gone)
-    const found = await Promise.all(gone.map((id) => detail(id, signal).catch(() => undefined)))
-    for (const job of found) if (job !== undefined) before.rows.set(job.id, job)
+    const ids = unread(before, listing)
+    const answers = await Promise.all(ids.map((id) => detail(id, signal).catch(() => undefined)))
+    signal.throwIfAborted()
+    keepAnswers(before, ids, answers)
     settle(before, listing)
+    if (isBehind(before, listing)) look()
     current.current = before
     return listing
   })
-  const { ids, listing, rows } = current.current
+  // Those of another key stay only until it is known what this one has.
+  const shown = current.current.key === key || live.isStale ? current.current : held(key)
+  const { ids, listing, rows } = shown
+  const states = [query["state"] ?? []].flat().map(String)
   return {
     ...live,
     value: listing,
     rows: ids.flatMap((id) => rows.get(id) ?? []),
-    fresh: freshOf(current.current),
-    gone: listing === undefined ? 0 : goneOf(current.current, listing).length,
+    fresh: freshOf(shown),
+    gone: listing === undefined || shown.key !== key ? 0 : goneOf(shown, listing, states).length,
     renew: () => {
       // In place: a list that is being read belongs to the same rows.
-      current.current.ids = []
-      if (listing !== undefined) settle(current.current, listing)
+      shown.ids = []
+      if (listing !== undefined) settle(shown, listing)
+      keep(shown.ids)
       redraw(0)
     },
     next: listing?.next ?? null

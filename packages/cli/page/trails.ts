@@ -21,7 +21,11 @@ export const note = ({ id, progress: { rates }, state }: Row): void => {
   trail.at = now
   trail.rates.push(rates["bytes"] ?? rates["items"] ?? 0)
   if (trail.rates.length > most.rates) trail.rates.shift()
-  if (trails.size < most.jobs) trails.set(id, trail)
+  // The last is the one that moved last.
+  trails.delete(id)
+  trails.set(id, trail)
+  const [oldest = ""] = trails.keys()
+  if (trails.size > most.jobs) trails.delete(oldest)
 }
 
 /** Rates of a job, the oldest first. */
