@@ -20,9 +20,17 @@ export const Blank = ({ children, title }: Properties) => (
 /** Nothing was read yet. Who waits a moment sees nothing, who waits longer sees that he does. */
 export const Waiting = () => <p class="waiting" role="status">Reading…</p>
 
+interface BrokenProperties {
+  readonly error: Error
+  readonly children?: ComponentChildren
+}
+
+/** Names of errors of a server that does not answer. */
+const away = new Set(["TypeError", "TimeoutError"])
+
 /** Reading failed, and nothing was read before. */
-export const Broken = ({ error }: { readonly error: Error }) => (
+export const Broken = ({ children = "It is tried again by itself.", error }: BrokenProperties) => (
   <Blank title="This can't be shown.">
-    <p>{error.name === "TypeError" ? "The server can't be reached." : error.message} It is tried again by itself.</p>
+    <p>{away.has(error.name) ? "The server can't be reached." : error.message} {children}</p>
   </Blank>
 )

@@ -59,16 +59,22 @@ const isEmpty = ({ checks, pools }: Examination): boolean => checks.length === 0
 /** It is looked at once: to look takes time, and a machine changes seldom. */
 export const DoctorPage = () => {
   const [found, setFound] = useState<Examination | Error>()
+  const [tries, setTries] = useState(0)
   useEffect(() => {
+    setFound(undefined)
     const left = new AbortController()
     examination(left.signal).then(setFound, (error) => left.signal.aborted || setFound(error))
     return () => left.abort()
-  }, [])
+  }, [tries])
   return (
     <main>
       <h1>Doctor</h1>
       {found === undefined && <Waiting />}
-      {found instanceof Error && <Broken error={found} />}
+      {found instanceof Error && (
+        <Broken error={found}>
+          <button type="button" onClick={() => setTries(tries + 1)}>Try again</button>
+        </Broken>
+      )}
       {found !== undefined && !(found instanceof Error) && (isEmpty(found)
         ? <Blank title="Nothing is examined here." />
         : <Found {...found} />)}

@@ -68,15 +68,21 @@ const messageOf = (text: string): string | undefined => {
   }
 }
 
-const get = async <A>(path: string, query: Query, signal: AbortSignal | null): Promise<A> =>
-  (await request(addressOf(path, query), { signal })).json()
+/** A server that answers later than this is as good as away. */
+export const mostSilence = 30_000
+
+const get = async <A>(path: string, query: Query, signal?: AbortSignal): Promise<A> => {
+  const late = AbortSignal.timeout(mostSilence)
+  const until = signal === undefined ? late : AbortSignal.any([signal, late])
+  return (await request(addressOf(path, query), { signal: until })).json()
+}
 
 const post = async (path: string, body: unknown): Promise<Response> =>
   request(addressOf(path, {}), { method: "POST", body: JSON.stringify(body) })
 
 const job = (id: string): string => `/jobs/${encodeURIComponent(id)}`
 
-export const about = (): Promise<About> => get("/about", {}, null)
+export const about = (): Promise<About> => get("/about", {})
 
 export const list = (query: Query, signal: AbortSignal): Promise<Listing> => get("/jobs", query, signal)
 

@@ -4,7 +4,7 @@
  */
 import { signal } from "@preact/signals"
 import { useEffect, useRef, useState } from "preact/hooks"
-import { Refusal, request } from "./client.ts"
+import { mostSilence, Refusal, request } from "./client.ts"
 import { isTaken } from "./session.ts"
 
 /** Whether the server tells of changes; `since` is when it last did. */
@@ -26,7 +26,7 @@ const looks = signal(0)
 
 const least = { lookMillis: 250, retryMillis: 500 }
 /** The server says something each ten seconds, even if nothing was stored. */
-const most = { silenceMillis: 30_000, retryMillis: 15_000, lookMillis: 1000 }
+const most = { silenceMillis: mostSilence, retryMillis: 15_000, lookMillis: 1000 }
 
 /** Between looks is so many times the time that one takes. */
 const lookCost = 5
@@ -44,10 +44,21 @@ export const look = (): void => {
   if (document.hidden || nextLook !== undefined) return
   nextLook = setTimeout(() => {
     nextLook = undefined
+    if (document.hidden) return
     lookedAt = Date.now()
     slowest = 0
     looks.value++
   }, Math.max(0, lookedAt + distance() - Date.now()))
+}
+
+let nextChance: ReturnType<typeof setTimeout> | undefined
+
+/** Reads again what could not be read, also where nothing is stored until then. */
+const lookLater = (): void => {
+  nextChance ??= setTimeout(() => {
+    nextChance = undefined
+    look()
+  }, most.retryMillis)
 }
 
 let retry = least.retryMillis
@@ -69,8 +80,10 @@ const hear = async (): Promise<void> => {
   const controller = new AbortController()
   heard?.abort()
   heard = controller
+  heardAt = Date.now()
+  const late = setTimeout(() => controller.abort(), most.silenceMillis)
   try {
-    const { body } = await request("api/events", { signal: controller.signal })
+    const { body } = await request("api/events", { signal: controller.signal }).finally(() => clearTimeout(late))
     if (body === null) throw new Error("An answer without a body")
     connection.value = { _tag: "Live" }
     heardAt = Date.now()
@@ -108,7 +121,10 @@ export const start = (): void => {
     clock = setInterval(() => {
       now.value = Date.now()
       // A machine that slept, or a cable that was pulled, ends no stream.
-      if (connection.value._tag === "Live" && now.value - heardAt > most.silenceMillis) void hear()
+      if (connection.value._tag === "Live" && now.value - heardAt > most.silenceMillis) {
+        heard?.abort()
+        lost()
+      }
     }, 1000)
     void hear()
   }
@@ -123,9 +139,12 @@ export interface Live<A> {
   readonly isStale: boolean
 }
 
+/** Whether to ask again would give the same. */
+const isAnswer = (error: Error): boolean => error instanceof Refusal && error.status < 500
+
 /** What keeps the server from reading; that it can't be reached is told elsewhere. */
 const troubleOf = (error: Error): string | undefined =>
-  error instanceof Refusal && error.status >= 500 ? error.message : undefined
+  error instanceof Refusal && !isAnswer(error) ? error.message : undefined
 
 /**
  * Reads something now and whenever it may have changed, at most each `everyMillis`. With another `key`, something else
@@ -161,10 +180,11 @@ export const useLive = <A>(key: string, read: (signal: AbortSignal) => Promise<A
       isReading = false
       if (ended.signal.aborted) return
       slowest = Math.max(slowest, Date.now() - readAt)
+      if ("error" in next && !isAnswer(next.error)) lookLater()
       trouble.value = "error" in next ? troubleOf(next.error) : undefined
       // What was read before stays while the server is away.
       show((before) => "error" in next && before.key === key ? { ...before, ...next } : { key, ...next })
-      if (isOutdated) void again()
+      if (isOutdated && !document.hidden) void again()
     }
     const stop = looks.subscribe(() => void again())
     return () => {
