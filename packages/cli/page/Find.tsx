@@ -1,15 +1,18 @@
 /**
  * Finds jobs by the beginning of their id or by their name. Which of both a text is, the jobs tell.
  */
-import { useRef } from "preact/hooks"
+import { useLayoutEffect, useRef } from "preact/hooks"
 import { list } from "./client.ts"
 import { go, type Route, withQuery } from "./route.ts"
 
 export const Find = ({ route }: { readonly route: Route }) => {
   const asked = useRef<AbortController>(null)
+  const field = useRef<HTMLInputElement>(null)
+  const sought = useRef("")
   const { query } = route
   const find = async (text: string) => {
     asked.current?.abort()
+    sought.current = text
     const { signal } = asked.current = new AbortController()
     const isId = text !== "" &&
       await list({ idPrefix: text, limit: 1 }, signal).then(({ jobs }) => jobs.length > 0, () => false)
@@ -17,6 +20,11 @@ export const Find = ({ route }: { readonly route: Route }) => {
     go(withQuery(route, { id: isId ? text : null, name: isId ? null : text, before: null }))
   }
   const value = query.get("id") ?? query.get("name") ?? ""
+  useLayoutEffect(() => {
+    // What was sought is there, and may have been changed since.
+    if (field.current !== null && value !== sought.current) field.current.value = value
+    sought.current = value
+  }, [value])
   return (
     <form
       class="find"
@@ -28,7 +36,7 @@ export const Find = ({ route }: { readonly route: Route }) => {
       }}
     >
       <input
-        key={value}
+        ref={field}
         id="find"
         name="find"
         type="search"
@@ -37,7 +45,6 @@ export const Find = ({ route }: { readonly route: Route }) => {
         aria-keyshortcuts="/"
         autocomplete="off"
         spellcheck={false}
-        defaultValue={value}
         onInput={({ currentTarget }) => currentTarget.value === "" && void find("")}
       />
     </form>

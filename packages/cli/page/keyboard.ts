@@ -7,6 +7,7 @@ import { areKeysShown } from "./Dialogs.tsx"
 import { listed, selectedFor } from "./Foot.tsx"
 import { go, route, to } from "./route.ts"
 import { clear, selected, toggle, toggleAll } from "./selection.ts"
+import { printable } from "./shown.ts"
 
 const rows = (): ReadonlyArray<HTMLElement> => Array.from(document.querySelectorAll<HTMLElement>("li.job"))
 
@@ -26,7 +27,9 @@ const idOf = (element: HTMLElement | null): ReadonlyArray<string> =>
 const askCurrent = (action: Action): void => {
   const page = document.querySelector<HTMLElement>("main.one")
   const ids = page === null && selected.value.size > 0 ? selectedFor(action) : idOf(page ?? current())
-  askOf(action, ids)
+  const [first] = ids
+  const title = page?.querySelector("h1")?.textContent ?? listed.value.find(({ id }) => id === first)?.title ?? ""
+  askOf(action, ids, ids.length === 1 ? printable(title) : undefined)
 }
 
 const select = (how: () => void) => () => {
@@ -48,7 +51,11 @@ const keys: Readonly<Record<string, () => void>> = {
   C: ask("cancel"),
   n: () => document.querySelector<HTMLElement>("#news")?.click(),
   u: () => go(to(route.value.parts.slice(0, route.value.parts.length > 2 ? 2 : 1))),
-  "/": () => document.querySelector<HTMLInputElement>("#find")?.select(),
+  "/": () => {
+    const field = document.querySelector<HTMLInputElement>("#find")
+    field?.focus()
+    field?.select()
+  },
   "?": () => {
     areKeysShown.value = true
   },
