@@ -11,6 +11,7 @@ import { listed } from "./Foot.tsx"
 import { JobRow } from "./JobRow.tsx"
 import { Prune } from "./Prune.tsx"
 import { type Route, to, withQuery } from "./route.ts"
+import { token } from "./session.ts"
 import { count, counted, printable } from "./shown.ts"
 import { SignOf, states, wordOf } from "./StateSign.tsx"
 import { type Steady, useSteady } from "./steady.ts"
@@ -93,6 +94,10 @@ const Named = ({ route }: Properties) => {
   )
 }
 
+/** Text as one word of a command. */
+const word = (text: string): string => /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+
+/** Only who has a token has a server of `fanout`: an application calls its database as it likes. */
 const Empty = ({ isFiltered }: { readonly isFiltered: boolean }) =>
   isFiltered
     ? (
@@ -104,8 +109,12 @@ const Empty = ({ isFiltered }: { readonly isFiltered: boolean }) =>
     )
     : (
       <Blank title="There are no jobs yet.">
-        <p>This makes one, and it appears here:</p>
-        <CopyText text={`fanout copy --db ${server.value?.database ?? "jobs.db"} -T /usr/share /tmp/fanout-demo`} />
+        {token !== null && server.value !== undefined && (
+          <>
+            <p>This makes one, and it appears here:</p>
+            <CopyText text={`fanout copy --db ${word(server.value.database)} -T /usr/share /tmp/fanout-demo`} />
+          </>
+        )}
       </Blank>
     )
 
