@@ -27,7 +27,7 @@ export const useSteady = (key: string, query: Query): Steady => {
     const before = current.current.key === key ? current.current : held(key)
     const limit = Math.min(mostListed, pageLength + freshOf(before))
     const listing = await list({ ...query, limit }, signal)
-    const ids = unread(before, listing)
+    const ids = document.hidden ? [] : unread(before, listing)
     const answers = await Promise.all(ids.map((id) => detail(id, signal).catch(() => undefined)))
     signal.throwIfAborted()
     keepAnswers(before, ids, answers)

@@ -20,7 +20,7 @@ import { createServer } from "node:http"
 import * as os from "node:os"
 import * as path from "node:path"
 import type { Browser, Page } from "playwright-core"
-import { afterAll, beforeAll } from "vitest"
+import { afterAll, beforeAll, onTestFinished } from "vitest"
 import * as Mount from "../src/Mount.ts"
 import { isBrowserMissing, launch, type Look, person, titled, visit } from "./browser.ts"
 import { commandLine, watched } from "./command.ts"
@@ -230,13 +230,16 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await page.keyboard.press("Enter")
     await rowOf(page, named).waitFor()
     assert.include(page.url(), `id=${named.slice(0, 6)}`)
+    assert.strictEqual(await page.evaluate(() => document.activeElement?.id), "find")
     await page.getByLabel("Find").fill("hash")
     await page.keyboard.press("Enter")
     await page.getByText("No job matches.").waitFor()
     assert.match(page.url(), /#\/jobs\?name=hash$/)
     await page.goBack()
     await rowOf(page, named).waitFor()
+    assert.strictEqual(await page.getByLabel("Find").inputValue(), named.slice(0, 6))
     await visit(page, "#/jobs")
+    assert.strictEqual(await page.getByLabel("Find").inputValue(), "")
     await page.getByRole("link", { name: "older →" }).click()
     await page.waitForURL(/before=/)
     await page.getByRole("link", { name: "← the newest" }).click()
@@ -297,6 +300,10 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await page.keyboard.press("j")
     await page.keyboard.press("k")
     assert.strictEqual(await focused(), ids[1])
+    await page.keyboard.press("C")
+    const title = await text(page, `li.job[data-id="${ids[1]}"] a.title`)
+    assert.include(await page.getByRole("dialog").innerText(), `“${title}”`)
+    await page.keyboard.press("Escape")
     await page.keyboard.press("x")
     assert.include(await text(page, "footer section"), "1 job selected")
     await page.keyboard.press("A")
@@ -351,6 +358,44 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await second.ended
   })
 
+  it("says that it is away where it falls silent, and goes on once it speaks", async () => {
+    const silent = await serving("--port", "0")
+    onTestFinished(() => void silent.child.kill("SIGKILL"))
+    const { page } = await person(browser)
+    await page.clock.install()
+    await page.goto(silent.address)
+    await page.locator(".connection", { hasText: "live" }).waitFor()
+    await page.waitForSelector("li.job")
+    silent.child.kill("SIGSTOP")
+    await page.clock.fastForward(31_000)
+    await page.locator("[role=alert]", { hasText: "Connection lost." }).waitFor()
+    const asked: Array<string> = []
+    page.on("request", (request) => asked.push(request.url()))
+    for (let second = 0; second < 20; second++) await page.clock.fastForward(1000)
+    assert.isAtMost(asked.filter((url) => url.endsWith("/events")).length, 1)
+    silent.child.kill("SIGCONT")
+    await page.locator(".connection", { hasText: "live" }).waitFor()
+    assert.strictEqual(await page.locator("[role=alert]").count(), 0)
+  })
+
+  it("shows no jobs of a filter under another one that can't be read", async () => {
+    const { page } = await open()
+    await page.route("**/api/jobs?*", (route) => route.fulfill({ status: 503, json: { message: "It is busy." } }))
+    await visit(page, "#/jobs?state=Running")
+    await page.getByText("This can't be shown.").waitFor()
+    assert.strictEqual(await page.locator("li.job").count(), 0)
+  })
+
+  it("gives up what was selected and is no longer in the list", async () => {
+    const { page } = await open({}, "#/jobs?id=zz")
+    await page.waitForSelector("li.job")
+    await page.locator("li.job").nth(49).getByRole("checkbox").check()
+    await insert("zznew")
+    await page.locator("#news").click()
+    await rowOf(page, "zznew").waitFor()
+    assert.strictEqual(await page.locator("footer section").count(), 0)
+  })
+
   it("forgets jobs that ended long ago, once somebody has said so twice", async () => {
     const { page } = await open({}, "#/jobs?id=zz")
     await page.getByRole("button", { name: "Forget…" }).click()
@@ -399,12 +444,19 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
   it("asks for nothing while nobody sees it", async () => {
     const { page } = await open()
     await page.waitForSelector("li.job")
-    const asked: Array<string> = []
-    page.on("request", (request) => asked.push(request.url()))
+    await page.locator(".connection", { hasText: "live" }).waitFor()
+    await insert("seen1")
+    await page.locator("#news", { hasText: "1 new" }).waitFor()
+    // It hears of this, and would read a moment later.
+    await insert("seen2")
+    await page.waitForTimeout(100)
     await page.evaluate(() => {
       Object.defineProperty(document, "hidden", { configurable: true, value: true })
       document.dispatchEvent(new Event("visibilitychange"))
     })
+    // From then on: what it asks as soon as it hears may still have been on its way. The browser tells in order.
+    const asked: Array<string> = []
+    page.on("request", (request) => asked.push(request.url()))
     await insert("unseen1")
     await page.waitForTimeout(700)
     assert.deepStrictEqual(asked, [])
@@ -412,7 +464,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
       Object.defineProperty(document, "hidden", { configurable: true, value: false })
       document.dispatchEvent(new Event("visibilitychange"))
     })
-    await page.locator("#news", { hasText: "1 new" }).waitFor()
+    await page.locator("#news", { hasText: "3 new" }).waitFor()
   })
 
   const looks: ReadonlyArray<readonly [string, Look]> = [
