@@ -447,9 +447,11 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await page.locator(".connection", { hasText: "live" }).waitFor()
     await insert("seen1")
     await page.locator("#news", { hasText: "1 new" }).waitFor()
-    // It hears of this, and would read a moment later.
+    // It hears of this, and would read a moment later, which comes while nobody sees it.
+    await page.clock.install()
+    await page.clock.pauseAt(Date.now() + 1000)
     await insert("seen2")
-    await page.waitForTimeout(100)
+    await page.waitForTimeout(500)
     await page.evaluate(() => {
       Object.defineProperty(document, "hidden", { configurable: true, value: true })
       document.dispatchEvent(new Event("visibilitychange"))
@@ -457,6 +459,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     // From then on: what it asks as soon as it hears may still have been on its way. The browser tells in order.
     const asked: Array<string> = []
     page.on("request", (request) => asked.push(request.url()))
+    await page.clock.resume()
     await insert("unseen1")
     await page.waitForTimeout(700)
     assert.deepStrictEqual(asked, [])
