@@ -360,7 +360,7 @@ describe("the API of jobs", () => {
       assert.match((yield* get("/admin/jobs/")).text, /<title>fanout<|^The page is not built/)
     }).pipe(Effect.provide(manager(stores.memory))))
 
-  it.effect("changes nothing for the page of another site, which a browser has ask without a type or with its own", () =>
+  it.effect("changes nothing for the page of another site, whatever type a browser sends", () =>
     Effect.gen(function*() {
       const { get, post, send } = yield* client
       yield* put(job("b", done, { finishedAt: Option.some(0) }))
