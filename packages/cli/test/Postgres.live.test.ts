@@ -72,6 +72,29 @@ describe.skipIf(programs === undefined)("fanout with jobs on Postgres", () => {
     assert.lengthOf(fs.readdirSync(at.to), 20)
   })
 
+  it("shows jobs on a page, and runs commands at times of a clock", async () => {
+    const at = await place("page")
+    assert.strictEqual(at.run("copy", at.from, at.to).status, 0)
+    const service = at.start("serve", "--port", "0")
+    await until(() => /is in .*jobs\.db\.page-\d+$/m.test(service.output.stdout))
+    const [, file = ""] = /is in (.*jobs\.db\.page-\d+)$/m.exec(service.output.stdout) ?? []
+    const [origin = "", token = ""] = fs.readFileSync(file, "utf8").trim().split("/#token=")
+    const read = async (path: string) =>
+      (await fetch(`${origin}/api/${path}`, { headers: { authorization: `Bearer ${token}` } })).text()
+    assert.match(await read("about"), /"database":"postgres:\/\//)
+    assert.match(await read("jobs"), /"title":"copy from → /)
+    assert.strictEqual((await fetch(`${origin}/healthz`)).status, 200)
+
+    fs.writeFileSync(path.join(at.from, "more"), "more")
+    const add = at.run("schedule", "add", "s", "--cron", "* * * * * *", "--", "copy", "-T", at.from, at.to)
+    assert.strictEqual(add.status, 0)
+    await until(() => fs.existsSync(path.join(at.to, "more")))
+    assert.strictEqual(at.run("schedule", "remove", "s").status, 0)
+    await until(() => at.run("jobs", "list", "--schedule", "s").stdout.includes("done"))
+    service.child.kill("SIGTERM")
+    assert.strictEqual((await service.ended).code, 143)
+  })
+
   it("says what is wrong with the server, and nothing of a password", async () => {
     const nobody = `postgres://me:s3cret@127.0.0.1:1/jobs`
     const { status, stderr } = spawnSync(...commandLine(["jobs", "list"]), {
