@@ -1,37 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { JobSchedule } from "@fanout/core/JobSchedule"
+import type { JobSchedule } from "@fanout/core/JobSchedule"
 import * as Option from "effect/Option"
+import * as JobStoreRecords from "../../core/test/JobStoreRecords.ts"
 import { alike, command, next, nextSentence, pause, time } from "../src/ui/scheduleText.ts"
 
 const at = new Date(2026, 2, 1, 3, 0).getTime()
 
 const schedule = (fields: Partial<JobSchedule> = {}) =>
-  new JobSchedule({
-    name: "nightly",
-    cron: "0 3 * * *",
-    timeZone: "UTC",
-    missed: "latest",
-    job: "scheduled",
-    version: 1,
-    payload: null,
-    idempotencyKey: Option.none(),
-    exclusiveKey: Option.none(),
-    priority: 0,
-    limits: {},
-    tags: [],
-    nextAt: at,
-    overlap: "skip",
-    jitterMillis: 0,
-    failures: Option.none(),
-    waiting: [],
-    pausedAt: Option.none(),
-    pausedBy: Option.none(),
-    resumedAt: Option.none(),
-    lastAt: Option.none(),
-    lastJob: Option.none(),
-    revision: 1,
-    ...fields
-  })
+  JobStoreRecords.schedule("nightly", { job: "scheduled", nextAt: at, overlap: "skip", ...fields })
 
 describe("scheduleText", () => {
   it("says when a schedule runs next", () => {

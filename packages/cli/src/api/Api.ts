@@ -55,6 +55,13 @@ export class ReadOnly
   })
 {}
 
+/** The page of another site has asked for a change. */
+export class Foreign
+  extends Schema.TaggedError<Foreign>("@fanout/cli/api/Foreign")("Foreign", { message: Schema.String }, {
+    httpApiStatus: 403
+  })
+{}
+
 /** The database does not answer as it should: it is locked (`Busy`), full, damaged … */
 export class StoreFailed extends Schema.TaggedError<StoreFailed>("@fanout/cli/api/StoreFailed")("StoreFailed", {
   problem: StorageProblem,
@@ -214,7 +221,7 @@ export type Answer = typeof Answer.Type
 
 /** Refuses what would change something where jobs are only shown, and says what is wrong with a request. */
 export class Access extends HttpApiMiddleware.Service<Access>()("@fanout/cli/api/Access", {
-  error: [ReadOnly, BadRequest]
+  error: [ReadOnly, Foreign, BadRequest]
 }) {}
 
 const params = { id: JobId }

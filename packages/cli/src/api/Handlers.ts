@@ -182,7 +182,7 @@ const explained = <E>(error: E): Effect.Effect<never, E | Api.BadRequest> =>
  * browser sends no JSON for another site without asking first, but it sends bodies without a type.
  */
 const refusesForeign = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => {
-  if (Guard.isForeign(headers)) return new Api.ReadOnly({ message: "Requests of other sites are refused" })
+  if (Guard.isForeign(headers)) return new Api.Foreign({ message: "Requests of other sites are refused" })
   return /^application\/json\b/i.test(headers["content-type"] ?? "")
     ? undefined
     : new Api.BadRequest({ message: "A body has to be sent as application/json" })
