@@ -104,6 +104,18 @@ describe.each([false, true])("what a copy keeps (files of a folder together: %s)
       assert.strictEqual(kept(disk, "/to/copy/a").mode, 0o755)
     }))
 
+  it.effect("is the mode without set-id bits where these are refused, and that is told", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      for (const folder of ["/from", "/to"]) disk.folder(folder)
+      disk.file("/from/a", "text of a", { mode: 0o6755 })
+      const { before, hasFailed } = FaultyFiles.failingOnce("EPERM", (call, path) =>
+        call === "fchmod" && path.startsWith("/to/copy"))
+      const { progress: { tally: { units } }, state } = yield* copyAll(disk, { before })
+      assert.deepStrictEqual([state, hasFailed(), units["lostMode"]], ["Completed", true, 1])
+      assert.strictEqual(kept(disk, "/to/copy/a").mode, 0o755)
+    }))
+
   it.effect.each(["EIO", "EACCES", "ENOTSUP"])(
     "copies what has attributes that can't be listed (%s)",
     (code) =>

@@ -27,6 +27,7 @@ const withoutRoom = new Set(["ENOSPC", "EDQUOT"])
 
 const setUserId = 0o4000
 const setGroupId = 0o2000
+const setIdBits = setUserId | setGroupId
 
 const none: ReadonlyArray<Lost> = []
 
@@ -42,9 +43,16 @@ export const tolerate = (
 
 /** With another owner the set-id bits would lend the rights of somebody else than they did. */
 const safeMode = Effect.fnUntraced(function*(copy: Files.OpenFile, { group, mode, owner }: Files.FileStat) {
-  if ((mode & (setUserId | setGroupId)) === 0) return mode
+  if ((mode & setIdBits) === 0) return mode
   const made = yield* copy.stat
   return mode & ~(made.owner === owner ? 0 : setUserId) & ~(made.group === group ? 0 : setGroupId)
+})
+
+/** A sandbox, such as that of a service, may refuse set-id bits. What the mode allows apart from these is not lost. */
+const setMode = Effect.fnUntraced(function*(copy: Files.OpenFile, mode: number) {
+  const lost = yield* tolerate("mode", copy.setMode(mode))
+  if (lost.length > 0 && (mode & setIdBits) !== 0) yield* tolerate("mode", copy.setMode(mode & ~setIdBits))
+  return lost
 })
 
 const modeOf = (copy: Files.OpenFile, source: Files.FileStat, isKept: boolean, own: number | undefined) =>
@@ -208,7 +216,7 @@ export const keepAttributes = Effect.fnUntraced(function*<R>(
   const mode = yield* onDestination(modeOf(copy, stat, keeps.has("mode"), own))
   const list = attributes.find(({ name }) => name === accessList)
   const isWithoutList = lost.has("mode") || !keeps.has("mode")
-  const lostMode = yield* tolerate("mode", copy.setMode(isWithoutList ? withoutList(mode, list) : mode))
+  const lostMode = yield* setMode(copy, isWithoutList ? withoutList(mode, list) : mode)
   if (keeps.has("mode")) note(lostMode)
   if (keeps.has("times")) note(yield* tolerate("times", copy.setTimes(stat)))
   return Array.from(lost)
