@@ -16,20 +16,19 @@ import { complain, print } from "../ui/View.ts"
 import { tellOfAll } from "./jobsAsk.ts"
 import { portFlag, usualPort } from "./ui.ts"
 
-/** Tells a service manager how this service stands, if one has started it and wants to know. */
-const notify = (state: "--ready" | "--stopping"): Effect.Effect<void> =>
-  Effect.promise(async () => {
-    const { NOTIFY_SOCKET: socket = "" } = process.env
-    if (socket === "") return undefined
-    const { spawn } = await import("node:child_process")
-    return new Promise<string | undefined>((resolve) => {
-      spawn("systemd-notify", [`--pid=${process.pid}`, state], { stdio: "ignore" })
-        .on("error", ({ message }) => resolve(message))
-        .on("exit", (code) => resolve(code === 0 ? undefined : `it ended with ${code}`))
-    })
-  }).pipe(
-    Effect.flatMap((why) => why === undefined ? Effect.void : complain(`systemd-notify can't be run: ${why}`))
-  )
+/** Tells a service manager that this service is ready, if one has started it and wants to know. */
+const notifyReady: Effect.Effect<void> = Effect.promise(async () => {
+  const { NOTIFY_SOCKET: socket = "" } = process.env
+  if (socket === "") return undefined
+  const { spawn } = await import("node:child_process")
+  return new Promise<string | undefined>((resolve) => {
+    spawn("systemd-notify", [`--pid=${process.pid}`, "--ready"], { stdio: "ignore" })
+      .on("error", ({ message }) => resolve(message))
+      .on("exit", (code, signal) => resolve(code === 0 ? undefined : `it ended with ${signal ?? code}`))
+  })
+}).pipe(
+  Effect.flatMap((why) => why === undefined ? Effect.void : complain(`systemd-notify can't be run: ${why}`))
+)
 
 /**
  * Writes the address, which has the token in it, to a file that only this user can read, for as long as it is of use.
@@ -79,12 +78,10 @@ export const serve = Command.make(
         yield* print(
           process.stdout.isTTY ? `Jobs are shown at ${address}` : `The address of the page of jobs is in ${file}`
         )
-        yield* print("Waiting for jobs; Ctrl-C stops.")
+        yield* print(process.stdout.isTTY ? "Waiting for jobs; Ctrl-C stops." : "Waiting for jobs.")
       }
-      yield* Effect.forkScoped(notify("--ready"))
+      yield* Effect.forkScoped(notifyReady)
       const stoppedBy = yield* Effect.raceFirst(signal, tellOfAll(options))
-      // Somebody may read that late, or not at all.
-      yield* Effect.timeoutOption(notify("--stopping"), "1 second")
       yield* manager.shutdown
       return yield* Stop.withCode(ExitCode.ofSignal(stoppedBy))
     })))
