@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as JobState from "@fanout/core/JobState"
 import * as Option from "effect/Option"
+import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
+import * as os from "node:os"
 import * as path from "node:path"
 
 // What the page about the life of a job draws and lists is what the code does.
@@ -64,6 +66,20 @@ describe("docs/operating.md", () => {
       Array.from(fs.readFileSync(path.join(root, file), "utf8").matchAll(pattern), ([, name = ""]) => name)
     const counted = sources.flatMap((file) => names(file, /Metric\.\w+\("(fanout_\w+)"/g))
     assert.deepStrictEqual(names("docs/operating.md", /^\| `(fanout_\w+)`/gm).toSorted(), counted.toSorted())
+  })
+
+  it.skipIf(spawnSync("systemd-analyze", ["--version"]).status !== 0)("has units that systemd understands", () => {
+    const text = fs.readFileSync(path.join(root, "docs/operating.md"), "utf8")
+    const units = Array.from(text.matchAll(/^```ini\n([\s\S]*?)^```/gm), ([, unit = ""]) => unit)
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-units-"))
+    const verified = units.map((unit) => {
+      const file = path.join(folder, "fanout.service")
+      fs.writeFileSync(file, unit)
+      const { status, stderr } = spawnSync("systemd-analyze", ["verify", "--man=no", file], { encoding: "utf8" })
+      return [status, stderr]
+    })
+    fs.rmSync(folder, { recursive: true })
+    assert.deepStrictEqual(verified, [[0, ""], [0, ""]])
   })
 })
 
