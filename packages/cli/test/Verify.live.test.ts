@@ -279,6 +279,32 @@ describe("fanout verify", { timeout: 300_000 }, () => {
     assert.match(last.stdout, new RegExp(`${2 * inLarge} same, 3 folders`))
   })
 
+  it("compares again what failed with one cause, and nothing else", () => {
+    const db = database()
+    for (const side of ["kept", "lost"]) {
+      fs.mkdirSync(at(side))
+      for (const name of ["a", "b", "c"]) fs.writeFileSync(at(`${side}/${name}`), name)
+    }
+    fs.writeFileSync(at("lost/a"), "other")
+    for (const name of ["b", "c"]) fs.rmSync(at(`lost/${name}`))
+    assert.strictEqual(run(db, ["verify", "kept", "lost", "--ignore", "times"]).status, 1)
+    const [job] = records(run(db, ["jobs", "list", "--json"]).stdout)
+    const id = String(job?.["id"])
+    for (const name of ["a", "b"]) fs.copyFileSync(at(`kept/${name}`), at(`lost/${name}`))
+
+    const refused = run(db, ["jobs", "retry", id, "--cause", "Lost"])
+    assert.strictEqual(refused.status, 2)
+    assert.include(
+      refused.stderr,
+      `Job ${id} is not retried: no element failed with the cause "Lost". \`fanout jobs show`
+    )
+    assert.strictEqual(run(db, ["jobs", "retry", id, "--cause", "Missing"]).status, 1)
+    const shown = run(db, ["jobs", "show", id]).stdout
+    assert.match(shown, /lost\/a|kept\/a/, "it still counts as different")
+    assert.match(shown, /kept\/c/)
+    assert.notMatch(shown, /kept\/b/)
+  })
+
   it("reads no holes that both files have", () => {
     const size = 10 * 2 ** 30
     for (const name of ["holes-a", "holes-b"]) {

@@ -30,6 +30,7 @@ import * as JobHistory from "./JobHistory.ts"
 import type { JobId } from "./JobId.ts"
 import { JobManagerError, ShuttingDown } from "./JobManagerError.ts"
 import type { JobSchedule, Options as ScheduleOptions, Started, Tick } from "./JobSchedule.ts"
+import type * as JobState from "./JobState.ts"
 import type { JobOverview, JobStatus } from "./JobStatus.ts"
 import {
   type JobChanges,
@@ -53,6 +54,7 @@ export type { JobEvent, JobHandle } from "./JobHandle.ts"
 export {
   ActiveJobDiffers,
   AlreadyOver,
+  ChoiceRefused,
   CronInvalid,
   JobManagerError,
   JobNotCompleted,
@@ -159,8 +161,14 @@ export class JobManager extends Context.Service<JobManager, {
    * that are not over get the same changes.
    */
   readonly set: (id: JobId, changes: JobChanges) => Effect.Effect<void, JobManagerError | JobStoreError>
-  /** Runs the failed elements of a finished job again, or its failed program. A child is retried with its parent. */
-  readonly retry: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
+  /**
+   * Runs the failed elements of a finished job again, or its failed program. A child is retried with its parent.
+   *
+   * With `only`, the other failed elements stay failed, and so do children that have ended with errors. `only` names at
+   * most 1,000 elements by their numbers in `outcomePage`, or all elements of a cause. Fails with `ChoiceRefused` if
+   * one of the elements is no failed element that can run again, or if no element has failed with the cause.
+   */
+  readonly retry: (id: JobId, only?: JobState.Choice) => Effect.Effect<void, JobManagerError | JobStoreError>
   /** Removes jobs that finished before a time (milliseconds since the epoch). Returns the number of removed jobs. */
   readonly prune: (finishedBefore: number) => Effect.Effect<number, JobStoreError>
 
@@ -325,7 +333,7 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     resume: (id) => Commands.resume(runtime, id),
     cancel: (id) => Commands.cancel(runtime, id),
     set: (id, changes) => Commands.set(runtime, id, changes),
-    retry: (id) => Commands.retry(runtime, id),
+    retry: (id, only) => Commands.retry(runtime, id, only === undefined ? {} : { only }),
     prune: store.prune,
     schedule: (job, payload, options) => Schedules.schedule(runtime, job, payload, options),
     unschedule: store.removeSchedule,

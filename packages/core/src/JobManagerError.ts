@@ -22,6 +22,31 @@ export class NotAllowed extends Schema.TaggedError<NotAllowed>("@fanout/core/Job
   }
 }
 
+/** How many elements a message names. */
+const named = 10
+
+/**
+ * Reason: what a retry was limited to can't run again. `elements` are the sequence numbers of the elements that the job
+ * has no such failed row for.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ChoiceRefused
+  extends Schema.TaggedError<ChoiceRefused>("@fanout/core/JobManager/ChoiceRefused")("ChoiceRefused", {
+    id: JobId,
+    elements: Schema.Array(Schema.Number),
+    why: Schema.String
+  })
+{
+  override get message(): string {
+    const { elements, id, why } = this
+    const rest = elements.length - named
+    const which = elements.length === 0 ? "" : `: ${elements.slice(0, named).join(", ")}`
+    return `Job ${id} is not retried: ${why}${which}${rest > 0 ? ` and ${rest} more` : ""}`
+  }
+}
+
 /**
  * Reason: an active job of the same name holds the same exclusive key for other work.
  *
@@ -109,7 +134,15 @@ export class ShuttingDown
  */
 export class JobManagerError
   extends Schema.TaggedError<JobManagerError>("@fanout/core/JobManagerError")("JobManagerError", {
-    reason: Schema.Union([NotAllowed, ActiveJobDiffers, AlreadyOver, CronInvalid, ScheduleNotFound, ShuttingDown])
+    reason: Schema.Union([
+      NotAllowed,
+      ChoiceRefused,
+      ActiveJobDiffers,
+      AlreadyOver,
+      CronInvalid,
+      ScheduleNotFound,
+      ShuttingDown
+    ])
   })
 {
   override get message(): string {

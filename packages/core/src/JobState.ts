@@ -9,10 +9,41 @@ import * as Schema from "effect/Schema"
 
 const counters = { attempt: Schema.Natural, tries: Schema.Natural }
 
+/**
+ * Most elements that one retry can choose.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const mostChosen = 1000
+
+/**
+ * Schema for the failed elements that a retry is limited to: elements by the sequence numbers of their rows, as
+ * `JobManager.outcomePage` gives them, or all elements of one `Outcome.cause`.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Choice = Schema.Union([
+  Schema.Struct({
+    elements: Schema.Array(Schema.Natural).check(Schema.isMinLength(1), Schema.isMaxLength(mostChosen))
+  }),
+  Schema.Struct({ cause: Schema.String })
+])
+
+/**
+ * Failed elements that a retry is limited to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Choice = typeof Choice.Type
+
 const untilOver = {
   ...counters,
   failedAt: Schema.optionalKey(Schema.Finite),
-  deadline: Schema.optionalKey(Schema.Finite)
+  deadline: Schema.optionalKey(Schema.Finite),
+  only: Schema.optionalKey(Choice)
 }
 
 /**
@@ -41,6 +72,7 @@ export type PausedBy = typeof PausedBy.Type
  * - `failedAt` is the time of the program's first failure in the attempt, in milliseconds since the epoch. The job's
  *   own `retry` counts from this time. A job that has not failed has no `failedAt`.
  * - `deadline` is the time by which the attempt must be over, in milliseconds since the epoch, if it has such a time.
+ * - `only` are the failed elements that the attempt runs again, if it does not run all of them again.
  *
  * @category models
  * @since 0.1.0
@@ -100,7 +132,7 @@ export type Tag = typeof Tag.Type
  * - `Resumed`: somebody lets a paused job go on.
  * - `Released`: the owner shut down or was lost. Another owner may claim the job.
  * - `Retried`: somebody wants the failed elements, or the failed program, to run again. The new attempt has its own
- *   `deadline`, or none.
+ *   `deadline` and its own `only`, or none.
  * - `AskedToCancel`: somebody cancelled a job that has run. The next owner cleans up after the job and cancels it.
  * - `Cancelled`: the clean-up has ended, or the job never ran.
  *
@@ -115,7 +147,7 @@ export const Transition = Schema.TaggedUnion({
   Paused: { by: PausedBy },
   Resumed: {},
   Released: { why: Schema.Literals(["Shutdown", "OwnerLost"]) },
-  Retried: { deadline: Schema.optionalKey(Schema.Finite) },
+  Retried: { deadline: untilOver.deadline, only: untilOver.only },
   AskedToCancel: {},
   Cancelled: {}
 })
@@ -164,7 +196,8 @@ export const transition = (state: JobState, by: Transition): Option.Option<JobSt
     attempt,
     tries,
     ..."failedAt" in state ? { failedAt: state.failedAt } : {},
-    ..."deadline" in state ? { deadline: state.deadline } : {}
+    ..."deadline" in state ? { deadline: state.deadline } : {},
+    ..."only" in state ? { only: state.only } : {}
   }
   const { Cancelled, Completed, CompletedWithErrors, Failed, Paused, Queued, Running } = JobState.cases
   const from = (allowed: ReadonlyArray<Tag>, next: JobState) =>

@@ -374,6 +374,8 @@ export class JobStore extends Context.Service<JobStore, {
       readonly tags?: ReadonlyArray<Outcome["_tag"]> | undefined
       /** Only failures of this `Outcome.cause`. */
       readonly cause?: string | undefined
+      /** Only outcomes with these sequence numbers. */
+      readonly elements?: ReadonlyArray<number> | undefined
       readonly newestFirst?: boolean
       readonly after: number
       readonly limit: number

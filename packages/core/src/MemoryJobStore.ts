@@ -385,13 +385,15 @@ const belongings = (
     memory.write(() => {
       memory.owned(id, token).history = Rows.encodeHistory(history)
     }),
-  outcomes: (id, { after, cause, fanOut, limit, newestFirst, tags }) =>
+  outcomes: (id, { after, cause, elements, fanOut, limit, newestFirst, tags }) =>
     memory.run(() => {
+      const chosen = elements && new Set(elements)
       const found = rowsOf(memory, id)
         .filter((one) =>
           one.row.seq > after && (fanOut === undefined || one.fanOut === fanOut) &&
           (tags === undefined || tags.includes(one.row.tag)) &&
-          (cause === undefined || one.row.cause === Rows.toText(cause))
+          (cause === undefined || one.row.cause === Rows.toText(cause)) &&
+          (chosen === undefined || chosen.has(one.row.seq))
         )
         .toSorted((left, right) => left.row.seq - right.row.seq)
       return first(newestFirst ? found.toReversed() : found, limit)

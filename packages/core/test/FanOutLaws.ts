@@ -2,6 +2,7 @@ import { assert } from "@effect/vitest"
 import type { Ended, Parts } from "@fanout/core/FanOut"
 import { Interrupted } from "@fanout/core/Interrupter"
 import * as JobId from "@fanout/core/JobId"
+import type * as JobState from "@fanout/core/JobState"
 import * as JobStore from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
 import * as Progress from "@fanout/core/Progress"
@@ -284,7 +285,11 @@ export const runThroughCrashes = (
   id: string,
   program: Program,
   trace: Trace,
-  { attempt = 1, isWell = false }: { readonly attempt?: number; readonly isWell?: boolean } = {}
+  { attempt = 1, isWell = false, only }: {
+    readonly attempt?: number
+    readonly isWell?: boolean
+    readonly only?: JobState.Choice
+  } = {}
 ) =>
   Effect.gen(function*() {
     const { concurrency, flushEvery, steps, stops } = program
@@ -308,7 +313,7 @@ export const runThroughCrashes = (
             _.fanOut("laws", Visit, sourceOf(elements), { concurrency, flushEvery, keep: "all", parts, onCommit })
           ).pipe(Effect.provide(handlers(steps, trace, isWell)))
         },
-        { attempt, store: mortal(store, writes, trace) }
+        { attempt, only, store: mortal(store, writes, trace) }
       ))
       for (let i = 0; i < 400 && fiber.pollUnsafe() === undefined; i++) yield* TestClock.adjust("50 millis")
       if (fiber.pollUnsafe() === undefined) return yield* Effect.die(new Error("the fan-out hangs"))

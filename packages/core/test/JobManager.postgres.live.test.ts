@@ -98,6 +98,17 @@ describe.skipIf(programs === undefined)("JobManager on Postgres", () => {
       }
       const [row] = yield* sql`select count(*) as n from counted`
       assert.strictEqual(Number(row?.["n"]), 806)
+
+      const [job] = jobs
+      if (job === undefined) return
+      const page = { tags: ["Failed"], after: 0, limit: 100 } as const
+      const failures = yield* one.jobs.outcomePage(job.id, page)
+      yield* one.jobs.retry(job.id, { elements: failures.slice(3, 5).map(([seq]) => seq) })
+      assert.strictEqual(yield* job.await, 180)
+      const chosen = failures.slice(3, 5).map(([, { cursor }]) => cursor)
+      const again = yield* one.jobs.outcomePage(job.id, page)
+      assert.deepStrictEqual(again.flatMap(([, { attempt, cursor }]) => attempt === 2 ? [cursor] : []), chosen)
+      assert.strictEqual(again.length, 20)
     }))
 
   describe("hears of changes", () => {

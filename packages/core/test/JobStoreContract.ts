@@ -784,6 +784,28 @@ export const jobStoreContract = <E>(
           assert.deepStrictEqual([yield* of("EACCES"), yield* of("EIO")], [["4"], ["2"]])
         }))
 
+      test("can be those with some numbers", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          const other = yield* running(store, "b", 1)
+          const rows = Array.from({ length: 6 }, (_, n) => row(`${n}`, n % 2 ? outcome.done("") : outcome.failed("")))
+          yield* store.flush(record.id, flush(1, { rows }))
+          yield* store.flush(other.id, flush(1, { rows }))
+          const numbers = (yield* store.outcomes(record.id, { after: 0, limit: 10 })).map(([seq]) => seq)
+          const [first = 0, second = 0, third = 0, , fifth = 0] = numbers
+          const of = (elements: ReadonlyArray<number>, more = {}) => cursors(store, "a", { elements, ...more })
+
+          assert.deepStrictEqual(yield* of([fifth, first, second, first]), ["0", "1", "4"])
+          assert.deepStrictEqual(yield* of([fifth, first, second], { tags: ["Failed"] }), ["0", "4"])
+          assert.deepStrictEqual(yield* of([fifth, first, second], { after: first, limit: 1 }), ["1"])
+          assert.deepStrictEqual(yield* of([fifth, first], { fanOut: "folders" }), [])
+          assert.deepStrictEqual(yield* of([]), [])
+          assert.deepStrictEqual(yield* cursors(store, "b", { elements: [first] }), [], "of another job")
+
+          yield* store.flush(record.id, flush(1, { rows: [row("2", outcome.failed("again"))] }))
+          assert.deepStrictEqual(yield* of([third]), [], "a row that replaces another one has a new number")
+        }))
+
       test("come in the order in which they were recorded, page by page", (store) =>
         Effect.gen(function*() {
           const record = yield* running(store, "a", 1)

@@ -1,6 +1,7 @@
 import { Interrupter, makeUnsafe } from "@fanout/core/Interrupter"
 import * as JobContext from "@fanout/core/JobContext"
 import * as JobId from "@fanout/core/JobId"
+import type * as JobState from "@fanout/core/JobState"
 import * as JobStore from "@fanout/core/JobStore"
 import * as Pools from "@fanout/core/Pools"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
@@ -27,6 +28,7 @@ export const asRun = <A, E, R>(
   options: {
     readonly attempt?: number
     readonly tries?: number
+    readonly only?: JobState.Choice | undefined
     readonly store?: JobStore.JobStore["Service"]
     readonly graceMillis?: number
   } = {}
@@ -41,6 +43,7 @@ export const asRun = <A, E, R>(
       version: 1,
       attempt: options.attempt ?? 1,
       tries: options.tries ?? 0,
+      only: options.only,
       token: 1,
       store,
       startedAt: 0,

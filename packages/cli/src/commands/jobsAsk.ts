@@ -125,8 +125,18 @@ export const resume = Command.make("resume", here, (config) =>
 /** `fanout jobs retry` */
 export const retry = Command.make(
   "retry",
-  here,
-  (config) => runHere(config, ({ id }) => JobManager.use((manager) => manager.retry(id)))
+  {
+    ...here,
+    cause: Flag.String("cause").pipe(
+      Flag.withMetavar("NAME"),
+      Flag.withDescription("Only items that failed with this cause, as `fanout jobs show` counts them"),
+      Flag.optional
+    )
+  },
+  ({ cause, ...config }) => {
+    const only = Option.getOrUndefined(Option.map(cause, (cause) => ({ cause })))
+    return runHere(config, ({ id }) => JobManager.use((manager) => manager.retry(id, only)))
+  }
 ).pipe(Command.withDescription("Run the failed items of a finished job again, here or by its own program"))
 
 const settings = {

@@ -56,6 +56,7 @@ export const fromManager = ({ reason }: JobManagerError): Stop =>
       ),
     ActiveJobDiffers: ({ id, message }) =>
       usage(`${message}: \`fanout jobs resume ${id}\` goes on with it, \`fanout jobs cancel ${id}\` gives it up.`),
+    ChoiceRefused: ({ id, message }) => usage(`${message}. \`fanout jobs show ${id}\` shows what has failed.`),
     AlreadyOver: refusal,
     CronInvalid: refusal,
     ScheduleNotFound: ({ message }) => usage(`${message}. \`fanout schedule list\` shows all.`),

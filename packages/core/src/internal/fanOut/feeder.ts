@@ -8,8 +8,7 @@ import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
-import type { OutcomeRow } from "../../JobStore.ts"
-import type { Outcome } from "../../Outcome.ts"
+import type { JobStore, OutcomeRow } from "../../JobStore.ts"
 import * as Kept from "../task/kept.ts"
 import type { FanOut } from "./engine.ts"
 import type { Bracket, Feed, Ledger, Position } from "./ledger.ts"
@@ -18,6 +17,9 @@ import type { Lift } from "./storedLedger.ts"
 
 /** Rows that one query reads for a retry. */
 const pageSize = 100
+
+/** Which rows a retry reads. */
+type Wanted = Pick<Parameters<JobStore["Service"]["outcomes"]>[1], "tags" | "cause" | "elements">
 
 export class Feeder {
   private readonly spec: FanOut
@@ -99,18 +101,22 @@ export class Feeder {
   }
 
   private get feedRows(): Effect.Effect<void, unknown> {
+    const { only } = this.spec.run
     return Effect.andThen(
-      this.feedRowsOf(["Failed", "Skipped"]),
+      // Rows of skipped elements are not chosen: they come below.
+      this.feedRowsOf(only === undefined ? { tags: ["Failed", "Skipped"] } : { tags: ["Failed"], ...only }),
       // An opening element that failed again has a newer row than the elements skipped with it, so these come again.
-      Effect.suspend(() => this.ledger.journal.header.reopened.size > 0 ? this.feedRowsOf(["Skipped"]) : Effect.void)
+      Effect.suspend(() =>
+        this.ledger.journal.header.reopened.size > 0 ? this.feedRowsOf({ tags: ["Skipped"] }) : Effect.void
+      )
     )
   }
 
-  private feedRowsOf(tags: ReadonlyArray<Outcome["_tag"]>): Effect.Effect<void, unknown> {
+  private feedRowsOf(wanted: Wanted): Effect.Effect<void, unknown> {
     return Effect.gen({ self: this }, function*() {
       const { name, run } = this.spec
       for (let after = 0;;) {
-        const page = yield* run.store.outcomes(run.id, { fanOut: name, tags, after, limit: pageSize })
+        const page = yield* run.store.outcomes(run.id, { ...wanted, fanOut: name, after, limit: pageSize })
         for (const [seq, row] of page) {
           after = seq
           if (this.isStopping) return

@@ -12,6 +12,7 @@ import type { Interrupter } from "../../Interrupter.ts"
 import type { Migration } from "../../Job.ts"
 import type { JobId } from "../../JobId.ts"
 import type { Asked } from "../../JobRecord.ts"
+import type { Choice } from "../../JobState.ts"
 import type { Flush, JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { Progress, type Reporter, type Tally } from "../../Progress.ts"
@@ -27,6 +28,8 @@ export interface JobRunOptions {
   readonly attempt: number
   /** How often the retry of the job has run the program again in this attempt. */
   readonly tries: number
+  /** The failed elements that this attempt runs again. `undefined` stands for all of them. */
+  readonly only: Choice | undefined
   readonly token: number
   readonly store: JobStore["Service"]
   readonly signal: Interrupter

@@ -45,6 +45,7 @@ const start = (run: Run): Children["Service"]["start"] =>
     const { lease, record: parent, runtime } = run
     const { changed, claimable, store, timing } = runtime
     const { attempt, tries } = parent.state
+    const isChosen = "only" in parent.state
     const asking = { id: parent.id, name, attempt, tries }
     while (true) {
       yield* check
@@ -74,13 +75,14 @@ const start = (run: Run): Children["Service"]["start"] =>
         yield* withoutAny(run, changeWithin(nextChange, timing.pollMillis))
         continue
       }
-      yield* update(store, found.id, (child, now) => Effect.succeed(askedAgain(child, asking, limits, now))).pipe(
-        Effect.catchReason(
-          "JobStoreError",
-          "KeyTaken",
-          ({ by }) => Effect.fail(new JobManagerError({ reason: new ActiveJobDiffers({ id: by, job: job.name }) }))
+      yield* update(store, found.id, (child, now) => Effect.succeed(askedAgain(child, asking, limits, isChosen, now)))
+        .pipe(
+          Effect.catchReason(
+            "JobStoreError",
+            "KeyTaken",
+            ({ by }) => Effect.fail(new JobManagerError({ reason: new ActiveJobDiffers({ id: by, job: job.name }) }))
+          )
         )
-      )
       changed.notifyUnsafe()
       claimable.notifyUnsafe()
       return found.id
@@ -91,11 +93,15 @@ const start = (run: Run): Children["Service"]["start"] =>
 const isOlder = ({ parent }: JobRecord, attempt: number): boolean =>
   Option.exists(parent, (parent) => parent.attempt < attempt)
 
-/** Makes the change of a child for a later attempt or a later try of the parent. A failed child runs again. */
+/**
+ * Makes the change of a child for a later attempt or a later try of the parent. A failed child runs again, and so do
+ * failed elements of a child, unless the retry was limited to chosen elements of the parent.
+ */
 const askedAgain = (
   child: JobRecord,
   asking: Option.Option.Value<JobRecord["parent"]>,
   limits: JobRecord["limits"],
+  isChosen: boolean,
   now: number
 ): Change | undefined => {
   const older = isOlder(child, asking.attempt)
@@ -105,6 +111,7 @@ const askedAgain = (
   if (JobState.isActive(child.state)) {
     return { record: child.with({ parent, updatedAt: now }), line: "Asked for again by its parent" }
   }
-  if (child.state._tag !== "Failed" && !(older && child.state._tag === "CompletedWithErrors")) return undefined
+  const hasElements = older && !isChosen && child.state._tag === "CompletedWithErrors"
+  if (child.state._tag !== "Failed" && !hasElements) return undefined
   return step(child, { _tag: "Retried" }, now, "Retried by its parent", { parent, limits })
 }

@@ -8,11 +8,19 @@ import * as Schema from "effect/Schema"
 import type * as Job from "../../Job.ts"
 import type { JobHandle } from "../../JobHandle.ts"
 import * as JobId from "../../JobId.ts"
-import { ActiveJobDiffers, AlreadyOver, JobManagerError, JobNotCompleted, NotAllowed } from "../../JobManagerError.ts"
+import {
+  ActiveJobDiffers,
+  AlreadyOver,
+  ChoiceRefused,
+  JobManagerError,
+  JobNotCompleted,
+  NotAllowed
+} from "../../JobManagerError.ts"
 import { type JobChanges, JobLimits, JobRecord, type JobSettings, type StartOptions } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import { JobNotFound, JobStoreError } from "../../JobStoreError.ts"
 import { errorOf } from "../defect.ts"
+import { decodeOrigin } from "../fanOut/origin.ts"
 import { standsFor } from "../store/keys.ts"
 import { activeTags, isToCancel, stepAsked, type Wish, wishOf } from "../store/request.ts"
 import { type Change, obey, step, update } from "./change.ts"
@@ -337,7 +345,36 @@ const setOne = ({ store }: JobRuntime, id: JobId.JobId, { limits = {}, priority 
     )
   })
 
-export const retry = (runtime: JobRuntime, id: JobId.JobId, until: Until = {}) =>
+const refused = (id: JobId.JobId, why: string, elements: ReadonlyArray<number> = []) =>
+  Effect.fail(new JobManagerError({ reason: new ChoiceRefused({ id, elements, why }) }))
+
+/** Fails unless all chosen elements have failed and can run again. */
+const checkChoice = Effect.fnUntraced(function*({ store }: JobRuntime, id: JobId.JobId, only: JobState.Choice) {
+  if ("cause" in only) {
+    const found = yield* store.outcomes(id, { tags: ["Failed"], cause: only.cause, after: 0, limit: 1 })
+    return found.length > 0 ? undefined : yield* refused(id, `no element failed with the cause "${only.cause}"`)
+  }
+  const { elements } = only
+  const { mostChosen } = JobState
+  if (elements.length === 0 || elements.length > mostChosen) {
+    return yield* refused(id, `${elements.length} elements are chosen, and it can be 1 to ${mostChosen}`)
+  }
+  const found = yield* store.outcomes(id, { tags: ["Failed"], elements, after: 0, limit: mostChosen })
+  const failed = new Set(found.flatMap(([seq, { origin }]) => decodeOrigin(origin).isRetriable ? [seq] : []))
+  const unknown = elements.filter((element) => !failed.has(element))
+  if (unknown.length > 0) yield* refused(id, "it has no failed elements that can run again with the numbers", unknown)
+})
+
+const retriedLine = (only: JobState.Choice | undefined): string => {
+  if (only === undefined) return "Retried"
+  return "cause" in only ? `Retried what failed with ${only.cause}` : `Retried ${only.elements.length} chosen elements`
+}
+
+export const retry = (
+  runtime: JobRuntime,
+  id: JobId.JobId,
+  fresh: Until & { readonly only?: JobState.Choice } = {}
+) =>
   change(runtime, id, (record, now): Decision => {
     if (Option.isSome(record.parent)) {
       // Only the program of the parent knows whether the parent still needs the result of the child.
@@ -348,6 +385,10 @@ export const retry = (runtime: JobRuntime, id: JobId.JobId, until: Until = {}) =
       )
     }
     if (isToCancel(record)) return notAllowed(id, record.state._tag, "retried: it is about to be cancelled")
-    const retried = step(record, { _tag: "Retried", ...until }, now, "Retried")
-    return retried === undefined ? notAllowed(id, record.state._tag, "retried") : Effect.succeed(retried)
+    if (Option.isNone(JobState.transition(record.state, { _tag: "Retried" }))) {
+      return notAllowed(id, record.state._tag, "retried")
+    }
+    const { only } = fresh
+    const retried = Effect.sync(() => step(record, { _tag: "Retried", ...fresh }, now, retriedLine(only)))
+    return only === undefined ? retried : Effect.andThen(checkChoice(runtime, id, only), retried)
   })

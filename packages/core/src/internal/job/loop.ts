@@ -157,6 +157,12 @@ const watchLease = Effect.fnUntraced(function*({ lease }: Run) {
   while (lease.isHeldUnsafe()) yield* Effect.sleep(lease.remainingUnsafe())
 })
 
+/** Which attempt a run belongs to, and which failed elements the attempt runs again. */
+const attemptOf = (state: JobRecord["state"]) => {
+  const { attempt, tries } = state
+  return { attempt, tries, only: "only" in state ? state.only : undefined }
+}
+
 /** Runs the program. All fibers of the program have ended, or are abandoned, when `runProgram` ends. */
 const runProgram = Effect.fnUntraced(function*(run: Run) {
   const { record, runnable, runtime, signal } = run
@@ -174,8 +180,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
       id: record.id,
       name: job.name,
       version: job.version,
-      attempt: record.state.attempt,
-      tries: record.state.tries,
+      ...attemptOf(record.state),
       token: record.token,
       store: storeOf(run),
       signal,

@@ -155,14 +155,15 @@ export const makeItems = (access: SqlAccess): Items => {
   }
 
   return {
-    outcomes: (id, { after, cause, fanOut, limit, newestFirst, tags }) => {
+    outcomes: (id, { after, cause, elements, fanOut, limit, newestFirst, tags }) => {
       const wanted = new Set(tags ?? ["Done", "Skipped", "Failed"] as const)
-      if (wanted.size === 0) return Effect.succeed([])
+      if (wanted.size === 0 || elements?.length === 0) return Effect.succeed([])
       const next = inOrder(newestFirst, limit)
       const inFanOut = fanOut === undefined ? sql.literal("") : sql`and fan_out = ${Rows.toText(fanOut)}`
+      const isChosen = elements === undefined ? sql.literal("") : sql`and ${sql.in("seq", elements)}`
       const where = (which: Fragment) =>
         sql`select * from fanout_outcomes where job_id = ${Rows.toText(id)} and ${which} and seq > ${after} ${inFanOut}
-          ${next}`
+          ${isChosen} ${next}`
       const ofTag = (tag: Outcome["_tag"]) => where(sql`tag = ${tag}`)
       const found = cause === undefined
         ? sql`select * from (${ranges(sql, Array.from(wanted, ofTag))}) as each ${next}`
