@@ -118,6 +118,10 @@ export class JobManager extends Context.Service<JobManager, {
   readonly list: (filter?: Partial<ListFilter>) => Effect.Effect<ReadonlyArray<JobRecord>, JobStoreError>
   /** Lists the same jobs as `list`, each with its progress, and whether its process is dead. */
   readonly overview: (filter?: Partial<ListFilter>) => Effect.Effect<ReadonlyArray<JobOverview>, JobStoreError>
+  /** Numbers of the children of some jobs, by state. A job without children is left out. */
+  readonly childCounts: (
+    parents: ReadonlyArray<JobId>
+  ) => Effect.Effect<ReadonlyMap<JobId, StateCounts>, JobStoreError>
   /** Numbers of all jobs, by state. */
   readonly counts: Effect.Effect<StateCounts, JobStoreError>
   /** Names what is stored at present; see `JobStore.version`. */
@@ -320,6 +324,7 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     changes: (id) => statusChanges(runtime, id),
     list: (filter = {}) => store.list({ ...filter, limit: filter.limit ?? 100 }),
     overview: (filter = {}) => overviewOf(runtime, { ...filter, limit: filter.limit ?? 100 }),
+    childCounts: store.childCounts,
     counts: store.counts,
     version: store.version,
     unreadable: (filter = {}) => store.unreadable({ ...filter, limit: filter.limit ?? 100 }),

@@ -200,8 +200,10 @@ export class JobStore extends Context.Service<JobStore, {
   /** Reads the states of a job's children, each state once. Cheap for any number of children. */
   readonly childTags: (parent: JobId) => Effect.Effect<ReadonlyArray<JobState.Tag>, Errors.JobStoreError>
 
-  /** Counts the children of a job in each state. */
-  readonly childCounts: (parent: JobId) => Effect.Effect<StateCounts, Errors.JobStoreError>
+  /** Counts the children of some jobs in each state. A job without children is left out. */
+  readonly childCounts: (
+    parents: ReadonlyArray<JobId>
+  ) => Effect.Effect<ReadonlyMap<JobId, StateCounts>, Errors.JobStoreError>
 
   /** Counts all jobs in each state. */
   readonly counts: Effect.Effect<StateCounts, Errors.JobStoreError>

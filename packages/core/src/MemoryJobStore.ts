@@ -183,6 +183,12 @@ const countsOf = (jobs: ReadonlyArray<StoredJob>) =>
     Array.from(Map.groupBy(jobs, ({ record }) => record.state._tag), ([tag, { length }]) => [tag, length])
   )
 
+const childCounts = (memory: Memory, parents: ReadonlyArray<JobId>) =>
+  new Map(parents.flatMap((parent) => {
+    const children = memory.where(isChildOf(parent))
+    return children.length === 0 ? [] : [[parent, countsOf(children)] as const]
+  }))
+
 const changes = (
   memory: Memory
 ): Operations<
@@ -211,7 +217,7 @@ const changes = (
   child: (parent, name) => memory.run(() => Option.map(Option.fromUndefinedOr(namedChild(memory, parent, name)), read)),
   childTags: (parent) =>
     memory.run(() => Array.from(new Set(memory.where(isChildOf(parent)).map(({ record }) => record.state._tag)))),
-  childCounts: (parent) => memory.run(() => countsOf(memory.where(isChildOf(parent)))),
+  childCounts: (parents) => memory.run(() => childCounts(memory, parents)),
   counts: memory.run(() => countsOf(memory.where(() => true))),
   astray: memory.run(() => {
     const found = Array.from(memory.jobs.values()).flatMap(({ record }) => {

@@ -1204,6 +1204,22 @@ export const jobStoreContract = <E>(
           assert.sameMembers(Array.from(yield* store.childTags(id("parent"))), ["Queued", "Failed"])
         }))
 
+      test("are counted by their states, those of several parents at once", (store) =>
+        Effect.gen(function*() {
+          for (const parent of ["one", "two", "three"]) yield* running(store, parent, 1)
+          for (const name of ["a", "b", "c"]) yield* store.insertChild(child(name, "one"), 1)
+          yield* store.insertChild(child("d", "two"), 1)
+          yield* store.insertChild(child("e", "three"), 1)
+          const b = yield* store.get(id("b"))
+          yield* store.put(b.with({ state: Failed.make(counters) }), "failed")
+
+          const counts = yield* store.childCounts(["one", "two", "a", "nobody"].map(id))
+          assert.strictEqual(counts.size, 2)
+          assert.deepStrictEqual(counts.get(id("one")), { Failed: 1, Queued: 2 })
+          assert.deepStrictEqual(counts.get(id("two")), { Queued: 1 })
+          assert.strictEqual((yield* store.childCounts([])).size, 0)
+        }))
+
       test("are due by their parents", (store) =>
         Effect.gen(function*() {
           yield* running(store, "parent", 1)

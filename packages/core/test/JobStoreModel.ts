@@ -258,7 +258,7 @@ const contents = Effect.fnUntraced(function*(store: JobStore.JobStore["Service"]
         failures: store.failures(id(text)),
         children: Effect.forEach(FanOut.literals, (name) => store.child(id(text), name)),
         childTags: Effect.map(store.childTags(id(text)), (tags) => tags.toSorted()),
-        childCounts: store.childCounts(id(text)),
+        childCounts: store.childCounts([id(text)]),
         checkpoints: Effect.forEach(FanOut.literals, (name) => store.checkpoint(id(text), name)),
         own: Effect.forEach(FanOut.literals, (name) => store.ownCheckpoint(id(text), name)),
         logs: store.logs(id(text), all)

@@ -46,7 +46,7 @@ const look = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId) {
   const { store } = runtime
   const record = yield* store.get(id)
   const { progress } = yield* store.pulse(id)
-  const children = yield* store.childCounts(id)
+  const children = (yield* store.childCounts([id])).get(id) ?? {}
   return { record, progress, children, isOwnerDead: yield* isOwnerDead(runtime, record) }
 })
 

@@ -37,10 +37,6 @@ export const makeReads = (
   access: SqlAccess
 ): Pick<Service, "get" | "pulse" | "child" | "childTags" | "childCounts" | "counts" | "version"> => {
   const { sql } = access
-  const countsWhere = (which: Fragment) => {
-    const found = sql`select tag, cast(count(*) as integer) as count from fanout_jobs ${which} group by tag`
-    return Effect.map(access.read("count jobs", found, Rows.decodeStateCount), Object.fromEntries)
-  }
   return {
     get: (id) => {
       const operation = `read job ${id}`
@@ -66,9 +62,25 @@ export const makeReads = (
       const found = sql`${ranges(sql, JobState.Tag.literals.map(ofTag))}`
       return access.read("look for children", found, Rows.decodeTag)
     },
-    childCounts: (parent) => countsWhere(sql`where parent_id = ${Rows.toText(parent)}`),
+    childCounts: (parents) => {
+      const found = sql`select parent_id, tag, cast(count(*) as integer) as count from fanout_jobs
+        where ${access.isOneOf("parent_id", parents)} group by parent_id, tag`
+      return Effect.map(access.read("count children", found, Rows.decodeChildCount), (counts) => {
+        const all = new Map<JobId, Record<string, number>>()
+        for (const { count, parent, tag } of counts) all.set(parent, { ...all.get(parent), [tag]: count })
+        return all
+      })
+    },
     // An unknown state is left to `unreadable`.
-    counts: countsWhere(sql`where ${access.isOneOf("tag", JobState.Tag.literals)}`),
+    counts: Effect.map(
+      access.read(
+        "count jobs",
+        sql`select tag, cast(count(*) as integer) as count from fanout_jobs
+          where ${access.isOneOf("tag", JobState.Tag.literals)} group by tag`,
+        Rows.decodeStateCount
+      ),
+      Object.fromEntries
+    ),
     version: Effect.map(access.run("look for changes", access.dialect.version), ([row]) => String(row?.["version"]))
   }
 }

@@ -151,6 +151,12 @@ export const decodeStateCount: (row: object) => readonly [JobState.Tag, number] 
   ({ count, tag }) => [tag, count]
 )
 
+export const decodeChildCount = Schema.decodeUnknownSync(
+  Schema.Struct({ parent: id, tag: JobState.Tag, count: Schema.Natural }).pipe(
+    Schema.encodeKeys({ parent: "parent_id" })
+  )
+)
+
 const decodeWish = Schema.decodeUnknownSync(Schema.Struct({ wish: Schema.Literals(["Run", "Pause", "Cancel"]) }))
 
 export const decodeAstray = (row: Row): Astray => ({ id: decodeStored(row).id, wish: decodeWish(row).wish })
