@@ -3,19 +3,24 @@
  */
 import type { JobId } from "@fanout/core/JobId"
 import { JobManager } from "@fanout/core/JobManager"
+import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { readFileSync } from "node:fs"
 import type * as Api from "./api/Api.ts"
+import type { Knowledge } from "./api/ApiRows.ts"
 import * as Server from "./api/Server.ts"
 import { ServerProgram } from "./api/ServerProgram.ts"
 import * as examination from "./commands/examination.ts"
+import * as ScheduledCommand from "./host/ScheduledCommand.ts"
 import { jobs, layer } from "./MainLayer.ts"
 import * as Arguments from "./options/Arguments.ts"
 import type { Database } from "./options/Database.ts"
 import { printable } from "./ui/format.ts"
 import * as jobText from "./ui/jobText.ts"
+import * as scheduleText from "./ui/scheduleText.ts"
 
 /** The built page: beside the sources, and beside the command where it is one file. */
 const page = new URL(import.meta.url.endsWith(".ts") ? "../dist/page/" : "./page/", import.meta.url)
@@ -24,6 +29,19 @@ const names: ReadonlySet<string> = new Set(jobs.map(({ name }) => name))
 
 /** What is said of a server that runs nothing. */
 export const note = "Jobs that are queued wait until `fanout jobs work` or their own program runs them."
+
+/** What a schedule runs, as a command where it is one of this program. */
+const scheduled: Knowledge["scheduled"] = ({ job, payload }) => {
+  const title = { what: jobText.title({ name: job, payload }), command: null, folder: null }
+  if (job !== ScheduledCommand.job.name) return title
+  return Option.match(Schema.decodeUnknownOption(Schema.toCodecJson(ScheduledCommand.Payload))(payload), {
+    onNone: () => title,
+    onSome: ({ args, folder }) => {
+      const what = scheduleText.command(args)
+      return { what, command: `fanout ${what}`, folder: FilePath.display(folder) }
+    }
+  })
+}
 
 const look = (database: Database): Effect.Effect<Api.Examination> =>
   Effect.map(examination.examination(database, [Arguments.workingFolder()]), ({ checks, pools }) => ({
@@ -92,7 +110,7 @@ export const serve = Effect.fnUntraced(function*({ database, isReadOnly, ports, 
   const about = { version: version(), database: printable(database.shown), isReadOnly, works, note: works ? "" : note }
   return yield* Effect.provideService(Server.serve({ ports, page }), ServerProgram, {
     about,
-    knowledge: { title: jobText.title, field: jobText.field, hasCode: (name) => names.has(name) },
+    knowledge: { title: jobText.title, field: jobText.field, scheduled, hasCode: (name) => names.has(name) },
     examination: look(database),
     carryOut: yield* carryOut(database)
   })

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Job from "@fanout/core/Job"
 import * as JobId from "@fanout/core/JobId"
 import * as JobManager from "@fanout/core/JobManager"
+import type { Tick } from "@fanout/core/JobSchedule"
 import type { JobState } from "@fanout/core/JobState"
 import { type JobRecord, JobStore } from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
@@ -27,7 +28,9 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { schedule } from "../../core/test/JobStoreRecords.ts"
 import type * as Api from "../src/api/Api.ts"
+import * as ApiRows from "../src/api/ApiRows.ts"
 import * as ChangeEvents from "../src/api/ChangeEvents.ts"
 import * as Handlers from "../src/api/Handlers.ts"
 import { ServerProgram } from "../src/api/ServerProgram.ts"
@@ -68,6 +71,7 @@ const host = (isReadOnly = false) =>
     knowledge: {
       title: ({ name }: JobRecord) => `do ${name}`,
       field: ({ name }: JobRecord) => ["does", name] as const,
+      scheduled: ({ job }) => ({ what: `do ${job}`, command: `fanout ${job}`, folder: "/home" }),
       hasCode: (name) => name === "delete"
     },
     examination: Effect.succeed({ checks: [{ what: "Node", state: "ok" as const, found: "24" }], pools: [] }),
@@ -306,6 +310,160 @@ const suite = (name: keyof typeof stores) =>
         ) assert.strictEqual((yield* post("/api/jobs/actions", wrong)).status, 400)
       })))
 
+    it.effect("tries chosen elements again, or those of a cause, and leaves all others failed", () =>
+      live(Effect.gen(function*() {
+        const { get, post } = yield* client
+        const { start } = yield* JobManager.JobManager
+        const { id } = yield* start(Letters, { count: 12 })
+        yield* settle
+        yield* TestClock.adjust("2 seconds")
+        const items = Effect.map(
+          get(`/api/jobs/${id}/items`),
+          ({ body }): ReadonlyArray<Api.Item> => body.items
+        )
+        const before = yield* items
+        assert.lengthOf(before, 6)
+        const elements = before.slice(1, 3).map(({ seq }) => seq)
+        assert.strictEqual((yield* post(`/api/jobs/${id}/retry`, { elements })).status, 204)
+        yield* TestClock.adjust("2 seconds")
+        const after = yield* items
+        assert.deepStrictEqual(after.map(({ attempt }) => attempt), [1, 1, 1, 1, 2, 2])
+        assert.deepStrictEqual(after.slice(0, 4), before.filter(({ seq }) => !elements.includes(seq)))
+
+        assert.strictEqual((yield* post(`/api/jobs/${id}/retry`, { cause: "EACCES" })).status, 204)
+        yield* TestClock.adjust("2 seconds")
+        assert.deepStrictEqual((yield* items).map(({ attempt, cause }) => `${cause} ${attempt}`).toSorted(), [
+          "EACCES 3",
+          "EACCES 3",
+          "ENOENT 1",
+          "ENOENT 1",
+          "ENOENT 1",
+          "ENOENT 2"
+        ])
+
+        const gone = yield* post(`/api/jobs/${id}/retry`, { elements })
+        assert.deepInclude({ ...gone.body, status: gone.status }, { status: 409, _tag: "Refused" })
+        assert.include(gone.body.message, `with the numbers: ${elements.join(", ")}`)
+        assert.strictEqual((yield* post(`/api/jobs/${id}/retry`, { cause: "others" })).status, 409)
+        assert.strictEqual((yield* post("/api/jobs/nope/retry", { cause: "EACCES" })).status, 404)
+        const tooMany = Array.from({ length: 1001 }, (_, n) => n)
+        for (const wrong of [{}, { elements: [] }, { elements: tooMany }, { elements: [-1] }, { cause: 1 }, "{"]) {
+          assert.strictEqual((yield* post(`/api/jobs/${id}/retry`, wrong)).status, 400, JSON.stringify(wrong))
+        }
+      })))
+
+    it.effect("shows the tree of jobs level by level, each with numbers by state", () =>
+      live(Effect.gen(function*() {
+        const { get } = yield* client
+        const below = (id: string) => ({
+          parent: Option.some({ id: JobId.make(id), name: `child ${Math.random()}`, attempt: 1, tries: 0 })
+        })
+        yield* put(
+          job("top", paused, { createdAt: 0 }),
+          ...["a", "b", "c"].map((id, n) => job(id, n === 0 ? failed : done, { ...below("top"), createdAt: n })),
+          ...["b1", "b2"].map((id, n) => job(id, queued, { ...below("b"), createdAt: n }))
+        )
+        const first: Api.ChildPage = (yield* get("/api/jobs/top/children?limit=2")).body
+        assert.deepStrictEqual(first.counts, { Failed: 1, Completed: 2 })
+        assert.deepStrictEqual(ids({ body: first }), ["c", "b"])
+        assert.deepStrictEqual(first.jobs.map(({ children }) => children), [{}, { Queued: 2 }])
+        const second: Api.ChildPage =
+          (yield* get(`/api/jobs/top/children?before=${encodeURIComponent(first.next ?? "")}`)).body
+        assert.deepStrictEqual([ids({ body: second }), second.next], [["a"], null])
+        assert.deepStrictEqual(ids(yield* get("/api/jobs/b/children")), ["b2", "b1"])
+        assert.deepStrictEqual(ids(yield* get("/api/jobs/top/children?state=Failed")), ["a"])
+        assert.deepStrictEqual((yield* get("/api/jobs/a/children")).body, { jobs: [], next: null, counts: {} })
+        assert.strictEqual((yield* get("/api/jobs/nope/children")).status, 404)
+      })))
+
+    it.effect("shows schedules, pauses and resumes them, runs them at once, and removes them", () =>
+      live(Effect.gen(function*() {
+        const { get, post } = yield* client
+        const { schedule } = yield* JobManager.JobManager
+        const name = "a/b %\u202e"
+        yield* schedule(Letters, { count: 2 }, { name, cron: "0 3 * * *", overlap: "skip", failures: 2 })
+        for (const other of ["b", "c"]) yield* schedule(Letters, { count: 0 }, { name: other, cron: "@hourly" })
+        const one = Effect.map(
+          get(`/api/schedules/${encodeURIComponent(name)}`),
+          ({ body }): Api.Schedule => body
+        )
+        const ask = (action: string, ...names: ReadonlyArray<string>) =>
+          post("/api/schedules/actions", { action, names })
+        const hour = 3_600_000
+        assert.deepStrictEqual(yield* one, {
+          name,
+          what: "do letters",
+          command: "fanout letters",
+          folder: "/home",
+          when: "every day at 03:00",
+          cron: "0 3 * * *",
+          timeZone: "UTC",
+          state: "on",
+          stateText: "on",
+          next: [0, 1, 2, 3, 4].map((day) => (3 + 24 * day) * hour),
+          lastAt: null,
+          last: null,
+          missed: "the latest one is made up for",
+          overlap: "is left out while the one before is not over",
+          jitterMillis: 0,
+          failures: 2,
+          pausedAt: null,
+          job: "letters",
+          hasCode: false
+        })
+        const first: Api.SchedulePage = (yield* get("/api/schedules?limit=2")).body
+        assert.deepStrictEqual(first.schedules.map(({ name, next }) => [name, next.length]), [[name, 1], ["b", 1]])
+        const second: Api.SchedulePage = (yield* get(`/api/schedules?after=${first.next}`)).body
+        assert.deepStrictEqual([second.schedules.map(({ name }) => name), second.next], [["c"], null])
+
+        assert.deepStrictEqual((yield* ask("pause", name, "nope", "b")).body, [
+          { name, refused: null, job: null },
+          { name: "nope", refused: "There is no schedule \"nope\"", job: null },
+          { name: "b", refused: null, job: null }
+        ])
+        assert.deepInclude(yield* one, { state: "paused", stateText: "paused", pausedAt: 0 })
+        const [{ job: id }] = (yield* ask("run", name)).body
+        yield* settle
+        yield* TestClock.adjust("2 seconds")
+        assert.deepInclude(yield* one, {
+          lastAt: 0,
+          last: { id, state: "CompletedWithErrors", stateText: "some failed", isOwnerDead: false, error: null }
+        })
+        assert.deepStrictEqual(ids(yield* get(`/api/jobs?schedule=${encodeURIComponent(name)}`)), [id])
+        yield* ask("resume", name)
+        assert.deepInclude(yield* one, { state: "on", pausedAt: null })
+        assert.isNull((yield* ask("remove", name)).body[0].refused)
+        assert.isNotNull((yield* ask("remove", name)).body[0].refused)
+        assert.isNotNull((yield* ask("run", name)).body[0].refused)
+        const none = yield* get("/api/schedules/nope")
+        assert.deepInclude({ ...none.body, status: none.status }, { status: 404, _tag: "NotFound" })
+        const tooMany = Array.from({ length: 1001 }, String)
+        for (
+          const wrong of [{ action: "run", names: [] }, { action: "run", names: tooMany }, {
+            action: "x",
+            names: ["b"]
+          }]
+        ) {
+          assert.strictEqual((yield* post("/api/schedules/actions", wrong)).status, 400)
+        }
+      })))
+
+    it.effect("tells of a schedule that waits, and starts nothing beside its job that is not over", () =>
+      live(Effect.gen(function*() {
+        const { get, post } = yield* client
+        const { schedule } = yield* JobManager.JobManager
+        // Nobody is there who could run it.
+        const Strange = Job.make("strange", { payload: Schema.Void })
+        yield* schedule(Strange, undefined, { name: "late", cron: "@hourly", overlap: "queue" })
+        yield* TestClock.adjust("2 hours")
+        const { body } = yield* get("/api/schedules/late")
+        assert.deepInclude(body, { state: "waiting", stateText: "waits for its job" })
+        assert.strictEqual(body.last.state, "Queued")
+        assert.deepStrictEqual((yield* post("/api/schedules/actions", { action: "run", names: ["late"] })).body, [
+          { name: "late", refused: `Its job ${body.last.id} is not over yet`, job: body.last.id }
+        ])
+      })))
+
     it.effect("sets priorities and limits, and forgets jobs that are over", () =>
       live(Effect.gen(function*() {
         const { get, post } = yield* client
@@ -345,8 +503,26 @@ describe("the API of jobs", () => {
       assert.deepInclude((yield* get("/api/about")).body, { version: "1.2.3", isReadOnly: false, works: false })
       assert.strictEqual((yield* get("/api/doctor")).body.checks[0].what, "Node")
       const { paths } = (yield* get("/api/openapi.json")).body
-      assert.includeMembers(Object.keys(paths), ["/api/jobs", "/api/jobs/{id}", "/api/jobs/actions", "/api/events"])
+      assert.includeMembers(Object.keys(paths), [
+        "/api/jobs",
+        "/api/jobs/{id}",
+        "/api/jobs/{id}/children",
+        "/api/jobs/{id}/retry",
+        "/api/jobs/actions",
+        "/api/schedules",
+        "/api/schedules/{name}",
+        "/api/schedules/actions",
+        "/api/events"
+      ])
     }).pipe(Effect.provide([manager(stores.memory), host()])))
+
+  it("says of a schedule that its time has come, or comes never again", () => {
+    const of = (nextAt: number, next: ReadonlyArray<Tick>) =>
+      ApiRows.schedule(schedule("s", { nextAt }), next, undefined, 1000, ApiRows.nothingElse)
+    assert.deepInclude(of(1000, []), { state: "due", stateText: "due now", what: "copy", command: null })
+    assert.deepInclude(of(1001, []), { state: "over", stateText: "never", next: [] })
+    assert.deepInclude(of(1001, [{ at: 1001, startsAt: 1002 }]), { state: "on", next: [1002] })
+  })
 
   it.effect("is a part of an application, also below a prefix", () =>
     Effect.gen(function*() {
@@ -364,11 +540,19 @@ describe("the API of jobs", () => {
     Effect.gen(function*() {
       const { get, post, send } = yield* client
       yield* put(job("b", done, { finishedAt: Option.some(0) }))
+      yield* JobManager.JobManager.use((_) => _.schedule(Letters, { count: 0 }, { name: "s", cron: "@daily" }))
       yield* TestClock.adjust("4 seconds")
-      const body = JSON.stringify({ olderThanMillis: 0 })
+      const requests = {
+        "/api/jobs/prune": { olderThanMillis: 0 },
+        "/api/jobs/b/retry": { cause: "EACCES" },
+        "/api/schedules/actions": { action: "remove", names: ["s"] }
+      }
       // Text would be given a type.
-      const prune = (headers: Record<string, string>) =>
-        send("/api/jobs/prune", { method: "POST", body: new Blob([body]), headers })
+      const sent = (headers: Record<string, string>) =>
+        Effect.forEach(
+          Object.entries(requests),
+          ([path, body]) => send(path, { method: "POST", body: new Blob([JSON.stringify(body)]), headers })
+        )
       const json = { "content-type": "application/json" }
       for (
         const [headers, status] of [
@@ -379,10 +563,12 @@ describe("the API of jobs", () => {
           [{ ...json, "sec-fetch-site": "same-site" }, 403]
         ] as const
       ) {
-        const answer = yield* prune(headers)
         const tag = status === 403 ? "Foreign" : "BadRequest"
-        assert.deepInclude({ ...answer.body, status: answer.status }, { status, _tag: tag })
+        for (const answer of yield* sent(headers)) {
+          assert.deepInclude({ ...answer.body, status: answer.status }, { status, _tag: tag })
+        }
       }
+      assert.strictEqual((yield* get("/api/schedules/s")).status, 200)
       assert.deepStrictEqual((yield* get("/api/jobs")).body.counts, { Completed: 1 })
       assert.deepStrictEqual((yield* post("/api/jobs/prune", { olderThanMillis: 0 })).body, { removed: 1 })
     }).pipe(Effect.provide([manager(stores.memory), host()])))
@@ -396,7 +582,9 @@ describe("the API of jobs", () => {
         ["actions", { action: "cancel", ids: ["a"] }],
         ["actions", "{"],
         ["a/settings", { priority: "low" }],
-        ["prune", { olderThanMillis: 0 }]
+        ["a/retry", { cause: "EACCES" }],
+        ["prune", { olderThanMillis: 0 }],
+        ["../schedules/actions", { action: "remove", names: ["s"] }]
       ] as const
       for (const [path, body] of requests) {
         const answer = yield* post(`/api/jobs/${path}`, body)

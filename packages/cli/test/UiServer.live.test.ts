@@ -337,10 +337,12 @@ describe("fanout ui", () => {
     const requests = {
       actions: { action: "retry", ids: [id] },
       prune: { olderThanMillis: 0 },
-      [`${id}/settings`]: {}
+      [`${id}/retry`]: { cause: "EEXIST" },
+      [`${id}/settings`]: {},
+      "../schedules/actions": { action: "run", names: ["nightly"] }
     }
     for (const [path, body] of Object.entries(requests)) {
-      const answer = await json(`/api/jobs/${path}`, body)
+      const answer = await json(new URL(`http://any/api/jobs/${path}`).pathname, body)
       assert.deepInclude({ ...answer.body, status: answer.status }, { status: 403, _tag: "ReadOnly" })
     }
     assert.strictEqual((await json(`/api/jobs/${id}`)).body.state, "CompletedWithErrors")

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { JobSchedule } from "@fanout/core/JobSchedule"
 import * as Option from "effect/Option"
 import * as JobStoreRecords from "../../core/test/JobStoreRecords.ts"
-import { alike, command, next, nextSentence, pause, time } from "../src/ui/scheduleText.ts"
+import { alike, command, next, nextSentence, pause, time, times } from "../src/ui/scheduleText.ts"
 
 const at = new Date(2026, 2, 1, 3, 0).getTime()
 
@@ -27,6 +27,38 @@ describe("scheduleText", () => {
     assert.strictEqual(pause(paused("person")), "paused")
     assert.strictEqual(next(paused("failures"), [], at), "paused: 3 failures")
     assert.include(nextSentence(paused("failures"), []), "`fanout schedule resume nightly`")
+  })
+
+  it("says in words when a schedule runs, where there are short ones", () => {
+    const words: Readonly<Record<string, string>> = {
+      "* * * * *": "every minute",
+      "*/5 * * * *": "every 5 minutes",
+      "@hourly": "every hour",
+      "7 * * * *": "every hour at :07",
+      "0 */6 * * *": "every 6 hours",
+      "@daily": "every day at 00:00",
+      "5 3 * * *": "every day at 03:05",
+      "30 18 * * 1-5": "Monday to Friday at 18:30",
+      "0 9 * * 7": "every Sunday at 09:00",
+      "0 9 * * 1,3": "Monday, Wednesday at 09:00",
+      "@weekly": "every Sunday at 00:00",
+      "@monthly": "on day 1 of each month at 00:00"
+    }
+    assert.deepStrictEqual(Object.fromEntries(Object.keys(words).map((cron) => [cron, times(cron)])), words)
+    for (
+      const cron of [
+        "0 0 3 * * *",
+        "0 3 1 1 *",
+        "0 3 1-5 * 1",
+        "1,2 3 * * *",
+        "0 0 * * SUN",
+        "@yearly",
+        "*/5 3 * * *",
+        ""
+      ]
+    ) {
+      assert.strictEqual(times(cron), cron)
+    }
   })
 
   it("finds the name that was meant", () => {

@@ -21,9 +21,12 @@ import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 
-/** Most jobs of a page, elements of a page, and jobs of one action; and how many a page has if nobody says. */
+/**
+ * Most jobs, or schedules, of a page, elements of a page, and jobs of one action; and how many a page has if nobody
+ * says.
+ */
 const most = { jobs: 200, items: 500, actions: 1000 }
-export const usual = { jobs: 50, items: 100 }
+export const usual = { jobs: 50, children: 100, items: 100, schedules: 100 }
 
 // --- Errors ---------------------------------------------------------------------------------------------------------
 
@@ -34,7 +37,7 @@ export class BadRequest
   })
 {}
 
-/** There is no such job; it may have been pruned. */
+/** There is no such job, which may have been pruned, or no such schedule. */
 export class NotFound
   extends Schema.TaggedError<NotFound>("@fanout/cli/api/NotFound")("NotFound", { message: Schema.String }, {
     httpApiStatus: 404
@@ -182,6 +185,20 @@ export const JobPage = Schema.Struct({
 })
 export type JobPage = typeof JobPage.Type
 
+/** A job that another one has started, with the numbers of the jobs that it has started itself, by state. */
+export const ChildRow = Schema.Struct({ ...JobRow.fields, children: Counts })
+export type ChildRow = typeof ChildRow.Type
+
+/** A level of the tree of jobs. */
+export const ChildPage = Schema.Struct({
+  jobs: Schema.Array(ChildRow),
+  /** What the next page gets as `before`; `null` behind the last page. */
+  next: Schema.NullOr(Schema.String),
+  /** Numbers of all jobs of this level by state. */
+  counts: Counts
+})
+export type ChildPage = typeof ChildPage.Type
+
 /** An element of a job that was recorded. `seq` is its place among all of the job. */
 export const Item = Schema.Struct({
   seq: Schema.Number,
@@ -260,6 +277,15 @@ export const ItemQuery = Schema.Struct({
 })
 export type ItemQuery = typeof ItemQuery.Type
 
+/** Which children of a job are asked for. */
+export const ChildQuery = Schema.Struct({
+  state: anyOf(JobState.Tag),
+  /** The `next` of the page before. */
+  before: Schema.optionalKey(Schema.String),
+  limit: Limit(most.jobs)
+})
+export type ChildQuery = typeof ChildQuery.Type
+
 /** What can be set of a job. */
 export const Settings = Schema.Struct({
   priority: Schema.optionalKey(Priority),
@@ -279,6 +305,13 @@ class Jobs extends HttpApiGroup.make("jobs").add(
   }),
   /** `GET /api/jobs/ID` */
   HttpApiEndpoint.get("detail", "/jobs/:id", { params, success: JobDetail, error: [NotFound, StoreFailed] }),
+  /** `GET /api/jobs/ID/children`: jobs that it has started, the newest first. */
+  HttpApiEndpoint.get("children", "/jobs/:id/children", {
+    params,
+    query: ChildQuery.fields,
+    success: ChildPage,
+    error: [NotFound, StoreFailed]
+  }),
   /** `GET /api/jobs/ID/history`: samples for a plot in columns of one length, and marks; see core's `JobHistory`. */
   HttpApiEndpoint.get("history", "/jobs/:id/history", { params, success: JobHistory, error: [NotFound, StoreFailed] }),
   /**
@@ -310,6 +343,16 @@ class Jobs extends HttpApiGroup.make("jobs").add(
     success: Schema.Array(Answer)
   }),
   /**
+   * `POST /api/jobs/ID/retry`: runs only these failed elements again, by their `seq`, or all of one `cause`. The others
+   * stay failed. Answers 204; 409 if one of them is no failed element that can run again.
+   */
+  HttpApiEndpoint.post("retry", "/jobs/:id/retry", {
+    params,
+    payload: JobState.Choice,
+    success: HttpApiSchema.NoContent,
+    error: [NotFound, Refused, StoreFailed]
+  }),
+  /**
    * `POST /api/jobs/ID/settings`: changes what is given, also while the job runs. `null` takes a limit away. Answers
    * 204.
    */
@@ -332,6 +375,96 @@ class Jobs extends HttpApiGroup.make("jobs").add(
    */
   HttpApiEndpoint.get("events", "/events", {
     success: HttpApiSchema.StreamSse({ data: Schema.Struct({ at: Schema.Number }) })
+  })
+).middleware(Access) {}
+
+// --- Schedules ------------------------------------------------------------------------------------------------------
+
+/** What can be asked of a schedule. */
+export const ScheduleAction = Schema.Literals(["pause", "resume", "run", "remove"])
+export type ScheduleAction = typeof ScheduleAction.Type
+
+/** A job that a schedule has started. */
+const LastJob = Schema.Struct({
+  id: JobId,
+  state: JobState.Tag,
+  stateText: Schema.String,
+  isOwnerDead: Schema.Boolean,
+  error: Schema.NullOr(Schema.String)
+})
+
+/** A schedule, and how it stands. */
+export const Schedule = Schema.Struct({
+  name: Schema.String,
+  /** What it runs, in a few words: `copy -T Photos /mnt/backup`; the type of its job if this program knows no more. */
+  what: Schema.String,
+  /** When it runs, in words where there are short ones: `every day at 03:00`; otherwise its `cron`. */
+  when: Schema.String,
+  cron: Schema.String,
+  timeZone: Schema.String,
+  /** `due`: its time has come, and no process has run it yet. `waiting`: for the job of an earlier tick. */
+  state: Schema.Literals(["on", "due", "waiting", "paused", "over"]),
+  stateText: Schema.String,
+  /** When its next jobs start: one in a list, otherwise five. Of a paused one: if it were resumed now. */
+  next: Schema.Array(Schema.Number),
+  /** Its last tick, or when somebody has run it later. */
+  lastAt: Schema.NullOr(Schema.Number),
+  /** The job of that, unless it was removed. */
+  last: Schema.NullOr(LastJob),
+  /** What becomes of missed ticks, and of ticks while the job before is not over, in words. */
+  missed: Schema.String,
+  overlap: Schema.String,
+  jitterMillis: Schema.Number,
+  /** After so many failed jobs in a row it pauses. */
+  failures: Schema.NullOr(Schema.Number),
+  pausedAt: Schema.NullOr(Schema.Number),
+  /** Type of the jobs that it starts, and whether `fanout` has a program for them. */
+  job: Schema.String,
+  hasCode: Schema.Boolean,
+  /** The command that it runs, for a shell, and the folder that its paths start from. */
+  command: Schema.NullOr(Schema.String),
+  folder: Schema.NullOr(Schema.String)
+})
+export type Schedule = typeof Schedule.Type
+
+export const SchedulePage = Schema.Struct({
+  schedules: Schema.Array(Schedule),
+  /** What the next page gets as `after`; `null` behind the last page. */
+  next: Schema.NullOr(Schema.String)
+})
+export type SchedulePage = typeof SchedulePage.Type
+
+/** What has become of an action on one schedule: why it was refused, and the job of `run`. */
+export const ScheduleAnswer = Schema.Struct({
+  name: Schema.String,
+  refused: Schema.NullOr(Schema.String),
+  job: Schema.NullOr(JobId)
+})
+export type ScheduleAnswer = typeof ScheduleAnswer.Type
+
+class Schedules extends HttpApiGroup.make("schedules").add(
+  /** `GET /api/schedules`: all schedules, in the order of their names. */
+  HttpApiEndpoint.get("schedules", "/schedules", {
+    query: { after: Schema.optionalKey(Schema.String), limit: Limit(most.jobs) },
+    success: SchedulePage,
+    error: StoreFailed
+  }),
+  /** `GET /api/schedules/NAME`; its jobs are those of `GET /api/jobs?schedule=NAME`. */
+  HttpApiEndpoint.get("schedule", "/schedules/:name", {
+    params: { name: Schema.String },
+    success: Schedule,
+    error: [NotFound, StoreFailed]
+  }),
+  /**
+   * `POST /api/schedules/actions`: asks the same of several schedules, and answers in their order. `run` starts the job
+   * at once, also of a paused one. `remove` leaves jobs that are started as they are.
+   */
+  HttpApiEndpoint.post("askSchedules", "/schedules/actions", {
+    payload: Schema.Struct({
+      action: ScheduleAction,
+      names: Schema.Array(Schema.String).check(Schema.isMinLength(1), Schema.isMaxLength(most.actions))
+    }),
+    success: Schema.Array(ScheduleAnswer)
   })
 ).middleware(Access) {}
 
@@ -376,4 +509,4 @@ class Server extends HttpApiGroup.make("server").add(
   HttpApiEndpoint.get("doctor", "/doctor", { success: Examination })
 ) {}
 
-export class Api extends HttpApi.make("fanout").add(Jobs).add(Server).prefix("/api") {}
+export class Api extends HttpApi.make("fanout").add(Jobs).add(Schedules).add(Server).prefix("/api") {}

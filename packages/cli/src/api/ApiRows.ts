@@ -3,13 +3,15 @@
  */
 import type { JobId } from "@fanout/core/JobId"
 import * as JobPriority from "@fanout/core/JobPriority"
+import type { JobSchedule, Tick } from "@fanout/core/JobSchedule"
 import * as JobState from "@fanout/core/JobState"
 import type { JobOverview, JobStatus } from "@fanout/core/JobStatus"
-import type { JobRecord, LogEntry, OutcomeRow } from "@fanout/core/JobStore"
+import type { JobRecord, LogEntry, OutcomeRow, StateCounts } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import * as Option from "effect/Option"
 import * as format from "../ui/format.ts"
 import { leftMillis, shareDone } from "../ui/progressLine.ts"
+import * as scheduleText from "../ui/scheduleText.ts"
 import * as summary from "../ui/summary.ts"
 import type * as Api from "./Api.ts"
 
@@ -19,6 +21,8 @@ export interface Knowledge {
   readonly title: (record: JobRecord) => string
   /** What a job is to do, in full, behind the name of a field. */
   readonly field: (record: JobRecord) => readonly [name: string, value: string]
+  /** What a schedule runs: in a few words, and as a command with its folder, if it is one. */
+  readonly scheduled: (schedule: JobSchedule) => Pick<Api.Schedule, "what" | "command" | "folder">
   /** Whether there is a program for jobs of this name. */
   readonly hasCode: (name: string) => boolean
 }
@@ -27,6 +31,7 @@ export interface Knowledge {
 export const nothingElse: Knowledge = {
   title: ({ name }) => format.printable(name),
   field: ({ payload }) => ["payload", format.printable(JSON.stringify(payload))],
+  scheduled: ({ job }) => ({ what: format.printable(job), command: null, folder: null }),
   hasCode: () => false
 }
 
@@ -90,6 +95,16 @@ export const job = (overview: JobOverview, { title }: Knowledge): Api.JobRow => 
   }
 }
 
+/** Job of a level of the tree. */
+export const child = (
+  overview: JobOverview,
+  children: StateCounts | undefined,
+  knowledge: Knowledge
+): Api.ChildRow => ({
+  ...job(overview, knowledge),
+  children: { ...children }
+})
+
 /** Commands that look at a job, or ask something of it. */
 const commandsOf = (id: JobId, actions: ReadonlyArray<Api.Action>, goesOnHere: boolean): ReadonlyArray<string> => {
   const asking = actions.filter((action) => action !== "resume" || !goesOnHere)
@@ -142,6 +157,49 @@ export const item = ([seq, { at, attempt, fanOut, key, outcome }]: readonly [num
   attempt,
   at
 })
+
+const standingOf = (schedule: JobSchedule, next: ReadonlyArray<Tick>, now: number): Api.Schedule["state"] => {
+  if (Option.isSome(schedule.pausedAt)) return "paused"
+  if (schedule.waiting.length > 0) return "waiting"
+  if (schedule.nextAt + schedule.jitterMillis <= now) return "due"
+  return next.length === 0 ? "over" : "on"
+}
+
+/** Schedule with its next ticks and its last job. */
+export const schedule = (
+  one: JobSchedule,
+  next: ReadonlyArray<Tick>,
+  last: JobOverview | undefined,
+  now: number,
+  { hasCode, scheduled }: Knowledge
+): Api.Schedule => {
+  const state = standingOf(one, next, now)
+  return {
+    ...scheduled(one),
+    name: one.name,
+    when: format.printable(scheduleText.times(one.cron)),
+    cron: one.cron,
+    timeZone: one.timeZone,
+    state,
+    stateText: state === "on" ? "on" : scheduleText.next(one, next, now),
+    next: next.map(({ startsAt }) => startsAt),
+    lastAt: Option.getOrNull(one.lastAt),
+    last: last === undefined ? null : {
+      id: last.record.id,
+      state: last.record.state._tag,
+      stateText: summary.shortState(last.record, last.isOwnerDead),
+      isOwnerDead: last.isOwnerDead,
+      error: summary.why(last.record) === "" ? null : summary.why(last.record)
+    },
+    missed: scheduleText.missed[one.missed],
+    overlap: scheduleText.overlap[one.overlap],
+    jitterMillis: one.jitterMillis,
+    failures: Option.getOrNull(one.failures),
+    pausedAt: Option.getOrNull(one.pausedAt),
+    job: one.job,
+    hasCode: hasCode(one.job)
+  }
+}
 
 /** Line of a log. */
 export const logLine = ({ at, level, message, seq }: LogEntry): Api.LogLine => ({

@@ -3,8 +3,8 @@
  */
 import * as JobId from "@fanout/core/JobId"
 import { JobManager } from "@fanout/core/JobManager"
-import type { JobManagerError } from "@fanout/core/JobManagerError"
 import * as JobPriority from "@fanout/core/JobPriority"
+import type * as JobState from "@fanout/core/JobState"
 import type { JobChanges, JobRecord } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Clock from "effect/Clock"
@@ -22,6 +22,8 @@ import * as ApiRows from "./ApiRows.ts"
 import * as ChangeEvents from "./ChangeEvents.ts"
 import * as Guard from "./Guard.ts"
 import * as Page from "./Page.ts"
+import { notFoundOrFailed, storeFailed, whyNot } from "./Refusals.ts"
+import * as ScheduleHandlers from "./ScheduleHandlers.ts"
 import { ServerProgram } from "./ServerProgram.ts"
 
 const listOf = <A extends string>(value: A | ReadonlyArray<A> | undefined): ReadonlyArray<A> | undefined =>
@@ -33,23 +35,6 @@ const cursorOf = ({ createdAt, id }: Pick<JobRecord, "createdAt" | "id">): strin
 const fromCursor = (text: string): Pick<JobRecord, "createdAt" | "id"> => {
   const [, at = "0", id = text] = /^(\d+(?:\.\d+)?)-(.+)$/s.exec(text) ?? []
   return { createdAt: Number(at), id: JobId.make(id) }
-}
-
-/** Says that the store does not answer as it should. */
-const storeFailed = ({ message, reason }: JobStoreError): Api.StoreFailed =>
-  new Api.StoreFailed({
-    problem: reason._tag === "StorageFailure" ? reason.problem : "Other",
-    message: printable(message)
-  })
-
-/** Tells apart that there is no such job, and that the store does not answer. */
-const notFoundOrFailed = (error: JobStoreError): Api.NotFound | Api.StoreFailed =>
-  error.reason._tag === "JobNotFound" ? new Api.NotFound({ message: printable(error.message) }) : storeFailed(error)
-
-const whyNot = (error: JobManagerError | JobStoreError): Api.NotFound | Api.Refused | Api.StoreFailed => {
-  if (error._tag === "JobManagerError") return new Api.Refused({ message: printable(error.message) })
-  const isInTheWay = error.reason._tag === "JobConflict" || error.reason._tag === "KeyTaken"
-  return isInTheWay ? new Api.Refused({ message: printable(error.message) }) : notFoundOrFailed(error)
 }
 
 const page = <A>(found: ReadonlyArray<A>, limit: number) => {
@@ -87,6 +72,24 @@ const looking = Effect.gen(function*() {
         onFailure: notFoundOrFailed,
         onSuccess: (status) => ApiRows.detail(status, knowledge)
       }),
+    children: Effect.fnUntraced(
+      function*(id: JobId.JobId, { before, limit = Api.usual.children, state }: Api.ChildQuery) {
+        yield* manager.get(id)
+        const filter = {
+          parent: id,
+          states: listOf(state),
+          before: before === undefined ? undefined : fromCursor(before)
+        }
+        const { last, shown } = page(yield* manager.overview({ ...filter, limit: limit + 1 }), limit)
+        const counts = yield* manager.childCounts([id, ...shown.map(({ record }) => record.id)])
+        return {
+          jobs: shown.map((one) => ApiRows.child(one, counts.get(one.record.id), knowledge)),
+          next: last === undefined ? null : cursorOf(last.record),
+          counts: { ...counts.get(id) }
+        }
+      },
+      Effect.mapError(notFoundOrFailed)
+    ),
     history: (id: JobId.JobId) => ofJob(id, manager.history(id)),
     items: (id: JobId.JobId, { after = 0, cause, limit = Api.usual.items, outcome }: Api.ItemQuery) => {
       const tags = listOf(outcome) ?? ["Failed"]
@@ -119,6 +122,7 @@ const asking = Effect.gen(function*() {
       yield* carryOut(answers.flatMap(({ id, refused }) => refused === null ? [id] : []))
       return answers
     }),
+    retry: (id: JobId.JobId, only: JobState.Choice) => Effect.mapError(manager.retry(id, only), whyNot),
     set: Effect.fnUntraced(function*(id: JobId.JobId, { priority, ...limits }: Api.Settings) {
       const { name } = yield* Effect.mapError(manager.get(id), notFoundOrFailed)
       if ((limits.bytesPerSecond ?? null) !== null && !isThrottled(name, knowledge.hasCode(name))) {
@@ -144,16 +148,18 @@ const jobs = HttpApiBuilder.group(
   Api.Api,
   "jobs",
   Effect.fnUntraced(function*(handlers) {
-    const { detail, history, items, list, log } = yield* looking
-    const { ask, prune, set } = yield* asking
+    const { children, detail, history, items, list, log } = yield* looking
+    const { ask, prune, retry, set } = yield* asking
     const events = yield* ChangeEvents.make
     return handlers.handleAll({
       list: ({ query }) => list(query),
       detail: ({ params: { id } }) => detail(id),
+      children: ({ params: { id }, query }) => children(id, query),
       history: ({ params: { id } }) => history(id),
       items: ({ params: { id }, query }) => items(id, query),
       log: ({ params: { id }, query }) => log(id, query.after),
       ask: ({ payload: { action, ids } }) => ask(action, ids),
+      retry: ({ params: { id }, payload }) => retry(id, payload),
       set: ({ params: { id }, payload }) => set(id, payload),
       prune: ({ payload: { olderThanMillis } }) => prune(olderThanMillis),
       events: () => Effect.succeed(events)
@@ -206,6 +212,6 @@ const access = Layer.effect(
 
 /** Layer with the handlers of the API. */
 export const layer = HttpApiBuilder.layer(Api.Api, { openapiPath: "/api/openapi.json" }).pipe(
-  Layer.provide([jobs, server]),
+  Layer.provide([jobs, ScheduleHandlers.schedules, server]),
   Layer.provide(access)
 )

@@ -99,27 +99,14 @@ export const list = Command.make(
   Command.withAlias("ls")
 )
 
-const missedWords = {
-  skip: "not made up for",
-  latest: "the latest one is made up for",
-  all: "all are made up for"
-}
-
-const overlapWords = {
-  start: "runs beside the one before",
-  skip: "is left out while the one before is not over",
-  queue: "waits until the one before is over",
-  cancel: "cancels the one before"
-}
-
 const fieldsOf = (schedule: JobSchedule, last: Last): ReadonlyArray<readonly [string, string]> => {
   const { cron, failures, jitterMillis, lastAt, missed, name, overlap, pausedAt, timeZone } = schedule
   return [
     ["schedule", format.printable(name)],
     ["times", `${format.printable(cron)} (${format.printable(timeZone)})`],
     ...jitterMillis === 0 ? [] : [["jitter", `up to ${format.duration(jitterMillis)} later`] as const],
-    ["missed", missedWords[missed]],
-    ["overlap", overlapWords[overlap]],
+    ["missed", scheduleText.missed[missed]],
+    ["overlap", scheduleText.overlap[overlap]],
     ...Option.match(failures, {
       onNone: () => [],
       onSome: (n) => [["failures", `paused after ${format.count(n)} in a row`] as const]

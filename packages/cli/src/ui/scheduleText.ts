@@ -24,6 +24,56 @@ export const next = (schedule: JobSchedule, [first]: ReadonlyArray<Tick>, now: n
   return first === undefined ? "never" : time(first.startsAt)
 }
 
+/** What becomes of ticks that were missed. */
+export const missed: Readonly<Record<JobSchedule["missed"], string>> = {
+  skip: "not made up for",
+  latest: "the latest one is made up for",
+  all: "all are made up for"
+}
+
+/** What becomes of a tick while the job before is not over. */
+export const overlap: Readonly<Record<JobSchedule["overlap"], string>> = {
+  start: "runs beside the one before",
+  skip: "is left out while the one before is not over",
+  queue: "waits until the one before is over",
+  cancel: "cancels the one before"
+}
+
+const weekdays = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+
+const names: Readonly<Record<string, string>> = {
+  "@hourly": "0 * * * *",
+  "@daily": "0 0 * * *",
+  "@weekly": "0 0 * * 0",
+  "@monthly": "0 0 1 * *"
+}
+
+/** `1-5` and `1,3` as names of days. */
+const daysOf = (field: string): string =>
+  field.replaceAll(/[0-7]/g, (day) => weekdays[Number(day)] ?? day).replace("-", " to ").replaceAll(",", ", ")
+
+/** Times of a cron expression in words, where there are short ones; otherwise the expression. */
+export const times = (cron: string): string => {
+  const [minute = "", hour = "", day = "", month = "", weekday = "", ...more] = (names[cron] ?? cron).split(/\s+/)
+  const days = [day, month, weekday].join(" ")
+  const every = /^\*\/(\d+)$/
+  const isMinute = /^\d{1,2}$/.test(minute)
+  if (more.length > 0) return cron
+  if (days === "* * *" && hour === "*") {
+    const [, step] = every.exec(minute) ?? []
+    if (minute === "*" || step !== undefined) return step === undefined ? "every minute" : `every ${step} minutes`
+    if (isMinute) return minute === "0" ? "every hour" : `every hour at :${minute.padStart(2, "0")}`
+  }
+  const [, hours] = every.exec(hour) ?? []
+  if (days === "* * *" && hours !== undefined && minute === "0") return `every ${hours} hours`
+  if (!isMinute || !/^\d{1,2}$/.test(hour)) return cron
+  const at = `at ${hour.padStart(2, "0")}:${minute.padStart(2, "0")}`
+  if (days === "* * *") return `every day ${at}`
+  if (/^\* \* [0-7]$/.test(days)) return `every ${daysOf(weekday)} ${at}`
+  if (/^\* \* ([0-7]-[0-7]|[0-7](,[0-7])+)$/.test(days)) return `${daysOf(weekday)} ${at}`
+  return /^\d{1,2} \* \*$/.test(days) ? `on day ${day} of each month ${at}` : cron
+}
+
 /** Sentence about the next time. */
 export const nextSentence = (schedule: JobSchedule, [first]: ReadonlyArray<Tick>): string => {
   const { name } = schedule
