@@ -12,6 +12,8 @@ import { JobsPage } from "./JobsPage.tsx"
 import { Kit } from "./Kit.tsx"
 import { connection } from "./live.ts"
 import { type Route, route, to } from "./route.ts"
+import { SchedulePage } from "./SchedulePage.tsx"
+import { SchedulesPage } from "./SchedulesPage.tsx"
 import { clear } from "./selection.ts"
 import { isTaken } from "./session.ts"
 import { printable } from "./shown.ts"
@@ -30,6 +32,7 @@ const Head = () => {
       <a class="name" href={to(["jobs"])}>fanout</a>
       <nav aria-label="Sections">
         <a href={to(["jobs"])} aria-current={first === "jobs" ? "page" : undefined}>Jobs</a>
+        <a href={to(["schedules"])} aria-current={first === "schedules" ? "page" : undefined}>Schedules</a>
         <a href={to(["doctor"])} aria-current={first === "doctor" ? "page" : undefined}>Doctor</a>
       </nav>
       <p class="server">
@@ -67,13 +70,18 @@ const Locked = () => (
   </main>
 )
 
+const titles: Readonly<Record<string, string>> = { doctor: "Doctor", schedules: "Schedules" }
+
 const titleOf = ({ parts: [first = "", id] }: Route): string =>
-  id === undefined ? `${first === "doctor" ? "Doctor" : "Jobs"} · fanout` : `${printable(id)} · fanout`
+  `${id === undefined ? titles[first] ?? "Jobs" : printable(id)} · fanout`
 
 const Shown = ({ route }: { readonly route: Route }) => {
   const [first, id] = route.parts
   if (first === "kit") return <Kit />
   if (first === "doctor") return <DoctorPage />
+  if (first === "schedules") {
+    return id === undefined ? <SchedulesPage route={route} /> : <SchedulePage key={id} route={route} />
+  }
   if (first === "jobs") return id === undefined ? <JobsPage route={route} /> : <JobPage key={id} route={route} />
   return (
     <main>

@@ -47,7 +47,7 @@ const Question = () => {
 const keys = [
   ["j, k", "next job, job before"],
   ["Enter", "open the job"],
-  ["x", "select the job, or not"],
+  ["x", "select the job or the failure, or not"],
   ["A", "select all that are shown, or none"],
   ["p, r, t", "pause, resume, retry what is selected, or the job"],
   ["C", "cancel what is selected, or the job; asks first"],

@@ -20,6 +20,7 @@ import { ShareBar } from "./ShareBar.tsx"
 import { count, printable } from "./shown.ts"
 import { StateSign } from "./StateSign.tsx"
 import { Lasting, Moment } from "./Time.tsx"
+import { Tree } from "./Tree.tsx"
 
 interface Properties {
   readonly job: Detail
@@ -95,13 +96,16 @@ const Prospect = ({ job }: Properties): ComponentChildren => {
 const tabs = [
   ["", "Overview"],
   ["failed", "Failures"],
+  ["children", "Children"],
   ["log", "Log"],
   ["raw", "Payload"]
 ] as const
 
+const childrenOf = ({ children }: Detail): number => Object.values(children).reduce((sum, many) => sum + many, 0)
+
 const Tabs = ({ job, tab }: Properties & { readonly tab: string }) => (
   <nav class="tabs" aria-label="Pages of this job">
-    {tabs.map(([name, words]) => (
+    {tabs.filter(([name]) => name !== "children" || tab === name || childrenOf(job) > 0).map(([name, words]) => (
       <a
         key={name}
         href={to(["jobs", job.id, ...name === "" ? [] : [name]])}
@@ -109,6 +113,7 @@ const Tabs = ({ job, tab }: Properties & { readonly tab: string }) => (
       >
         {words}
         {name === "failed" && job.progress.failed > 0 && <span class="number">{count(job.progress.failed)}</span>}
+        {name === "children" && <span class="number">{count(childrenOf(job))}</span>}
       </a>
     ))}
   </nav>
@@ -122,6 +127,7 @@ interface ShownProperties extends Properties {
 
 const Shown = ({ history, job, route, tab }: ShownProperties) => {
   if (tab === "failed") return <Elements job={job} route={route} />
+  if (tab === "children") return <Tree id={job.id} counts={job.children} />
   if (tab === "log") return <LogLines id={job.id} />
   return tab === "raw" ? <Raw job={job} /> : <Overview job={job} history={history} />
 }

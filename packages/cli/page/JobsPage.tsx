@@ -12,7 +12,7 @@ import { JobRow } from "./JobRow.tsx"
 import { Prune } from "./Prune.tsx"
 import { type Route, to, withQuery } from "./route.ts"
 import { token } from "./session.ts"
-import { count, counted, printable } from "./shown.ts"
+import { count, counted, printable, word } from "./shown.ts"
 import { SignOf, states, wordOf } from "./StateSign.tsx"
 import { type Steady, useSteady } from "./steady.ts"
 
@@ -93,9 +93,6 @@ const Named = ({ route }: Properties) => {
     </p>
   )
 }
-
-/** Text as one word of a command. */
-const word = (text: string): string => /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 
 /** Only who has a token has a server of `fanout`: an application calls its database as it likes. */
 const Empty = ({ isFiltered }: { readonly isFiltered: boolean }) =>

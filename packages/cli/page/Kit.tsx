@@ -3,15 +3,19 @@
  */
 import type { ComponentChildren } from "preact"
 import { Blank, Broken, Waiting } from "./Blank.tsx"
-import type { Detail, History, Row } from "./client.ts"
+import type { Detail, History, Row, Schedule } from "./client.ts"
 import { CopyText } from "./CopyText.tsx"
-import { ElementTable } from "./Elements.tsx"
+import { ChosenStrip, ElementTable, OfCause } from "./Elements.tsx"
 import { Figures } from "./Figures.tsx"
 import { LostStrip, NoticeStrip, TroubleStrip } from "./Foot.tsx"
 import { Sentence } from "./JobPage.tsx"
 import { JobRow } from "./JobRow.tsx"
 import { RatePlot } from "./RatePlot.tsx"
+import { ScheduleHead } from "./SchedulePage.tsx"
+import { NoSchedules, ScheduleTable } from "./SchedulesPage.tsx"
+import { choose } from "./selection.ts"
 import { SettingsForm } from "./SettingsForm.tsx"
+import { Branch, ChildCounts } from "./Tree.tsx"
 
 const start = Date.UTC(2026, 10, 29, 12)
 
@@ -99,6 +103,50 @@ const job: Detail = {
   progress: { ...progress, failed: 12 }
 }
 
+const schedule: Schedule = {
+  name: "nightly",
+  what: "copy -T Photos /mnt/backup",
+  when: "every day at 03:00",
+  cron: "0 3 * * *",
+  timeZone: "Europe/Berlin",
+  state: "on",
+  stateText: "on",
+  next: [start + 54_000_000],
+  lastAt: start - 32_400_000,
+  last: { id: row.id, state: "Completed", stateText: "done", isOwnerDead: false, error: null },
+  missed: "the latest one is made up for",
+  overlap: "waits until the one before is over",
+  jitterMillis: 0,
+  failures: 3,
+  pausedAt: null,
+  job: "scheduled",
+  hasCode: true,
+  command: "fanout copy -T Photos /mnt/backup",
+  folder: "/home/ada"
+}
+
+const schedules: ReadonlyArray<Schedule> = [
+  schedule,
+  { ...schedule, name: "late", state: "due", stateText: "due now", next: [start], timeZone: "UTC" },
+  { ...schedule, name: "queued", state: "waiting", stateText: "waits for its job" },
+  {
+    ...schedule,
+    name: "failing",
+    state: "paused",
+    stateText: "paused: 3 failures",
+    pausedAt: start,
+    last: {
+      id: row.id,
+      state: "Failed",
+      stateText: "failed",
+      isOwnerDead: false,
+      error: "There is nothing at “/nope”."
+    }
+  },
+  { ...schedule, name: `<b>once</b> \u202E${"long ".repeat(9)}`, state: "over", stateText: "never", next: [] },
+  { ...schedule, name: "new", when: "0 0 1,15 1-6 *", lastAt: null, last: null }
+]
+
 const at = Array.from({ length: 120 }, (_, index) => start + 1000 * index + (index > 70 ? 45_000 : 0))
 const past: History = {
   everyMillis: 1000,
@@ -136,6 +184,7 @@ export const Kit = () => (
     </Part>
     <Part title="Failures">
       <ElementTable
+        canChoose
         items={["/home/ada/Photos/2019/IMG_0042.jpg", "/<script>alert(1)</script>"].map((key, seq) => ({
           seq,
           fanOut: "entries",
@@ -148,6 +197,30 @@ export const Kit = () => (
           at: start
         }))}
       />
+    </Part>
+    <Part title="Chosen failures">
+      <OfCause job={{ ...job, progress: { ...job.progress, causes: { exists: 9 } } }} cause="exists" />
+      <button type="button" onClick={() => choose([0, 1, 2], true)}>Choose three</button>
+      <ChosenStrip job={job} />
+    </Part>
+    <Part title="Tree">
+      <ChildCounts id="7x2k9qv4m1ab" counts={{ Running: 1, Completed: 8 }} />
+      <ul class="tree">
+        {rows.map((row, index) => (
+          <li key={row.id}>
+            <Branch
+              job={{ ...row, children: index % 3 === 0 ? { Completed: 1200, Failed: 3 } : {} }}
+              isOpen={index === 3}
+              onToggle={() => {}}
+            />
+          </li>
+        ))}
+      </ul>
+    </Part>
+    <Part title="Schedules">
+      <ScheduleTable rows={schedules} />
+      <ScheduleHead schedule={schedule} />
+      <NoSchedules />
     </Part>
     <Part title="Blank">
       <Waiting />

@@ -13,8 +13,8 @@ import { pointsOf, unitOf } from "./rates.ts"
 import { to } from "./route.ts"
 import { SettingsForm } from "./SettingsForm.tsx"
 import { count, printable, setBytes } from "./shown.ts"
-import { SignOf, states, wordOf } from "./StateSign.tsx"
 import { Moment } from "./Time.tsx"
+import { ChildCounts } from "./Tree.tsx"
 
 interface Properties {
   readonly job: Detail
@@ -25,18 +25,6 @@ const Section = ({ children, title }: { readonly title: string; readonly childre
     <h2>{title}</h2>
     {children}
   </section>
-)
-
-const Children = ({ job }: Properties) => (
-  <p class="states">
-    {states.filter((state) => (job.children[state] ?? 0) > 0).map((state) => (
-      <a key={state} href={to(["jobs"], { parent: job.id, state })}>
-        <SignOf state={state} />
-        {wordOf(state)} <span class="number">{count(job.children[state] ?? 0)}</span>
-      </a>
-    ))}
-    <a href={to(["jobs"], { parent: job.id })}>all of them</a>
-  </p>
 )
 
 const Facts = ({ job }: Properties) => {
@@ -54,7 +42,7 @@ const Facts = ({ job }: Properties) => {
     ...job.parent === null ? [] : [["started by", <a href={to(["jobs", job.parent])}>{job.parent}</a>] as const],
     ...job.schedule === null
       ? []
-      : [["schedule", <a href={to(["jobs"], { schedule: job.schedule })}>{printable(job.schedule)}</a>] as const],
+      : [["schedule", <a href={to(["schedules", job.schedule])}>{printable(job.schedule)}</a>] as const],
     ...job.tags.length === 0 ? [] : [["tags", job.tags.map(printable).join(", ")] as const]
   ]
   return (
@@ -86,7 +74,7 @@ export const Overview = ({ history, job }: Properties & { readonly history: Hist
       )}
       {Object.keys(job.children).length > 0 && (
         <Section title="Jobs it has started">
-          <Children job={job} />
+          <ChildCounts id={job.id} counts={job.children} />
         </Section>
       )}
       <Section title="What it is">

@@ -2,7 +2,20 @@
  * Asks something of jobs, after a question where it can't be undone, and keeps what came of it to be told.
  */
 import { signal } from "@preact/signals"
-import { type About, about, type Action, type Answer, ask, Refusal } from "./client.ts"
+import {
+  type About,
+  about,
+  type Action,
+  type Answer,
+  ask,
+  askSchedules,
+  type Choice,
+  type Detail,
+  Refusal,
+  retry,
+  type Schedule,
+  type ScheduleAction
+} from "./client.ts"
 import { look } from "./live.ts"
 import { count, counted, printable } from "./shown.ts"
 
@@ -85,6 +98,43 @@ const askNow = (action: Action, ids: ReadonlyArray<string>): void => {
     look()
   }, tellError)
 }
+
+/** Says who runs a job that is queued. */
+export const whoRunsIt = ({ hasCode, id }: Pick<Detail, "hasCode" | "id">): string => {
+  if (!hasCode) return "Its own program runs it."
+  return server.value?.works === true
+    ? "The process of this page runs it."
+    : `Nobody runs it yet: \`fanout jobs resume ${id}\` does so, or \`fanout jobs work\`.`
+}
+
+/** Has chosen failed elements of a job run again. */
+export const retryOnly = (job: Detail, only: Choice, what: string, onDone: () => void): void =>
+  void retry(job.id, only).then(() => {
+    tell(`${what} queued to run again. ${whoRunsIt(job)}`)
+    onDone()
+    look()
+  }, tellError)
+
+const scheduleVerbs: Readonly<Record<Exclude<ScheduleAction, "run">, string>> = {
+  pause: "is paused",
+  resume: "goes on",
+  remove: "is removed. Jobs that it has started go on"
+}
+
+/** Asks something of a schedule, and says what came of it. */
+export const askOfSchedule = (
+  action: ScheduleAction,
+  { hasCode, name }: Schedule,
+  onDone: () => void = () => {}
+): void =>
+  void askSchedules(action, [name]).then(([answer]) => {
+    const { job = null, refused = null } = answer ?? {}
+    if (refused !== null) tell(`Refused. ${printable(refused)}.`, true)
+    else if (action !== "run") tell(`Schedule “${printable(name)}” ${scheduleVerbs[action]}.`)
+    else if (job !== null) tell(`Job ${job} of “${printable(name)}” is queued. ${whoRunsIt({ hasCode, id: job })}`)
+    if (refused === null) onDone()
+    look()
+  }, tellError)
 
 /** Asks something of jobs. To cancel is asked about first: it can't be undone. */
 export const askOf = (action: Action, ids: ReadonlyArray<string>, title?: string): void => {

@@ -9,6 +9,13 @@ export type Row = typeof Api.JobRow.Encoded
 export type Detail = typeof Api.JobDetail.Encoded
 export type Element = typeof Api.Item.Encoded
 export type History = typeof JobHistory.Encoded
+export type Child = typeof Api.ChildRow.Encoded
+export type Children = typeof Api.ChildPage.Encoded
+export type Choice = Api.Choice
+export type Schedule = typeof Api.Schedule.Encoded
+export type Schedules = typeof Api.SchedulePage.Encoded
+export type ScheduleAction = Api.ScheduleAction
+export type ScheduleAnswer = typeof Api.ScheduleAnswer.Encoded
 export type LogLine = typeof Api.LogLine.Encoded
 export type Action = Api.Action
 
@@ -90,6 +97,8 @@ export const examination = (signal: AbortSignal): Promise<Examination> => get("/
 
 export const detail = (id: string, signal: AbortSignal): Promise<Detail> => get(job(id), {}, signal)
 
+export const children = (id: string, signal: AbortSignal): Promise<Children> => get(`${job(id)}/children`, {}, signal)
+
 export const history = (id: string, signal: AbortSignal): Promise<History> => get(`${job(id)}/history`, {}, signal)
 
 export const elements = (id: string, query: Query, signal: AbortSignal): Promise<Elements> =>
@@ -100,6 +109,21 @@ export const log = (id: string, signal: AbortSignal): Promise<ReadonlyArray<LogL
 
 export const ask = async (action: Action, ids: ReadonlyArray<string>): Promise<ReadonlyArray<Answer>> =>
   (await post("/jobs/actions", { action, ids })).json()
+
+/** Has failed elements of a job run again: some of them, or all of a cause. */
+export const retry = async (id: string, only: Choice): Promise<void> => {
+  await post(`${job(id)}/retry`, only)
+}
+
+export const schedules = (query: Query, signal: AbortSignal): Promise<Schedules> => get("/schedules", query, signal)
+
+export const schedule = (name: string, signal: AbortSignal): Promise<Schedule> =>
+  get(`/schedules/${encodeURIComponent(name)}`, {}, signal)
+
+export const askSchedules = async (
+  action: ScheduleAction,
+  names: ReadonlyArray<string>
+): Promise<ReadonlyArray<ScheduleAnswer>> => (await post("/schedules/actions", { action, names })).json()
 
 /** Forgets jobs that ended longer ago than this, and says how many. */
 export const prune = async (olderThanMillis: number): Promise<number> => {

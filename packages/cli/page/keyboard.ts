@@ -6,18 +6,21 @@ import type { Action } from "./client.ts"
 import { areKeysShown } from "./Dialogs.tsx"
 import { listed, selectedFor } from "./Foot.tsx"
 import { go, route, to } from "./route.ts"
-import { clear, selected, toggle, toggleAll } from "./selection.ts"
+import { chooseNone, clear, selected, toggleAll } from "./selection.ts"
 import { printable } from "./shown.ts"
 
-const rows = (): ReadonlyArray<HTMLElement> => Array.from(document.querySelectorAll<HTMLElement>("li.job"))
+/** Jobs of a list, schedules, and failed elements. */
+const row = "li.job, tr.row"
 
-const current = (): HTMLElement | null => document.activeElement?.closest<HTMLElement>("li.job") ?? null
+const rows = (): ReadonlyArray<HTMLElement> => Array.from(document.querySelectorAll<HTMLElement>(row))
+
+const current = (): HTMLElement | null => document.activeElement?.closest<HTMLElement>(row) ?? null
 
 const move = (by: number): void => {
   const all = rows()
   const from = all.findIndex((row) => row === current())
   const next = from < 0 ? 0 : Math.max(0, Math.min(all.length - 1, from + by))
-  all[next]?.querySelector<HTMLElement>("a.title")?.focus()
+  all[next]?.querySelector<HTMLElement>("a.title, td > input")?.focus()
 }
 
 const idOf = (element: HTMLElement | null): ReadonlyArray<string> =>
@@ -43,8 +46,12 @@ const ask = (action: Action) => () => {
 const keys: Readonly<Record<string, () => void>> = {
   j: () => move(1),
   k: () => move(-1),
-  x: select(() => idOf(current()).forEach(toggle)),
-  A: select(() => toggleAll(listed.value.map(({ id }) => id))),
+  x: select(() => current()?.querySelector<HTMLElement>("input")?.click()),
+  A: select(() => {
+    const all = document.querySelector<HTMLElement>("#choose-all")
+    if (all === null) toggleAll(listed.value.map(({ id }) => id))
+    else all.click()
+  }),
   p: ask("pause"),
   r: ask("resume"),
   t: ask("retry"),
@@ -59,7 +66,10 @@ const keys: Readonly<Record<string, () => void>> = {
   "?": () => {
     areKeysShown.value = true
   },
-  Escape: clear
+  Escape: () => {
+    clear()
+    chooseNone()
+  }
 }
 
 const isWritten = (target: EventTarget | null): boolean =>

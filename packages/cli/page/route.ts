@@ -1,5 +1,6 @@
 /**
- * What the address asks for: `#/jobs?state=Running`, `#/jobs/ID`, `#/jobs/ID/failed?cause=exists`, `#/jobs/ID/log`.
+ * What the address asks for: `#/jobs?state=Running`, `#/jobs/ID`, `#/jobs/ID/failed?cause=exists`, `#/jobs/ID/log`,
+ * `#/schedules`, `#/schedules/NAME`.
  */
 import { signal } from "@preact/signals"
 

@@ -1,5 +1,5 @@
 /**
- * Keeps which jobs of the list are selected.
+ * Keeps which jobs of the list are selected, and which failed elements of a job are chosen.
  */
 import { signal } from "@preact/signals"
 
@@ -25,4 +25,20 @@ export const keep = (ids: ReadonlyArray<string>): void => {
 
 export const clear = (): void => {
   if (selected.value.size > 0) selected.value = new Set()
+}
+
+/** Most elements that one retry takes. */
+export const mostChosen = 1000
+
+/** Failed elements that are chosen, by their numbers. */
+export const chosen = signal<ReadonlySet<number>>(new Set())
+
+/** Chooses elements, as many as one retry takes, or chooses them no more. */
+export const choose = (elements: ReadonlyArray<number>, isChosen: boolean): void => {
+  const others = Array.from(chosen.value).filter((seq) => !elements.includes(seq))
+  chosen.value = new Set([...others, ...isChosen ? elements : []].slice(0, mostChosen))
+}
+
+export const chooseNone = (): void => {
+  chosen.value = new Set()
 }

@@ -68,6 +68,10 @@ export const duration = (millis: number): string => {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`
 }
 
+/** Text as one word of a command. */
+export const word = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+
 /** How long ago something was, in its largest unit. */
 export const ago = (millis: number): string => {
   const seconds = Math.max(0, Math.floor(millis / 1000))

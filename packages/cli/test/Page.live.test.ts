@@ -69,6 +69,30 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     return store.runPromise(JobStore.use((store) => store.insertAll(records)))
   }
 
+  /** A job with 121 children, of which one has a child with a child. All of them are old. */
+  const insertTree = () => {
+    const at = Date.now() - 86_400_000
+    const job = (id: string, parent?: string, more: Parameters<typeof record>[1] = {}) =>
+      record(JobState.cases.Completed.make(counters), {
+        id: JobId.make(id),
+        revision: 0,
+        createdAt: at,
+        updatedAt: at,
+        finishedAt: Option.some(at),
+        parent: Option.map(Option.fromUndefinedOr(parent), (id) => ({
+          id: JobId.make(id),
+          name: `child ${Math.random()}`,
+          attempt: 1,
+          tries: 0
+        })),
+        ...more
+      })
+    const leaves = Array.from({ length: 120 }, (_, n) => job(`leaf${String(n).padStart(3, "0")}`, "tree"))
+    const branch = job("branch", "tree", { createdAt: at + 1000, state: JobState.cases.Failed.make(counters) })
+    const records = [job("tree"), ...leaves, branch, job("twig", "branch"), job("bud", "twig")]
+    return store.runPromise(JobStore.use((store) => store.insertAll(records)))
+  }
+
   /** A slow copy, with its id. */
   const copying = async (name: string) => {
     const from = makeFiles(name, 40, 100_000)
@@ -89,6 +113,8 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
 
   /** A comparison of folders that differ in two ways. */
   let failed: string
+  /** Another one, which is left as it is. */
+  let differing: string
   /** A copy of a file whose name is markup. */
   let named: string
 
@@ -97,9 +123,11 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     const b = makeFiles("failing b", 20, 2)
     const firstId = (stdout: string): string => JSON.parse(stdout.split("\n")[0] ?? "").id
     failed = firstId(run("verify", a, b, "--ignore", "times", "--json").stdout)
+    differing = firstId(run("verify", a, b, "--ignore", "times", "--json").stdout)
     fs.mkdirSync(path.join(home, markup))
     named = firstId(run("copy", path.join(home, markup), path.join(home, "named to"), "--json").stdout)
     await insert(...Array.from({ length: many }, (_, n) => `zz${String(n).padStart(6, "0")}`))
+    await insertTree()
     server = await serving("--port", "0")
     browser = await launch()
   })
@@ -123,7 +151,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
       await page.goto(server.address)
       await page.waitForSelector("li.job")
       times.push(await page.evaluate(() => performance.getEntriesByName("first row")[0]?.startTime ?? Infinity))
-      assert.match(await text(page, ".states a"), /all\s+10,0\d\d/)
+      assert.match(await text(page, ".states a"), /all\s+10,1\d\d/)
       assert.strictEqual(await page.locator("li.job").count(), 50)
       assert.match(page.url(), /\/#\/jobs$/)
       assert.deepStrictEqual(complaints, [])
@@ -218,7 +246,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await page.locator(".states a", { hasText: "some failed" }).click()
     await rowOf(page, failed).waitFor()
     assert.match(page.url(), /#\/jobs\?state=CompletedWithErrors$/)
-    assert.strictEqual(await page.locator("li.job").count(), 1)
+    assert.strictEqual(await page.locator("li.job").count(), 2)
     await page.getByLabel("Created in").selectOption("1h")
     assert.match(page.url(), /state=CompletedWithErrors&since=1h$/)
     await rowOf(page, failed).waitFor()
@@ -271,7 +299,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     for (const many of [100, 100, 30]) {
       await page.getByText(`${many} failures on this page`).waitFor()
       await page.waitForFunction((many) => document.querySelectorAll("table.elements tbody tr").length === many, many)
-      for (const row of await rows.allInnerTexts()) seen.add(row.split(/\s/)[0] ?? "")
+      for (const name of await rows.locator("code").allInnerTexts()) seen.add(name)
       if (many === 100) {
         await page.getByRole("link", { name: "next 100 →" }).click()
         await page.waitForFunction(
@@ -287,6 +315,140 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await page.getByRole("button", { name: "Retry what failed" }).click()
     await page.locator(".sentence", { hasText: "queued" }).waitFor()
     assert.deepStrictEqual(complaints, [])
+  })
+
+  it("tries chosen failures again, or those of a cause, and says what becomes of the others", async () => {
+    const a = makeFiles("chosen", 8, 1)
+    const b = makeFiles("chosen b", 3, 2)
+    const { id } = JSON.parse(run("verify", a, b, "--ignore", "times", "--json").stdout.split("\n")[0] ?? "")
+    const { complaints, page } = await open({}, `#/jobs/${id}/failed`)
+    const rows = page.locator("table.elements tbody tr")
+    await rows.nth(7).waitFor()
+    await page.keyboard.press("j")
+    await page.keyboard.press("x")
+    await page.keyboard.press("j")
+    await page.keyboard.press(" ")
+    const strip = page.locator(".strip.chosen")
+    const said = (await strip.innerText()).replaceAll(/\s+/g, " ")
+    assert.include(
+      said,
+      "2 failures chosen. Attempt 2 tries only these again. The other 6 stay as they are. Nobody runs"
+    )
+    assert.include(said, `fanout jobs resume ${id}`)
+    await page.keyboard.press("A")
+    assert.include(await strip.innerText(), "8 failures chosen")
+    await page.keyboard.press("Escape")
+    assert.strictEqual(await strip.count(), 0)
+
+    const keys: Array<string> = []
+    for (const nth of [1, 6]) {
+      await rows.nth(nth).getByRole("checkbox").check()
+      keys.push(await rows.nth(nth).locator("code").innerText())
+    }
+    await page.getByRole("button", { name: "Retry these 2" }).click()
+    await page.locator(".strip", { hasText: "2 failures queued to run again. Nobody runs it yet" }).waitFor()
+    await page.locator(".sentence", { hasText: "queued" }).waitFor()
+    assert.strictEqual(await page.getByRole("checkbox").count(), 0)
+    run("jobs", "resume", id)
+    await page.locator(".sentence", { hasText: "not the same" }).waitFor()
+    const again = rows.filter({ hasText: "attempt 2" })
+    await again.nth(1).waitFor()
+    assert.sameMembers(await again.locator("code").allInnerTexts(), keys)
+    assert.strictEqual(await rows.count(), 8)
+
+    await page.locator(".states a", { hasText: "Missing" }).click()
+    await page.getByText("The other 3 stay as they are.").waitFor()
+    await page.getByRole("button", { name: "Retry all 5 of Missing" }).click()
+    await page.locator(".strip", { hasText: "5 failures of Missing queued to run again." }).waitFor()
+    run("jobs", "resume", id)
+    await page.locator(".sentence", { hasText: "attempt 3" }).waitFor()
+    await rows.filter({ hasText: "attempt 3" }).nth(4).waitFor()
+    assert.deepStrictEqual(complaints, [])
+  })
+
+  it("says which failures can't be tried again any more", async () => {
+    const { page } = await open({}, `#/jobs/${differing}/failed`)
+    const first = page.locator("table.elements tbody tr").first()
+    await page.route("**/retry", (route) => route.fulfill({ status: 409, json: { message: "They are gone: 12" } }))
+    await first.getByRole("checkbox").check()
+    await page.getByRole("button", { name: "Retry these 1" }).click()
+    await page.locator(".strip.bad", { hasText: "They are gone: 12" }).waitFor()
+    assert.isTrue(await first.getByRole("checkbox").isChecked())
+  })
+
+  it("shows the jobs that a job has started, level by level", async () => {
+    const { complaints, page } = await open({}, "#/jobs/tree")
+    await page.locator(".tabs a", { hasText: "Children" }).click()
+    await page.locator(".tabs a", { hasText: "121" }).waitFor()
+    const branches = page.locator(".branch")
+    await branches.nth(99).waitFor()
+    assert.strictEqual(await branches.count(), 100)
+    assert.match(await text(page, ".states"), /failed\s+1\s+done\s+120/)
+    await page.getByText("These are the newest 100 of 121.").waitFor()
+    const buttons = page.getByRole("button", { name: /has started/ })
+    await buttons.first().focus()
+    await page.keyboard.press("Enter")
+    await page.locator(".tree .tree .branch").waitFor()
+    assert.strictEqual(await buttons.first().getAttribute("aria-expanded"), "true")
+    await buttons.nth(1).click()
+    await page.locator(".tree .tree .tree .branch").waitFor()
+    assert.strictEqual(await buttons.count(), 2)
+    await buttons.first().click()
+    assert.strictEqual(await branches.count(), 100)
+    await page.locator(".states a", { hasText: "failed" }).click()
+    await rowOf(page, "branch").waitFor()
+    assert.deepStrictEqual(complaints, [])
+  })
+
+  it("shows schedules, and pauses, resumes, runs and removes them", async () => {
+    const { complaints, page } = await open({}, "#/schedules")
+    await page.getByText("There are no schedules yet.").waitFor()
+    assert.include(
+      await text(page, ".blank .command"),
+      `fanout schedule add nightly --db ${filename} --cron @daily -- `
+    )
+    const from = makeFiles("scheduled", 3, 1)
+    const name = `a/b ${markup}`
+    run("schedule", "add", name, "--cron", "0 3 * * *", "--", "copy", "-T", from, path.join(home, "scheduled to"))
+    const row = page.locator("table.schedules tbody tr")
+    await row.waitFor()
+    assert.match(
+      await row.innerText(),
+      /<img .*\\u202egnp\s+every day at 03:00.*on\s.*in \d+ h \d+ min.*never\s+copy -T/s
+    )
+    await row.getByRole("button", { name: /^Pause/ }).click()
+    await row.getByText("paused").waitFor()
+    await page.keyboard.press("j")
+    await page.keyboard.press("Enter")
+    await page.locator("h1", { hasText: "a/b <img" }).waitFor()
+    await page.locator(".next li").nth(4).waitFor()
+    assert.include(await text(page, ".command"), `fanout copy -T ${from}`)
+    await page.getByText("It has started none yet.").waitFor()
+    await page.getByText("has it go on.").waitFor()
+    await page.getByRole("button", { name: /^Resume/ }).click()
+    await page.getByText("is up then.").waitFor()
+
+    await page.getByRole("button", { name: /^Run now/ }).click()
+    await page.locator(".strip", { hasText: /Job \w+ of .* is queued\. Nobody runs it yet/ }).waitFor()
+    const job = page.locator("li.job")
+    await job.getByText("queued").waitFor()
+    run("jobs", "resume", await job.getAttribute("data-id") ?? "")
+    await job.getByText("done").first().waitFor()
+    await page.locator(".facts a", { hasText: "done" }).waitFor()
+    await job.getByRole("link").first().click()
+    await page.locator(".facts a", { hasText: "a/b" }).click()
+    await page.locator("h1", { hasText: "a/b <img" }).waitFor()
+
+    await page.getByRole("button", { name: "Remove…" }).click()
+    await page.getByRole("button", { name: "Keep it" }).click()
+    await page.getByRole("button", { name: "Remove…" }).click()
+    await page.getByRole("button", { name: "Remove it" }).click()
+    await page.locator(".strip", { hasText: "is removed. Jobs that it has started go on." }).waitFor()
+    await page.getByText("There are no schedules yet.").waitFor()
+    await visit(page, "#/schedules/nope")
+    await page.getByText("There is no such schedule.").waitFor()
+    // The browser itself tells of the answer 404.
+    assert.deepStrictEqual(complaints.filter((one) => !one.includes("404")), [])
   })
 
   it("is used with keys alone", async () => {
@@ -333,6 +495,9 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await visit(page, `#/jobs/${failed}`)
     await page.locator("h1", { hasText: "failing" }).waitFor()
     assert.strictEqual(await page.getByRole("button", { name: /Retry|Cancel|Set/ }).count(), 0)
+    await visit(page, `#/jobs/${failed}/failed`)
+    await page.locator("table.elements tbody tr").first().waitFor()
+    assert.strictEqual(await page.getByRole("checkbox").count(), 0)
     reading.child.kill("SIGINT")
     await reading.ended
   })
@@ -478,9 +643,20 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
   ]
   it.each(looks)("can be read by everybody, %s", async (_, look) => {
     const { page } = await open(look)
-    for (const hash of ["#/jobs", `#/jobs/${failed}`, `#/jobs/${failed}/failed`, `#/jobs/${named}/raw`, "#/kit"]) {
+    const hashes = [
+      "#/jobs",
+      `#/jobs/${failed}`,
+      `#/jobs/${differing}/failed?cause=Missing`,
+      `#/jobs/${named}/raw`,
+      "#/jobs/tree/children",
+      "#/schedules",
+      "#/schedules/weekly",
+      "#/kit"
+    ]
+    run("schedule", "add", "weekly", "--cron", "@weekly", "--", "copy", "-T", home, `${home} to`)
+    for (const hash of hashes) {
       await visit(page, hash)
-      await page.locator("li.job, .tabs").first().waitFor()
+      await page.locator("li.job, .tabs, .schedules, .crumbs").first().waitFor()
       await page.waitForFunction(() => document.querySelector(".waiting") === null || location.hash === "#/kit")
       await page.evaluate(axe.source)
       const violations: ReadonlyArray<unknown> = await page.evaluate(

@@ -80,6 +80,10 @@ const Counts = Schema.Record(Schema.String, Schema.Number)
 export const Action = Schema.Literals(["pause", "resume", "cancel", "retry"])
 export type Action = typeof Action.Type
 
+/** Failed elements of a job that are to run again: some by their `seq`, or all of one `cause`. */
+const Choice = JobState.Choice
+export type Choice = typeof Choice.Type
+
 const Priority = Schema.Literals(["low", "normal", "high", "critical"])
 
 /** How far a job is. */
@@ -348,7 +352,7 @@ class Jobs extends HttpApiGroup.make("jobs").add(
    */
   HttpApiEndpoint.post("retry", "/jobs/:id/retry", {
     params,
-    payload: JobState.Choice,
+    payload: Choice,
     success: HttpApiSchema.NoContent,
     error: [NotFound, Refused, StoreFailed]
   }),

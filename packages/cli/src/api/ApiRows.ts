@@ -72,7 +72,6 @@ const actionsOf = ({ parent, request, state }: JobRecord): ReadonlyArray<Api.Act
 /** Job of a list. */
 export const job = (overview: JobOverview, { title }: Knowledge): Api.JobRow => {
   const { isOwnerDead, progress, record } = overview
-  const different = summary.isVerify(record) ? { failures: { different: progress.tally.failed } } : {}
   const why = summary.why(record)
   return {
     id: record.id,
@@ -90,7 +89,7 @@ export const job = (overview: JobOverview, { title }: Knowledge): Api.JobRow => 
     finishedAt: Option.getOrNull(record.finishedAt),
     parent: Option.getOrNull(Option.map(record.parent, ({ id }) => id)),
     schedule: Option.getOrNull(Option.map(record.scheduled, ({ schedule }) => schedule)),
-    counted: summary.counts(progress, different),
+    counted: summary.countsOf(record, progress),
     progress: progressOf(overview)
   }
 }

@@ -4,7 +4,6 @@
 import * as JobId from "@fanout/core/JobId"
 import { JobManager } from "@fanout/core/JobManager"
 import * as JobPriority from "@fanout/core/JobPriority"
-import type * as JobState from "@fanout/core/JobState"
 import type { JobChanges, JobRecord } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Clock from "effect/Clock"
@@ -122,7 +121,7 @@ const asking = Effect.gen(function*() {
       yield* carryOut(answers.flatMap(({ id, refused }) => refused === null ? [id] : []))
       return answers
     }),
-    retry: (id: JobId.JobId, only: JobState.Choice) => Effect.mapError(manager.retry(id, only), whyNot),
+    retry: (id: JobId.JobId, only: Api.Choice) => Effect.mapError(manager.retry(id, only), whyNot),
     set: Effect.fnUntraced(function*(id: JobId.JobId, { priority, ...limits }: Api.Settings) {
       const { name } = yield* Effect.mapError(manager.get(id), notFoundOrFailed)
       if ((limits.bytesPerSecond ?? null) !== null && !isThrottled(name, knowledge.hasCode(name))) {

@@ -114,6 +114,12 @@ export const isThrottled = (name: string, hasCode: boolean): boolean => throttle
 /** A command that a schedule has started has a job of its own, which counts. */
 export const isScheduled = ({ name }: Pick<JobRecord, "name">): boolean => name === "scheduled"
 
+/** What a job has come to, in words; empty for one that only starts another one. */
+export const countsOf = (record: JobRecord, progress: Progress): string =>
+  isScheduled(record)
+    ? ""
+    : counts(progress, isVerify(record) ? { failures: { different: progress.tally.failed } } : {})
+
 /** What is said of a pause, by what has caused it. */
 const pauses = new Map([
   ["person", { shortly: "paused", why: "" }],
