@@ -209,6 +209,10 @@ describe("fanout schedule", () => {
     const [after] = at.json("schedule", "show", "sums")
     assert.deepEqual(after?.next, next)
     assert.strictEqual(after?.last?.state, "Completed")
+    const [, id = ""] = /^Job (\w+)/.exec(stdout) ?? []
+    const child = /^\w+ +done .*└ hash from$/m
+    assert.match(at.run("jobs", "list").stdout, child)
+    assert.match(at.run("jobs", "show", id).stdout, /^children {2}1 done\nID .*\n\w+ +done +3 .*hash from$/m)
     assert.strictEqual(at.run("hash", "--check", "sums.b3").status, 0)
   })
 

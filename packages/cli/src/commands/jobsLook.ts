@@ -23,11 +23,13 @@ import * as RunJob from "../run/RunJob.ts"
 import * as colour from "../ui/colour.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
+import * as jobTree from "../ui/jobTree.ts"
 import { left, rate, share } from "../ui/progressLine.ts"
 import * as summary from "../ui/summary.ts"
 import { table } from "../ui/table.ts"
 import { columns, itemLine, type Options, print, tell, whileRead } from "../ui/View.ts"
 import * as JobBoard from "./jobBoard.ts"
+import * as jobChildren from "./jobChildren.ts"
 import { tellOfAll } from "./jobsAsk.ts"
 
 /** Words for states, each for those that it stands for. */
@@ -51,18 +53,9 @@ const row = (now: number, { isOwnerDead, progress, record }: JobOverview, what: 
   JobState.isActive(record.state) ? share(progress) : "",
   ...record.state._tag === "Running" && !isOwnerDead ? [left(progress), rate(progress)] : ["", ""],
   format.age(now - record.createdAt),
-  summary.isScheduled(record)
-    ? ""
-    : summary.counts(progress, summary.isVerify(record) ? { failures: { different: progress.tally.failed } } : {}),
+  summary.countsOf(record, progress),
   what
 ]
-
-/** Tints the state in a line of the list, which begins with the id. */
-const tinted = (line: string, { isOwnerDead, record }: JobOverview): string => {
-  const state = summary.shortState(record, isOwnerDead)
-  const painted = colour.paint(colour.ofState(record.state._tag, isOwnerDead), state, process.stdout)
-  return record.id + line.slice(record.id.length).replace(state, painted)
-}
 
 /** `fanout jobs list` */
 export const list = Command.make(
@@ -131,11 +124,12 @@ export const list = Command.make(
         )
       } else if (listed.length > 0) {
         const work = yield* Effect.promise(() => import("../ui/jobText.ts"))
-        const rows = listed.map((one) => row(now, one, work.title(one.record)))
+        const tree = jobTree.asTree(listed)
+        const rows = tree.map(({ depth, job }) => row(now, job, jobTree.indented(depth, work.title(job.record))))
         const lines = table(header, rows, columns(process.stdout), expendable)
         for (const [n, line] of lines.entries()) {
-          const one = listed[n - 1]
-          yield* print(one === undefined ? line : tinted(line, one))
+          const one = tree[n - 1]
+          yield* print(one === undefined ? line : jobTree.tinted(line, one.job))
         }
       }
       for (const { id, why } of unreadable) {
@@ -190,7 +184,8 @@ export const show = Command.make(
     withJobs({ claim: "none" })(whileRead(Effect.gen(function*() {
       const manager = yield* JobManager
       const now = yield* Clock.currentTimeMillis
-      const { isOwnerDead, progress, record } = yield* manager.status((yield* find(id)).id)
+      const status = yield* manager.status((yield* find(id)).id)
+      const { children, isOwnerDead, progress, record } = status
       const { failed } = progress.tally
       const most = Option.getOrElse(limit, () => shownFailures)
       const tags = ["Failed"] as const
@@ -205,6 +200,7 @@ export const show = Command.make(
           ...events.progress(progress),
           isOwnerDead,
           causes: summary.causes(progress, newest),
+          children,
           vanished,
           warnings: summary.warnings(progress),
           payload: record.payload
@@ -227,9 +223,11 @@ export const show = Command.make(
           ...(summary.ways(progress) === "" ? [] : [["ways", summary.ways(progress)] as const]),
           ...summary.warnings(progress).map((warning) => ["warning", warning] as const),
           ...times(record, now),
+          ...Object.keys(children).length === 0 ? [] : [["children", jobTree.counted(children)] as const],
           ...countsCauses ? causeLines(progress, newest) : []
         ]
         for (const [name, value] of fields) yield* print(`${name.padEnd(8)}  ${value}`)
+        for (const line of yield* jobChildren.lines(status, work.title, columns(process.stdout))) yield* print(line)
       }
       // What reads lines has always had them all, the oldest first.
       const failures = json && Option.isNone(limit)

@@ -103,7 +103,7 @@ export const state = (record: JobRecord, isOwnerDead = false): string => {
 }
 
 /** What fails in a comparison is mostly what it is to find. */
-export const isVerify = ({ name }: Pick<JobRecord, "name">): boolean => name === "verify"
+const isVerify = ({ name }: Pick<JobRecord, "name">): boolean => name === "verify"
 
 /** Types of jobs that ask before they move bytes. */
 const throttled = new Set(["copy", "hash", "move"])
@@ -112,7 +112,7 @@ const throttled = new Set(["copy", "hash", "move"])
 export const isThrottled = (name: string, hasCode: boolean): boolean => throttled.has(name) || !hasCode
 
 /** A command that a schedule has started has a job of its own, which counts. */
-export const isScheduled = ({ name }: Pick<JobRecord, "name">): boolean => name === "scheduled"
+const isScheduled = ({ name }: Pick<JobRecord, "name">): boolean => name === "scheduled"
 
 /** What a job has come to, in words; empty for one that only starts another one. */
 export const countsOf = (record: JobRecord, progress: Progress): string =>
