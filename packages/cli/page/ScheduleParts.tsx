@@ -38,7 +38,7 @@ export const Coming = ({ at }: { readonly at: number }) => (
 
 /** When it ran last, and how the job of that ended. */
 export const Last = ({ schedule: { last, lastAt } }: Properties): ComponentChildren => {
-  if (lastAt === null) return <span class="more">never</span>
+  if (lastAt === null) return <span class="more">not yet</span>
   return (
     <>
       <Ago at={lastAt} /> {last !== null && (

@@ -104,7 +104,7 @@ export const whoRunsIt = ({ hasCode, id }: Pick<Detail, "hasCode" | "id">): stri
   if (!hasCode) return "Its own program runs it."
   return server.value?.works === true
     ? "The process of this page runs it."
-    : `Nobody runs it yet: \`fanout jobs resume ${id}\` does so, or \`fanout jobs work\`.`
+    : `It begins once a process runs it: \`fanout jobs resume ${id}\`, or \`fanout jobs work\`.`
 }
 
 /** Has chosen failed elements of a job run again. */

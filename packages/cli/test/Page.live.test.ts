@@ -332,7 +332,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     const said = (await strip.innerText()).replaceAll(/\s+/g, " ")
     assert.include(
       said,
-      "2 failures chosen. Attempt 2 tries only these again. The other 6 stay as they are. Nobody runs"
+      "2 failures chosen. Attempt 2 tries only these again. The other 6 stay as they are. It begins"
     )
     assert.include(said, `fanout jobs resume ${id}`)
     await page.keyboard.press("A")
@@ -346,7 +346,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
       keys.push(await rows.nth(nth).locator("code").innerText())
     }
     await page.getByRole("button", { name: "Retry these 2" }).click()
-    await page.locator(".strip", { hasText: "2 failures queued to run again. Nobody runs it yet" }).waitFor()
+    await page.locator(".strip", { hasText: "2 failures queued to run again. It begins once" }).waitFor()
     await page.locator(".sentence", { hasText: "queued" }).waitFor()
     assert.strictEqual(await page.getByRole("checkbox").count(), 0)
     run("jobs", "resume", id)
@@ -414,7 +414,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await row.waitFor()
     assert.match(
       await row.innerText(),
-      /<img .*\\u202egnp\s+every day at 03:00.*on\s.*in \d+ h \d+ min.*never\s+copy -T/s
+      /<img .*\\u202egnp\s+every day at 03:00.*on\s.*in \d+ h \d+ min.*not yet\s+copy -T/s
     )
     await row.getByRole("button", { name: /^Pause/ }).click()
     await row.getByText("paused").waitFor()
@@ -429,7 +429,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await page.getByText("is up then.").waitFor()
 
     await page.getByRole("button", { name: /^Run now/ }).click()
-    await page.locator(".strip", { hasText: /Job \w+ of .* is queued\. Nobody runs it yet/ }).waitFor()
+    await page.locator(".strip", { hasText: /Job \w+ of .* is queued\. It begins once/ }).waitFor()
     const job = page.locator("li.job")
     await job.getByText("queued").waitFor()
     run("jobs", "resume", await job.getAttribute("data-id") ?? "")

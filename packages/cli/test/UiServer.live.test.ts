@@ -126,7 +126,7 @@ describe("fanout ui", () => {
     ]
     const id = failingCopy(at, names)
     const { authorization, child, ended, json, output, port } = await serving(at)
-    assert.include(output.stdout, "`fanout jobs work`")
+    await until(() => output.stdout.includes("`fanout jobs work`"))
     const { body: { jobs } } = await json("/api/jobs")
     assert.deepInclude(jobs[0], { id, state: "CompletedWithErrors", stateText: "some failed" })
     const { body: { progress } } = await json(`/api/jobs/${id}`)
