@@ -28,7 +28,7 @@ interface Properties {
 
 /** Its state in a sentence: since when, by whom, and what is to be known about that. */
 export const Sentence = ({ job }: Properties) => {
-  const { attempt, owner } = job
+  const { attempt, only, owner } = job
   return (
     <p class="sentence">
       <StateSign job={job} />
@@ -48,7 +48,7 @@ export const Sentence = ({ job }: Properties) => {
           by process {printable(owner.process.replace(/-.*/, ""))}
         </span>
       )}
-      {attempt > 1 && <span>attempt {count(attempt)}</span>}
+      {attempt > 1 && <span>attempt {count(attempt)}{only !== null && `, ${printable(only)}`}</span>}
     </p>
   )
 }

@@ -90,6 +90,7 @@ const job: Detail = {
   next: "",
   version: 1,
   attempt: 2,
+  only: "only 3 chosen failures",
   priority: "normal",
   limits: { concurrency: 8, bytesPerSecond: 20_971_520 },
   isThrottled: true,

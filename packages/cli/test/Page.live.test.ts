@@ -348,6 +348,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await page.getByRole("button", { name: "Retry these 2" }).click()
     await page.locator(".strip", { hasText: "2 failures queued to run again. It begins once" }).waitFor()
     await page.locator(".sentence", { hasText: "queued" }).waitFor()
+    assert.include(await text(page, ".sentence"), "attempt 2, only 2 chosen failures")
     assert.strictEqual(await page.getByRole("checkbox").count(), 0)
     run("jobs", "resume", id)
     await page.locator(".sentence", { hasText: "not the same" }).waitFor()

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { JobState } from "@fanout/core/JobState"
+import type * as JobState from "@fanout/core/JobState"
 import { OutcomeRow } from "@fanout/core/JobStore"
 import type { Outcome } from "@fanout/core/Outcome"
 import { Owner } from "@fanout/core/OwnerLiveness"
@@ -35,6 +35,18 @@ describe("summary", () => {
       summary.counts(progress),
       "900 copied, 90 already there, 1 done, 2 skipped, 10 failed, 2 KiB"
     )
+  })
+
+  it("tells what was set of a job, and which of its failures it tries again", () => {
+    const state = { _tag: "Running", attempt: 2, tries: 0 } as const
+    const of = (only: JobState.Choice, more = {}) => summary.settings(record({ ...state, only }, more))
+    assert.deepStrictEqual(summary.settings(record(state)), [])
+    assert.deepStrictEqual(of({ elements: [7] }), ["only 1 chosen failure"])
+    assert.deepStrictEqual(of({ cause: "E\u001b" }, { priority: 1, limits: { concurrency: 2 } }), [
+      "high priority",
+      "at most 2 tasks at once",
+      "only what failed with E\\x1b"
+    ])
   })
 
   it("counts what is deleted by itself, and not by how much went at once", () => {
@@ -132,7 +144,7 @@ describe("summary", () => {
   it("says what its own program does of a job that there is no code for", () => {
     const asked = (request: "Pause" | "Cancel") =>
       summary.next(record({ _tag: "Running", ...counters }, { request: Option.some(request) }), false)
-    const nextOf = (state: JobState) => summary.next(record(state), false)
+    const nextOf = (state: JobState.JobState) => summary.next(record(state), false)
     const runs = "Its own program runs it: this command has no code for it."
 
     assert.deepStrictEqual([asked("Pause"), asked("Cancel")], [

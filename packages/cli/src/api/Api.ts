@@ -153,6 +153,8 @@ export const JobDetail = Schema.Struct({
   next: Schema.String,
   version: Schema.Number,
   attempt: Schema.Number,
+  /** Which failed elements this attempt runs again, in words, if some were chosen: `only 3 chosen failures`. */
+  only: Schema.NullOr(Schema.String),
   priority: Priority,
   limits: Schema.Struct({
     concurrency: Schema.NullOr(Schema.Number),

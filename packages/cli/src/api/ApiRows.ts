@@ -123,6 +123,7 @@ export const detail = (status: JobStatus, knowledge: Knowledge): Api.JobDetail =
     next: summary.next(record, hasCode, isOwnerDead),
     version: record.version,
     attempt: record.state.attempt,
+    only: summary.only(record) || null,
     priority: JobPriority.nameOf(record.priority),
     limits: { bytesPerSecond, concurrency },
     isThrottled: summary.isThrottled(record.name, hasCode),

@@ -49,12 +49,27 @@ export const counts = (progress: Progress, { failures, vanished = 0 }: Known = {
   return parts.join(", ")
 }
 
-/** How urgent a job is and what it may use, where somebody has set that: `high priority`, `at most 20 MiB/s`. */
-export const settings = ({ limits: { bytesPerSecond, concurrency }, priority }: JobRecord): ReadonlyArray<string> => [
-  ...priority === 0 ? [] : [`${JobPriority.nameOf(priority)} priority`],
-  ...concurrency === undefined ? [] : [`at most ${format.counted(concurrency, "task")} at once`],
-  ...bytesPerSecond === undefined ? [] : [`at most ${format.setRate(bytesPerSecond)}`]
-]
+/** Which failed elements a job tries again, if somebody has chosen some; otherwise empty. */
+export const only = ({ state }: JobRecord): string => {
+  if (!("only" in state) || state.only === undefined) return ""
+  return "cause" in state.only
+    ? `only what failed with ${format.printable(state.only.cause)}`
+    : `only ${format.counted(state.only.elements.length, "chosen failure")}`
+}
+
+/**
+ * How urgent a job is, what it may use and what it tries again, where somebody has set that: `high priority`, `at most
+ * 20 MiB/s`.
+ */
+export const settings = (record: JobRecord): ReadonlyArray<string> => {
+  const { limits: { bytesPerSecond, concurrency }, priority } = record
+  return [
+    ...priority === 0 ? [] : [`${JobPriority.nameOf(priority)} priority`],
+    ...concurrency === undefined ? [] : [`at most ${format.counted(concurrency, "task")} at once`],
+    ...bytesPerSecond === undefined ? [] : [`at most ${format.setRate(bytesPerSecond)}`],
+    ...only(record) === "" ? [] : [only(record)]
+  ]
+}
 
 const byFailure = (failures: Readonly<Record<string, number>>): ReadonlyArray<string> =>
   Object.entries(failures).map(([what, amount]) => `${format.count(amount)} ${failureWords[what] ?? what}`)
