@@ -74,6 +74,31 @@ describe("SqlJobStore", () => {
       assert.strictEqual(yield* store.failures(record.id), 1)
     }).pipe(Effect.provide(Layer.provideMerge(SqlJobStore.layer, SqliteClient.layer({ filename: ":memory:" })))))
 
+  it.effect("decodes a job again only after its row has changed, by whatever means", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient
+      const store = yield* Effect.provide(JobStore.JobStore, SqlJobStore.layer)
+      const read = Effect.all([store.get(JobId.make("a")), store.listWithPulse({ limit: 9 })])
+      yield* store.insertAll([job("a"), job("b", { payload: "x".repeat(20_000) })])
+      const [record, [large, small]] = yield* read
+
+      const [sameRecord, [otherLarge, sameSmall]] = yield* read
+      assert.strictEqual(sameRecord, record)
+      assert.strictEqual(sameSmall, small)
+      // What takes much memory is not kept.
+      assert.notStrictEqual(otherLarge, large)
+      assert.deepStrictEqual(otherLarge, large)
+
+      yield* store.put(record.with(owned(1)), "claimed")
+      yield* store.beat(record.id, 1)
+      const [changed, [, moved]] = yield* read
+      assert.strictEqual(changed.state._tag, "Running")
+      assert.strictEqual(moved?.beat, 1)
+      yield* sql`update fanout_jobs set limits = '?' where id = 'a'`
+      assert.lengthOf(yield* store.listWithPulse({ limit: 9 }), 1)
+      assert.strictEqual((yield* Effect.flip(store.get(record.id))).reason._tag, "StorageFailure")
+    }).pipe(Effect.provide(SqliteClient.layer({ filename: ":memory:" }))))
+
   it.effect("brings a database of the first schema up to date, with what is in it", () =>
     Effect.gen(function*() {
       const first = Effect.map(loader, (changes) => changes.slice(0, 1))

@@ -15,7 +15,7 @@ import { standsFor } from "../store/keys.ts"
 import * as Rows from "../store/rows.ts"
 import { again, type SqlAccess } from "./access.ts"
 import { appendLog, asOwner } from "./belongings.ts"
-import { exact, failWith, findJob, firstOr, page, ranges, selectJobs, type Statements } from "./queries.ts"
+import { exact, failWith, findJob, firstOr, page, ranges, remembering, selectJobs, type Statements } from "./queries.ts"
 import { renameFanOuts } from "./slices.ts"
 
 type Service = JobStore["Service"]
@@ -37,11 +37,12 @@ export const makeReads = (
   access: SqlAccess
 ): Pick<Service, "get" | "pulse" | "child" | "childTags" | "childCounts" | "counts" | "version"> => {
   const { sql } = access
+  const decode = remembering(Rows.decodeStored)
   return {
     get: (id) => {
       const operation = `read job ${id}`
       const found = exact(sql`${selectJobs(sql)} where j.id = ${Rows.toText(id)}`)
-      return firstOr(access.read(operation, found, Rows.decodeStored), new Errors.JobNotFound({ id }))
+      return firstOr(access.read(operation, found, decode), new Errors.JobNotFound({ id }))
     },
     pulse: (id) => {
       const found = sql`select beat, progress from fanout_jobs where id = ${Rows.toText(id)}`
@@ -87,6 +88,8 @@ export const makeReads = (
 
 export const makeLists = (access: SqlAccess) => {
   const { sql } = access
+  // Who shows jobs reads the same ones again and again, and most of them have not changed.
+  const decode = remembering(Rows.decodeListed)
 
   const isBefore = ({ createdAt, id }: Pick<JobRecord, "createdAt" | "id">) =>
     sql`created_at <= ${createdAt} and (created_at < ${createdAt}
@@ -137,7 +140,7 @@ export const makeLists = (access: SqlAccess) => {
         sql`${selectJobs(sql)}
           where j.seq in (select seq from (${ranges(sql, wanted.map(ofState(limit)))}) as each ${newest(limit)})
           order by j.created_at desc, j.seq desc`,
-      Rows.decodeListed
+      decode
     )
   }
 

@@ -69,13 +69,14 @@ export const decoded = <A, R extends object>(
 export const exact = (rows: Found): Found<Rows.Row> =>
   Effect.map(Effect.provideService(rows, SqlClient.SafeIntegers, true), (rows) => rows.map(withNumbers))
 
-const withNumbers = (row: object): Rows.Row =>
-  Object.fromEntries(
-    Object.entries(row).map(([column, value]: readonly [string, unknown]) => [
-      column,
-      typeof value === "bigint" && Number.isSafeInteger(Number(value)) ? Number(value) : value
-    ])
-  )
+const withNumbers = (row: object): Rows.Row => {
+  const numbered: Record<string, unknown> = { ...row }
+  for (const column in numbered) {
+    const value = numbered[column]
+    if (typeof value === "bigint" && Number.isSafeInteger(Number(value))) numbered[column] = Number(value)
+  }
+  return numbered
+}
 
 /** Reads the first of the jobs that a condition finds. */
 export const findJob = (
@@ -84,6 +85,31 @@ export const findJob = (
   where: Fragment
 ): Statements<Option.Option<JobRecord>> =>
   Effect.map(decoded(operation, exact(sql`${selectJobs(sql)} where ${where}`), Rows.decodeStored), Arr.head)
+
+/** Most rows that are remembered, and most characters of each of them. */
+const remembered = { rows: 256, characters: 16_384 }
+
+const isSame = (row: Rows.Row, other: Rows.Row): boolean => {
+  for (const column in row) if (row[column] !== other[column]) return false
+  return true
+}
+
+const charactersOf = (row: Rows.Row): number =>
+  Object.values(row).reduce<number>((sum, value) => sum + (typeof value === "string" ? value.length : 0), 0)
+
+/** Gives the same value again for a row that is as it was, of those that were decoded last: to decode takes longest. */
+export const remembering = <A>(decode: (row: Rows.Row) => A): (row: Rows.Row) => A => {
+  const known = new Map<unknown, { readonly row: Rows.Row; readonly value: A }>()
+  return (row) => {
+    const { seq } = row
+    const before = known.get(seq)
+    known.delete(seq)
+    const now = before !== undefined && isSame(row, before.row) ? before : { row, value: decode(row) }
+    if (now === before || charactersOf(row) <= remembered.characters) known.set(seq, now)
+    if (known.size > remembered.rows) known.delete(known.keys().next().value)
+    return now.value
+  }
+}
 
 /** A row that can't be read, and why. */
 export interface Broken {
