@@ -131,7 +131,10 @@ export const Elements = ({ job, route: { query } }: Properties & { readonly rout
   const at = ["jobs", job.id, "failed"]
   const { error, isStale, value } = useLive(
     `${job.id} ${cause} ${after}`,
-    (signal) => elements(job.id, { cause, after, limit: pageLength }, signal)
+    (signal) => elements(job.id, { cause, after, limit: pageLength }, signal),
+    0,
+    // Only a job that runs records elements.
+    job.state === "Running" ? undefined : job.updatedAt
   )
   const canChoose = server.value?.isReadOnly === false && job.actions.includes("retry")
   // Those of another job, or of an attempt that is over, can't be tried again.

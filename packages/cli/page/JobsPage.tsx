@@ -23,6 +23,9 @@ const spans: Readonly<Record<string, readonly [string, number]>> = {
   "30d": ["the last 30 days", 30 * 86_400_000]
 }
 
+/** The same for a while, so that the server is asked the same. */
+const stepMillis = 60_000
+
 /** What the address asks the server for. A length of time becomes a moment when it is asked. */
 const queryOf = (query: URLSearchParams): Query => {
   const span = spans[query.get("since") ?? ""]
@@ -33,7 +36,7 @@ const queryOf = (query: URLSearchParams): Query => {
     parent: query.get("parent"),
     schedule: query.get("schedule"),
     before: query.get("before"),
-    since: span === undefined ? undefined : Date.now() - span[1]
+    since: span === undefined ? undefined : Math.floor(Date.now() / stepMillis) * stepMillis - span[1]
   }
 }
 

@@ -24,7 +24,7 @@ export const now = signal(Date.now())
 /** What shows something reads it again with each new number. */
 const looks = signal(0)
 
-const least = { lookMillis: 250, retryMillis: 500 }
+const least = { lookMillis: 200, retryMillis: 500 }
 /** The server says something each ten seconds, even if nothing was stored. */
 const most = { silenceMillis: mostSilence, retryMillis: 15_000, lookMillis: 1000 }
 
@@ -148,19 +148,28 @@ const troubleOf = (error: Error): string | undefined =>
 
 /**
  * Reads something now and whenever it may have changed, at most each `everyMillis`. With another `key`, something else
- * is read.
+ * is read. What has a `version` can only have changed if that has.
  */
-export const useLive = <A>(key: string, read: (signal: AbortSignal) => Promise<A>, everyMillis = 0): Live<A> => {
+export const useLive = <A>(
+  key: string,
+  read: (signal: AbortSignal) => Promise<A>,
+  everyMillis = 0,
+  version?: number
+): Live<A> => {
   const [shown, show] = useState<{ key: string; value?: A; error?: Error }>({ key })
-  const latest = useRef(read)
-  latest.current = read
+  const latest = useRef({ read, version })
+  latest.current = { read, version }
+  const renew = useRef(() => {})
   useEffect(() => {
     const ended = new AbortController()
+    let shownVersion: number | undefined
     let isReading = false
     let isOutdated = false
     let readAt = 0
     let later: ReturnType<typeof setTimeout> | undefined
     const again = async () => {
+      const { read, version } = latest.current
+      if (version !== undefined && version === shownVersion) return
       isOutdated = true
       if (isReading || later !== undefined) return
       if (Date.now() - readAt < everyMillis) {
@@ -173,12 +182,13 @@ export const useLive = <A>(key: string, read: (signal: AbortSignal) => Promise<A
       isReading = true
       isOutdated = false
       readAt = Date.now()
-      const next = await latest.current(ended.signal).then(
+      const next = await read(ended.signal).then(
         (value) => ({ value }),
         (error: unknown) => ({ error: error instanceof Error ? error : new Error(String(error)) })
       )
       isReading = false
       if (ended.signal.aborted) return
+      shownVersion = "error" in next ? undefined : version
       slowest = Math.max(slowest, Date.now() - readAt)
       if ("error" in next && !isAnswer(next.error)) lookLater()
       trouble.value = "error" in next ? troubleOf(next.error) : undefined
@@ -186,12 +196,16 @@ export const useLive = <A>(key: string, read: (signal: AbortSignal) => Promise<A
       show((before) => "error" in next && before.key === key ? { ...before, ...next } : { key, ...next })
       if (isOutdated && !document.hidden) void again()
     }
-    const stop = looks.subscribe(() => void again())
+    renew.current = () => void again()
+    const stop = looks.subscribe(renew.current)
     return () => {
       ended.abort()
       clearTimeout(later)
       stop()
     }
   }, [key])
+  useEffect(() => {
+    if (version !== undefined) renew.current()
+  }, [version])
   return { value: shown.value, error: shown.key === key ? shown.error : undefined, isStale: shown.key !== key }
 }

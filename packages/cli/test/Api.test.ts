@@ -611,6 +611,38 @@ describe("the API of jobs", () => {
       host()
     ])))
 
+  it.effect("looks for jobs that can't be read each ten seconds only, however often a list is read", () =>
+    Effect.gen(function*() {
+      const asked: Array<unknown> = []
+      const busy = new StorageFailure({ operation: "list", problem: "Busy", cause: undefined })
+      const { get } = yield* Effect.provide(client, [
+        Layer.mock(JobManager.JobManager, {
+          overview: () => Effect.succeed([]),
+          counts: Effect.succeed({}),
+          unreadable: ({ names } = {}) => {
+            asked.push(names)
+            return asked.length === 1
+              ? Effect.fail(new JobStoreError({ reason: busy }))
+              : Effect.succeed([{ id: JobId.make("x"), why: "no JSON" }])
+          }
+        }),
+        stores.memory,
+        host()
+      ])
+      const found = (name: string) =>
+        Effect.map(get(`/api/jobs?name=${name}&state=Failed&since=5`), ({ body }) => body.unreadable)
+      assert.isUndefined(yield* found("a"))
+      assert.deepStrictEqual(yield* found("a"), [{ id: "x", why: "no JSON" }])
+      yield* TestClock.adjust("9 seconds")
+      assert.deepStrictEqual(yield* found("a"), [{ id: "x", why: "no JSON" }])
+      assert.lengthOf(asked, 2)
+      yield* found("b")
+      assert.deepStrictEqual(asked, [["a"], ["a"], ["b"]])
+      yield* TestClock.adjust("2 seconds")
+      yield* found("a")
+      assert.lengthOf(asked, 4)
+    }))
+
   it.effect("looks at the store only while somebody listens, once for all, and tells slow readers the latest", () =>
     Effect.gen(function*() {
       let looks = 0

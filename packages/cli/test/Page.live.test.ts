@@ -168,11 +168,13 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await page.waitForSelector("li.job")
   })
 
-  it("shows a change a quarter of a second after it was stored", async () => {
+  // What other work takes of the machine comes in bursts.
+  it("shows 19 of 20 changes within a quarter of a second after they were stored", { retry: 2 }, async ({ task }) => {
+    const round = `new${task.result?.retryCount ?? 0}`
     const { complaints, page } = await open({}, "#/jobs?name=copy")
     await page.waitForSelector("li.job")
     const times: Array<number> = []
-    for (let n = 1; n <= 15; n++) {
+    for (let n = 1; n <= 20; n++) {
       // With clocks of one machine, told by the page itself: to ask it takes time.
       const seen = page.waitForFunction(
         (n) => (document.querySelector("#news")?.textContent ?? "").startsWith(`${n} `) ? Date.now() : 0,
@@ -181,15 +183,15 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
       )
       // A change that follows another one at once waits for its turn.
       await page.waitForTimeout(500)
-      await insert(`new${String(n).padStart(3, "0")}`)
+      await insert(`${round}-${n}`)
       const stored = Date.now()
       times.push(await (await seen).jsonValue() - stored)
     }
-    const median = times.toSorted((a, b) => a - b)[7] ?? 0
-    assert.isBelow(median, 250 * crowd(), times.join(" "))
-    assert.notInclude(await text(page, "ul.jobs"), "new015")
+    const slow = times.toSorted((a, b) => a - b)[18] ?? 0
+    assert.isBelow(slow, 250 * crowd(), times.join(" "))
+    assert.notInclude(await text(page, "ul.jobs"), `${round}-20`)
     await page.keyboard.press("n")
-    await rowOf(page, "new015").waitFor()
+    await rowOf(page, `${round}-20`).waitFor()
     assert.strictEqual(await page.locator("#news").count(), 0)
     assert.deepStrictEqual(complaints, [])
   })
@@ -450,6 +452,24 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await page.getByText("There is no such schedule.").waitFor()
     // The browser itself tells of the answer 404.
     assert.deepStrictEqual(complaints.filter((one) => !one.includes("404")), [])
+  })
+
+  it("reads failures of a job that does not run again once that job has changed, and not before", async () => {
+    const { page } = await open({}, `#/jobs/${failed}/failed`)
+    await page.getByText("100 failures on this page").waitFor()
+    const asked: Array<string> = []
+    page.on("request", (request) => asked.push(new URL(request.url()).pathname))
+    const isDetail = (answer: { url: () => string }) => answer.url().endsWith(`/api/jobs/${failed}`)
+    for (const id of ["aside1", "aside2"]) {
+      const read = page.waitForResponse(isDetail)
+      await insert(id)
+      await read
+      await page.waitForTimeout(300)
+    }
+    assert.notInclude(asked, `/api/jobs/${failed}/items`)
+    const again = page.waitForResponse((answer) => new URL(answer.url()).pathname.endsWith(`${failed}/items`))
+    assert.strictEqual(run("jobs", "set", failed, "--priority", "low").status, 0)
+    await again
   })
 
   it("is used with keys alone", async () => {

@@ -4,10 +4,13 @@
 import * as JobId from "@fanout/core/JobId"
 import { JobManager } from "@fanout/core/JobManager"
 import * as JobPriority from "@fanout/core/JobPriority"
-import type { JobChanges, JobRecord } from "@fanout/core/JobStore"
+import type { JobChanges, JobRecord, ListFilter } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
+import * as Arr from "effect/Array"
+import * as Cache from "effect/Cache"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { HttpApiSchemaError } from "effect/http-api/HttpApiError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -41,9 +44,17 @@ const page = <A>(found: ReadonlyArray<A>, limit: number) => {
   return { shown, last: found.length > limit ? shown.at(-1) : undefined }
 }
 
+/** Jobs that can't be read are looked for this often: pages read lists again and again, and hardly any has one. */
+const unreadable = { filters: 32, timeToLive: "10 seconds" } as const
+
 const looking = Effect.gen(function*() {
   const manager = yield* JobManager
   const { knowledge } = yield* ServerProgram
+  const broken = yield* Cache.makeWith(
+    (filter: Partial<ListFilter>) =>
+      Effect.map(manager.unreadable(filter), Arr.map(({ id, why }) => ({ id: printable(id), why: printable(why) }))),
+    { capacity: unreadable.filters, timeToLive: (exit) => Exit.isSuccess(exit) ? unreadable.timeToLive : 0 }
+  )
   // An unknown job has no elements, no log and no history, but is not the same as a job that has none.
   const ofJob = <A>(id: JobId.JobId, read: Effect.Effect<A, JobStoreError>) =>
     Effect.mapError(Effect.andThen(manager.get(id), read), notFoundOrFailed)
@@ -58,10 +69,7 @@ const looking = Effect.gen(function*() {
       const { last, shown } = page(yield* manager.overview({ ...filter, limit: limit + 1 }), limit)
       return {
         jobs: shown.map((one) => ApiRows.job(one, knowledge)),
-        unreadable: (yield* manager.unreadable({ ...filter, limit })).map(({ id, why }) => ({
-          id: printable(id),
-          why: printable(why)
-        })),
+        unreadable: yield* Cache.get(broken, { ...filter, limit }),
         next: last === undefined ? null : cursorOf(last.record),
         counts: { ...yield* manager.counts }
       }
@@ -151,7 +159,9 @@ const jobs = HttpApiBuilder.group(
     const { ask, prune, retry, set } = yield* asking
     const events = yield* ChangeEvents.make
     return handlers.handleAll({
-      list: ({ query }) => list(query),
+      // It is as its schema would encode it, which would take a quarter of what a list takes.
+      list: ({ query }) =>
+        Effect.map(list(query), (page: typeof Api.JobPage.Encoded) => HttpServerResponse.jsonUnsafe(page)),
       detail: ({ params: { id } }) => detail(id),
       children: ({ params: { id }, query }) => children(id, query),
       history: ({ params: { id } }) => history(id),
