@@ -403,16 +403,18 @@ export class JobStore extends Context.Service<JobStore, {
   readonly prune: (finishedBefore: number) => Effect.Effect<number, Errors.JobStoreError>
 
   /**
-   * Emits once the store can tell of changes, and then after each commit, by whatever process, that has stored a job or
-   * a schedule or changed it with `put` or `putSchedule`. A slow reader gets several changes as one, and a change can
-   * stay untold if the process that made it is killed. The stream ends if the store can't tell, and fails if the store
-   * has lost what told it.
+   * Emits once the store can tell of changes, and then after each commit, by whatever process, that has stored or
+   * removed a job or a schedule or changed it with `put` or `putSchedule`. A slow reader gets several changes as one,
+   * and a change can stay untold if the process that made it is killed. The stream ends if the store can't tell, and
+   * fails if the store has lost what told it.
    */
   readonly changes: Stream.Stream<void, Errors.JobStoreError>
 
   /**
-   * Names what is stored at present. While the name is the same, no process has stored anything; another name can also
-   * come from elsewhere in the database. Cheap, so that whoever shows jobs can look ten times a second.
+   * Names what is stored of jobs and schedules at present. While the name is the same, no process has stored anything,
+   * unless it was killed before it told. Another name can also come from elsewhere in the database, but not while
+   * somebody in this process reads `changes` of a store that tells of them. Cheap, so that whoever shows jobs can look
+   * ten times a second.
    */
   readonly version: Effect.Effect<string, Errors.JobStoreError>
 }>()("@fanout/core/JobStore") {}

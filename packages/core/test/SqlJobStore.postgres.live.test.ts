@@ -220,6 +220,42 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
         yield* isTold(told, store.flush(record.id, flush(1), onCommit))
       }))
 
+    it.live("so that its version is another one after each change, and after nothing else while somebody listens", () =>
+      Effect.gen(function*() {
+        const { other, sql, store } = yield* shared()
+        const foreign = (text: string) => sql`insert into notes values (${text})`
+        const isOther = (effect: Effect.Effect<unknown, unknown>) =>
+          Effect.gen(function*() {
+            const before = yield* other.version
+            yield* effect
+            while (yield* Effect.map(other.version, (version) => version === before)) yield* Effect.sleep(2)
+          }).pipe(Effect.timeout("20 seconds"))
+
+        yield* isOther(foreign("nobody listens"))
+        yield* Effect.scoped(Effect.gen(function*() {
+          const told = yield* counting(other)
+          const changes = [
+            store.insert(job("a")),
+            Effect.flatMap(store.get(id("a")), (record) => store.put(record.with(owned(1)), "claimed")),
+            store.beat(id("a"), 1),
+            store.flush(id("a"), flush(1, { rows: [row("1")] })),
+            store.saveOwnCheckpoint(id("a"), { token: 1, name: "own", checkpoint: "1" }),
+            store.log(id("a"), 1, { at: 1, level: "Info", message: "line" }),
+            store.putSchedule(schedule("s"), []),
+            store.removeSchedule("s"),
+            store.insert(job("old", finished(5))),
+            store.prune(10)
+          ]
+          for (const change of changes) yield* isOther(change)
+          yield* isTold(told, store.insert(job("b")))
+          yield* Effect.sleep(50)
+          const before = yield* other.version
+          yield* foreign("somebody listens")
+          assert.strictEqual(yield* other.version, before)
+        }))
+        yield* isOther(foreign("nobody listens again"))
+      }))
+
     it.live("of many changes at once", () =>
       Effect.gen(function*() {
         const { other, store } = yield* shared()

@@ -50,6 +50,8 @@ export class SqlAccess {
   readonly unreadable = new PassedOver<string>()
   /** Id of the store, which is known once the tables exist. */
   storeId = ""
+  /** How many listen in this process to what is told of changes, and how often they have heard something. */
+  readonly hearing = { listeners: 0, times: 0 }
   /** Is called after each commit that other processes should hear of. */
   tell = (): void => {}
   /** Transaction services of clients that are known to use the store's database. */

@@ -44,8 +44,11 @@ export interface Dialect {
   readonly lockStore: (id: string) => Effect.Effect<boolean, SqlError>
   /** Tells whoever listens for changes of the store with this id, once the open transaction, if any, is committed. */
   readonly notify: (id: string) => Effect.Effect<unknown, SqlError>
-  /** Reads one row whose `version` changes with each commit. */
-  readonly version: Effect.Effect<ReadonlyArray<Readonly<Record<string, unknown>>>, SqlError>
+  /**
+   * Reads one row whose `version` changes with each commit. Where this process hears of changes, it need change with
+   * those of owners only.
+   */
+  readonly version: (hears: boolean) => Effect.Effect<ReadonlyArray<Readonly<Record<string, unknown>>>, SqlError>
   readonly problem: (error: SqlError) => Problem
   /** Whether only a new transaction can get around an error. */
   readonly needsNewTransaction: (error: SqlError) => boolean

@@ -82,7 +82,11 @@ export const makeReads = (
       ),
       Object.fromEntries
     ),
-    version: Effect.map(access.run("look for changes", access.dialect.version), ([row]) => String(row?.["version"]))
+    version: Effect.suspend(() => {
+      const { hearing } = access
+      const found = access.run("look for changes", access.dialect.version(hearing.listeners > 0))
+      return Effect.map(found, ([row]) => `${hearing.times} ${String(row?.["version"])}`)
+    })
   }
 }
 

@@ -75,7 +75,15 @@ export const changesOf = (client: SqlClient, access: SqlAccess): Stream.Stream<v
       Effect.timeoutOption(heard, silence),
       (heard) => Option.isSome(heard) ? Effect.void : proof
     )
-    return Stream.concat(Stream.succeed(undefined), Stream.fromEffectRepeat(next))
+    const { hearing } = access
+    yield* Effect.acquireRelease(
+      Effect.sync(() => hearing.listeners++),
+      () => Effect.sync(() => hearing.listeners--)
+    )
+    return Stream.tap(
+      Stream.concat(Stream.succeed(undefined), Stream.fromEffectRepeat(next)),
+      () => Effect.sync(() => hearing.times++)
+    )
   })
   return Stream.unwrap(listening).pipe(
     Stream.mapError((error) =>

@@ -67,8 +67,13 @@ export const postgres = (sql: SqlClient): Dialect => {
     hasTable,
     // Nothing is locked: at `read committed` a transaction that has read can still write.
     lockStore: (id) => isStore(sql, hasTable, id),
-    // The transactions that are open or over: each one that writes changes this when it begins and when it ends.
-    version: sql`select pg_current_snapshot()::text as version`,
+    // An owner writes the row of its job first, whatever it writes, and `xmin` is the transaction that has written a
+    // row last. The snapshot changes with each transaction of the whole server, whosever it is.
+    version: (hears) =>
+      hears
+        ? sql`select count(*) || ' ' || coalesce(sum(xmin::text::bigint), 0) as version
+            from fanout_jobs where tag = 'Running'`
+        : sql`select pg_current_snapshot()::text as version`,
     notify: (id) => sql`select pg_notify(${channelOf(id)}, '')`,
     problem: postgresProblem,
     needsNewTransaction: (error) =>

@@ -64,7 +64,7 @@ export const makeSchedules = (access: SqlAccess): Schedules => {
     },
     removeSchedule: (name) => {
       const removed = sql`delete from fanout_schedules where name = ${Rows.toText(name)} returning name`
-      return access.run("remove a schedule", Effect.map(removed, Arr.isReadonlyArrayNonEmpty))
+      return access.change("remove a schedule", Effect.map(removed, Arr.isReadonlyArrayNonEmpty))
     }
   }
 }

@@ -69,7 +69,7 @@ export const pruneWith = (access: SqlAccess) => {
       and finished_at < ${finishedBefore}
       and (parent_id is null or not exists (select 1 from fanout_jobs p where p.id = fanout_jobs.parent_id))
       and not exists (select 1 from fanout_jobs c where c.active_parent = fanout_jobs.id)`
-    return access.transaction(
+    return access.change(
       operation,
       Effect.gen(function*() {
         // The condition is checked again outside, because a process can have retried a job since the rows were chosen.

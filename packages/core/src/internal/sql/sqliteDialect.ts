@@ -47,7 +47,7 @@ export const sqlite = (sql: SqlClient): Dialect => ({
     ),
   notify: () => Effect.void,
   // The first number tells of commits by other connections, the second one of changes by this one.
-  version: sql`select data_version || ' ' || total_changes() as version from pragma_data_version`,
+  version: () => sql`select data_version || ' ' || total_changes() as version from pragma_data_version`,
   problem: sqliteProblem,
   needsNewTransaction: (error) => sqliteCode(error) === 517
 })
