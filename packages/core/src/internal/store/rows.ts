@@ -231,7 +231,7 @@ export const decodeOutcome = (row: object): readonly [seq: number, row: OutcomeR
   const done = decodeDone(whole)
   if (done !== undefined) return [Number(whole["seq"]), done]
   const { seq, ...fields } = decodeStoredOutcome(numbered(row))
-  return [seq, new OutcomeRow(fields)]
+  return [seq, makeOutcomeRow(fields)]
 }
 
 const decodeStoredLogEntry = Schema.decodeUnknownSync(Schema.Struct({ ...LogEntry.fields, message: Text }))
