@@ -224,6 +224,19 @@ describe("fanout copy", () => {
     const found = fs.readdirSync(destination, { recursive: true, encoding: "utf8" })
     assert.sameMembers(found, ["d0", "d4", ...left])
     assert.include(run(db, ["jobs", "show", idOf(db)]).stdout, "--conflict changed, filtered by 6 rules\n")
+
+    // The other commands leave out the same.
+    const excluded = args.slice(1, -2)
+    const verified = run(db, ["verify", ...excluded, root, destination])
+    assert.deepStrictEqual([verified.status, verified.stdout], [0, ""], verified.stderr)
+    const hashed = run(db, ["hash", ...excluded, root])
+    const named = hashed.stdout.trim().split("\n").map((line) => line.slice(line.indexOf(root) + root.length + 1))
+    assert.sameMembers(named, left)
+    const whole = fs.readdirSync(root, { recursive: true, encoding: "utf8" })
+    const deleted = run(db, ["delete", ...excluded, root])
+    assert.deepStrictEqual([deleted.status, deleted.stderr], [0, ""])
+    const there = fs.readdirSync(root, { recursive: true, encoding: "utf8" })
+    assert.sameMembers(there, whole.filter((name) => !left.includes(name)))
   })
 
   it("takes a file of patterns of which some can never match, and says so once", () => {
@@ -249,7 +262,7 @@ describe("fanout copy", () => {
     const { db, destination } = fresh()
     const file = path.join(source, "d1/f1")
     fs.mkdirSync(destination)
-    const args = commandLine(["copy", "--exclude-from", "/dev/stdin", file, path.join(source, "d2"), destination])
+    const args = commandLine(["copy", "--exclude-from", "-", file, path.join(source, "d2"), destination])
     const script = ["-c", `echo '*' | "$@"`, "sh", ...args.flat()]
     const { status, stderr } = spawnSync("sh", script, { encoding: "utf8", env: env(db) })
     assert.deepStrictEqual([status, stderr], [0, ""])

@@ -53,6 +53,8 @@ describe("work", () => {
     const hashed = (algorithm: string) => field("hash", { sources: ["/a"], algorithm, leaveOut: [] })
     assert.deepStrictEqual(hashed("sha1"), ["hashes", `"/a", with sha1`])
     assert.deepStrictEqual(hashed("sampled"), ["hashes", `"/a", by samples`])
+    const payload = { sources: ["/a"], algorithm: "sha1", leaveOut: [], rules: ["*.o"] }
+    assert.deepStrictEqual(field("hash", payload)[1], `"/a", with sha1, filtered by 1 rule`)
   })
 
   it("says whose metadata is read", () => {
@@ -73,16 +75,20 @@ describe("work", () => {
       "compares",
       `"/a" (A) with "/b" (B) --ignore mode --ignore times`
     ])
+    assert.include(field("verify", { ...payload, rules: ["*.o"] })[1], "times, filtered by 1 rule")
   })
 
   it("says what is deleted, and how", () => {
-    const deleted = (options: { readonly trash?: boolean; readonly oneFileSystem?: boolean }) =>
+    const deleted = (
+      options: { readonly trash?: boolean; readonly oneFileSystem?: boolean; readonly rules?: [string] }
+    ) =>
       field("delete", {
         request: { paths: ["/a"], trash: false, oneFileSystem: true, ...options },
         roots: [{ path: "/a", kind: "folder", identity: "1:2:3", parent: "1:1:0" }],
         leaveOut: []
       })
     assert.deepStrictEqual(deleted({}), ["deletes", `"/a"`])
+    assert.deepStrictEqual(deleted({ rules: ["*.o"] })[1], `"/a", filtered by 1 rule`)
     assert.deepStrictEqual(deleted({ trash: true }), ["deletes", `"/a", to the trash`])
     assert.deepStrictEqual(deleted({ oneFileSystem: false }), ["deletes", `"/a", with what is mounted there`])
   })

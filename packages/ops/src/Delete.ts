@@ -23,6 +23,7 @@ import * as Stream from "effect/Stream"
 import { DeleteError, Reason } from "./DeleteError.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
+import * as Filter from "./Filter.ts"
 import * as DeleteBatchLive from "./internal/delete/deleteBatchLive.ts"
 import { batches, leftovers, present, quickFiles, replacedOf } from "./internal/delete/deleteElements.ts"
 import * as DeleteOneLive from "./internal/delete/deleteOneLive.ts"
@@ -44,7 +45,9 @@ export const Request = Schema.Struct({
   /** Moves them to the trash instead. */
   trash: Schema.Boolean,
   /** Leaves what is mounted in them. */
-  oneFileSystem: Schema.Boolean
+  oneFileSystem: Schema.Boolean,
+  /** What is left below the paths, and with it the folders that it is in. */
+  rules: Schema.optionalKey(Schema.Array(Filter.Rule))
 })
 
 /**
@@ -196,7 +199,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
     const options = { replaced: yield* replacedOf(payload), isFirst: round === 1 }
     tallies.push(yield* fanOut(name, DeleteOne, (after) => leftovers(payload, after, options)))
     const sums = sum(tallies)
-    if (sums.failed + sums.skipped > 0) return sums
+    if (payload.request.rules !== undefined || sums.failed + sums.skipped > 0) return sums
     const path = yield* findLeft(payload)
     if (path === undefined) return sums
     if (round > attempt) return yield* new DeleteError({ reason: Reason.cases.StillThere.make({ path }) })

@@ -8,6 +8,7 @@ import * as Stream from "effect/Stream"
 import type { Payload } from "./Delete.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
+import * as Filter from "./Filter.ts"
 import { leftOf, present, walk } from "./internal/delete/deleteElements.ts"
 import type { DeleteRoot } from "./internal/delete/deleteRoot.ts"
 import { failed, noEntry } from "./internal/delete/descent.ts"
@@ -55,6 +56,9 @@ const trashed = (root: DeleteRoot): Effect.Effect<Entry, never, Files.Files> =>
 const steps = (payload: Payload) => {
   const roots = present(payload)
   const left = leftOf(payload)
+  const isExcluded = Filter.make(payload.request.rules ?? [])
+  /** Excluded folder that the walk is in. */
+  let excluded: FilePath.FilePath | undefined
   /** Whether something stays, for each folder that the walk is in. */
   const stays: Array<boolean> = []
   const staying = (entry: Entry): ReadonlyArray<Entry> => {
@@ -65,6 +69,15 @@ const steps = (payload: Payload) => {
     const root = roots[element.source]
     if (root === undefined) return []
     const path = FilePath.join(root.path, element.path)
+    if (excluded !== undefined) {
+      if (element._tag === "Close" && path === excluded) excluded = undefined
+      return []
+    }
+    if (element._tag !== "Close" && element.path !== "" && isExcluded(element.path, element._tag !== "Leaf")) {
+      if (element._tag === "Open") excluded = path
+      const kind = element._tag === "Leaf" ? element.kind : "folder"
+      return staying(entry("Leave", kind, path, "it is excluded"))
+    }
     switch (element._tag) {
       case "Open":
         stays.push(false)

@@ -21,8 +21,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
+import * as Filter from "./Filter.ts"
 import * as HashAlgorithm from "./HashAlgorithm.ts"
 import * as QuickFiles from "./internal/files/quickFiles.ts"
 import { type Entry, HashCache } from "./internal/hash/hashCache.ts"
@@ -49,7 +51,9 @@ export const Payload = Schema.Struct({
   /** `"sampled"` for content ids, which are no checksums. */
   algorithm: Schema.Union([HashAlgorithm.HashAlgorithm, Schema.Literal("sampled")]),
   /** Whether what has not changed since it was hashed is not read again, by the `HashCache`. Samples are not kept. */
-  cache: Schema.optionalKey(Schema.Boolean)
+  cache: Schema.optionalKey(Schema.Boolean),
+  /** What is left out below the sources. They are themselves hashed in any case. */
+  rules: Schema.optionalKey(Schema.Array(Filter.Rule))
 })
 
 /**
@@ -69,8 +73,8 @@ export type Payload = typeof Payload.Type
 export const job = Job.make("hash", {
   payload: Payload,
   success: Progress.Tally,
-  idempotencyKey: ({ algorithm, cache, output, sources }) =>
-    JSON.stringify([sources, algorithm, output ?? null, ...cache === true ? ["cache"] : []])
+  idempotencyKey: ({ algorithm, cache, output, rules, sources }) =>
+    JSON.stringify([sources, algorithm, output ?? null, ...cache === true ? ["cache"] : [], ...rules ? [rules] : []])
 })
 
 /**
@@ -80,8 +84,8 @@ export const job = Job.make("hash", {
  * @category running
  * @since 0.1.0
  */
-export const plan = ({ algorithm, cache, ...given }: Payload): Effect.Effect<Payload, never, Files.Files> =>
-  Effect.map(Sources.plan(given), (planned) => ({ ...planned, algorithm, ...cache === undefined ? {} : { cache } }))
+export const plan = (given: Payload): Effect.Effect<Payload, never, Files.Files> =>
+  Effect.map(Sources.plan(given), (planned) => ({ ...Struct.omit(given, ["output"]), ...planned }))
 
 /**
  * Name of the fan-out whose rows have the digests.
@@ -97,6 +101,7 @@ type Element = Source.Element<Payloads>
 /** What is to be hashed, and which files of the job's database have other names. */
 interface Hashed extends Payload {
   readonly linked: Payload["leaveOut"]
+  readonly isLeftOut: Filter.Filter
 }
 
 /** Gathers what a walk meets into elements: files by folder, and endings that nobody has to hash for. */
@@ -151,8 +156,8 @@ const together = { quick: { files: 256, flushEvery: 16 }, slow: { files: 64, flu
 
 /** Files and endings in the order of the walk; folders and links in them are passed over. */
 const elements = (id: JobId, payload: Hashed, mostFiles: number, after: Option.Option<string>) => {
-  const { sources } = payload
-  const walk = FileTree.walk({ sources, after: Option.map(after, SourceCursor.placeOf) })
+  const { isLeftOut: filter, sources } = payload
+  const walk = FileTree.walk({ sources, filter, after: Option.map(after, SourceCursor.placeOf) })
   return gathered(
     QuickFiles.walking(sources, walk),
     () => gatherer(id, payload, SourceCursor.nextNumber(after), mostFiles)
@@ -246,10 +251,11 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const cache = yield* HashCache
   const quick = yield* (yield* QuickFiles.QuickFiles).throughout(payload.sources)
   const { files: mostFiles, flushEvery } = together[Option.isSome(quick) ? "quick" : "slow"]
-  const hashed = { ...payload, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
+  const isLeftOut = Filter.make(payload.rules ?? [])
+  const hashed = { ...payload, isLeftOut, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
   const source = (after: Option.Option<string>) => elements(id, hashed, mostFiles, after)
   const concurrency = yield* filesAtOnce
-  const relisted = RelistedFolder.parts(new Sources.SourceEndings(id, payload), mostFiles)
+  const relisted = RelistedFolder.parts(new Sources.SourceEndings(id, payload), mostFiles, isLeftOut)
   const parts: FanOut.Parts<Payloads, HashedFiles> = (element, value) =>
     (element.payload.lists === undefined ? filesParts : relisted)(element, value)
   const options = { keep: "all", parts, concurrency, flushEvery } as const

@@ -25,6 +25,7 @@ import * as Schema from "effect/Schema"
 import { codeOf, type Difference, explain } from "./Difference.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
+import * as Filter from "./Filter.ts"
 import * as QuickFiles from "./internal/files/quickFiles.ts"
 import { done, skippedAs } from "./internal/tree/elementOutcomes.ts"
 import { type Gathered, gathered, type Gatherer, Gathering } from "./internal/tree/gatheredNames.ts"
@@ -49,6 +50,8 @@ export const Payload = Schema.Struct({
   b: FilePath.FilePath,
   /** Metadata that may differ, sorted. */
   ignore: Schema.Array(Aspect),
+  /** What is left out of both trees. */
+  rules: Schema.optionalKey(Schema.Array(Filter.Rule)),
   /** Files that are not read: those of the job's own database. Without links above their names. */
   leaveOut: Schema.Array(FilePath.FilePath)
 })
@@ -70,7 +73,7 @@ export type Payload = typeof Payload.Type
 export const job = Job.make("verify", {
   payload: Payload,
   success: Progress.Tally,
-  idempotencyKey: ({ a, b, ignore }) => JSON.stringify([a, b, ignore])
+  idempotencyKey: ({ a, b, ignore, rules }) => JSON.stringify([a, b, ignore, ...rules ? [rules] : []])
 })
 
 /**
@@ -118,7 +121,7 @@ const kinds: Readonly<Record<Files.FileKind, string>> = {
  * @since 0.1.0
  */
 export const plan = (
-  { ignore, leaveOut, ...given }: Payload
+  given: Payload
 ): Effect.Effect<Payload, Incomparable, Files.Files> =>
   Effect.gen(function*() {
     const [a, b] = [yield* find(given.a), yield* find(given.b)]
@@ -144,8 +147,8 @@ export const plan = (
         )
       }
     }
-    const aspects = Arr.dedupe(ignore).toSorted((x, y) => x < y ? -1 : 1)
-    return { a: a.path, b: b.path, ignore: aspects, leaveOut }
+    const ignore = Arr.dedupe(given.ignore).toSorted((x, y) => x < y ? -1 : 1)
+    return { ...given, a: a.path, b: b.path, ignore }
   })
 
 /**
@@ -310,12 +313,13 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const quick = yield* (yield* QuickFiles.QuickFiles).throughout([payload.a, payload.b])
   const entries = together[Option.isSome(quick) ? "quick" : "slow"]
   const compared = { ...payload, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
+  const filter = Filter.make(payload.rules ?? [])
   return yield* fanOut(
     fanOutName,
     VerifyEntry,
     (after) =>
       gathered(
-        QuickFiles.walking([payload.a, payload.b], PairTree.walk(payload, after)),
+        QuickFiles.walking([payload.a, payload.b], PairTree.walk(payload, after, filter)),
         () => gatherer(compared, entries)
       ),
     { parts, concurrency: yield* filesAtOnce, flushEvery }

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as effort from "../../../test/effort.ts"
 import { batches } from "../src/internal/delete/deleteElements.ts"
 import * as harness from "./deleteHarness.ts"
 import { look, type Options, p, plan, rest } from "./deleteHarness.ts"
@@ -98,6 +99,30 @@ describe.each(ways)("Delete of folders %s", { timeout: 60_000 }, (_, isAtOnce) =
       assert.deepStrictEqual(Object.keys(disk.tree("/")), kept)
       assert.strictEqual(disk.openCount, 0)
     }))
+
+  it.effect.prop(
+    "leaves what rules exclude and what that is in, and deletes all else",
+    { tree: Tree, name: Name, onlyFolders: Schema.Boolean },
+    ({ name, onlyFolders, tree }) =>
+      Effect.gen(function*() {
+        const disk = plant()
+        grow(disk, tree)
+        const before = disk.tree("/in")
+        const isExcluded = (path: string): boolean =>
+          path !== "" && ((FilePath.name(p(path)) === name && (!onlyFolders || before[path]?.kind === "folder")) ||
+            isExcluded(FilePath.parent(p(path))))
+        const excluded = Object.keys(before).filter(isExcluded)
+        const around = Object.keys(before).filter((path) => excluded.some((one) => one.startsWith(`${path}/`)))
+
+        const { rows, state } = yield* remove(disk, { rules: [onlyFolders ? `${name}/` : name] })
+
+        assert.deepStrictEqual([state, rows], ["Completed", []])
+        if (excluded.length === 0) assert.isUndefined(disk.see("/in"))
+        else assert.sameMembers(Object.keys(disk.tree("/in")), Array.from(new Set([...excluded, ...around])))
+        assert.deepStrictEqual(outside(disk), kept)
+      }),
+    { arbitrary: { runs: effort.runs(50) } }
+  )
 
   it.effect.prop(
     "removes any tree, whether kinds are told or not",

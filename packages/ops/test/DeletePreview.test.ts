@@ -62,6 +62,20 @@ describe("DeletePreview", () => {
       ])
     }))
 
+  it.effect("tells what is excluded once, and nothing of what is in it", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      assert.deepStrictEqual(yield* preview(disk, { rules: ["/a/", "jobs.db"] }), [
+        "Leave folder /in/a it is excluded",
+        "Delete special /in/b/pipe",
+        "Delete folder /in/b",
+        "Delete folder /in/mounted",
+        "Leave file /in/state/jobs.db it is excluded",
+        "Leave folder /in/state something in it stays",
+        "Leave folder /in something in it stays"
+      ])
+    }))
+
   it.effect("tells of the trash only what was named", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* preview(plant(), { paths: ["/in", "/gone"], trash: true }), [

@@ -5,6 +5,7 @@ import * as Pools from "@fanout/core/Pools"
 import { layer, settle } from "@fanout/core/testing"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import * as Filter from "@fanout/ops/Filter"
 import * as Hash from "@fanout/ops/Hash"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as SourceRows from "@fanout/ops/SourceRows"
@@ -48,6 +49,7 @@ interface Options {
   readonly leaveOut?: ReadonlyArray<string>
   /** What happens before each retry. */
   readonly retries?: ReadonlyArray<() => void>
+  readonly rules?: ReadonlyArray<string>
 }
 
 /** Hashes by a job, and gives its lines in the order of the walk. */
@@ -63,6 +65,7 @@ const hash = (
       sources: [FilePath.make(first), ...others.map(FilePath.make)],
       algorithm,
       leaveOut: leaveOut.map(FilePath.make),
+      ...(given.rules === undefined ? {} : { rules: given.rules.map((rule) => Filter.Rule.make(rule)) }),
       ...(output === undefined ? {} : { output: FilePath.make(output) })
     })
     const { id } = yield* manager.start(Hash.job, payload)
@@ -108,6 +111,25 @@ describe("Hash", () => {
     Effect.gen(function*() {
       const { bytes, lines, state } = yield* hash(plant())
       assert.deepStrictEqual({ bytes, state, lines }, { bytes: 4_000_011, state: "Completed", lines: all })
+    }))
+
+  it.effect("leaves out what rules say, also of a folder that is listed by a retry", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      for (const folder of ["/in/b/out", "/in/b/kept"]) disk.folder(folder)
+      for (const path of ["b/out/a", "b/kept/b.tmp", "b/kept/c", "b/d.tmp"]) disk.file(`/in/${path}`, "first")
+      disk.special("/in/b/e.tmp")
+      const rules = ["*.tmp", "/b/out/", "!/b/kept/b.tmp"]
+      const lines = [
+        ...["b/c", "b/kept/b.tmp", "b/kept/c"].map((path) => `0/${path} ${sha256("first")}`),
+        ...all.slice(1)
+      ]
+      assert.deepStrictEqual((yield* hash(disk, { rules })).lines, lines)
+
+      let isFailing = true
+      const before = FaultyFiles.failing("EIO", (call, path) => isFailing && call === "scandir" && path === "/in/b")
+      const retried = yield* hash(disk, { rules, before, retries: [() => void (isFailing = false)] })
+      assert.deepStrictEqual(retried.lines.filter((line) => !line.endsWith(" ")).toSorted(), lines.toSorted())
     }))
 
   it.effect("counts what it reads of samples", () =>

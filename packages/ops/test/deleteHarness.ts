@@ -6,6 +6,7 @@ import { layer, settle } from "@fanout/core/testing"
 import * as Delete from "@fanout/ops/Delete"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import * as Filter from "@fanout/ops/Filter"
 import * as Trash from "@fanout/ops/Trash"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -23,6 +24,7 @@ export interface Options {
   readonly trash?: boolean
   readonly oneFileSystem?: boolean
   readonly leaveOut?: ReadonlyArray<string>
+  readonly rules?: ReadonlyArray<string>
   /** Whether it is known at once how much there is in folders: then they are removed whole. */
   readonly isAtOnce?: boolean
 }
@@ -63,8 +65,14 @@ export const runtime = (
 }
 
 export const plan = (
-  { leaveOut = [], oneFileSystem = true, paths: [first, ...others] = ["/in"], trash = false }: Options = {}
-) => Delete.plan({ paths: [p(first), ...others.map(p)], trash, oneFileSystem }, leaveOut.map(p))
+  { leaveOut = [], oneFileSystem = true, paths: [first, ...others] = ["/in"], rules, trash = false }: Options = {}
+) =>
+  Delete.plan({
+    paths: [p(first), ...others.map(p)],
+    trash,
+    oneFileSystem,
+    ...(rules === undefined ? {} : { rules: rules.map((rule) => Filter.Rule.make(rule)) })
+  }, leaveOut.map(p))
 
 /** What a job has come to. */
 export const look = Effect.fnUntraced(function*(id: JobId) {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import type * as Filter from "@fanout/ops/Filter"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -13,8 +14,13 @@ import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 import { expected, Name, Pair, plant, trees } from "./pairHarness.ts"
 
-const walk = (disk: MemoryFiles.Disk, after?: string, before: FaultyFiles.Before = () => Effect.void) =>
-  PairTree.walk(trees, Option.fromUndefinedOr(after)).pipe(
+const walk = (
+  disk: MemoryFiles.Disk,
+  after?: string,
+  before: FaultyFiles.Before = () => Effect.void,
+  filter?: Filter.Filter
+) =>
+  PairTree.walk(trees, Option.fromUndefinedOr(after), filter).pipe(
     Stream.runCollect,
     Effect.provideService(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before))
   )
@@ -57,6 +63,33 @@ describe("PairTree", { timeout: 60_000 }, () => {
         disk.tellsKinds = false
         assert.deepStrictEqual(yield* walk(disk), elements)
       })
+  )
+
+  it.effect.prop(
+    "meets what it meets where all that is left out is in neither tree",
+    { pair: Pair, names: Schema.Array(Name), onlyFolders: Schema.Boolean, tellsKinds: Schema.Boolean },
+    ({ names, onlyFolders, pair, tellsKinds }) =>
+      Effect.gen(function*() {
+        const isLeftOut: Filter.Filter = (path, isFolder) =>
+          (isFolder || !onlyFolders) && names.some((name) => name === FilePath.name(path))
+        const [disk, pruned] = [plant(pair), plant(pair)]
+        disk.tellsKinds = tellsKinds
+        for (const side of ["/a", "/b"]) {
+          for (const [path, { kind }] of Object.entries(pruned.tree(side))) {
+            const whole = FilePath.make(`${side}/${path}`)
+            const isThere = path in pruned.tree(side)
+            if (isThere && isLeftOut(FilePath.make(path), kind === "folder")) pruned.remove(whole)
+          }
+        }
+
+        const elements = yield* walk(disk, undefined, undefined, isLeftOut)
+
+        assert.deepStrictEqual(elements, yield* walk(pruned))
+        for (const [index, { cursor }] of elements.entries()) {
+          assert.deepStrictEqual(yield* walk(disk, cursor, undefined, isLeftOut), elements.slice(index + 1))
+        }
+      }),
+    { arbitrary: { runs: runs(100) } }
   )
 
   it.effect.prop(

@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import * as Stop from "../exit/Stop.ts"
 import * as Host from "../host/Host.ts"
 import * as Arguments from "../options/Arguments.ts"
+import * as Rules from "../options/Rules.ts"
 import * as Settings from "../options/Settings.ts"
 import * as DryRun from "../output/DryRun.ts"
 import { withFiles, withJobs } from "../run/JobRuntime.ts"
@@ -28,6 +29,7 @@ const config = {
   ),
   trash: Settings.toggle("trash", "Move them to the trash of the desktop instead"),
   crossMounts: Settings.toggle("cross-mounts", "Also delete what is mounted in PATH; without it, that is left"),
+  ...Rules.flags,
   yes: Settings.toggle("yes", "Don't ask, however much there is").pipe(Flag.withAlias("y")),
   dryRun: Settings.toggle("dry-run", "Say what would be done, and do nothing"),
   json: Settings.json,
@@ -65,7 +67,8 @@ const ask = Effect.fnUntraced(function*({ json, yes }: Options & { readonly yes:
     return yield* Stop.usage("Nobody is there to be asked whether all is to be deleted: add --yes, or --trash.")
   }
   if (json || !Question.isPossible()) return
-  const count = yield* withFiles(Stream.runCount(Stream.take(previewOf(payload), countsTo + 1)))
+  const going = Stream.filter(previewOf(payload), ({ action }) => action === "Delete")
+  const count = yield* withFiles(Stream.runCount(Stream.take(going, countsTo + 1)))
   if (count <= asksAbove) return
   const [{ path }, ...others] = payload.roots
   const where = `"${FilePath.display(path)}"${others.length > 0 ? ` and ${format.count(others.length)} more` : ""}`
@@ -80,7 +83,11 @@ export const remove = Command.make(
   config,
   ({ crossMounts, dryRun, paths, trash, ...options }) =>
     Effect.gen(function*() {
-      const request = { paths: Arr.map(paths, Arguments.absolute), trash, oneFileSystem: !crossMounts }
+      const rules = yield* Rules.resolve(options)
+      if (trash && rules.rules !== undefined) {
+        return yield* Stop.usage("With --trash, each PATH is moved as a whole: there is no --exclude.")
+      }
+      const request = { paths: Arr.map(paths, Arguments.absolute), trash, oneFileSystem: !crossMounts, ...rules }
       if (dryRun) {
         return yield* whileRead(DryRun.tell(previewOf(yield* plan(request)), DryRun.remove, options))
       }

@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stop from "../exit/Stop.ts"
 import * as Arguments from "../options/Arguments.ts"
+import * as Rules from "../options/Rules.ts"
 import * as Settings from "../options/Settings.ts"
 import * as RowOutput from "../output/RowOutput.ts"
 import { withFiles } from "../run/JobRuntime.ts"
@@ -37,6 +38,7 @@ const config = {
     "sampled",
     "Identify files by samples, as Spacedrive does: fast, and no checksum of the whole content"
   ),
+  ...Rules.flags,
   output: Settings.output("is not hashed"),
   cache: Settings.toggle(
     "cache",
@@ -50,7 +52,8 @@ const config = {
 type Given = Command.Command.Config.Infer<typeof config>
 
 /** What is wrong with what was given, if anything is. */
-const mistake = ({ algorithm, cache, check, output, paths, sampled, tagged }: Given): string | undefined => {
+const mistake = (given: Given): string | undefined => {
+  const { algorithm, cache, check, exclude, excludeFrom, include, output, paths, sampled, tagged } = given
   if ([...paths, ...Option.toArray(check)].some((path) => path === "-")) return Settings.pipedIn
   if (sampled && Option.isSome(check)) {
     return "Nothing can be checked by content ids of samples: they tell nothing about the rest of a file."
@@ -62,6 +65,9 @@ const mistake = ({ algorithm, cache, check, output, paths, sampled, tagged }: Gi
   }
   if (Option.isNone(check)) return paths.length === 0 ? "What is to be hashed? `fanout hash PATH...`" : undefined
   if (Option.isSome(output)) return "With --check, there are no lines for --output: what it tells can be redirected."
+  if (exclude.length + excludeFrom.length + include.length > 0) {
+    return "With --check, FILE names what is checked: there is no --exclude."
+  }
   if (paths.length > 0) return "With --check, FILE names what is checked: it takes no PATH."
   return tagged ? "With --check, --tag has no meaning: both styles are read." : undefined
 }
@@ -76,6 +82,7 @@ const hashAll = (paths: Settings.Paths, given: Given) =>
       algorithm: sampled ? "sampled" : algorithm,
       leaveOut: yield* Settings.databaseFiles,
       ...(cache ? { cache } : {}),
+      ...yield* Rules.resolve(given),
       ...Option.match(output, { onNone: () => ({}), onSome: (output) => ({ output }) })
     }))
     const textOf = ({ digest, folder, name, path, sizeBytes }: HashedFile, top: FilePath.FilePath): string => {

@@ -106,8 +106,6 @@ const requestOf = (
     if (destination === undefined || !Arr.isArrayNonEmpty(sources)) {
       return yield* Stop.usage(`Where is "${paths[0] ?? ""}" to go to? \`fanout ${name} SRC... DEST\``)
     }
-    const rules = yield* Rules.resolve(given)
-    // Without rules it is the request that it was before there were any.
     return {
       sources,
       destination: Arguments.absolute(destination),
@@ -115,7 +113,7 @@ const requestOf = (
       conflict: Option.getOrElse(conflict, () => modes[0]),
       ...rest,
       ...yield* Checksums.resolve(given),
-      ...rules.length === 0 ? {} : { rules }
+      ...yield* Rules.resolve(given)
     }
   })
 

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stop from "../exit/Stop.ts"
 import * as Arguments from "../options/Arguments.ts"
+import * as Rules from "../options/Rules.ts"
 import * as Settings from "../options/Settings.ts"
 import * as RowOutput from "../output/RowOutput.ts"
 import { withFiles } from "../run/JobRuntime.ts"
@@ -24,6 +25,7 @@ const config = {
     Flag.withDescription("Metadata that may differ; can be given more than once. `owner` is the group as well"),
     Flag.atLeast(0)
   ),
+  ...Rules.flags,
   json: Settings.json,
   quiet: Settings.quiet
 }
@@ -69,8 +71,9 @@ export const verify = Command.make(
       const Verify = yield* Effect.promise(() => import("@fanout/ops/Verify"))
       const { codeOf } = yield* Effect.promise(() => import("@fanout/ops/Difference"))
       const leaveOut = yield* Settings.databaseFiles
+      const rules = yield* Rules.resolve(options)
       const payload = yield* withFiles(
-        Verify.plan({ a: Arguments.absolute(a), b: Arguments.absolute(b), ignore, leaveOut })
+        Verify.plan({ a: Arguments.absolute(a), b: Arguments.absolute(b), ignore, leaveOut, ...rules })
       ).pipe(Effect.mapError(Stop.refusal))
       const found: Record<string, number> = {}
       const render = (line: Line): string => {

@@ -1,5 +1,5 @@
 /**
- * Reads the rules that a copy leaves files out by, from its flags and the files that they name.
+ * Reads the rules that files are left out by, from flags and the files that they name.
  */
 import * as FilePath from "@fanout/ops/FilePath"
 import type { InvalidRule, Rule } from "@fanout/ops/Filter"
@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import { createReadStream } from "node:fs"
 import { buffer } from "node:stream/consumers"
 import * as Stop from "../exit/Stop.ts"
+import * as Host from "../host/Host.ts"
 import * as format from "../ui/format.ts"
 import { complain } from "../ui/View.ts"
 import * as Arguments from "./Arguments.ts"
@@ -19,7 +20,7 @@ export const flags = {
   exclude: Flag.String("exclude").pipe(
     Flag.withMetavar("PATTERN"),
     Flag.withDescription(
-      "Leave out what is below SRC and matches a pattern of .gitignore; can be given more than once"
+      "Leave out what is below a path that is named and matches a pattern of .gitignore; can be given more than once"
     ),
     Flag.atLeast(0)
   ),
@@ -34,7 +35,8 @@ export const flags = {
   excludeFrom: Settings.pathFlag(
     "exclude-from",
     "FILE",
-    "Read patterns from the lines of FILE, before those of --exclude; can be given more than once"
+    "Read patterns from the lines of FILE, or of - for what is piped in, before those of --exclude; can be given " +
+      "more than once"
   ).pipe(Flag.atLeast(0))
 }
 
@@ -45,8 +47,12 @@ const maxFileBytes = 2 ** 20
 /** Text of a file, byte for byte. It may be a pipe. */
 const read = (path: FilePath.FilePath): Effect.Effect<string, Stop.Stop> =>
   Effect.tryPromise({
-    // One byte more than it may have.
-    try: () => buffer(createReadStream(Buffer.from(FilePath.toBytes(path)), { end: maxFileBytes })),
+    try: () => {
+      // One byte more than it may have.
+      const end = maxFileBytes
+      if (path === "-") return buffer(createReadStream("", { fd: 0, end }))
+      return buffer(createReadStream(Buffer.from(FilePath.toBytes(Arguments.absolute(path))), { end }))
+    },
     catch: Stop.fromCall("read", path)
   }).pipe(
     Effect.filterOrFail(
@@ -59,18 +65,24 @@ const read = (path: FilePath.FilePath): Effect.Effect<string, Stop.Stop> =>
 const refuse = (where: string) => ({ message }: InvalidRule): Stop.Stop => Stop.usage(`${where}: ${message}.`)
 
 /** Rules in the order in which they are tried: those of files, what is excluded, and last what is included. */
-export const resolve = ({ exclude, excludeFrom, include }: Given): Effect.Effect<ReadonlyArray<Rule>, Stop.Stop> =>
+export const resolve = (
+  { exclude, excludeFrom, include }: Given
+): Effect.Effect<{ readonly rules?: ReadonlyArray<Rule> }, Stop.Stop> =>
   Effect.gen(function*() {
-    if (exclude.length + excludeFrom.length + include.length === 0) return []
+    // Without rules a job is the one that it was before there were any.
+    if (exclude.length + excludeFrom.length + include.length === 0) return {}
     if (exclude.length + excludeFrom.length === 0) {
       return yield* Stop.usage(
-        "--include takes back what is excluded, and nothing is: add --exclude. To copy nothing but *.jpg: " +
+        "--include takes back what is excluded, and nothing is: add --exclude. For nothing but *.jpg: " +
           "--exclude '*' --include '*/' --include '*.jpg'"
       )
     }
     const { parse, parseFile } = yield* Effect.promise(() => import("@fanout/ops/Filter"))
     const fromFiles: Array<ReadonlyArray<Rule>> = []
-    for (const path of excludeFrom.map(Arguments.absolute)) {
+    if (excludeFrom.some((path) => path === "-") && (yield* Host.Current) !== undefined) {
+      return yield* Stop.usage("Nobody pipes anything into a scheduled command: name a file with --exclude-from.")
+    }
+    for (const path of excludeFrom) {
       const { invalid, rules } = parseFile(yield* read(path))
       const binary = invalid.find(({ error }) => error.flaw === "ManyLines")
       if (binary !== undefined) yield* refuse(`In "${FilePath.display(path)}"`)(binary.error)
@@ -87,5 +99,6 @@ export const resolve = ({ exclude, excludeFrom, include }: Given): Effect.Effect
     }
     const excluded = yield* Effect.forEach(exclude, (text) => Effect.mapError(parse(text), refuse("--exclude")))
     const included = yield* Effect.forEach(include, (text) => Effect.mapError(parse(`!${text}`), refuse("--include")))
-    return [...fromFiles.flat(), ...excluded, ...included]
+    const rules = [...fromFiles.flat(), ...excluded, ...included]
+    return rules.length === 0 ? {} : { rules }
   })

@@ -39,11 +39,13 @@ const names = (paths: ReadonlyArray<FilePath.FilePath>): string => {
 const titleOfTransfer = (verb: string) => ({ request: { destination, sources }, transfers }: Copy.Payload): string =>
   `${verb} ${names(sources)} → ${FilePath.display(transfers.length === 1 ? transfers[0].target : destination)}`
 
+const filtered = (rules: Delete.Request["rules"] = []): string =>
+  rules.length === 0 ? "" : `, filtered by ${format.counted(rules.length, "rule")}`
+
 const ofCopy = ({ request, transfers }: Copy.Payload): string => {
-  const { checksums, conflict, dereference, destination, durable, preserve, rules = [], sources, verify } = request
+  const { checksums, conflict, dereference, destination, durable, preserve, rules, sources, verify } = request
   // Of one source it is known what its copy is called; several go into the folder that was named.
   const to = transfers.length === 1 ? transfers[0].target : destination
-  const filtered = rules.length === 0 ? "" : `, filtered by ${format.counted(rules.length, "rule")}`
   const flags = [
     `--conflict ${conflict}`,
     request.noTargetDirectory && "-T",
@@ -53,11 +55,11 @@ const ofCopy = ({ request, transfers }: Copy.Payload): string => {
     dereference && "--dereference",
     checksums?.output && `--checksums ${quoted(checksums.output)} --algo ${checksums.algorithm}`
   ].filter((flag) => typeof flag === "string")
-  return `${some(sources)} to ${quoted(to)}, with ${flags.join(" ")}${filtered}`
+  return `${some(sources)} to ${quoted(to)}, with ${flags.join(" ")}${filtered(rules)}`
 }
 
-const ofDelete = ({ request: { oneFileSystem, paths, trash } }: Delete.Payload): string =>
-  `${some(paths)}${trash ? ", to the trash" : oneFileSystem ? "" : ", with what is mounted there"}`
+const ofDelete = ({ request: { oneFileSystem, paths, rules, trash } }: Delete.Payload): string =>
+  `${some(paths)}${trash ? ", to the trash" : oneFileSystem ? "" : ", with what is mounted there"}${filtered(rules)}`
 
 const howHashed = ({ algorithm, cache }: Hash.Payload): string =>
   algorithm === "sampled" ? "by samples" : `with ${algorithm}${cache === true ? " or from the cache" : ""}`
@@ -88,7 +90,7 @@ const sayers = new Map([
   sayer(
     Hash.job,
     "hashes",
-    (payload) => `${some(payload.sources)}, ${howHashed(payload)}`,
+    (payload) => `${some(payload.sources)}, ${howHashed(payload)}${filtered(payload.rules)}`,
     ({ sources }) => `hash ${names(sources)}`
   ),
   sayer(
@@ -106,8 +108,9 @@ const sayers = new Map([
   sayer(
     Verify.job,
     "compares",
-    ({ a, b, ignore }) =>
-      `${quoted(a)} (A) with ${quoted(b)} (B)${ignore.map((aspect) => ` --ignore ${aspect}`).join("")}`,
+    ({ a, b, ignore, rules }) =>
+      `${quoted(a)} (A) with ${quoted(b)} (B)${ignore.map((aspect) => ` --ignore ${aspect}`).join("")}` +
+      filtered(rules),
     ({ a, b }) => `verify ${names([a])} with ${FilePath.display(b)}`
   ),
   sayer(

@@ -16,6 +16,7 @@ import { removedUnits } from "../../ProgressUnits.ts"
 import { mostDeep } from "../files/folderSize.ts"
 import { QuickFiles, type Sides, type Where } from "../files/quickFiles.ts"
 import { type Remover, removeTree } from "../files/treeRemoval.ts"
+import { leftOut } from "../steps/folderFilter.ts"
 import { share } from "../work/sharedWork.ts"
 import { quickFiles } from "./deleteElements.ts"
 import { DeleteBatch, type Folders, ThreadTasks } from "./deleteTask.ts"
@@ -32,7 +33,7 @@ const checkpoint = "told"
 /** Removes what it may in one folder after the other, and tells how much is gone. */
 const sweeping = (
   descent: Descent,
-  { left }: Batch,
+  { left, root, rules = [] }: Batch,
   { cell, mayGoOn, reporter }: {
     readonly reporter: Progress.Reporter
     readonly cell: TaskCheckpoint.Cell
@@ -40,6 +41,8 @@ const sweeping = (
   }
 ) => {
   const kept: ReadonlySet<string> = new Set(left)
+  const isExcluded = leftOut(rules, FilePath.empty)
+  const below = root.path.length + 1
   let [files, folders] = [0, 0]
   /** Path of the folder that it is in, from the root of all files. */
   let path = FilePath.empty
@@ -63,7 +66,11 @@ const sweeping = (
       path = FilePath.join(descent.folder?.path ?? FilePath.empty, name)
       return descent.mayEnter(identity)
     },
-    isLeft: (name) => kept.size > 0 && kept.has(FilePath.join(path, name)),
+    isLeft: (name) => {
+      if (kept.size + rules.length === 0) return false
+      const file = FilePath.join(path, name)
+      return kept.has(file) || (rules.length > 0 && isExcluded(FilePath.make(file.slice(below)), false))
+    },
     removedName: () => {
       if (++files === toldEvery) tell()
     },

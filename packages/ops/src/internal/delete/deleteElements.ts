@@ -12,6 +12,7 @@ import type { DeleteError } from "../../DeleteError.ts"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
+import * as Filter from "../../Filter.ts"
 import { SkipReason } from "../../SkipReason.ts"
 import { QuickFiles } from "../files/quickFiles.ts"
 import { failedAs, skippedAs } from "../tree/elementOutcomes.ts"
@@ -37,11 +38,12 @@ export const quickFiles = (payload: Payload) =>
 const optionsOf = (payload: Payload, after: Option.Option<string>) => ({
   sources: present(payload).map(({ path }) => path),
   oneFileSystem: payload.request.oneFileSystem,
+  filter: Filter.make(payload.request.rules ?? []),
   after
 })
 
-export const walk = (payload: Payload, after: Option.Option<string> = Option.none()) =>
-  FileTree.walk(optionsOf(payload, after))
+/** The walk over all, and over what rules leave, too. */
+export const walk = (payload: Payload) => FileTree.walk({ ...optionsOf(payload, Option.none()), filter: Filter.none })
 
 /** Files in there that are not deleted. Mostly there are none, and then no path has to be made to look for it. */
 export const leftOf = ({ leaveOut, roots }: Payload): ReadonlySet<FilePath.FilePath> =>
@@ -62,7 +64,7 @@ interface Names {
 }
 
 /** So many entries, and folders in one another, are removed as one: some milliseconds of work. */
-const whole = { mostWhole: 512, mayBeWhole: () => true } as const
+const mostWhole = 512
 
 /** What is known of a folder that the walk is in. */
 interface Opened {
@@ -98,8 +100,8 @@ const gatherer = (payload: Payload): Gatherer<FileTree.Element | FileTree.Whole,
     batch = emptyBatch(next)
     if (root === undefined || folders.length === 0) return none
     const left = leftOut.filter((file) => FilePath.isWithin(file, root.path))
-    const { oneFileSystem } = payload.request
-    return [Source.item(cursor, { root, oneFileSystem, folders, size, left })]
+    const { oneFileSystem, rules } = payload.request
+    return [Source.item(cursor, { root, oneFileSystem, folders, size, left, ...rules ? { rules } : {} })]
   }
   const addFolder = (
     { cursor, path, source }: FileTree.Element | FileTree.Whole,
@@ -157,7 +159,12 @@ export const batches = (
   after: Option.Option<string>
 ): Stream.Stream<BatchElement, never, Files.Files> =>
   gathered(
-    FileTree.walkWhole({ ...optionsOf(payload, after), onlyFolders: true, ...whole }),
+    FileTree.walkWhole({
+      ...optionsOf(payload, after),
+      onlyFolders: true,
+      mostWhole,
+      mayBeWhole: () => payload.request.rules === undefined
+    }),
     () => gatherer(payload)
   )
 
@@ -228,7 +235,10 @@ export const leftovers = (
   const place = Option.filter(after, (cursor) => !cursor.startsWith(missingMark))
   return Stream.concat(
     Stream.fromIterable(missing(payload, after)),
-    Stream.flatMap(walk(payload, place), (element) => Stream.fromIterable(pass(element) ?? elementOf(element)))
+    Stream.flatMap(
+      FileTree.walk(optionsOf(payload, place)),
+      (element) => Stream.fromIterable(pass(element) ?? elementOf(element))
+    )
   )
 }
 

@@ -6,6 +6,7 @@ import * as Task from "@fanout/core/Task"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as FilePath from "../../FilePath.ts"
+import { Rule } from "../../Filter.ts"
 import * as DeleteRoot from "./deleteRoot.ts"
 
 /** Error of something that was not deleted. */
@@ -55,7 +56,9 @@ export const DeleteBatch = Task.make("@fanout/ops/DeleteBatch", {
     /** How many names were in them. */
     size: Schema.Natural,
     /** Files under the root that are not removed. */
-    left: Schema.Array(FilePath.FilePath)
+    left: Schema.Array(FilePath.FilePath),
+    /** What else is not removed, by paths under the root. */
+    rules: Schema.optionalKey(Schema.Array(Rule))
   },
   success: Schema.TaggedStruct("Batch", { rest: Folders }),
   key: ({ folders: [{ names: [name = FilePath.empty], path } = { names: [], path: null }], root }) =>

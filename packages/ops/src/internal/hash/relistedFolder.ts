@@ -9,6 +9,7 @@ import * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import * as Option from "effect/Option"
 import * as FilePath from "../../FilePath.ts"
+import type { Filter } from "../../Filter.ts"
 import { SkipReason } from "../../SkipReason.ts"
 import { failedAs, skippedAs } from "../tree/elementOutcomes.ts"
 import type * as FileTree from "../tree/fileTree.ts"
@@ -47,7 +48,8 @@ const listing = (files: Omit<Payload, "folders">, path: FilePath.FilePath, after
 
 /** Tells what is in a folder that was listed once more, or why it could not be. */
 export const parts =
-  (endings: SourceEndings, mostFiles: number): FanOut.Parts<Payload, HashedFiles> => ({ cursor, payload }, value) => {
+  (endings: SourceEndings, mostFiles: number, isLeftOut: Filter): FanOut.Parts<Payload, HashedFiles> =>
+  ({ cursor, payload }, value) => {
     if (Option.isNone(value)) return undefined
     const { listed, unhashed: [failed] } = value.value
     const { algorithm, folders: [{ path: folder }], lists: _, ...rest } = payload
@@ -82,22 +84,20 @@ export const parts =
       }
       elements.push(Source.settled(cursor, { key: "", outcome: { _tag: "Done", value: none, count: 0 } }))
     }
-    const leafOf = (name: FilePath.FilePath) => {
-      const path = FilePath.join(folder, name)
-      return { cursor: at(path, "leaf"), source, path }
-    }
+    const kept = (names: ReadonlyArray<FilePath.FilePath>, areFolders = false) =>
+      names.map((name) => FilePath.join(folder, name)).filter((path) => !isLeftOut(path, areFolders))
+    const leafOf = (path: FilePath.FilePath) => ({ cursor: at(path, "leaf"), source, path })
     const settle = (leaf: ReturnType<typeof leafOf>, outcome: Outcome): void => {
       elements.push(Source.settled(leaf.cursor, { key: FilePath.display(endings.absolute(leaf)), outcome }))
     }
-    for (const leaf of listed.files.map(leafOf)) {
+    for (const leaf of kept(listed.files).map(leafOf)) {
       const outcome = endings.ofFile(endings.absolute(leaf))
       if (outcome === "read") push(gathering.add(leaf))
       else settle(leaf, outcome)
     }
     push(gathering.take())
-    for (const leaf of listed.special.map(leafOf)) settle(leaf, skippedAs(SkipReason.Special))
-    for (const name of listed.folders) {
-      const path = FilePath.join(folder, name)
+    for (const leaf of kept(listed.special).map(leafOf)) settle(leaf, skippedAs(SkipReason.Special))
+    for (const path of kept(listed.folders, true)) {
       elements.push(Source.item(at(path, "open"), listing(files, path)))
     }
     const { after } = listed

@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
+import * as Filter from "../../Filter.ts"
 import * as FolderListing from "../../FolderListing.ts"
 import { componentsOf, joined } from "../path/components.ts"
 import * as Place from "../path/place.ts"
@@ -87,8 +88,11 @@ export const pathsOf = ({ a, b }: Trees, path: FilePath.FilePath): Trees => ({
 const mostHeld = 10_000
 
 /** Counts what is in a folder, up to ten thousand entries. */
-export const held = (folder: FilePath.FilePath): Effect.Effect<Held, never, Files.Files> =>
-  FileTree.walk({ sources: [folder] }).pipe(
+export const held = (
+  folder: FilePath.FilePath,
+  filter: Filter.Filter = Filter.none
+): Effect.Effect<Held, never, Files.Files> =>
+  FileTree.walk({ sources: [folder], filter }).pipe(
     Stream.filter(({ _tag }) => _tag !== "Close"),
     Stream.take(mostHeld + 2),
     Stream.runFold(
@@ -152,13 +156,15 @@ const openApart = (path: FilePath.FilePath): string =>
 class Walker extends Asking<Element, Question> {
   private readonly files: Files.Files["Service"]
   private readonly trees: Trees
+  private readonly isLeftOut: Filter.Filter
   private readonly frames: Array<Frame> = []
   private apart: Option.Option<FilePath.FilePath> = Option.none()
 
-  constructor(files: Files.Files["Service"], trees: Trees) {
+  constructor(files: Files.Files["Service"], trees: Trees, isLeftOut: Filter.Filter) {
     super({ path: FilePath.empty, a: "unknown", b: "unknown" })
     this.files = files
     this.trees = trees
+    this.isLeftOut = isLeftOut
   }
 
   protected step(): boolean {
@@ -188,11 +194,17 @@ class Walker extends Asking<Element, Question> {
   }
 
   /** Gives what is known of an entry, or asks about it: a folder may have to be entered or counted. */
-  private meet(entry: Question): void {
-    const { a, b, path } = entry
+  private meet({ path, ...listed }: Question): void {
+    const [a, b] = [this.kept(path, listed.a), this.kept(path, listed.b)]
     const mayBeFolder = (a ?? "folder") === "folder" && (b ?? "folder") === "folder"
-    if (a === "unknown" || b === "unknown" || mayBeFolder) this.question = entry
+    if (a === "unknown" || b === "unknown" || mayBeFolder) this.question = { path, a, b }
     else this.tell(path, a, b)
+  }
+
+  /** What is met of an entry: nothing where it is left out. What is not known to be a folder may be one. */
+  private kept<K extends Kind | undefined>(path: FilePath.FilePath, kind: K): K | undefined {
+    if (kind === undefined || path === "" || kind === "unknown") return kind
+    return this.isLeftOut(path, kind === "folder") ? undefined : kind
   }
 
   private tell(path: FilePath.FilePath, a: Known, b: Known, held: Option.Option<Held> = Option.none()): void {
@@ -218,12 +230,13 @@ class Walker extends Asking<Element, Question> {
 
   protected answer({ path, ...entry }: Question, isAgain = false): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
-      const a = yield* this.kindOf("A", path, entry.a)
-      const b = yield* this.kindOf("B", path, entry.b)
+      const a = this.kept(path, yield* this.kindOf("A", path, entry.a))
+      const b = this.kept(path, yield* this.kindOf("B", path, entry.b))
       if (a === "folder" && b === "folder") return yield* this.open(path, isAgain)
       const alone = a === undefined && b === "folder" ? "B" : b === undefined && a === "folder" ? "A" : undefined
       if (alone === undefined) return this.tell(path, a, b)
-      const count = Effect.provideService(held(this.absolute(alone, path)), Files.Files, this.files)
+      const counted = held(this.absolute(alone, path), Filter.within(this.isLeftOut, path))
+      const count = Effect.provideService(counted, Files.Files, this.files)
       return this.tell(path, a, b, Option.some(yield* count))
     }).pipe(Effect.catch((why) => Effect.sync(() => this.unreadable(path, why))))
   }
@@ -326,7 +339,7 @@ class Walker extends Asking<Element, Question> {
 const nothing = [Result.succeed(FolderListing.empty), Result.succeed(FolderListing.empty)] as const
 
 /**
- * Walks the two trees, from the start or from behind a cursor.
+ * Walks the two trees, from the start or from behind a cursor, without what is left out below them.
  *
  * It keeps the names of the folders that it is in, and lists one folder of each tree at a time.
  *
@@ -334,10 +347,11 @@ const nothing = [Result.succeed(FolderListing.empty), Result.succeed(FolderListi
  */
 export const walk = (
   trees: Trees,
-  after: Option.Option<string> = Option.none()
+  after: Option.Option<string> = Option.none(),
+  isLeftOut: Filter.Filter = Filter.none
 ): Stream.Stream<Element, never, Files.Files> =>
   Stream.fromPull(Effect.gen(function*() {
-    const walker = new Walker(yield* Files.Files, trees)
+    const walker = new Walker(yield* Files.Files, trees, isLeftOut)
     if (Option.isSome(after)) yield* walker.restore(after.value)
     return walker.pull
   }))
