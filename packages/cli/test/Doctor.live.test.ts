@@ -31,6 +31,18 @@ describe("fanout doctor", () => {
     assert.isFalse(fs.existsSync(database))
   })
 
+  it("follows links, and says what is not there", () => {
+    const link = path.join(folder, "link")
+    fs.symlinkSync("/proc", link)
+    const gone = path.join(folder, "gone")
+    const { lines, status } = doctor("--json", "--db", database, link, gone)
+    const found = lines.filter((line) => line !== "").map((line) => JSON.parse(line))
+    assert.strictEqual(status, 0)
+    assert.strictEqual(found.find(({ what }) => what === link).found, "/proc: proc at /proc, in memory (proc)")
+    const { found: why, state } = found.find(({ what }) => what === gone)
+    assert.match(`${state}: ${why}`, /^lacking: does not exist: .+ at \//)
+  })
+
   it("says what is lacking without the programs that some work needs", () => {
     const { status, stdout } = spawnSync(process.execPath, [...command.slice(1), "doctor", "--db", database], {
       encoding: "utf8",

@@ -9,11 +9,11 @@ import { layerOwnerLiveness, layerSqlClient } from "@fanout/core/node"
 import { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
-import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as fs from "node:fs"
@@ -95,6 +95,23 @@ export const ofStorage = (path: string, found: Machine.Storage | undefined): Che
       : `${found.type} at ${found.point}, ${places[found.kind]} (${found.source})`
   )
 
+/** What is under a path that was named, behind its links. A mount that is dead never answers. */
+const ofPath = Effect.fnUntraced(function*(named: FilePath.FilePath) {
+  const real = yield* Effect.tryPromise({
+    try: () => fs.promises.realpath(Buffer.from(FilePath.toBytes(named)), "buffer"),
+    catch: (error) => String(error).includes("ENOENT") ? "does not exist" : "can't be reached"
+  }).pipe(
+    Effect.timeoutOrElse({ duration: "3 seconds", orElse: () => Effect.fail("does not answer") }),
+    Effect.map(FilePath.fromBytes),
+    Effect.result
+  )
+  const storage = yield* Machine.storageAt(Result.getOrElse(real, () => named))
+  const check = ofStorage(FilePath.display(named), Option.getOrUndefined(storage))
+  const { found, what } = check
+  if (Result.isFailure(real)) return { storage, check: lacking(what, `${real.failure}: ${found}`) }
+  return { storage, check: real.success === named ? check : ok(what, `${FilePath.display(real.success)}: ${found}`) }
+})
+
 /** A job whose process has ended, and whether this command could run it. */
 interface Lost {
   readonly id: string
@@ -168,15 +185,15 @@ const ofDatabase = (database: Database): Effect.Effect<ReadonlyArray<Check>> => 
 /** What is found for work on such paths, with this database. */
 export const examination = Effect.fnUntraced(function*(database: Database, paths: ReadonlyArray<FilePath.FilePath>) {
   const machine = yield* Machine.read
-  const storages = yield* Effect.forEach(paths, Machine.storageAt)
+  const places = yield* Effect.forEach(paths, ofPath)
   const checks = [
     ...yield* program,
     ...yield* programs,
     ...ofMachine(machine),
-    ...Arr.zipWith(paths, storages, (path, found) => ofStorage(FilePath.display(path), Option.getOrUndefined(found))),
+    ...places.map(({ check }) => check),
     ...yield* ofDatabase(database)
   ]
-  return { checks, pools: Machine.poolSizes(machine, storages.flatMap(Option.toArray)) }
+  return { checks, pools: Machine.poolSizes(machine, places.flatMap(({ storage }) => Option.toArray(storage))) }
 })
 
 const marks = { ok: "ok", lacking: "-", broken: "BAD" } as const
