@@ -44,7 +44,7 @@ import * as LinkedFiles from "./internal/steps/linkedCopies.ts"
 import { MadeFolders } from "./internal/steps/madeFolders.ts"
 import * as FileTree from "./internal/tree/fileTree.ts"
 import { followOf } from "./internal/tree/followedLinks.ts"
-import { pauseIfMoved, pauseOn, pausing } from "./internal/work/diskPause.ts"
+import { doubtful, pauseOn, pausing, whileThere } from "./internal/work/diskPause.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
 import * as JobFileSystems from "./internal/work/jobFileSystems.ts"
 import * as ProtectedFiles from "./internal/work/protectedFiles.ts"
@@ -275,7 +275,7 @@ const count = Effect.fnUntraced(function*(payload: Payload, plan: Plan, met: Met
 /** What there is to copy. */
 const entries = (payload: Payload, plan: Plan, moved: ReadonlySet<number>, met = new Met()) => {
   const sources = payload.transfers.map(({ source }) => source)
-  const walked = (after: Option.Option<string>) => pausing(walk(payload, plan, moved)(after), sources)
+  const walked = (after: Option.Option<string>) => pausing(walk(payload, plan, moved)(after), doubtful(sources))
   return (after: Option.Option<string>) => {
     met.begin(after)
     return Stream.mapAccum(
@@ -412,9 +412,7 @@ export const run = <E, R>(
   options: CopyOptions.CopyOptions,
   rename: Effect.Effect<ReadonlySet<number>, E, R>
 ) =>
-  pauseIfMoved.pipe(
-    Effect.andThen(rename),
-    Effect.flatMap((moved) => copyAll(payload, moved)),
+  whileThere(payload.homes, Effect.flatMap(rename, (moved) => copyAll(payload, moved))).pipe(
     Effect.provideServiceEffect(
       Durability.Durability,
       Durability.of(options.isDurable ? "names" : options.isVerified ? "content" : "none")
@@ -424,7 +422,6 @@ export const run = <E, R>(
       options.isMove ? FolderTimes.make : Effect.sync(FolderTimes.FolderTimes.defaultValue)
     ),
     Effect.provideServiceEffect(LinkedFiles.Memory, memoryOf(options)),
-    Effect.provideService(JobFileSystems.Homes, payload.homes ?? []),
     Effect.provideService(CopyOptions.CopyOptions, options)
   )
 

@@ -37,7 +37,9 @@ import { type Gathered, gathered, type Gatherer, Gathering } from "./internal/tr
 import * as SourceCursor from "./internal/tree/sourceCursor.ts"
 import * as Sources from "./internal/tree/sources.ts"
 import * as TreeCursor from "./internal/tree/treeCursor.ts"
+import { doubtful, pausing, whileThere } from "./internal/work/diskPause.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
+import * as JobFileSystems from "./internal/work/jobFileSystems.ts"
 import * as ProtectedFiles from "./internal/work/protectedFiles.ts"
 
 /**
@@ -53,7 +55,9 @@ export const Payload = Schema.Struct({
   /** Whether what has not changed since it was hashed is not read again, by the `HashCache`. Samples are not kept. */
   cache: Schema.optionalKey(Schema.Boolean),
   /** What is left out below the sources. They are themselves hashed in any case. */
-  rules: Schema.optionalKey(Schema.Array(Filter.Rule))
+  rules: Schema.optionalKey(Schema.Array(Filter.Rule)),
+  /** What sources were on when the job was planned, where that has a name. */
+  homes: Schema.optionalKey(Schema.Array(JobFileSystems.Home))
 })
 
 /**
@@ -85,7 +89,10 @@ export const job = Job.make("hash", {
  * @since 0.1.0
  */
 export const plan = (given: Payload): Effect.Effect<Payload, never, Files.Files> =>
-  Effect.map(Sources.plan(given), (planned) => ({ ...Struct.omit(given, ["output"]), ...planned }))
+  Effect.gen(function*() {
+    const planned = yield* Sources.plan(given)
+    return { ...Struct.omit(given, ["output"]), ...planned, homes: yield* JobFileSystems.find(planned.sources) }
+  })
 
 /**
  * Name of the fan-out whose rows have the digests.
@@ -159,7 +166,7 @@ const elements = (id: JobId, payload: Hashed, mostFiles: number, after: Option.O
   const { isLeftOut: filter, sources } = payload
   const walk = FileTree.walk({ sources, filter, after: Option.map(after, SourceCursor.placeOf) })
   return gathered(
-    QuickFiles.walking(sources, walk),
+    pausing(QuickFiles.walking(sources, walk), doubtful(sources)),
     () => gatherer(id, payload, SourceCursor.nextNumber(after), mostFiles)
   )
 }
@@ -266,7 +273,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const hashing = payload.cache === true
     ? cache.recording(fanOut(fanOutName, HashFiles, source, { ...options, onCommit: remember }))
     : fanOut(fanOutName, HashFiles, source, options)
-  return yield* hashing
+  return yield* whileThere(payload.homes, hashing)
   // It collects failures, so it never gives up.
 })
 

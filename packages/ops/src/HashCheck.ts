@@ -33,7 +33,9 @@ import { type CheckedFiles, CheckFiles } from "./internal/hash/hashTask.ts"
 import { layer as handlers } from "./internal/hash/hashTaskLive.ts"
 import { gathered, type Gatherer } from "./internal/tree/gatheredNames.ts"
 import * as SourceCursor from "./internal/tree/sourceCursor.ts"
+import { whileThere } from "./internal/work/diskPause.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
+import * as JobFileSystems from "./internal/work/jobFileSystems.ts"
 import * as ProtectedFiles from "./internal/work/protectedFiles.ts"
 
 /**
@@ -73,7 +75,9 @@ export const Payload = Schema.Struct({
   /** Topmost folder that the first file is in, if that has an absolute name: others are likely to be in there, too. */
   top: Schema.optionalKey(FilePath.FilePath),
   /** Files that are not read: those of the job's own database. Without links above their names. */
-  leaveOut: Schema.optionalKey(Schema.Array(FilePath.FilePath))
+  leaveOut: Schema.optionalKey(Schema.Array(FilePath.FilePath)),
+  /** What the folder, and the first file, were on when the job was planned, where that has a name. */
+  homes: Schema.optionalKey(Schema.Array(JobFileSystems.Home))
 })
 
 /**
@@ -165,7 +169,8 @@ export const plan = (
       file: path,
       edition,
       ...where,
-      ...top === undefined ? {} : { top: FilePath.make(top) }
+      ...top === undefined ? {} : { top: FilePath.make(top) },
+      homes: yield* JobFileSystems.find([where.folder, FilePath.join(where.folder, first.value.path)])
     }
   }).pipe(Effect.scoped, Effect.catchTag("FilesError", (error) => Effect.fail(unreadable(error))))
 
@@ -354,13 +359,10 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const checked = { ...payload, isLinked: linked.length > 0 }
   const likely: Likely = { algorithm: undefined }
   const concurrency = yield* filesAtOnce
-  return yield* fanOut(fanOutName, CheckFiles, (after) => elements(checked, likely, after), {
-    keep: "all",
-    parts: partsOf(likely),
-    concurrency,
-    flushEvery: 32
-  })
+  const options = { keep: "all", parts: partsOf(likely), concurrency, flushEvery: 32 } as const
+  const checking = fanOut(fanOutName, CheckFiles, (after) => elements(checked, likely, after), options)
   // It collects failures, so it never gives up.
+  return yield* whileThere(payload.homes, checking)
 })
 
 /**

@@ -34,7 +34,9 @@ import * as PairCursor from "./internal/verify/pairCursor.ts"
 import * as PairTree from "./internal/verify/pairTree.ts"
 import { EntryFailed, VerifyEntry } from "./internal/verify/verifyEntry.ts"
 import { layer as handlers } from "./internal/verify/verifyEntryLive.ts"
+import { pausing, whileThere } from "./internal/work/diskPause.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
+import * as JobFileSystems from "./internal/work/jobFileSystems.ts"
 import * as ProtectedFiles from "./internal/work/protectedFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 
@@ -52,6 +54,8 @@ export const Payload = Schema.Struct({
   ignore: Schema.Array(Aspect),
   /** What is left out of both trees. */
   rules: Schema.optionalKey(Schema.Array(Filter.Rule)),
+  /** What the trees were on when the job was planned, where that has a name. */
+  homes: Schema.optionalKey(Schema.Array(JobFileSystems.Home)),
   /** Files that are not read: those of the job's own database. Without links above their names. */
   leaveOut: Schema.Array(FilePath.FilePath)
 })
@@ -148,7 +152,7 @@ export const plan = (
       }
     }
     const ignore = Arr.dedupe(given.ignore).toSorted((x, y) => x < y ? -1 : 1)
-    return { ...given, a: a.path, b: b.path, ignore }
+    return { ...given, a: a.path, b: b.path, ignore, homes: yield* JobFileSystems.find([a.path, b.path]) }
   })
 
 /**
@@ -314,17 +318,15 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const entries = together[Option.isSome(quick) ? "quick" : "slow"]
   const compared = { ...payload, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
   const filter = Filter.make(payload.rules ?? [])
-  return yield* fanOut(
-    fanOutName,
-    VerifyEntry,
-    (after) =>
-      gathered(
-        QuickFiles.walking([payload.a, payload.b], PairTree.walk(payload, after, filter)),
-        () => gatherer(compared, entries)
-      ),
-    { parts, concurrency: yield* filesAtOnce, flushEvery }
-    // It collects failures, so it never gives up.
-  )
+  const trees = [payload.a, payload.b]
+  const doubtful = ({ _tag, path }: PairTree.Element) =>
+    _tag === "Only" || _tag === "Unreadable" || (_tag === "Folder" && path === "") ? trees : []
+  const walk = (after: Option.Option<string>) =>
+    pausing(QuickFiles.walking(trees, PairTree.walk(payload, after, filter)), doubtful)
+  const source = (after: Option.Option<string>) => gathered(walk(after), () => gatherer(compared, entries))
+  const options = { parts, concurrency: yield* filesAtOnce, flushEvery }
+  // It collects failures, so it never gives up.
+  return yield* whileThere(payload.homes, fanOut(fanOutName, VerifyEntry, source, options))
 })
 
 /**

@@ -132,6 +132,23 @@ describe("Hash", () => {
       assert.deepStrictEqual(retried.lines.filter((line) => !line.endsWith(" ")).toSorted(), lines.toSorted())
     }))
 
+  it.effect("is paused where what it hashes is on another file system by now, and skips nothing", () =>
+    Effect.gen(function*() {
+      for (const gone of ["open /in/b/c", "open /in/z", "scandir /in/b", "scandir /in"]) {
+        const disk = plant()
+        disk.remove("/in/pipe")
+        const before: FaultyFiles.Before = (call, path) =>
+          Effect.suspend(() => {
+            if (`${call} ${path}` !== gone) return Effect.void
+            // Its mount point is there, and empty.
+            for (const device of disk.fileSystems.keys()) disk.fileSystems.set(device, "another")
+            return Effect.fail(FaultyFiles.error(call, path, "ENOENT"))
+          })
+        const { lines, state } = yield* hash(disk, { before })
+        assert.deepStrictEqual([state, lines.filter((line) => !all.includes(line))], ["Paused", []], gone)
+      }
+    }))
+
   it.effect("counts what it reads of samples", () =>
     Effect.gen(function*() {
       const { bytes } = yield* hash(plant(), { algorithm: "sampled" })

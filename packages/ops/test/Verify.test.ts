@@ -123,6 +123,31 @@ const two = (a: (disk: MemoryFiles.Disk) => void, b: (disk: MemoryFiles.Disk) =>
 }
 
 describe("Verify", { timeout: 60_000 }, () => {
+  it.effect("is paused where a tree is on another file system by now, and tells no difference", () =>
+    Effect.gen(function*() {
+      for (const gone of ["open /b/file", "scandir /b/folder", "scandir /b"]) {
+        const plantOne = (side: string) => (disk: MemoryFiles.Disk) => {
+          disk.folder(`${side}/folder`)
+          disk.file(`${side}/folder/file`, "text", { modified: 1n })
+          disk.file(`${side}/file`, "text", { modified: 1n })
+        }
+        const disk = two(plantOne("/a"), plantOne("/b"))
+        const before: FaultyFiles.Before = (call, path) =>
+          Effect.suspend(() => {
+            if (`${call} ${path}` !== gone) return Effect.void
+            for (const device of disk.fileSystems.keys()) disk.fileSystems.set(device, "another")
+            for (const name of ["folder/file", "folder", "file"]) {
+              if (name in disk.tree("/b")) disk.remove(`/b/${name}`)
+            }
+            return call === "scandir" && path === "/b"
+              ? Effect.void
+              : Effect.fail(FaultyFiles.error(call, path, "ENOENT"))
+          })
+        const { lines, state } = yield* verify(disk, { before })
+        assert.deepStrictEqual([state, lines], ["Paused", []], gone)
+      }
+    }))
+
   it.effect.prop(
     "tells every difference once, in order, and nothing else",
     { pair: Pair, way: Schema.Literals(Struct.keys(ways)) },

@@ -42,7 +42,7 @@ import * as HardLinks from "../steps/linkedCopies.ts"
 import * as MadeFolders from "../steps/madeFolders.ts"
 import * as SavedCopy from "../steps/savedCopy.ts"
 import type { Unit } from "../steps/unit.ts"
-import { diskGone, pauseOn } from "../work/diskPause.ts"
+import { pauseIfMoved, pauseOn } from "../work/diskPause.ts"
 import * as JobFileSystems from "../work/jobFileSystems.ts"
 import { ProtectedFiles } from "../work/protectedFiles.ts"
 import { share } from "../work/sharedWork.ts"
@@ -323,10 +323,7 @@ const tell = Effect.fnUntraced(function*(failure: Failure, payload: Payload) {
   const { kind, source, target } = payload
   const [answer, vanished] = [answerOf(failure), vanishedOf(failure, payload)]
   if (vanished !== undefined || (answer !== undefined && JobFileSystems.mayBeAll(answer))) {
-    const moved = yield* JobFileSystems.findMoved([source, target])
-    if (moved !== undefined) {
-      return yield* new EntryFailed({ code: diskGone, path: moved, why: JobFileSystems.explain(moved) })
-    }
+    yield* pauseIfMoved([source, target])
   }
   if (vanished !== undefined) return yield* Task.skip(SkipReason.Vanished)
   const code = answer?.code ?? (failure._tag === "CopyError" ? failure.reason._tag : failure._tag)

@@ -4,6 +4,7 @@
 import type * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
 import * as Num from "effect/Number"
 import * as Option from "effect/Option"
@@ -11,6 +12,7 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import { QuickFiles, type Sides, type Where } from "../files/quickFiles.ts"
+import { unlessGone } from "../work/diskPause.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
 import { share } from "../work/sharedWork.ts"
 import { checkFiles, Elsewhere } from "./checkBatch.ts"
@@ -20,6 +22,10 @@ import { type CheckedFiles, CheckFiles, countOf, HashFiles, ThreadTasks } from "
 type Payload = Task.Payload<typeof HashFiles>
 type Checked = Task.Payload<typeof CheckFiles>
 
+/** Of a file that is not there the disk may be gone. */
+const hashThere = <E, R>(hashing: Effect.Effect<Task.Success<typeof HashFiles>, E, R>) =>
+  unlessGone(hashing, (exit) => Exit.isSuccess(exit) && exit.value.unhashed.some(({ why }) => why._tag !== "Alone"))
+
 const handlers = Effect.map(ProtectedFiles.leaving, (leaving) => ({
   hash: ({ leaveOut = [], ...files }: Payload) => leaving(leaveOut, hashFiles(files)),
   check: (payload: Checked) => leaving(payload.leaveOut ?? [], checkFiles(payload))
@@ -27,7 +33,10 @@ const handlers = Effect.map(ProtectedFiles.leaving, (leaving) => ({
 
 /** Layer that supplies the handlers. */
 export const layer: Layer.Layer<Task.Handler<typeof HashFiles | typeof CheckFiles>, never, Files.Files> = ThreadTasks
-  .toLayer(Effect.map(handlers, ({ check, hash }) => ({ [HashFiles._tag]: hash, [CheckFiles._tag]: check })))
+  .toLayer(Effect.map(handlers, ({ check, hash }) => ({
+    [HashFiles._tag]: (payload: Payload) => hashThere(hash(payload)),
+    [CheckFiles._tag]: (payload: Checked) => unlessGone(check(payload), Exit.isFailure)
+  })))
 
 /** Has it done by whoever may, unless files are to be read at a rate: others know of none. */
 const unlessLimited = <A, E, R>(
@@ -68,7 +77,7 @@ export const layerShared = <E>(
           bytes: payload.sizeBytes,
           work: () => hash(payload)
         }
-        return unlessLimited(shared(piece), hash(payload), bytesOf)
+        return hashThere(unlessLimited(shared(piece), hash(payload), bytesOf))
       }
     }
   }))
@@ -97,7 +106,7 @@ export const layerSharedChecks = <E>(
         const mayBeSlow = !isWithin(payload)
         const work = () => Effect.provideService(check(payload), Elsewhere, files)
         const piece = { key: payload, payload, files: payload.paths.length, work, mayBeSlow }
-        return unlessLimited(shared(piece), check(payload), bytesOf)
+        return unlessGone(unlessLimited(shared(piece), check(payload), bytesOf), Exit.isFailure)
       }
     }
   }))

@@ -7,6 +7,7 @@ import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { EntryDiffers } from "../../Difference.ts"
@@ -17,6 +18,7 @@ import { SkipReason } from "../../SkipReason.ts"
 import { compareContent, Compared, edition, type Opened } from "../content/contentComparison.ts"
 import { QuickFiles, type Sides, type Where } from "../files/quickFiles.ts"
 import * as Place from "../path/place.ts"
+import { unlessGone } from "../work/diskPause.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
 import { share } from "../work/sharedWork.ts"
 import { compareEntries } from "./entryComparison.ts"
@@ -157,6 +159,13 @@ const compare = Effect.fnUntraced(function*(payload: Payload) {
   return yield* payload.part === "entries" ? compareEntries(payload) : compareOne(payload)
 })
 
+/** Of what is not in both trees a disk may be gone. */
+const compareThere = <E, R>(comparing: Effect.Effect<Task.Success<typeof VerifyEntry>, E, R>) =>
+  unlessGone(
+    comparing,
+    (exit) => Exit.isFailure(exit) || (exit.value._tag === "Entries" && exit.value.differing.length > 0)
+  )
+
 const handler = Effect.map(
   ProtectedFiles.leaving,
   (leaving) => ({ leaveOut = [], ...entry }: Payload) => leaving(leaveOut, compare(entry))
@@ -164,7 +173,7 @@ const handler = Effect.map(
 
 /** Layer that supplies the handler. */
 export const layer: Layer.Layer<Task.Handler<typeof VerifyEntry>, never, Files.Files> = VerifyTasks.toLayer(
-  Effect.map(handler, (compare) => ({ [VerifyEntry._tag]: compare }))
+  Effect.map(handler, (compare) => ({ [VerifyEntry._tag]: (payload: Payload) => compareThere(compare(payload)) }))
 )
 
 /**
@@ -183,7 +192,8 @@ export const layerShared = <E>(
       [VerifyEntry._tag]: (payload: Payload) => {
         const { sizeBytes } = payload
         const bytes = sizeBytes === undefined ? undefined : 2 * sizeBytes
-        return shared({ key: payload, payload, files: countOf(payload), bytes, work: () => compare(payload) })
+        const piece = { key: payload, payload, files: countOf(payload), bytes, work: () => compare(payload) }
+        return compareThere(shared(piece))
       }
     }
   }))

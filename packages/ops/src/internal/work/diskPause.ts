@@ -2,8 +2,11 @@
  * What a job meets that is no failure of one file: a disk that is full, a disk that is gone.
  */
 import type * as FanOut from "@fanout/core/FanOut"
+import * as Interrupter from "@fanout/core/Interrupter"
 import { JobContext } from "@fanout/core/JobContext"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import * as FilePath from "../../FilePath.ts"
 import type { Files } from "../../Files.ts"
@@ -11,49 +14,75 @@ import type { EntryFailed } from "../copy/copyTask.ts"
 import type * as FileTree from "../tree/fileTree.ts"
 import * as JobFileSystems from "./jobFileSystems.ts"
 
-/** Code of an error that says that all of a disk is gone. */
-export const diskGone = "DiskGone"
+/** Pauses the job where a task meets a disk that is full. */
+export const pauseOn = ({ code, why }: Pick<EntryFailed, "code" | "why">): FanOut.Pause | undefined =>
+  code === "ENOSPC" || code === "EDQUOT" ? { by: "disk", message: why } : undefined
 
-/** Pauses the job where a task meets such a thing. */
-export const pauseOn = ({ code, why }: Pick<EntryFailed, "code" | "why">): FanOut.Pause | undefined => {
-  if (code === "ENOSPC" || code === "EDQUOT") return { by: "disk", message: why }
-  return code === diskGone ? { by: "device", message: why } : undefined
-}
-
-const pause = (moved: FilePath.FilePath): Effect.Effect<never, never, JobContext> =>
-  Effect.flatMap(JobContext, (job) => job.pause("device", JobFileSystems.explain(moved)))
-
-/** Pauses the program of a job where one of its paths is on another file system by now. */
-export const pauseIfMoved: Effect.Effect<void, never, JobContext | Files> = Effect.flatMap(
-  JobFileSystems.findMoved(),
-  (moved) => moved === undefined ? Effect.void : pause(moved)
+/** Pauses the present job since one of its paths is on another file system by now, and waits for that. */
+const Pause = Context.Reference<(moved: FilePath.FilePath) => Effect.Effect<never, Interrupter.Interrupted>>(
+  "@fanout/ops/internal/diskPause",
+  { defaultValue: () => () => Interrupter.stopped }
 )
 
-/**
- * Pauses the job where a walk over these sources meets a disk that is gone, and stays there, so that nothing on it is
- * passed. A source that is the place of a mount is an empty folder then, and no error.
- */
-export const pausing = <A extends FileTree.Element | FileTree.Whole, E, R>(
-  walk: Stream.Stream<A, E, R>,
-  sources: ReadonlyArray<FilePath.FilePath>
-): Stream.Stream<A, E, R | JobContext | Files> => {
-  const stay = ({ path, source }: A) =>
-    Effect.flatMap(
-      JobFileSystems.findMoved([FilePath.join(sources[source] ?? FilePath.empty, path)]),
-      (moved) =>
-        moved === undefined
-          ? Effect.void
-          // The interruption that a pause ends with is for the program.
-          : Effect.andThen(Effect.exit(pause(moved)), Effect.never)
+/** Pauses the job where one of these paths, or any if none is given, is on another file system by now. */
+export const pauseIfMoved = (
+  paths?: ReadonlyArray<FilePath.FilePath>
+): Effect.Effect<void, Interrupter.Interrupted, Files> =>
+  Effect.flatMap(
+    JobFileSystems.findMoved(paths),
+    (moved) => moved === undefined ? Effect.void : Effect.flatMap(Pause, (pause) => pause(moved))
+  )
+
+/** Runs the program of a job whose paths were on these file systems when it was planned, while they are. */
+export const whileThere = <A, E, R>(
+  homes: ReadonlyArray<JobFileSystems.Home> = [],
+  program: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | Interrupter.Interrupted, R | Files | JobContext> =>
+  Effect.flatMap(JobContext, (job) => {
+    let isPausing = false
+    const pause = (moved: FilePath.FilePath) =>
+      Effect.suspend(() => {
+        if (isPausing) return Interrupter.stopped
+        isPausing = true
+        // The interruption that a pause ends with is for the program.
+        return Effect.andThen(Effect.exit(job.pause("device", JobFileSystems.explain(moved))), Interrupter.stopped)
+      })
+    return pauseIfMoved().pipe(
+      Effect.andThen(program),
+      Effect.provideService(JobFileSystems.Homes, homes),
+      Effect.provideService(Pause, pause)
     )
-  const isSuspicious = (element: FileTree.Element | FileTree.Whole): boolean =>
-    element._tag === "Unreadable"
+  })
+
+/** Has work that may have come to nothing since a disk is gone wait for the pause of its job then. */
+export const unlessGone = <A, E, R>(
+  work: Effect.Effect<A, E, R>,
+  isDoubtful: (exit: Exit.Exit<A, E>) => boolean
+): Effect.Effect<A, E | Interrupter.Interrupted, R | Files> =>
+  Effect.flatMap(
+    Effect.exit(work),
+    (exit): Effect.Effect<A, E | Interrupter.Interrupted, Files> =>
+      isDoubtful(exit) ? Effect.andThen(pauseIfMoved(), exit) : exit
+  )
+
+/** Path of what a walk meets where its disk may be gone. The place of a mount is an empty folder then. */
+export const doubtful =
+  (sources: ReadonlyArray<FilePath.FilePath>) =>
+  (element: FileTree.Element | FileTree.Whole): ReadonlyArray<FilePath.FilePath> => {
+    const isDoubtful = element._tag === "Unreadable"
       ? JobFileSystems.mayBeAll(element.error)
       : element._tag === "Open" && element.path === ""
-  return Stream.mapArrayEffect(walk, (elements) => {
-    const suspicious = elements.filter(isSuspicious)
-    return suspicious.length === 0
+    return isDoubtful ? [FilePath.join(sources[element.source] ?? FilePath.empty, element.path)] : []
+  }
+
+/** Pauses the job where a walk meets a disk that is gone, and stays there, so that nothing on it is passed. */
+export const pausing = <A, E, R>(
+  walk: Stream.Stream<A, E, R>,
+  doubtfulIn: (element: A) => ReadonlyArray<FilePath.FilePath>
+): Stream.Stream<A, E, R | Files> =>
+  Stream.mapArrayEffect(walk, (elements) => {
+    const paths = elements.flatMap(doubtfulIn)
+    return paths.length === 0
       ? Effect.succeed(elements)
-      : Effect.as(Effect.forEach(suspicious, stay, { discard: true }), elements)
+      : Effect.as(Effect.catch(pauseIfMoved(paths), () => Effect.never), elements)
   })
-}
