@@ -25,6 +25,7 @@ interface Line {
   readonly name: string
   readonly overlap: string
   readonly failures: number | null
+  readonly priority: string
   readonly payload: unknown
   readonly next: ReadonlyArray<number>
   readonly pausedAt: number | null
@@ -103,15 +104,17 @@ describe("fanout schedule", () => {
     assert.match(at.run("schedule", "list").stdout, /^There are no schedules\./)
     const added = at.add("nightly", "--cron", "0 3 * * *", "--jitter", "10m", "--", "copy", "-T", "from", "to")
     assert.match(added, /^Schedule "nightly" is added. It runs next at \d{4}-\d\d-\d\d 03:0\d/)
-    const again = at.add("nightly", "--cron", "@daily", "--failures", "2", "--", "copy", "-T", "from", "to")
+    const command = ["copy", "-T", "from", "to"]
+    const again = at.add("nightly", "--cron", "@daily", "--failures", "2", "--priority", "low", "--", ...command)
     assert.match(again, /^Schedule "nightly" is replaced. It runs next at \d{4}-\d\d-\d\d 00:00, if/)
     at.add("sums", "--cron", "30 4 * * MON", "--tz", "UTC", "--overlap", "queue", "--", "hash", "from", "-o", "sums")
     const show = at.run("schedule", "show", "nightly", "--next", "5").stdout
     assert.include(show, `runs      copy -T from to, in "${at.folder}"`)
     assert.include(show, "times     @daily (Europe/Berlin)")
+    assert.include(show, "priority  low\n")
     assert.lengthOf(show.match(/^next {6}\d{4}-\d\d-\d\d 00:00$/gm) ?? [], 5)
     const [nightly, sums] = at.json("schedule", "list")
-    assert.deepInclude(nightly, { name: "nightly", failures: 2, overlap: "skip", last: null })
+    assert.deepInclude(nightly, { name: "nightly", failures: 2, priority: "low", overlap: "skip", last: null })
     assert.deepEqual(sums?.payload, { args: ["hash", "from", "-o", "sums"], folder: at.folder })
     assert.lengthOf(sums?.next ?? [], 1)
     assert.match(
@@ -196,7 +199,7 @@ describe("fanout schedule", () => {
 
   it("starts at once what is not to wait, or says that nobody is there to run it", async () => {
     const at = place("now")
-    at.add("sums", "--cron", "@yearly", "--", "hash", "from", "-o", "sums.b3")
+    at.add("sums", "--cron", "@yearly", "--priority", "high", "--", "hash", "from", "-o", "sums.b3")
     const { status, stdout } = at.run("schedule", "run", "sums")
     assert.strictEqual(status, 0)
     assert.match(stdout, /^Job (\w+) of schedule "sums" is started\. No process has taken it yet: `fanout jobs work`/)
@@ -205,6 +208,8 @@ describe("fanout schedule", () => {
     await working(at, async () => {
       await until(() => states(at, "scheduled").includes("Completed"))
     })
+    const jobs = at.json("jobs", "list").map(({ name, priority }) => [name, priority])
+    assert.sameDeepMembers(jobs, [["hash", "high"], ["scheduled", "high"]])
     assert.lengthOf(fs.readFileSync(path.join(at.folder, "sums.b3"), "utf8").trim().split("\n"), 3)
     const [after] = at.json("schedule", "show", "sums")
     assert.deepEqual(after?.next, next)

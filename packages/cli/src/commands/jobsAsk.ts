@@ -140,10 +140,7 @@ export const retry = Command.make(
 ).pipe(Command.withDescription("Run the failed items of a finished job again, here or by its own program"))
 
 const settings = {
-  priority: Flag.Literals("priority", ["low", "normal", "high", "critical"]).pipe(
-    Flag.withDescription("How urgent it is beside other jobs"),
-    Flag.optional
-  ),
+  priority: Settings.priority,
   concurrency: Flag.String("concurrency").pipe(
     Flag.withMetavar("N"),
     Flag.filterMap(

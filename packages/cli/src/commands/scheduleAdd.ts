@@ -2,6 +2,7 @@
  * `fanout schedule add`: keeps a command that is to run again and again.
  */
 import { JobManager } from "@fanout/core/JobManager"
+import * as JobPriority from "@fanout/core/JobPriority"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -63,6 +64,7 @@ const config = {
     Flag.withDescription("Pause it once N of its jobs have failed one after the other (default: never)"),
     Flag.optional
   ),
+  priority: Settings.priority,
   json: Settings.json
 }
 
@@ -101,7 +103,7 @@ const plan = Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
 /** Keeps the command, and says when it runs first. */
 const keep = (given: Given, { request, settings }: Effect.Success<ReturnType<typeof plan>>) =>
   Effect.gen(function*() {
-    const { cron, failures, jitter, json, missed, name, overlap, timeZone } = given
+    const { cron, failures, jitter, json, missed, name, overlap, priority, timeZone } = given
     const manager = yield* JobManager
     const { job } = yield* Effect.promise(() => import("../host/ScheduledCommand.ts"))
     const isReplaced = (yield* manager.schedules).some((schedule) => schedule.name === name)
@@ -113,6 +115,7 @@ const keep = (given: Given, { request, settings }: Effect.Success<ReturnType<typ
       missed,
       jitter,
       overlap,
+      ...Option.match(priority, { onNone: () => ({}), onSome: (name) => ({ priority: JobPriority.numbers[name] }) }),
       ...Option.match(failures, { onNone: () => ({}), onSome: (failures) => ({ failures }) })
     })
     const schedule = (yield* manager.schedules).find((schedule) => schedule.name === name)

@@ -2,6 +2,7 @@
  * The subcommands of `fanout schedule` that only look.
  */
 import { JobManager } from "@fanout/core/JobManager"
+import * as JobPriority from "@fanout/core/JobPriority"
 import type { JobSchedule } from "@fanout/core/JobSchedule"
 import type { JobOverview } from "@fanout/core/JobStatus"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
@@ -100,13 +101,14 @@ export const list = Command.make(
 )
 
 const fieldsOf = (schedule: JobSchedule, last: Last): ReadonlyArray<readonly [string, string]> => {
-  const { cron, failures, jitterMillis, lastAt, missed, name, overlap, pausedAt, timeZone } = schedule
+  const { cron, failures, jitterMillis, lastAt, missed, name, overlap, pausedAt, priority, timeZone } = schedule
   return [
     ["schedule", format.printable(name)],
     ["times", `${format.printable(cron)} (${format.printable(timeZone)})`],
     ...jitterMillis === 0 ? [] : [["jitter", `up to ${format.duration(jitterMillis)} later`] as const],
     ["missed", scheduleText.missed[missed]],
     ["overlap", scheduleText.overlap[overlap]],
+    ...priority === 0 ? [] : [["priority", JobPriority.nameOf(priority)] as const],
     ...Option.match(failures, {
       onNone: () => [],
       onSome: (n) => [["failures", `paused after ${format.count(n)} in a row`] as const]

@@ -118,6 +118,12 @@ export const jobId = Argument.String("ID").pipe(
   Argument.filter((text) => text !== "", () => "Expected the id of a job")
 )
 
+/** `--priority NAME` */
+export const priority = Flag.Literals("priority", ["low", "normal", "high", "critical"]).pipe(
+  Flag.withDescription("How urgent it is beside other jobs"),
+  Flag.optional
+)
+
 /** `--bandwidth RATE`, in bytes a second */
 export const bandwidth = (description: string) =>
   Flag.String("bandwidth").pipe(

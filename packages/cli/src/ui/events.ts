@@ -52,6 +52,7 @@ export const schedule = (
   overlap: schedule.overlap,
   jitterMillis: schedule.jitterMillis,
   failures: Option.getOrNull(schedule.failures),
+  priority: JobPriority.nameOf(schedule.priority),
   job: schedule.job,
   payload: schedule.payload,
   pausedAt: Option.getOrNull(schedule.pausedAt),
