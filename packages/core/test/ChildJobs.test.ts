@@ -610,6 +610,35 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.deepInclude(yield* childOf(one, "over"), { limits: { concurrency: 5 }, priority: 0 })
       }))
 
+    test("get what is set for their parent while they are started", () =>
+      Effect.gen(function*() {
+        const store = yield* JobStore.JobStore
+        const set: { now: Effect.Effect<void> } = { now: Effect.void }
+        const between = Layer.succeed(JobStore.JobStore, {
+          ...store,
+          insertChild: (child, token) => Effect.andThen(set.now, store.insertChild(child, token))
+        })
+        const layer = Layer.merge(
+          leaf([]),
+          parentOf(() =>
+            Effect.gen(function*() {
+              yield* ChildJobs.start("own", Leaf, ok("own", 2000), { priority: 3 })
+              yield* sleep(500)
+              return yield* ChildJobs.run("child", Leaf, ok("child", 2000))
+            })
+          )
+        )
+        const one = yield* process(jobs, layer).pipe(Effect.provide(between))
+        const { id } = yield* one.jobs.start(Parent, "p")
+        set.now = Effect.orDie(one.jobs.set(id, { limits: { concurrency: 2 } }))
+        yield* pass(0)
+        assert.deepInclude(yield* childOf(one, "own"), { limits: { concurrency: 2 }, priority: 3 })
+        set.now = Effect.orDie(one.jobs.set(id, { priority: 5 }))
+        yield* pass(1000)
+
+        assert.deepInclude(yield* childOf(one, "child"), { limits: { concurrency: 2 }, priority: 5 })
+      }))
+
     test("of the youngest generation are run first, so that few of their parents wait", () =>
       Effect.gen(function*() {
         let inside = 0

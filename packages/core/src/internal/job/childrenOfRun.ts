@@ -3,6 +3,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import { check, type Interrupted, stopped } from "../../Interrupter.ts"
 import type * as Job from "../../Job.ts"
@@ -15,7 +16,7 @@ import { isToCancel } from "../store/request.ts"
 import { waitForOthers } from "../task/slot.ts"
 import { type Change, step, update } from "./change.ts"
 import { described, newRecord } from "./commands.ts"
-import { changeWithin, type Run } from "./runtime.ts"
+import { changeWithin, type JobRuntime, type Run } from "./runtime.ts"
 import { awaitJob } from "./watch.ts"
 
 /** The service of a run's program that starts child jobs and waits for them. */
@@ -59,6 +60,7 @@ const start = (run: Run): Children["Service"]["start"] =>
         const child = fresh.with({ parent: Option.some(asking), idempotencyKey: Option.none() })
         const stored = yield* store.insertChild(child, lease.token)
         if (stored.id === child.id) {
+          yield* setAsParent(runtime, child, { limits, priority: own })
           claimable.notifyUnsafe()
           return child.id
         }
@@ -88,6 +90,22 @@ const start = (run: Run): Children["Service"]["start"] =>
       return found.id
     }
   })
+
+/** Sets for a new child what was set for its parent while the child was stored. Later changes find the child. */
+const setAsParent = Effect.fnUntraced(function*(
+  { store }: JobRuntime,
+  { id, parent }: JobRecord,
+  before: Pick<JobRecord, "limits" | "priority">
+) {
+  if (Option.isNone(parent)) return
+  const { limits, priority } = yield* store.get(parent.value.id)
+  if (Equal.equals({ limits, priority }, before)) return
+  yield* update(store, id, (child, now) =>
+    Effect.succeed({
+      record: child.with({ limits, updatedAt: now, ...priority === before.priority ? {} : { priority } }),
+      line: "Set as its parent"
+    }))
+})
 
 /** Whether an earlier attempt of the parent was the last one to ask for a child. */
 const isOlder = ({ parent }: JobRecord, attempt: number): boolean =>
