@@ -81,9 +81,17 @@ describe("fanout jobs set", () => {
   })
 
   it("says what it can't set", () => {
-    const [one, other] = [path.join(folder, "one"), path.join(folder, "other")]
-    for (const file of [one, other]) fs.writeFileSync(file, "")
-    const { id }: Line = JSON.parse(fanout("verify", "--json", one, other).stdout.split("\n", 1)[0] ?? "")
+    const [one, sums] = [path.join(folder, "one"), path.join(folder, "sums")]
+    fs.writeFileSync(one, "")
+    const idOf = (...args: ReadonlyArray<string>): string => {
+      const line: Line = JSON.parse(fanout(...args, "--json").stdout.split("\n", 1)[0] ?? "")
+      return line.id
+    }
+    assert.strictEqual(fanout("hash", one, "-o", sums).status, 0)
+    for (const args of [["hash", "--check", sums], ["verify", one, sums]]) {
+      assert.match(fanout("jobs", "set", idOf(...args), "--bandwidth", "1MB").stderr, /it can't be set any more/)
+    }
+    const id = idOf("delete", one)
     const refused = [
       [[], /What is to be set\?/],
       [["--bandwidth", "fast"], /Expected bytes a second/],

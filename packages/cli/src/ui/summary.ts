@@ -121,7 +121,7 @@ export const state = (record: JobRecord, isOwnerDead = false): string => {
 const isVerify = ({ name }: Pick<JobRecord, "name">): boolean => name === "verify"
 
 /** Types of jobs that ask before they move bytes. */
-const throttled = new Set(["copy", "hash", "move"])
+const throttled = new Set(["copy", "hash", "hash-check", "move", "verify"])
 
 /** Whether the bandwidth of a job can be limited. Whether another program's job moves bytes is not known here. */
 export const isThrottled = (name: string, hasCode: boolean): boolean => throttled.has(name) || !hasCode

@@ -21,6 +21,8 @@ export interface Opened<E> {
   readonly stat: Files.FileStat
   /** Says in which tree a call has failed. */
   readonly blame: (error: FilesError) => E
+  /** Reads what is at a place, in the place of the file's own way. */
+  readonly readAt?: Files.OpenFile["readAt"]
 }
 
 /** How much is read at once of each file that is not large: no more than what is not handed to another thread. */
@@ -33,17 +35,19 @@ const checkpointBytes = 2 ** 26
 const takeBuffers = buffersOf(pieceBytes)
 
 /** Fills the buffer as far as the file goes: what is read at once may be less than there is. */
-const fill = <E>({ blame, file, stat }: Opened<E>, buffer: Uint8Array, offset: number): Effect.Effect<number, E> =>
-  Effect.gen(function*() {
+const fill = <E>(opened: Opened<E>, buffer: Uint8Array, offset: number): Effect.Effect<number, E> => {
+  const { blame, file, stat, readAt = (buffer: Uint8Array, at: number) => file.readAt(buffer, at) } = opened
+  return Effect.gen(function*() {
     let length = 0
     while (length < buffer.length) {
-      const got = yield* file.readAt(length === 0 ? buffer : buffer.subarray(length), offset + length)
+      const got = yield* readAt(length === 0 ? buffer : buffer.subarray(length), offset + length)
       length += got
       // What ends where it should needs not be read once more. Files of the kernel say that they have 0 bytes.
       if (got === 0 || offset + length === stat.sizeBytes) return length
     }
     return length
   }).pipe(Effect.mapError(blame))
+}
 
 /** Whether less is on the disk than there is: some of it may be holes. */
 const isSparse = <E>({ stat }: Opened<E>): boolean => stat.allocatedBytes < stat.sizeBytes

@@ -16,6 +16,7 @@ import type { HashAlgorithm } from "../../HashAlgorithm.ts"
 import { SkipReason } from "../../SkipReason.ts"
 import { inTurns, type Reader, readFiles } from "../content/fileReader.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
+import { isLimited } from "../work/readingRate.ts"
 import { type Hashed, hashOpen, isSame, keepTools, takeTools, type Tools } from "./fileHash.ts"
 import * as HashCache from "./hashCache.ts"
 import { type HashedFiles, type HashFiles, Unhashed } from "./hashTask.ts"
@@ -217,15 +218,6 @@ export const hashEach = Effect.fnUntraced(function*(
   if (left.length === 0) keepTools(by, tools)
   return left
 })
-
-/** A rate that has more than that for a tenth of a second is none that matters here. */
-const fastBytes = 2 ** 27
-
-/** Whether files are to be read at a rate. It is held by who runs the task alone: on threads nobody knows of it. */
-export const isLimited: Effect.Effect<boolean> = Effect.map(
-  TaskDispatcher.pieceBytes(fastBytes),
-  (most) => most < fastBytes
-)
 
 /** Hashes files of a folder one by one, whatever that takes. */
 const hashIn = (

@@ -2,21 +2,20 @@
  * Handlers of the tasks `HashFiles` and `CheckFiles`.
  */
 import type * as Task from "@fanout/core/Task"
-import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
 import * as Num from "effect/Number"
-import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import { QuickFiles, type Sides, type Where } from "../files/quickFiles.ts"
 import { unlessGone } from "../work/diskPause.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
+import { unlessLimited } from "../work/readingRate.ts"
 import { share } from "../work/sharedWork.ts"
 import { checkFiles, Elsewhere } from "./checkBatch.ts"
-import { hashFiles, isLimited } from "./hashBatch.ts"
+import { hashFiles } from "./hashBatch.ts"
 import { type CheckedFiles, CheckFiles, countOf, HashFiles, ThreadTasks } from "./hashTask.ts"
 
 type Payload = Task.Payload<typeof HashFiles>
@@ -37,19 +36,6 @@ export const layer: Layer.Layer<Task.Handler<typeof HashFiles | typeof CheckFile
     [HashFiles._tag]: (payload: Payload) => hashThere(hash(payload)),
     [CheckFiles._tag]: (payload: Checked) => unlessGone(check(payload), Exit.isFailure)
   })))
-
-/** Has it done by whoever may, unless files are to be read at a rate: others know of none. */
-const unlessLimited = <A, E, R>(
-  shared: Effect.Effect<A, E, R>,
-  alone: Effect.Effect<A, E, R | Files.Files>,
-  bytesOf: (done: A) => number
-) =>
-  Effect.flatMap(isLimited, (isLimited) =>
-    isLimited ? alone : shared.pipe(
-      Effect.tap((done) => TaskDispatcher.throttle(bytesOf(done))),
-      // Where a rate is set meanwhile, it is for the files that follow.
-      Effect.provideService(TaskDispatcher.Current, Option.none())
-    ))
 
 const quickFiles = ({ paths }: Where) => QuickFiles.use(({ throughout }) => throughout(paths))
 

@@ -9,6 +9,7 @@ import type * as Files from "../../Files.ts"
 import { inTurns } from "../content/fileReader.ts"
 import { buffersOf } from "../files/byteComparison.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
+import { isLimited } from "../work/readingRate.ts"
 import * as MetadataComparison from "./metadataComparison.ts"
 import { compareNames, type Comparer } from "./pairComparison.ts"
 import type { ComparedEntries, VerifyEntry } from "./verifyEntry.ts"
@@ -88,7 +89,8 @@ export const compareEntries = (payload: Payload) =>
     // By itself it is told why.
     const mayOpen = ProtectedFiles.mayOpen(yield* ProtectedFiles.ProtectedFiles)
     const { comparer, result } = comparing(payload, yield* takeBuffers, mayOpen)
-    const left = yield* inTurns(
+    // At a rate they are read one by one.
+    const left = (yield* isLimited) ? folders : yield* inTurns(
       folders,
       (calls, folders, mayGoOn) => compareNames(calls, { a, b, folders, comparer }, mayGoOn),
       comparer

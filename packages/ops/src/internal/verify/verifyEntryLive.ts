@@ -20,6 +20,7 @@ import { QuickFiles, type Sides, type Where } from "../files/quickFiles.ts"
 import * as Place from "../path/place.ts"
 import { unlessGone } from "../work/diskPause.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
+import { readAt, unlessLimited } from "../work/readingRate.ts"
 import { share } from "../work/sharedWork.ts"
 import { compareEntries } from "./entryComparison.ts"
 import * as MetadataComparison from "./metadataComparison.ts"
@@ -73,7 +74,7 @@ const open = Effect.fnUntraced(
   function*(side: PairTree.Side, path: FilePath.FilePath) {
     const files = yield* Files.Files
     const file = yield* files.open(path)
-    return { file, stat: yield* file.stat, blame: unreadable(side) }
+    return { file, stat: yield* file.stat, blame: unreadable(side), readAt: readAt(file) }
   },
   (opened, side) => Effect.mapError(opened, unreadable(side))
 )
@@ -193,7 +194,7 @@ export const layerShared = <E>(
         const { sizeBytes } = payload
         const bytes = sizeBytes === undefined ? undefined : 2 * sizeBytes
         const piece = { key: payload, payload, files: countOf(payload), bytes, work: () => compare(payload) }
-        return compareThere(shared(piece))
+        return compareThere(unlessLimited(shared(piece), compare(payload)))
       }
     }
   }))
