@@ -291,6 +291,17 @@ describe("fanout hash --check", () => {
     ])
   })
 
+  it("checks what several files name, and ends with 1 where one of them is not well", () => {
+    for (const name of ["one", "two"]) fs.writeFileSync(path.join(folder, name), name)
+    for (const name of ["one", "two"]) run(database(), ["hash", name, "-o", `${name}.sums`])
+    const check = () => run(database(), ["hash", "--check", "one.sums", "two.sums"])
+    const well = check()
+    assert.deepStrictEqual([well.status, well.stdout.toString()], [0, "one: OK\ntwo: OK\n"])
+    fs.writeFileSync(path.join(folder, "one"), "other")
+    const changed = check()
+    assert.deepStrictEqual([changed.status, changed.stdout.toString()], [1, "one: FAILED (changed)\ntwo: OK\n"])
+  })
+
   it("ends with 2 where there is nothing to check by", () => {
     write("junk", "junk\n")
     for (
@@ -298,7 +309,6 @@ describe("fanout hash --check", () => {
         [["--check", "junk"], /No line of/],
         [["--check", "nowhere"], /does not exist/],
         [["--check", "tree"], /no file/],
-        [["--check", "junk", "tree"], /takes no PATH/],
         [["--check", "junk", "--tag"], /no meaning/],
         [["--check", "-"], /piped in/],
         [["--check", "junk", "--sampled"], /content ids of samples/],

@@ -14,7 +14,9 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as ExitCode from "../exit/ExitCode.ts"
 import * as Stop from "../exit/Stop.ts"
+import * as Host from "../host/Host.ts"
 import * as Arguments from "../options/Arguments.ts"
 import * as Rules from "../options/Rules.ts"
 import * as Settings from "../options/Settings.ts"
@@ -24,7 +26,8 @@ import * as RunJob from "../run/RunJob.ts"
 import * as events from "../ui/events.ts"
 
 const config = {
-  paths: Settings.pathArgument("PATH", "Files and folders to hash").pipe(Argument.variadic()),
+  paths: Settings.pathArgument("PATH", "Files and folders to hash; with --check, more checksum files")
+    .pipe(Argument.variadic()),
   algorithm: Flag.Literals("algo", HashAlgorithm.literals).pipe(
     Flag.withDescription("Which algorithm (default: blake3; with --check, what FILE and its lines tell)"),
     Flag.optional
@@ -68,7 +71,6 @@ const mistake = (given: Given): string | undefined => {
   if (exclude.length + excludeFrom.length + include.length > 0) {
     return "With --check, FILE names what is checked: there is no --exclude."
   }
-  if (paths.length > 0) return "With --check, FILE names what is checked: it takes no PATH."
   return tagged ? "With --check, --tag has no meaning: both styles are read." : undefined
 }
 
@@ -149,13 +151,29 @@ const checkAll = (file: FilePath.FilePath, given: Given) =>
     })
   })
 
+/** Checks what each of several files names, one file after the other. */
+const checkEach = Effect.fnUntraced(function*(files: ReadonlyArray<FilePath.FilePath>, given: Given) {
+  if (files.length > 1 && (yield* Host.Current) !== undefined) {
+    return yield* Stop.usage("A scheduled command starts one job: add a schedule for each checksum file.")
+  }
+  let isWell = true
+  for (const file of files) {
+    yield* Effect.catchIf(
+      checkAll(file, given),
+      ({ code, sentence }) => code === ExitCode.someFailed && sentence === "",
+      () => Effect.sync(() => void (isWell = false))
+    )
+  }
+  if (!isWell) return yield* Stop.withCode(ExitCode.someFailed)
+})
+
 /** `fanout hash` */
 export const hash = Command.make("hash", config, (given) =>
   Effect.gen(function*() {
     const { cache, check, paths } = given
     const why = mistake(given)
     if (why !== undefined) return yield* Stop.usage(why)
-    if (Option.isSome(check)) return yield* checkAll(check.value, given)
+    if (Option.isSome(check)) return yield* checkEach([check.value, ...paths], given)
     if (!Arr.isReadonlyArrayNonEmpty(paths)) return
     if (cache && (yield* Settings.database).filename === ":memory:") {
       return yield* Stop.usage("With --db :memory:, there is no --cache: nothing of it would be there the next time.")
