@@ -28,7 +28,9 @@ import * as FileTree from "./internal/tree/fileTree.ts"
 import * as SourceCursor from "./internal/tree/sourceCursor.ts"
 import * as Sources from "./internal/tree/sources.ts"
 import * as TreeCursor from "./internal/tree/treeCursor.ts"
+import { pathIn, pausing, whileThere } from "./internal/work/diskPause.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
+import * as JobFileSystems from "./internal/work/jobFileSystems.ts"
 import type { MediaRecord } from "./MediaRecord.ts"
 import { MediaRead, ReadMedia } from "./MediaTask.ts"
 
@@ -41,7 +43,9 @@ import { MediaRead, ReadMedia } from "./MediaTask.ts"
 export const Payload = Schema.Struct({
   ...Sources.Sources.fields,
   /** Whether all tags are kept, too, as the files have them. */
-  raw: Schema.optionalKey(Schema.Boolean)
+  raw: Schema.optionalKey(Schema.Boolean),
+  /** What sources were on when the job was planned, where that has a name. */
+  homes: Schema.optionalKey(Schema.Array(JobFileSystems.Home))
 })
 
 /**
@@ -71,7 +75,11 @@ export const job = Job.make("metadata", {
  * @since 0.1.0
  */
 export const plan = ({ raw, ...given }: Payload): Effect.Effect<Payload, never, Files.Files> =>
-  Effect.map(Sources.plan(given), (planned) => ({ ...planned, ...(raw === true ? { raw } : {}) }))
+  Effect.gen(function*() {
+    const planned = yield* Sources.plan(given)
+    const homes = yield* JobFileSystems.find(planned.sources)
+    return { ...planned, ...(raw === true ? { raw } : {}), homes }
+  })
 
 /**
  * Name of the fan-out whose rows have the records.
@@ -85,7 +93,8 @@ export const fanOutName = "files"
 const elements = (id: JobId, { raw, ...given }: Payload, after: Option.Option<string>) => {
   const { sources } = given
   const endings = new Sources.SourceEndings(id, given)
-  return QuickFiles.walking(sources, FileTree.walk({ sources, after: Option.map(after, SourceCursor.placeOf) })).pipe(
+  const walk = FileTree.walk({ sources, after: Option.map(after, SourceCursor.placeOf) })
+  return pausing(QuickFiles.walking(sources, walk), pathIn(sources)).pipe(
     Stream.mapAccum(
       () => SourceCursor.nextNumber(after),
       (number, element): readonly [number, ReadonlyArray<Source.Element<Task.Payload<typeof ReadMedia>>>] => {
@@ -145,8 +154,9 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const source = (after: Option.Option<string>) => elements(id, payload, after)
   const concurrency = yield* filesAtOnce
   yield* Effect.forkScoped(countElements(source(Option.none())))
-  return yield* fanOut(fanOutName, ReadMedia, source, { keep: "all", concurrency, flushEvery: 256 })
+  const reading = fanOut(fanOutName, ReadMedia, source, { keep: "all", concurrency, flushEvery: 256 })
   // It collects failures, so it never gives up.
+  return yield* whileThere(payload.homes, reading)
 })
 
 /**

@@ -27,8 +27,9 @@ import { makeReadable } from "./internal/thumbnail/thumbnailFolder.ts"
 import { countElements } from "./internal/tree/elementCount.ts"
 import * as FileTree from "./internal/tree/fileTree.ts"
 import * as Sources from "./internal/tree/sources.ts"
-import { pauseOn } from "./internal/work/diskPause.ts"
+import { pathIn, pauseOn, pausing, whileThere } from "./internal/work/diskPause.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
+import * as JobFileSystems from "./internal/work/jobFileSystems.ts"
 import { MakeThumbnails } from "./ThumbnailTask.ts"
 import { Format, ThumbnailVariant } from "./ThumbnailVariant.ts"
 
@@ -44,7 +45,9 @@ export const Payload = Schema.Struct({
   /** Folder that thumbnails are in, absolute and without links. Nothing is made of what is in there. */
   output: FilePath.FilePath,
   variants: Schema.NonEmptyArray(ThumbnailVariant),
-  format: Format
+  format: Format,
+  /** What sources and the folder were on when the job was planned, where that has a name. */
+  homes: Schema.optionalKey(Schema.Array(JobFileSystems.Home))
 })
 
 /**
@@ -91,11 +94,9 @@ export const plan = Effect.fnUntraced(function*(
   payload: Payload
 ): Effect.fn.Return<Payload, FilesError, Files.Files> {
   const { realPath } = yield* Files.Files
-  return {
-    ...payload,
-    sources: yield* Effect.forEach(payload.sources, (path) => Effect.orElseSucceed(realPath(path), () => path)),
-    output: yield* findOutput(payload.output)
-  }
+  const sources = yield* Effect.forEach(payload.sources, (path) => Effect.orElseSucceed(realPath(path), () => path))
+  const output = yield* findOutput(payload.output)
+  return { ...payload, sources, output, homes: yield* JobFileSystems.find([...sources, output]) }
 })
 
 /**
@@ -109,7 +110,7 @@ export const fanOutName = "files"
 /** Files, and what is told of others, in the order of the walk. */
 const elements = (id: JobId, { format, output, sources, variants }: Payload, after: Option.Option<string>) => {
   const endings = new Sources.SourceEndings(id, { sources, leaveOut: [] })
-  return QuickFiles.walking(sources, FileTree.walk({ sources, after })).pipe(
+  return pausing(QuickFiles.walking(sources, FileTree.walk({ sources, after })), pathIn(sources)).pipe(
     Stream.map((element): Source.Element<Task.Payload<typeof MakeThumbnails>> | undefined => {
       const { cursor } = element
       const outcome = endings.of(element)
@@ -145,7 +146,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const source = (after: Option.Option<string>) => elements(id, payload, after)
   yield* Effect.forkScoped(countElements(source(Option.none())))
   const options = { keep: "all", concurrency, pauseOn } as const
-  const tally = yield* fanOut(fanOutName, MakeThumbnails, source, options)
+  const tally = yield* whileThere(payload.homes, fanOut(fanOutName, MakeThumbnails, source, options))
   // It collects failures, so it never gives up.
   // Those of this run that were ended have left something, too.
   yield* sweep(payload, { job: id })

@@ -62,7 +62,8 @@ const run = (
     })
     const { id } = yield* manager.start(Media.job, payload)
     // What reads files is loaded by the first of them, in real time: the deadline must not have come by then.
-    while (Option.isNone((yield* manager.get(id)).finishedAt)) {
+    const isUnderWay = Effect.map(manager.get(id), ({ state }) => state._tag === "Queued" || state._tag === "Running")
+    while (yield* isUnderWay) {
       yield* settle
       yield* TestClock.adjust("10 millis")
     }
@@ -98,6 +99,18 @@ describe("Media", () => {
   it.effect("reads every file by what is in it, in the order of the walk", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* run(plant()), { state: "CompletedWithErrors", lines: all })
+    }))
+
+  it.effect("is paused where what it reads is on another file system by now", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      const before: FaultyFiles.Before = (call, path) =>
+        Effect.sync(() => {
+          if (call !== "scandir" || path !== "/in/b") return
+          for (const device of disk.fileSystems.keys()) disk.fileSystems.set(device, "another")
+          disk.remove("/in/b/c.txt")
+        })
+      assert.deepStrictEqual(yield* run(disk, { before }), { state: "Paused", lines: [] })
     }))
 
   it.effect("follows a link that was named, and passes over those in folders", () =>

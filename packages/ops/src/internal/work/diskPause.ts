@@ -65,15 +65,20 @@ export const unlessGone = <A, E, R>(
       isDoubtful(exit) ? Effect.andThen(pauseIfMoved(), exit) : exit
   )
 
-/** Path of what a walk meets where its disk may be gone. The place of a mount is an empty folder then. */
-export const doubtful =
-  (sources: ReadonlyArray<FilePath.FilePath>) =>
-  (element: FileTree.Element | FileTree.Whole): ReadonlyArray<FilePath.FilePath> => {
-    const isDoubtful = element._tag === "Unreadable"
-      ? JobFileSystems.mayBeAll(element.error)
-      : element._tag === "Open" && element.path === ""
-    return isDoubtful ? [FilePath.join(sources[element.source] ?? FilePath.empty, element.path)] : []
-  }
+type Met = FileTree.Element | FileTree.Whole
+
+/** Path of what a walk meets: asked of all that is met, where tasks can't ask. */
+export const pathIn = (sources: ReadonlyArray<FilePath.FilePath>) => ({ path, source }: Met) => [
+  FilePath.join(sources[source] ?? FilePath.empty, path)
+]
+
+/** The same where its disk may be gone. The place of a mount is an empty folder then. */
+export const doubtful = (sources: ReadonlyArray<FilePath.FilePath>) => (element: Met) => {
+  const isDoubtful = element._tag === "Unreadable"
+    ? JobFileSystems.mayBeAll(element.error)
+    : element._tag === "Open" && element.path === ""
+  return isDoubtful ? pathIn(sources)(element) : []
+}
 
 /** Pauses the job where a walk meets a disk that is gone, and stays there, so that nothing on it is passed. */
 export const pausing = <A, E, R>(
