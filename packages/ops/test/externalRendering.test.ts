@@ -8,6 +8,14 @@ import { pdfPage, videoFrame } from "../src/internal/thumbnail/externalRendering
 import { testFolder } from "./TestFolder.ts"
 
 describe("externalRendering", () => {
+  it.effect("tells what the system has answered where a file can't be opened, and calls it no broken file", () =>
+    Effect.gen(function*() {
+      const files = yield* Files.Files
+      const stat = yield* files.lstat(yield* testFolder)
+      const error = yield* Effect.flip(pdfPage(FilePath.make(`/${"long/".repeat(1000)}file`), stat, 64))
+      assert.deepInclude(error, { _tag: "FilesError", code: "ENAMETOOLONG" })
+    }).pipe(Effect.scoped, Effect.provide(SystemFiles.layer)))
+
   it.effect("renders nothing that has taken the place of a file", () =>
     Effect.gen(function*() {
       const files = yield* Files.Files

@@ -10,6 +10,7 @@ import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as FilePath from "../../FilePath.ts"
 import type { FileStat } from "../../Files.ts"
+import { failure } from "../files/openHandle.ts"
 
 /** Program that is not installed. */
 export class NotInstalled extends Data.TaggedError("NotInstalled")<{ readonly program: string }> {}
@@ -31,15 +32,16 @@ const maxComplaintBytes = 2 ** 14
 /** What opening fails with where something else has the path by now, or nothing. */
 const gone = new Set(["ENOENT", "ENOTDIR", "ELOOP"])
 
-const isGone = (error: unknown): boolean => error instanceof Error && "code" in error && gone.has(String(error.code))
-
 /** Opens a file for others, by its path once more, and sees whether it is the same. */
 const openAgain = Effect.fnUntraced(function*(path: FilePath.FilePath, before: FileStat) {
   const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
   const descriptor = yield* Effect.acquireRelease(
     Effect.try({
       try: () => fs.openSync(Buffer.from(FilePath.toBytes(path)), O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
-      catch: (error) => isGone(error) ? new Replaced() : new Refused({ why: String(error) })
+      catch: (error) => {
+        const code = error instanceof Error && "code" in error ? String(error.code) : String(error)
+        return gone.has(code) ? new Replaced() : failure("open", path, code)
+      }
     }),
     (descriptor) => Effect.sync(() => fs.closeSync(descriptor))
   )
