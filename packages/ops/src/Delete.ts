@@ -29,7 +29,9 @@ import { batches, leftovers, present, quickFiles, replacedOf } from "./internal/
 import * as DeleteOneLive from "./internal/delete/deleteOneLive.ts"
 import * as DeleteRoot from "./internal/delete/deleteRoot.ts"
 import { DeleteBatch, DeleteOne } from "./internal/delete/deleteTask.ts"
+import { whileThere } from "./internal/work/diskPause.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
+import * as JobFileSystems from "./internal/work/jobFileSystems.ts"
 import { removedUnits } from "./ProgressUnits.ts"
 import type { Trash } from "./Trash.ts"
 
@@ -68,7 +70,9 @@ export const Payload = Schema.Struct({
   request: Request,
   roots: Schema.NonEmptyArray(DeleteRoot.DeleteRoot),
   /** Files that are not deleted: those of the job's own database. Without links above their names. */
-  leaveOut: Schema.Array(FilePath.FilePath)
+  leaveOut: Schema.Array(FilePath.FilePath),
+  /** What the folders of the roots were on when the job was planned, where that has a name. */
+  homes: Schema.optionalKey(Schema.Array(JobFileSystems.Home))
 })
 
 /**
@@ -123,7 +127,7 @@ export const plan = Effect.fnUntraced(function*(
   if (request.trash && holder !== undefined) {
     return yield* new DeleteError({ reason: Reason.cases.HoldsDatabase.make({ path: holder.path }) })
   }
-  return { request, roots, leaveOut }
+  return { request, roots, leaveOut, homes: yield* JobFileSystems.find(roots.map(({ path }) => FilePath.parent(path))) }
 })
 
 /** Most batches that are on their way to threads at the same time. */
@@ -180,7 +184,9 @@ const findLeft = Effect.fnUntraced(function*(payload: Payload) {
  * @category running
  * @since 0.1.0
  */
-export const program = Effect.fnUntraced(function*(payload: Payload) {
+export const program = (payload: Payload) => whileThere(payload.homes, remove(payload))
+
+const remove = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const { attempt } = yield* JobContext
   const files = yield* Files.Files

@@ -100,6 +100,31 @@ describe.each(ways)("Delete of folders %s", { timeout: 60_000 }, (_, isAtOnce) =
       assert.strictEqual(disk.openCount, 0)
     }))
 
+  it.effect("is paused where what it deletes is on another file system by now, and goes on when it is back", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      for (let n = 0; n < 40; n++) disk.folder(`/in/${n}`)
+      for (let n = 0; n < 40; n++) disk.file(`/in/${n}/file`, "text")
+      let [isGone, isBack] = [false, false]
+      const before: FaultyFiles.Before = (call, path) =>
+        Effect.suspend(() => {
+          if (call === "scandir" && path === "/in/a") isGone = !isBack
+          disk.fileSystems.set(1n, isGone ? "another" : "memory")
+          const isTold = call === "unlink" || call === "rmdir" || call === "scandir"
+          return isGone && isTold ? Effect.fail(FaultyFiles.error(call, path, "ENODEV")) : Effect.void
+        })
+      yield* Effect.gen(function*() {
+        const manager = yield* JobManager.JobManager
+        const { id } = yield* manager.start(Delete.job, yield* plan())
+        const paused = yield* rest(id)
+        assert.deepStrictEqual([paused.state, paused.rows], ["Paused", []])
+        ;[isGone, isBack] = [false, true]
+        yield* manager.resume(id)
+        assert.strictEqual((yield* rest(id)).state, "Completed")
+        assert.isUndefined(disk.see("/in"))
+      }).pipe(Effect.provide(runtime(disk, before)))
+    }))
+
   it.effect.prop(
     "leaves what rules exclude and what that is in, and deletes all else",
     { tree: Tree, name: Name, onlyFolders: Schema.Boolean },

@@ -18,6 +18,7 @@ import { QuickFiles } from "../files/quickFiles.ts"
 import { failedAs, skippedAs } from "../tree/elementOutcomes.ts"
 import * as FileTree from "../tree/fileTree.ts"
 import { gathered, type Gatherer, maxTextLength, textLength } from "../tree/gatheredNames.ts"
+import { pathIn, pausing } from "../work/diskPause.ts"
 import * as DeleteRoot from "./deleteRoot.ts"
 import type { DeleteBatch, DeleteOne } from "./deleteTask.ts"
 import { failed, noEntry } from "./descent.ts"
@@ -157,16 +158,14 @@ const gatherer = (payload: Payload): Gatherer<FileTree.Element | FileTree.Whole,
 export const batches = (
   payload: Payload,
   after: Option.Option<string>
-): Stream.Stream<BatchElement, never, Files.Files> =>
-  gathered(
-    FileTree.walkWhole({
-      ...optionsOf(payload, after),
-      onlyFolders: true,
-      mostWhole,
-      mayBeWhole: () => payload.request.rules === undefined
-    }),
+): Stream.Stream<BatchElement, never, Files.Files> => {
+  const options = optionsOf(payload, after)
+  const mayBeWhole = () => payload.request.rules === undefined
+  return gathered(
+    pausing(FileTree.walkWhole({ ...options, onlyFolders: true, mostWhole, mayBeWhole }), pathIn(options.sources)),
     () => gatherer(payload)
   )
+}
 
 type OneElement = Source.Element<Task.Payload<typeof DeleteOne>>
 
@@ -232,11 +231,11 @@ export const leftovers = (
 ): Stream.Stream<OneElement, never, Files.Files> => {
   const pass = passing(payload, left)
   const elementOf = elementsOf(payload)
-  const place = Option.filter(after, (cursor) => !cursor.startsWith(missingMark))
+  const options = optionsOf(payload, Option.filter(after, (cursor) => !cursor.startsWith(missingMark)))
   return Stream.concat(
     Stream.fromIterable(missing(payload, after)),
     Stream.flatMap(
-      FileTree.walk(optionsOf(payload, place)),
+      pausing(FileTree.walk(options), pathIn(options.sources)),
       (element) => Stream.fromIterable(pass(element) ?? elementOf(element))
     )
   )
