@@ -104,6 +104,27 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       assert.include(disk.see("/to/missing"), { text: "is here" })
     }))
 
+  it.effect.each([false, true])(
+    "copies a source that is a folder once it is tried again (moves: %s)",
+    (moves) =>
+      Effect.gen(function*() {
+        const disk = plant()
+        const whenStopped = Effect.sync(() => {
+          for (const folder of ["missing", "missing/in", "missing/out"]) disk.folder(`/from/${folder}`, { mode: 0o700 })
+          for (const file of ["missing/a", "missing/in/b", "missing/in/out", "missing/out/c"]) {
+            disk.file(`/from/${file}`, `text of ${file}`)
+          }
+        })
+        const options = { sources: several, goesOn: true, whenStopped, moves, rules: ["/out"] } as const
+        const { rows, state } = yield* copy(disk, options)
+        assert.deepStrictEqual([state, rows], ["Completed", []])
+        assert.sameMembers(Object.keys(disk.tree("/to/missing")), ["a", "in", "in/b", "in/out"])
+        assert.include(disk.see("/to/missing/in/out"), { text: "text of missing/in/out" })
+        assert.include(disk.see("/to/missing/in"), { mode: 0o700 })
+        if (moves) assert.sameMembers(Object.keys(disk.tree("/from/missing")), ["out", "out/c"])
+      })
+  )
+
   it.effect("fails a FIFO, socket or device that was named, and skips those in folders", () =>
     Effect.gen(function*() {
       const disk = plant()

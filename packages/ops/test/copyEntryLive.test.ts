@@ -127,11 +127,14 @@ class World {
 const each = modes.flatMap((mode) => [[mode, true], [mode, false]] as const)
 
 describe("CopyEntryLive", { timeout: 60_000 }, () => {
-  it.effect("tells of a file that has become a folder, whose content nobody would copy", () =>
+  it.effect("tells of a file that has become a folder, and fails where links are followed", () =>
     Effect.gen(function*() {
       for (const kind of ["file", "link"] as const) {
         const world = new World(true)
-        const error = yield* Effect.flip(world.attempt("changed", { kind, source: "/from/folder" }))
+        const attempt = world.attempt("changed", { kind, source: "/from/folder" })
+        assert.deepStrictEqual(yield* attempt, { _tag: "FolderFound" })
+        const following = { ...CopyOptions.defaultValue(), isFollowing: true }
+        const error = yield* Effect.flip(Effect.provideService(attempt, CopyOptions, following))
         assert.deepStrictEqual("code" in error && error.code, "KindChanged")
         assert.isUndefined(world.disk.see("/to/copy"))
       }

@@ -62,7 +62,7 @@ const elementOf = (
       // What was named and is not there has failed. One that was there before may have been moved.
       const isNamed = element.path === "" && Option.isNone(retryAfter)
       if (error.isMissing && !isNamed) return skipped(SkipReason.Vanished)
-      // It, or what a link leads to, may be there by then; it is copied if it is a file.
+      // It, or what a link leads to, may be there by then. It is looked at once more, whatever it is.
       const mayCome = isNamed || (dereference === true && error.call !== "scandir")
       return {
         _tag: "Settled",
@@ -451,8 +451,12 @@ export const parts: FanOut.Parts<Entry, Value> = ({ cursor, payload }, value) =>
         : found?._tag === "Unlisted"
         ? unlistedParts(placeAt(cursor), payload, found)
         : undefined
-    default:
-      return undefined
+    default: {
+      const at = placeAt(cursor)
+      return found?._tag === "FolderFound"
+        ? untouched(at, { ...payload, kind: "folder", below: at.path }, {})
+        : undefined
+    }
   }
 }
 

@@ -190,12 +190,13 @@ const resolveOwn = Effect.fnUntraced(function*({ place, stat }: Conflict.Source,
 })
 
 const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: Payload, isWary: boolean) {
-  const { isMove } = yield* CopyOptions
+  const { isFollowing, isMove } = yield* CopyOptions
   if (isMove && (yield* MovedSource.isMoved(source))) return yield* movedBefore(source, target)
   const place = yield* openSource(source)
   const stat = yield* Place.lstat(place)
-  // Nothing that is in it would be copied, and nobody told.
   if (stat.kind === "folder" && kind !== "folder") {
+    if (!isFollowing) return EntryCopied.cases.FolderFound.make({})
+    // It may lead back to a folder around it, which only a walk sees.
     return yield* new CopyError({ reason: Reason.cases.KindChanged.make({ path: source }) })
   }
   const work: Work = { conflict, isWary, source: { place, stat }, target: yield* Place.open(target) }

@@ -41,7 +41,7 @@ const told = { checksums: Schema.optionalKey(Checksums) }
  * - `Moved`: a file or link, or all of a source, in the named way; it is not where it was any more.
  * - `Unchanged`: the destination is as the source, and was left alone.
  * - `Files`: files of a folder, or folders with all in them, were copied, as far as they are ordinary.
- * - `Listed`: what is in a folder. `Unlisted`: why that is not known.
+ * - `Listed`: what is in a folder. `Unlisted`: why that is not known. `FolderFound`: it is a folder by now.
  *
  * `checksums` is there for files, where it is asked for.
  */
@@ -64,7 +64,8 @@ export const EntryCopied = Schema.TaggedUnion({
     stuck: Schema.optionalKey(SavedCopy.Moved)
   },
   Listed: { names: Schema.Array(FilePath.FilePath), folders: Schema.Array(FilePath.FilePath) },
-  Unlisted: { code: Schema.String, why: Schema.String }
+  Unlisted: { code: Schema.String, why: Schema.String },
+  FolderFound: {}
 })
 
 // A file that is in use, a server that does not answer, a lock or memory that is lacking.
