@@ -17,6 +17,7 @@ import type * as Stream from "effect/Stream"
 import { claimJobs } from "./internal/job/claims.ts"
 import * as Commands from "./internal/job/commands.ts"
 import { hearChanges } from "./internal/job/hearing.ts"
+import { processesOf } from "./internal/job/liveProcesses.ts"
 import { Places } from "./internal/job/places.ts"
 import { Changes, changeWithin, type JobRuntime, type Runnable } from "./internal/job/runtime.ts"
 import * as Schedules from "./internal/job/scheduledStarts.ts"
@@ -24,6 +25,7 @@ import { overviewOf, statusChanges, statusOf } from "./internal/job/status.ts"
 import { logsOf, newestOutcomesOf, outcomesOf, watchJob } from "./internal/job/watch.ts"
 import { programKey } from "./internal/jobProgram.ts"
 import { makeRates } from "./internal/permits/storedRates.ts"
+import { LivePools } from "./internal/threads/livePools.ts"
 import type * as Job from "./Job.ts"
 import type { JobEvent, JobHandle } from "./JobHandle.ts"
 import * as JobHistory from "./JobHistory.ts"
@@ -31,7 +33,7 @@ import type { JobId } from "./JobId.ts"
 import { JobManagerError, ShuttingDown } from "./JobManagerError.ts"
 import type { JobSchedule, Options as ScheduleOptions, Started, Tick } from "./JobSchedule.ts"
 import type * as JobState from "./JobState.ts"
-import type { JobOverview, JobStatus } from "./JobStatus.ts"
+import type { JobOverview, JobProcess, JobStatus } from "./JobStatus.ts"
 import {
   type JobChanges,
   type JobRecord,
@@ -45,6 +47,7 @@ import {
   type Unreadable
 } from "./JobStore.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
+import * as JobTasks from "./JobTasks.ts"
 import type { Outcome } from "./Outcome.ts"
 import * as OwnerLiveness from "./OwnerLiveness.ts"
 import * as Pools from "./Pools.ts"
@@ -149,6 +152,10 @@ export class JobManager extends Context.Service<JobManager, {
   }) => Effect.Effect<ReadonlyArray<readonly [seq: number, row: OutcomeRow]>, JobStoreError>
   /** How the progress of a job went; empty if no run of the job has lasted a second. */
   readonly history: (id: JobId) => Effect.Effect<JobHistory.JobHistory, JobStoreError>
+  /** How long the tasks of a job waited and ran, and the pools and threads of its process; empty as `history` is. */
+  readonly tasks: (id: JobId) => Effect.Effect<JobTasks.JobTasks, JobStoreError>
+  /** The live processes that run jobs now, with their pools and threads, in the order of their names. */
+  readonly processes: Effect.Effect<ReadonlyArray<JobProcess>, JobStoreError>
   readonly logs: (id: JobId) => Stream.Stream<LogEntry, JobStoreError>
   readonly watch: (id: JobId) => Stream.Stream<JobEvent, JobStoreError>
 
@@ -332,6 +339,8 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     newestOutcomes: (id, options) => newestOutcomesOf(store, id, options),
     outcomePage: store.outcomes,
     history: (id) => Effect.map(store.history(id), Option.getOrElse(() => JobHistory.empty)),
+    tasks: (id) => Effect.map(store.tasks(id), Option.getOrElse(() => JobTasks.empty)),
+    processes: processesOf(runtime),
     logs: (id) => logsOf(store, id),
     watch: (id) => watchJob(runtime, id),
     pause: (id) => Commands.pause(runtime, id),
@@ -347,14 +356,16 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     resumeSchedule: (name) => Schedules.resume(runtime, name),
     runSchedule: (name) => unlessShut(Schedules.runNow(runtime, name)),
     nextTicks: (schedule, count) => Schedules.nextTicks(runtime, schedule, count),
-    setRate: (name, perSecond) =>
-      perSecond === null || (perSecond >= 0 && Number.isFinite(perSecond))
-        ? store.setRate(name, perSecond)
-        : Effect.die(new Error(`A rate of ${perSecond} per second for "${name}": it is 0 or more, or null for none`)),
+    setRate: (name, perSecond) => setRate(store, name, perSecond),
     rates: store.rates,
     shutdown
   })
 })
+
+const setRate = (store: JobStore["Service"], name: string, perSecond: number | null) =>
+  perSecond === null || (perSecond >= 0 && Number.isFinite(perSecond))
+    ? store.setRate(name, perSecond)
+    : Effect.die(new Error(`A rate of ${perSecond} per second for "${name}": it is 0 or more, or null for none`))
 
 const atLeastOne = (concurrency: number): number => Math.max(1, Math.floor(concurrency))
 
@@ -389,6 +400,7 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
       deadlineMillis: Duration.toMillis(options.shutdownDeadline ?? 5000)
     },
     pools: yield* Pools.Pools,
+    threads: yield* LivePools,
     rates: makeRates(store, clock, yield* FiberSet.makeRuntime()),
     runs: new Map(),
     places: new Places(

@@ -4,8 +4,11 @@
  * @since 0.1.0
  */
 import type * as Option from "effect/Option"
+import type { JobId } from "./JobId.ts"
 import type { JobRecord } from "./JobRecord.ts"
 import type { StateCounts } from "./JobStore.ts"
+import type { JobTasks } from "./JobTasks.ts"
+import type { Owner } from "./OwnerLiveness.ts"
 import type { Progress } from "./Progress.ts"
 
 /**
@@ -19,6 +22,20 @@ export interface JobOverview {
   readonly record: JobRecord
   readonly progress: Progress
   readonly isOwnerDead: boolean
+}
+
+/**
+ * Process that runs jobs. `pools` and `threads` are as one of these jobs has told within the last second, and empty
+ * where none of them has told yet.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JobProcess {
+  readonly owner: Owner
+  readonly jobs: ReadonlyArray<JobId>
+  readonly pools: JobTasks["pools"]
+  readonly threads: JobTasks["threads"]
 }
 
 /**

@@ -18,6 +18,7 @@ import type { Asked, JobRecord, LogEntry, OutcomeRow, Pulse } from "./JobRecord.
 import type { JobSchedule } from "./JobSchedule.ts"
 import type * as JobState from "./JobState.ts"
 import type * as Errors from "./JobStoreError.ts"
+import type { JobTasks } from "./JobTasks.ts"
 import type { Outcome } from "./Outcome.ts"
 import type * as Progress from "./Progress.ts"
 
@@ -367,6 +368,12 @@ export class JobStore extends Context.Service<JobStore, {
 
   /** Replaces the history of a job. The call is fenced like `flush`. */
   readonly saveHistory: (id: JobId, token: number, history: JobHistory) => Effect.Effect<void, Errors.JobStoreError>
+
+  /** Reads what is known of the tasks of a job; `None` if no run of the job has lasted a second. */
+  readonly tasks: (id: JobId) => Effect.Effect<Option.Option<JobTasks>, Errors.JobStoreError>
+
+  /** Replaces what is known of the tasks of a job. The call is fenced like `flush`. */
+  readonly saveTasks: (id: JobId, token: number, tasks: JobTasks) => Effect.Effect<void, Errors.JobStoreError>
 
   /** Reads stored outcomes behind the sequence number `after` (0 at first), the oldest first by default. */
   readonly outcomes: (

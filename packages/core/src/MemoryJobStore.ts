@@ -42,6 +42,7 @@ export const layer: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
     ...schedules(memory),
     ...rates(memory),
     ...belongings(memory),
+    ...samples(memory),
     changes: Stream.empty,
     version: Effect.sync(() => String(memory.version))
   })
@@ -344,6 +345,27 @@ const record = (memory: Memory, job: StoredJob, { checkpoint, cleared, fanOut: n
   }
 }
 
+const samples = (memory: Memory): Operations<"history" | "saveHistory" | "tasks" | "saveTasks"> => ({
+  history: (id) =>
+    memory.run(() => {
+      const history = memory.jobs.get(id)?.history
+      return history === undefined ? Option.none() : Option.some(Rows.decodeHistory({ history }))
+    }),
+  saveHistory: (id, token, history) =>
+    memory.write(() => {
+      memory.owned(id, token).history = Rows.encodeHistory(history)
+    }),
+  tasks: (id) =>
+    memory.run(() => {
+      const tasks = memory.jobs.get(id)?.tasks
+      return tasks === undefined ? Option.none() : Option.some(Rows.decodeTasks({ tasks }))
+    }),
+  saveTasks: (id, token, tasks) =>
+    memory.write(() => {
+      memory.owned(id, token).tasks = Rows.encodeTasks(tasks)
+    })
+})
+
 const belongings = (
   memory: Memory
 ): Operations<
@@ -353,8 +375,6 @@ const belongings = (
   | "checkpoint"
   | "ownCheckpoint"
   | "saveOwnCheckpoint"
-  | "history"
-  | "saveHistory"
   | "outcomes"
   | "failures"
   | "log"
@@ -381,15 +401,6 @@ const belongings = (
       const job = memory.owned(id, token)
       if (job.checkpoints.get(name) !== checkpoint) forgetLosses(job)
       job.checkpoints.set(name, checkpoint)
-    }),
-  history: (id) =>
-    memory.run(() => {
-      const history = memory.jobs.get(id)?.history
-      return history === undefined ? Option.none() : Option.some(Rows.decodeHistory({ history }))
-    }),
-  saveHistory: (id, token, history) =>
-    memory.write(() => {
-      memory.owned(id, token).history = Rows.encodeHistory(history)
     }),
   outcomes: (id, { after, cause, elements, fanOut, limit, newestFirst, tags }) =>
     memory.run(() => {

@@ -20,18 +20,28 @@ import { makePermits, type PermitPool } from "./internal/permits/permits.ts"
 import { show } from "./internal/permits/poolMetrics.ts"
 
 /**
- * How a pool is used. `held` is more than `size` while a pool that was made smaller still has its permits out, or while
- * a task heavier than the pool runs alone. `waiting` counts tasks.
+ * Schema for how a pool is used. `held` is more than `size` while a pool that was made smaller still has its permits
+ * out, or while a task heavier than the pool runs alone. `waiting` counts tasks. An adaptive pool finds its size
+ * between its `bounds`. A pool with a fixed size has none: `null`.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const PoolStatus = Schema.Struct({
+  name: Schema.String,
+  size: Schema.Finite,
+  held: Schema.Finite,
+  waiting: Schema.Natural,
+  bounds: Schema.NullOr(Schema.Struct({ least: Schema.Natural, most: Schema.Natural }))
+})
+
+/**
+ * How a pool is used.
  *
  * @category models
  * @since 0.1.0
  */
-export interface PoolStatus {
-  readonly name: string
-  readonly size: number
-  readonly held: number
-  readonly waiting: number
-}
+export type PoolStatus = typeof PoolStatus.Type
 
 /**
  * A pool as it is now. `most` is the largest `size` that an adaptive pool chooses.
@@ -127,7 +137,7 @@ export const layer = (sizes: Readonly<Record<string, number | AdaptiveSize>> = {
       const clock = yield* Clock.Clock
       const scope = yield* Effect.scope
       const pools = new Map<string, PermitPool>()
-      const adapting = new Map<string, Scope.Closeable>()
+      const adapting = new Map<string, { readonly own: Scope.Closeable; readonly bounds: PoolStatus["bounds"] }>()
       for (const [name, size] of Object.entries({ ...defaultSizes, ...sizes })) {
         const why = mistake(size)
         if (why !== undefined) return yield* Effect.die(new PoolError({ pool: name, why }))
@@ -137,13 +147,15 @@ export const layer = (sizes: Readonly<Record<string, number | AdaptiveSize>> = {
         if (isFixed) continue
         const own = yield* Scope.fork(scope)
         yield* Scope.provide(adapt(pool, size), own)
-        adapting.set(name, own)
+        adapting.set(name, { own, bounds: { least: size.least, most: size.most } })
       }
       const names = Array.from(pools.keys()).toSorted()
       const status = Effect.sync(() =>
         names.flatMap((name) => {
           const pool = pools.get(name)
-          return pool === undefined ? [] : [{ name, size: pool.size, held: pool.held, waiting: pool.waiting }]
+          if (pool === undefined) return []
+          const { held, size, waiting } = pool
+          return [{ name, size, held, waiting, bounds: adapting.get(name)?.bounds ?? null }]
         })
       )
       yield* Effect.forkScoped(show(status))
@@ -156,8 +168,9 @@ export const layer = (sizes: Readonly<Record<string, number | AdaptiveSize>> = {
             const why = pool === undefined ? `is not there, only ${names.join(", ")}` : mistake(size)
             if (why !== undefined) return Effect.fail(new PoolError({ pool: name, why }))
             pool?.resizeUnsafe(size)
-            const own = adapting.get(name)
-            return own === undefined ? Effect.void : Scope.close(own, Exit.void)
+            const adapted = adapting.get(name)
+            adapting.delete(name)
+            return adapted === undefined ? Effect.void : Scope.close(adapted.own, Exit.void)
           }),
         findUnsafe: (name) => pools.get(name)
       })

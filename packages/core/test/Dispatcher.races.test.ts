@@ -136,7 +136,8 @@ describe("permits of a task", () => {
         onTotal: () => {},
         recorded: Effect.void,
         beginsLater: false,
-        environment
+        environment,
+        times: undefined
       }
       const endings: Array<Ending> = []
       new TaskRun(work, { payload: undefined, kept: undefined }, (ending) => endings.push(ending)).start()

@@ -4,6 +4,7 @@ import * as JobId from "@fanout/core/JobId"
 import * as JobState from "@fanout/core/JobState"
 import * as JobStore from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
+import * as JobTasks from "@fanout/core/JobTasks"
 import { Owner } from "@fanout/core/OwnerLiveness"
 import * as Progress from "@fanout/core/Progress"
 import * as Deferred from "effect/Deferred"
@@ -450,6 +451,7 @@ export const jobStoreContract = <E>(
         saveOwnCheckpoint: (store, of, token) =>
           store.saveOwnCheckpoint(of, { token, name: "files", checkpoint: "late" }),
         saveHistory: (store, of, token) => store.saveHistory(of, token, JobHistory.empty),
+        saveTasks: (store, of, token) => store.saveTasks(of, token, JobTasks.empty),
         log: (store, of, token) => store.log(of, token, { at: 1, level: "Info", message: "late" })
       }
       for (const [name, write] of Object.entries(writes)) {
@@ -731,6 +733,32 @@ export const jobStoreContract = <E>(
         }))
     })
 
+    describe("tasks", () => {
+      test("are none until they are stored, and replaced then, and change nothing else of the job", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          assert.deepStrictEqual(yield* store.tasks(record.id), Option.none())
+          const pool = { name: "io", size: 16, held: 2.5, waiting: 3, bounds: { least: 1, most: 64 } }
+          const counts = { alive: 2, busy: 1, queued: 3, ended: 2 ** 40, lost: 1, abandoned: 0 }
+          const first = new JobTasks.JobTasks({
+            token: 1,
+            kinds: [{ name: "\udc80 odd\0", waiting: [5, 0, 2 ** 50], running: [1] }],
+            pools: [pool, { ...pool, bounds: null }],
+            threads: [{ name: "hash", size: 2, ...counts }]
+          })
+
+          yield* store.saveTasks(record.id, 1, first)
+          assert.deepStrictEqual(yield* store.tasks(record.id), Option.some(first))
+          yield* store.saveTasks(record.id, 1, JobTasks.empty)
+
+          assert.deepStrictEqual(yield* store.tasks(record.id), Option.some(JobTasks.empty))
+          assert.deepStrictEqual(yield* store.tasks(id("other")), Option.none())
+          assert.deepStrictEqual(yield* store.history(record.id), Option.none())
+          assert.deepStrictEqual(yield* store.pulse(record.id), { beat: 0, progress: Progress.empty })
+          assert.deepStrictEqual(yield* store.get(record.id), record)
+        }))
+    })
+
     describe("counts", () => {
       test("are of all jobs, by state", (store) =>
         Effect.gen(function*() {
@@ -759,6 +787,8 @@ export const jobStoreContract = <E>(
           yield* store.flush(id, flush(1, { rows: [row("x")] }))
           yield* changed
           yield* store.saveHistory(id, 1, JobHistory.empty)
+          yield* changed
+          yield* store.saveTasks(id, 1, JobTasks.empty)
           yield* changed
         }))
     })
@@ -1565,6 +1595,7 @@ export const jobStoreContract = <E>(
             yield* store.flush(record.id, flush(1, { rows, checkpoint: "c" }))
             yield* store.saveOwnCheckpoint(record.id, { token: 1, name: "own", checkpoint: "c" })
             yield* store.saveHistory(record.id, 1, JobHistory.empty)
+            yield* store.saveTasks(record.id, 1, JobTasks.empty)
             yield* store.put(record.with({ ...ending, updatedAt: 9 }), "ended")
           }
           yield* full("old", finished(10))
@@ -1582,6 +1613,8 @@ export const jobStoreContract = <E>(
           assert.deepStrictEqual(yield* store.checkpoint(id("old"), "files"), Option.none())
           assert.deepStrictEqual(yield* store.history(id("old")), Option.none())
           assert.isTrue(Option.isSome(yield* store.history(id("young"))))
+          assert.deepStrictEqual(yield* store.tasks(id("old")), Option.none())
+          assert.isTrue(Option.isSome(yield* store.tasks(id("young"))))
           assert.deepStrictEqual(yield* store.ownCheckpoint(id("old"), "own"), Option.none())
           assert.strictEqual((yield* cursors(store, "young")).length, 1_000)
           assert.deepStrictEqual(yield* messages(store, "young"), ["claimed", "ended"])

@@ -263,12 +263,12 @@ describe("Pools", () => {
       const { all, seen } = counted(40)
       yield* Effect.forkScoped(all)
       yield* settle
-      assert.deepStrictEqual(yield* io, { name: "io", size: 16, held: 16, waiting: 24 })
+      assert.deepStrictEqual(yield* io, { name: "io", size: 16, held: 16, waiting: 24, bounds: null })
       yield* pools.resize("io", 20)
       yield* settle
-      assert.deepStrictEqual(yield* io, { name: "io", size: 20, held: 20, waiting: 20 })
+      assert.deepStrictEqual(yield* io, { name: "io", size: 20, held: 20, waiting: 20, bounds: null })
       yield* pools.resize("io", 2)
-      assert.deepStrictEqual(yield* io, { name: "io", size: 2, held: 20, waiting: 20 })
+      assert.deepStrictEqual(yield* io, { name: "io", size: 2, held: 20, waiting: 20, bounds: null })
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual([seen.now, seen.began], [2, 22])
       const gauge = (name: string) => Metric.value(Metric.withAttributes(Metric.gauge(name), { pool: "io" }))
@@ -290,7 +290,9 @@ describe("Pools", () => {
   it.effect("may find its own size, by what its tasks get done, until somebody says what it is", () =>
     Effect.gen(function*() {
       const pools = yield* Pools.Pools
-      const size = Effect.map(pools.status, (all) => all.find(({ name }) => name === "disk")?.size ?? 0)
+      const disk = Effect.map(pools.status, (all) => all.find(({ name }) => name === "disk") ?? assert.fail())
+      const size = Effect.map(disk, ({ size }) => size)
+      assert.deepStrictEqual((yield* disk).bounds, { least: 1, most: 64 })
       // More than 12 at the same time are in one another's way.
       const seen = { now: 0 }
       const task = Effect.gen(function*() {
@@ -315,6 +317,7 @@ describe("Pools", () => {
       yield* pools.resize("disk", 3)
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(yield* size, 3)
+      assert.isNull((yield* disk).bounds)
       assert.strictEqual(seen.now, 3)
     }).pipe(
       Effect.scoped,

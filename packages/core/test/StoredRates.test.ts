@@ -253,7 +253,7 @@ describe("a rate of the store", () => {
       yield* TestClock.adjust("1 second")
       const free = yield* jobs.start(Calling, { of: "free", count: 2, concurrency: 2, millis: 5000, task: 2 })
       yield* TestClock.adjust("1 second")
-      assert.deepInclude(yield* pools.status, { name: "network", size: 2, held: 2, waiting: 0 })
+      assert.deepInclude(yield* pools.status, { name: "network", size: 2, held: 2, waiting: 0, bounds: null })
       yield* jobs.setRate("api", 10)
       yield* TestClock.adjust("2 seconds")
       assert.strictEqual(calls.length, 2)

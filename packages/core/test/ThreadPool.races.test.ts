@@ -437,7 +437,7 @@ describe("ThreadPool, one step at a time", () => {
       const [second] = yield* Effect.provideService(steps(2), Progress.Reporter, reporter)
       thread.tell(report(old))
       thread.tell({
-        ...{ _tag: "Ended", id: old, indexes: [0], reports: [], millis: 1, isLast: true } as const,
+        ...{ _tag: "Ended", id: old, indexes: [0], times: [0, 1], reports: [], millis: 1, isLast: true } as const,
         endings: [{ done: 1 }]
       })
       yield* turns
@@ -656,7 +656,8 @@ describe("ThreadPool, with a batch in hand", () => {
       thread.tell({ _tag: "Report", id: second.id, index: 0, added: [["steps", 1]] })
       thread.tell({ _tag: "Report", id: first.id, index: 0, added: [["steps", 2]] })
       assert.deepStrictEqual(units, [2])
-      thread.tell({ _tag: "Ended", id: second.id, indexes: [0], endings: [{ done: 3 }], millis: 1, isLast: false })
+      const late = { id: second.id, indexes: [0], endings: [{ done: 3 }], times: [0, 1], millis: 1, isLast: false }
+      thread.tell({ _tag: "Ended", ...late })
       yield* turns
       assert.isUndefined(fibers[0]?.pollUnsafe())
       thread.end([[0, { done: 1 }]])

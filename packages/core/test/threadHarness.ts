@@ -148,6 +148,7 @@ export class ScriptedThread {
       id,
       indexes: endings.map(([index]) => index),
       endings: endings.map(([, ending]) => ending),
+      times: endings.flatMap(() => [0, 1]),
       reports,
       millis,
       isLast

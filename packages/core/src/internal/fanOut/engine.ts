@@ -210,7 +210,8 @@ class Engine {
       onTotal: (unit, total) => run.reporter.totalUnsafe(unit, total),
       recorded: this.flusher.recorded,
       beginsLater: task.beginsLater,
-      environment
+      environment,
+      times: run.times.of(task.tag)
     }
     this.signal.onRequestUnsafe(() => this.stop())
     // The signal of the job is asked, because the signal of the fan-out can hold an earlier reason of equal weight.

@@ -3,6 +3,7 @@
  *
  * The manager makes one `JobRun` for each claim and provides it beside `JobContext`.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -17,6 +18,7 @@ import type { Flush, JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { Progress, type Reporter, type Tally } from "../../Progress.ts"
 import * as Measures from "../jobMetrics.ts"
+import { TaskTimes } from "../task/taskTimes.ts"
 
 /** Milliseconds that a fan-out may take to record its last ends, after the grace of its tasks. */
 export const drainMillis = 1000
@@ -54,6 +56,8 @@ export class JobRun extends Context.Service<
     readonly unfinished: Set<string>
     /** Names of the fan-outs that this run has ended or found ended. */
     readonly ended: Set<string>
+    /** How long the tasks of this run have waited and run. */
+    readonly times: TaskTimes
     /** Receives the progress of the program and of tasks outside of fan-outs. */
     readonly reporter: Reporter
     /** The units that unsettled work has added so far: of fan-outs by name, of other tasks by themselves. */
@@ -98,7 +102,7 @@ const reporterTo = (units: Map<string, number>, totals: Map<string, number>, not
 })
 
 export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =>
-  Effect.map(Semaphore.make(1), (mutex) => {
+  Effect.zipWith(Semaphore.make(1), Clock.Clock, (mutex, clock) => {
     const partial = new Map<string, number>()
     const partials = new Map<unknown, () => ReadonlyMap<string, number>>()
     const totals = new Map<string, number>(Object.entries(options.progress.totals))
@@ -138,6 +142,7 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
       ...options,
       unfinished: new Set(),
       ended: new Set(),
+      times: new TaskTimes(clock),
       partials,
       noteChange,
       latest: () => next(progress.fanOuts),

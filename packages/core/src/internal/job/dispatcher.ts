@@ -35,7 +35,7 @@ import { Dispatched } from "./dispatched.ts"
 type Service = TaskDispatcher["Service"]
 
 /** A task to run, before the caller adds a stop signal. */
-interface Order extends Omit<Work, "parent" | "onChange" | "onTotal" | "recorded" | "environment"> {
+interface Order extends Omit<Work, "parent" | "onChange" | "onTotal" | "recorded" | "environment" | "times"> {
   readonly unit: Unit
 }
 
@@ -206,7 +206,8 @@ class Dispatcher {
       onChange: () => run?.noteChange(),
       onTotal: (name, total) => reporter.totalUnsafe(name, total),
       recorded: Effect.void,
-      environment: this.common.environment
+      environment: this.common.environment,
+      times: run?.times.of(order.tag)
     }
     run?.partials.set(unit, () => unit.kept?.units ?? noUnits)
     return new TaskRun(work, unit, (ending) => {

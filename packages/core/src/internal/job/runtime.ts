@@ -16,6 +16,7 @@ import type { Pools } from "../../Pools.ts"
 import type { JobRun } from "../fanOut/jobRun.ts"
 import type { SuppliedProgram } from "../jobProgram.ts"
 import type { StoredRates } from "../permits/storedRates.ts"
+import type { LivePool } from "../threads/livePools.ts"
 import type { JobLease } from "./jobLease.ts"
 import type { Place, Places } from "./places.ts"
 
@@ -39,6 +40,7 @@ export interface JobRuntime {
   readonly runnables: ReadonlyMap<string, Runnable>
   readonly timing: Timing
   readonly pools: Pools["Service"]
+  readonly threads: ReadonlySet<LivePool>
   readonly rates: StoredRates
   /** The stop signals of the current runs of this process. */
   readonly runs: Map<JobId, Interrupter>

@@ -1,9 +1,13 @@
 /**
- * Samples of a run: the rates of the last seconds for whoever looks now, and the history for whoever looks back.
+ * Samples of a run: the rates of the last seconds for whoever looks now, the history for whoever looks back, and the
+ * times of its tasks with the pools and threads of the process.
  */
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as JobHistory from "../../JobHistory.ts"
+import type { JobStoreError } from "../../JobStoreError.ts"
+import { JobTasks, type TaskKind } from "../../JobTasks.ts"
 import type { Progress } from "../../Progress.ts"
 import type { JobRun } from "../fanOut/jobRun.ts"
 import { nowMillis } from "../task/deadlines.ts"
@@ -37,12 +41,38 @@ export interface Sampler {
   readonly end: Effect.Effect<void>
 }
 
+/** Most pools, and most pools of threads, that are told of. */
+const mostPools = 32
+
+/** Stores the times of the tasks, and the pools and threads of this process, if they have changed. */
+const makeTaskSampler = (
+  { id, token }: Pick<Run["record"], "id" | "token">,
+  { pools, store, threads }: Run["runtime"],
+  { times }: JobRun["Service"]
+): Effect.Effect<void, JobStoreError> => {
+  let earlier: ReadonlyArray<TaskKind> | undefined
+  let stored: JobTasks | undefined
+  return Effect.gen(function*() {
+    earlier ??= Option.match(yield* store.tasks(id), { onNone: () => [], onSome: ({ kinds }) => kinds })
+    const latest = new JobTasks({
+      token,
+      kinds: times.with(earlier),
+      pools: (yield* pools.status).slice(0, mostPools),
+      threads: Array.from(threads, (pool) => pool.statusUnsafe()).slice(0, mostPools)
+    })
+    if (Equal.equals(latest, stored)) return
+    yield* store.saveTasks(id, token, latest)
+    stored = latest
+  })
+}
+
 /** Makes the sampler of a run. `tasks` gives the number of tasks that run now. */
 export const makeSampler = (
-  { record: { id, token }, runtime: { clock, store } }: Pick<Run, "record" | "runtime">,
+  { record: { id, token }, runtime }: Pick<Run, "record" | "runtime">,
   jobRun: JobRun["Service"],
   tasks: () => number
 ): Sampler => {
+  const { clock, store } = runtime
   const began = clock.currentTimeMillisUnsafe()
   let looks: ReadonlyArray<Look> = [lookAt(nowMillis(clock), jobRun.progress)]
   let history: JobHistory.JobHistory | undefined
@@ -57,6 +87,8 @@ export const makeSampler = (
     history = after
   })
 
+  const saveTasks = makeTaskSampler({ id, token }, runtime, jobRun)
+
   const sample = (isLast: boolean) =>
     Effect.suspend(() => {
       const at = clock.currentTimeMillisUnsafe()
@@ -67,7 +99,7 @@ export const makeSampler = (
       const { items, tally: { failed }, units: { bytes = 0 } } = progress
       const known = { at, items, failed, bytes: Number.isFinite(bytes) ? bytes : 0, tasks: tasks() }
       // A job goes on without its history where the store does not take it.
-      return Effect.ignore(save(known, isLast))
+      return Effect.andThen(Effect.ignore(save(known, isLast)), Effect.ignore(saveTasks))
     })
 
   return {

@@ -33,6 +33,7 @@ export interface StoredJob {
   /** Checkpoints of the job's own program. */
   readonly checkpoints: Map<string, string>
   history?: string
+  tasks?: string
   readonly log: Array<LogEntry>
 }
 

@@ -73,7 +73,7 @@ export const appendLog = ({ sql }: SqlAccess, id: JobId, { at, level, message }:
   )
 }
 
-type Writes = Pick<Service, "beat" | "requested" | "flush" | "saveOwnCheckpoint" | "saveHistory" | "log">
+type Writes = Pick<Service, "beat" | "requested" | "flush" | "saveOwnCheckpoint" | "saveHistory" | "saveTasks" | "log">
 
 export const makeWrites = (access: SqlAccess): Writes => {
   const { dialect, sql } = access
@@ -130,6 +130,14 @@ export const makeWrites = (access: SqlAccess): Writes => {
         access.transaction("store a job's history", asOwner(access, { id, token }, store, () => false))
       )
     },
+    saveTasks: (id, token, tasks) => {
+      const store = sql`insert into fanout_job_tasks (job_id, tasks)
+        values (${Rows.toText(id)}, ${Rows.encodeTasks(tasks)})
+        on conflict (job_id) do update set tasks = excluded.tasks`
+      return Effect.asVoid(
+        access.transaction("store the times of a job's tasks", asOwner(access, { id, token }, store, () => false))
+      )
+    },
     log: (id, token, entry) => {
       const append = asOwner(access, { id, token }, appendLog(access, id, entry), () => false)
       return Effect.asVoid(access.transaction("write to a job's log", append))
@@ -139,7 +147,7 @@ export const makeWrites = (access: SqlAccess): Writes => {
 
 // --- Reads ----------------------------------------------------------------------------------------------------------
 
-type Items = Pick<Service, "outcomes" | "checkpoint" | "ownCheckpoint" | "history" | "failures" | "logs">
+type Items = Pick<Service, "outcomes" | "checkpoint" | "ownCheckpoint" | "history" | "tasks" | "failures" | "logs">
 
 export const makeItems = (access: SqlAccess): Items => {
   const { dialect, sql } = access
@@ -176,6 +184,10 @@ export const makeItems = (access: SqlAccess): Items => {
     history: (id) => {
       const found = sql`select history from fanout_histories where job_id = ${Rows.toText(id)}`
       return Effect.map(access.read("read a job's history", found, Rows.decodeHistory), Arr.head)
+    },
+    tasks: (id) => {
+      const found = sql`select tasks from fanout_job_tasks where job_id = ${Rows.toText(id)}`
+      return Effect.map(access.read("read the times of a job's tasks", found, Rows.decodeTasks), Arr.head)
     },
     failures: (id) => {
       const found = sql`select count(*) as failed from fanout_outcomes

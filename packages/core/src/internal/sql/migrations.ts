@@ -61,6 +61,8 @@
  *
  * **`fanout_histories`**: the `history` of each job that has one, as JSON.
  *
+ * **`fanout_job_tasks`**: how long the `tasks` of each job waited and ran, and how its process uses pools, as JSON.
+ *
  * **`fanout_pruned`**: ids of removed jobs that may still have checkpoints, outcomes or lines of a log.
  *
  * There are no foreign keys, which would be checked for each row. A transaction that writes rows of a job has found the
@@ -274,7 +276,13 @@ const changes = {
     sql`create index fanout_outcomes_causes on fanout_outcomes (job_id, ${indexed(sql.literal("cause"))}, seq)
       where cause is not null`
   ]),
-  "13_jobs_of_schedules": jobsOfSchedules
+  "13_jobs_of_schedules": jobsOfSchedules,
+  "14_job_tasks": change((sql, { tableSuffix, text }) => [
+    sql`create table fanout_job_tasks (
+      job_id ${text} not null primary key,
+      tasks ${text} not null
+    ) ${tableSuffix}`
+  ])
 }
 
 /** Number of the schema that this version writes. */

@@ -78,7 +78,7 @@ export const pruneWith = (access: SqlAccess) => {
         const rows = removed.map(({ id }) => ({ job_id: id }))
         if (Arr.isArrayNonEmpty(rows)) {
           const ids = rows.map((row) => row.job_id)
-          for (const table of ["fanout_payloads", "fanout_tags", "fanout_histories"]) {
+          for (const table of ["fanout_payloads", "fanout_tags", "fanout_histories", "fanout_job_tasks"]) {
             yield* sql`delete from ${sql.literal(table)} where ${dialect.isOneOf(sql.literal("job_id"), ids)}`
           }
           yield* sql`insert into fanout_pruned ${sql.insert(rows)} on conflict do nothing`

@@ -27,6 +27,7 @@ import {
 import { JobSchedule } from "../../JobSchedule.ts"
 import * as JobState from "../../JobState.ts"
 import type { Astray, Held, Kind, Listed } from "../../JobStore.ts"
+import { JobTasks } from "../../JobTasks.ts"
 import { cause, Outcome } from "../../Outcome.ts"
 import { Progress } from "../../Progress.ts"
 import { dueAt } from "./ticks.ts"
@@ -129,6 +130,13 @@ export const encodeHistory: (history: JobHistory) => string = Schema.encodeSync(
 export const decodeHistory: (row: object) => JobHistory = flow(
   Schema.decodeUnknownSync(Schema.Struct({ history: json(JobHistory) })),
   ({ history }) => history
+)
+
+export const encodeTasks: (tasks: JobTasks) => string = Schema.encodeSync(json(JobTasks))
+
+export const decodeTasks: (row: object) => JobTasks = flow(
+  Schema.decodeUnknownSync(Schema.Struct({ tasks: json(JobTasks) })),
+  ({ tasks }) => tasks
 )
 
 export const decodeKind: (row: object) => Kind = Schema.decodeUnknownSync(Schema.Struct({ name, version }))

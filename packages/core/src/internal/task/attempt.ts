@@ -17,6 +17,7 @@ import { Kept } from "./kept.ts"
 import { numbered } from "./numbered.ts"
 import { CurrentSlot, releaseUnsafe, type Slot } from "./slot.ts"
 import type { TaskRun, Work } from "./taskRun.ts"
+import type { AttemptTimer } from "./taskTimes.ts"
 
 /** Time from the interruption of a fiber that does not end to a warning. */
 const overdueMillis = 10_000
@@ -38,17 +39,19 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
   /** A defect of a stop listener, or the reason why the runtime gave the fiber up. */
   died: Cause.Cause<never> | undefined = undefined
   private readonly task: TaskRun
+  private readonly timer: AttemptTimer | undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private onEnd: (exit: Exit.Exit<unknown, unknown>) => void = () => {}
   private isKilled = false
   private timeout: Deadline | undefined = undefined
   private grace: Deadline | undefined = undefined
 
-  constructor(work: Work, task: TaskRun, weight: number) {
+  constructor(work: Work, task: TaskRun, weight: number, timer: AttemptTimer | undefined) {
     super(work.parent)
     this.work = work
     this.weight = weight
     this.task = task
+    this.timer = timer
     task.unit.kept?.restart()
     if (!work.beginsLater) this.begin()
   }
@@ -87,9 +90,10 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     this.fiber?.interruptUnsafe()
   }
 
-  /** Starts the timeout of the attempt. */
+  /** Notes that the handler begins, which starts the timeout of the attempt. A pool of threads may tell it again. */
   begin(): void {
-    const { environment, options: { timeoutMillis } } = this.work
+    const { beginsLater, environment, options: { timeoutMillis } } = this.work
+    if (beginsLater) this.timer?.begin()
     if (timeoutMillis === Number.POSITIVE_INFINITY || this.timeout !== undefined || this.closed) return
     this.timeout = environment.deadlines.addUnsafe(timeoutMillis, () => {
       // An earlier stop ends the task for good, and a timeout ends only this attempt.
@@ -97,6 +101,11 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
       this.timedOut = true
       this.requestUnsafe("Timeout")
     })
+  }
+
+  /** Notes when a thread began and ended the handler, by the monotonic clock in milliseconds. */
+  noteRan(begunAt: number, endedAt: number): void {
+    if (this.work.beginsLater && !this.closed) this.timer?.ran(begunAt, endedAt)
   }
 
   /** The number of this attempt among those of its task. */
@@ -175,6 +184,7 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
   private close(): void {
     const { deadlines } = this.work.environment
     this.fiber = undefined
+    this.timer?.end()
     if (this.timeout !== undefined) deadlines.removeUnsafe(this.timeout)
     if (this.grace !== undefined) deadlines.removeUnsafe(this.grace)
     this.closeUnsafe()

@@ -22,6 +22,7 @@ import { Attempt } from "./attempt.ts"
 import type { Deadlines } from "./deadlines.ts"
 import type { Kept } from "./kept.ts"
 import type { Options } from "./taskOptions.ts"
+import type { AttemptTimer, KindTimes } from "./taskTimes.ts"
 import { maxStrikes, Quarantined, ThreadLost } from "./threadLost.ts"
 
 /** Most attempts of one task, whatever the task's schedule says. */
@@ -70,6 +71,8 @@ export interface Work {
   /** Whether the handler calls `Attempt.begin`. Otherwise each attempt, and thus the timeout, begins at once. */
   readonly beginsLater: boolean
   readonly environment: Environment
+  /** Where the times of all attempts are counted, if anywhere. */
+  readonly times: KindTimes | undefined
 }
 
 /** The payload of a task, and the state that the task keeps from one attempt to the next. */
@@ -109,6 +112,8 @@ export class TaskRun extends Linked<TaskRun> {
   /** The delays of the retry schedule, from the first failed attempt on. */
   private delays: Delays | undefined = undefined
   private attempt: Attempt | undefined = undefined
+  /** Times the attempt that waits for its begin. */
+  private timer: AttemptTimer | undefined = undefined
   /** Stops the current wait and ends the task. */
   private stopWaiting: (() => void) | undefined = undefined
 
@@ -123,7 +128,12 @@ export class TaskRun extends Linked<TaskRun> {
    * Takes a turn and permits, and begins an attempt. The task may have ended when `start` returns. While the task waits
    * for the one, it leaves the other to tasks that can use it.
    */
-  start(returning = false, hasTurn = false): void {
+  start(returning = false): void {
+    this.timer = this.work.times?.ask()
+    this.enter(returning, false)
+  }
+
+  private enter(returning: boolean, hasTurn: boolean): void {
     const { options, parent, permits } = this.work
     const { rate } = permits
     if (parent.reason !== undefined) {
@@ -138,20 +148,20 @@ export class TaskRun extends Linked<TaskRun> {
     }
     if (rate !== undefined && !hasTurn && !rate.tryTakeUnsafe(1)) {
       const wait = (go: () => void) => rate.waitUnsafe(1, options.priority, returning, go)
-      return this.wait(wait, () => this.start(returning, true))
+      return this.wait(wait, () => this.enter(returning, true))
     }
-    if (permits.tryTakeUnsafe(weight)) return this.begin(weight)
+    if (permits.tryTakeUnsafe(weight)) return this.begin(weight, hasTurn)
     let turn = rate
     this.wait(
       (go) => permits.waitUnsafe(weight, options.priority, returning, go),
       () => {
         if (parent.reason === undefined && (rate === undefined || turn !== undefined || rate.tryTakeUnsafe(1))) {
           turn = undefined
-          return this.begin(weight)
+          return this.begin(weight, true)
         }
         // It needs a turn, or the stop that made another task release these permits stops this task too.
         permits.releaseUnsafe(weight)
-        this.start(true)
+        this.enter(true, false)
       }
     )
     turn?.releaseUnsafe(1)
@@ -168,9 +178,11 @@ export class TaskRun extends Linked<TaskRun> {
     this.onEnd(ending, this)
   }
 
-  private begin(weight: number): void {
+  private begin(weight: number, hasWaited: boolean): void {
     this.attempts++
-    const attempt = new Attempt(this.work, this, weight)
+    const { timer } = this
+    if (!this.work.beginsLater) timer?.begin(hasWaited)
+    const attempt = new Attempt(this.work, this, weight, timer)
     this.attempt = attempt
     attempt.run((exit) => {
       this.attempt = undefined

@@ -60,6 +60,8 @@ export interface Ended {
   readonly id: number
   readonly indexes: ReadonlyArray<number>
   readonly endings: ReadonlyArray<Ending>
+  /** When each of them began and ended, one after the other: milliseconds of the clock that the machine has. */
+  readonly times: ReadonlyArray<number>
   /** News of these tasks that the owner has not been told. */
   readonly reports?: ReadonlyArray<Report>
   /** Time that these tasks took together. */

@@ -15,12 +15,14 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Interrupted, type Reason } from "../../Interrupter.ts"
+import type { ThreadsStatus } from "../../JobTasks.ts"
 import { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
 import { makePermits, type PermitPool } from "../permits/permits.ts"
 import { ThreadLost } from "../task/threadLost.ts"
 import { Capacity } from "./capacity.ts"
 import { closeMillis, Crew, type CrewListener, type PoolOptions } from "./crew.ts"
 import type { Ended, Ending, FromThread, Posted, Report } from "./crossing.ts"
+import { type LivePool, nameOf } from "./livePools.ts"
 import { type Definition, Hand, Item, type PoolThread } from "./poolThread.ts"
 import { Measures } from "./threadMetrics.ts"
 
@@ -31,7 +33,7 @@ const tickMillis = 20
 /** What a thread has not begun is halved at once if it takes so long: far longer than to hand it over. */
 const worthMillis = 1
 
-export class Pool implements CrewListener {
+export class Pool implements CrewListener, LivePool {
   readonly permits: PermitPool
   private readonly options: PoolOptions
   private readonly measures: Measures
@@ -248,7 +250,8 @@ export class Pool implements CrewListener {
     this.options.fork(Effect.andThen(cell.recorded, recorded))
   }
 
-  private receiveEndings(thread: PoolThread, { endings, id, indexes, isLast, millis, reports = [] }: Ended): void {
+  private receiveEndings(thread: PoolThread, message: Ended): void {
+    const { endings, id, indexes, isLast, millis, reports = [], times } = message
     const hand = thread.hands.find((hand) => hand.id === id)
     if (hand === undefined) return
     for (const report of reports) this.receiveReport(hand, report)
@@ -258,6 +261,7 @@ export class Pool implements CrewListener {
       const [item, ending] = [hand.items[index], endings[i]]
       if (item === undefined || ending === undefined || item.hand !== hand) return
       cost += item.cost
+      item.noteRan(times[2 * i] ?? 0, times[2 * i + 1] ?? 0)
       ended.push([item, ending])
     })
     if (ended.length > 0) {
@@ -381,11 +385,19 @@ export class Pool implements CrewListener {
     }
   }
 
-  private showCounts(): void {
+  private counts() {
     let busy = 0
     for (const { isBusy } of this.threads) if (isBusy) busy++
-    const [queued, alive, abandoned] = [this.queue.length, this.threads.size, this.crew.abandoned.size]
-    this.measures.show({ queued, alive, busy, abandoned })
+    return { queued: this.queue.length, alive: this.threads.size, busy, abandoned: this.crew.abandoned.size }
+  }
+
+  private showCounts(): void {
+    this.measures.show(this.counts())
+  }
+
+  statusUnsafe(): ThreadsStatus {
+    const { measures: { ended, lost }, options: { guest, limits, tags } } = this
+    return { name: nameOf(tags), size: limits.size + (guest === undefined ? 0 : 1), ended, lost, ...this.counts() }
   }
 
   /** Takes half of what the busiest thread has not begun, for an idle thread, where that is worth it. */

@@ -14,6 +14,7 @@ import type { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
 import type { TaskHandler } from "../task/taskDefinition.ts"
 import { TaskOptions } from "../task/taskOptions.ts"
 import { taskCrossing } from "./crossing.ts"
+import { LivePools } from "./livePools.ts"
 import { Pool } from "./pool.ts"
 import type { Definition } from "./poolThread.ts"
 import { type Spawn, ThreadSpawner } from "./threadSpawner.ts"
@@ -57,6 +58,8 @@ export const layer = <R extends Task.Any, E = never, RX = never>(
       fork: (effect) => void run(Effect.forkIn(effect, scope, { startImmediately: true }))
     })
     yield* Effect.addFinalizer((exit) => Effect.andThen(pool.close, Scope.close(scope, exit)))
+    const live = yield* LivePools
+    yield* Effect.acquireRelease(Effect.sync(() => live.add(pool)), () => Effect.sync(() => live.delete(pool)))
     yield* pool.begin
     const { permits } = pool
     const handlers = new Map<string, TaskHandler>()

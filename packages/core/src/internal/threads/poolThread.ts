@@ -67,6 +67,11 @@ export class Item {
     this.attempt?.begin()
   }
 
+  /** Tells the caller when the thread began and ended the task. */
+  noteRan(begunAt: number, endedAt: number): void {
+    this.attempt?.noteRan(begunAt, endedAt)
+  }
+
   /** Has the task wait for a thread once more, after it began on one. */
   again(): void {
     this.hand = undefined

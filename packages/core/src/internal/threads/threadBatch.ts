@@ -35,6 +35,7 @@ export class ThreadBatch implements Lease {
   private postedAt: number
   private indexes: Array<number> = []
   private endings: Array<Ending> = []
+  private times: Array<number> = []
   private reports: Array<Report> = []
 
   constructor({ id, lease: [job, token] }: Batch, link: Link) {
@@ -46,7 +47,7 @@ export class ThreadBatch implements Lease {
     this.postedAt = this.now()
   }
 
-  /** Milliseconds since some moment; they also pass within synchronous code. */
+  /** Milliseconds since some moment, the same for the whole machine; they also pass within synchronous code. */
   now(): number {
     return Number(this.link.clock.monotonicTimeNanosUnsafe()) / 1e6
   }
@@ -71,9 +72,10 @@ export class ThreadBatch implements Lease {
 
   // -- the endings
 
-  add(index: number, ending: Ending, report?: Report): void {
+  add(index: number, ending: Ending, begunAt: number, endedAt: number, report: Report | undefined): void {
     this.indexes.push(index)
     this.endings.push(ending)
+    this.times.push(begunAt, endedAt)
     if (report !== undefined) this.reports.push(report)
   }
 
@@ -87,9 +89,9 @@ export class ThreadBatch implements Lease {
   }
 
   post(now: number, isLast: boolean): void {
-    const { endings, id, indexes, postedAt, reports } = this
+    const { endings, id, indexes, postedAt, reports, times } = this
     if (indexes.length === 0 && !isLast) return
-    const ended: Ended = { _tag: "Ended", id, indexes, endings, millis: now - postedAt, isLast }
+    const ended: Ended = { _tag: "Ended", id, indexes, endings, times, millis: now - postedAt, isLast }
     const message = reports.length > 0 ? { ...ended, reports } : ended
     try {
       this.link.port.postUnsafe(message, Array.from(new Set(this.transfers.clearUnsafe())))
@@ -99,6 +101,7 @@ export class ThreadBatch implements Lease {
     }
     this.indexes = []
     this.endings = []
+    this.times = []
     this.reports = []
     this.postedAt = now
   }

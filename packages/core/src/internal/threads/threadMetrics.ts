@@ -17,6 +17,9 @@ const gauges = {
 
 /** The share of one pool in these metrics. */
 export class Measures {
+  /** Tasks that have ended, and threads that were lost, since the pool was opened. */
+  ended = 0
+  lost = 0
   private readonly context: Context.Context<never>
   private readonly shown: Record<keyof typeof gauges, number> = { queued: 0, alive: 0, busy: 0, abandoned: 0 }
 
@@ -25,11 +28,13 @@ export class Measures {
   }
 
   noteTasks(count: number, millis: number): void {
+    this.ended += count
     tasks.updateUnsafe(count, this.context)
     taskMillis.updateUnsafe(millis, this.context)
   }
 
   noteLost(): void {
+    this.lost++
     lost.updateUnsafe(1, this.context)
   }
 

@@ -106,10 +106,12 @@ class Server {
       this.current = undefined
       // A task that was ended with its thread has not come to anything.
       if (this.isClosed && Exit.hasInterrupts(exit)) break
-      if (batch.isLost && Exit.isFailure(exit)) batch.add(index, { leaseLost: true })
-      else batch.add(index, endingOf(exit, handler, batch), report)
-      batch.control.finish(index)
+      const isLost = batch.isLost && Exit.isFailure(exit)
+      const ending: Ending = isLost ? { leaseLost: true } : endingOf(exit, handler, batch)
+      const begunAt = at
       at = batch.now()
+      batch.add(index, ending, begunAt, at, isLost ? undefined : report)
+      batch.control.finish(index)
       if (index < items.length - 1) batch.postIfDue(at)
       if (at - turnedAt < turnMillis) continue
       const before = at
