@@ -4,6 +4,7 @@
 import { useEffect, useState } from "preact/hooks"
 import { Blank, Broken, Waiting } from "./Blank.tsx"
 import { type Examination, examination } from "./client.ts"
+import { Processes } from "./Processes.tsx"
 import { count, printable } from "./shown.ts"
 import { Sign } from "./StateSign.tsx"
 
@@ -78,6 +79,7 @@ export const DoctorPage = () => {
       {found !== undefined && !(found instanceof Error) && (isEmpty(found)
         ? <Blank title="Nothing is examined here." />
         : <Found {...found} />)}
+      <Processes />
     </main>
   )
 }

@@ -9,11 +9,13 @@ import type { Action, Detail, History } from "./client.ts"
 import { Elements } from "./Elements.tsx"
 import { Figures } from "./Figures.tsx"
 import { sinceOf } from "./JobRow.tsx"
+import { Kinds } from "./Kinds.tsx"
 import { useLive } from "./live.ts"
 import { LogLines } from "./LogLines.tsx"
 import { Overview } from "./Overview.tsx"
 import { isOver } from "./places.ts"
 import { Prose } from "./Prose.tsx"
+import { sampleMillis } from "./rates.ts"
 import { Raw } from "./Raw.tsx"
 import { type Route, to } from "./route.ts"
 import { ShareBar } from "./ShareBar.tsx"
@@ -97,6 +99,7 @@ const tabs = [
   ["", "Overview"],
   ["failed", "Failures"],
   ["children", "Children"],
+  ["tasks", "Tasks"],
   ["log", "Log"],
   ["raw", "Payload"]
 ] as const
@@ -128,12 +131,10 @@ interface ShownProperties extends Properties {
 const Shown = ({ history, job, route, tab }: ShownProperties) => {
   if (tab === "failed") return <Elements job={job} route={route} />
   if (tab === "children") return <Tree id={job.id} counts={job.children} />
+  if (tab === "tasks") return <Kinds job={job} />
   if (tab === "log") return <LogLines id={job.id} />
   return tab === "raw" ? <Raw job={job} /> : <Overview job={job} history={history} />
 }
-
-/** A running job has a new sample each second. */
-const sampleMillis = 1000
 
 export const JobPage = ({ route }: { readonly route: Route }) => {
   const [, id = "", tab = ""] = route.parts

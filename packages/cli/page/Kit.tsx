@@ -3,13 +3,15 @@
  */
 import type { ComponentChildren } from "preact"
 import { Blank, Broken, Waiting } from "./Blank.tsx"
-import type { Detail, History, Row, Schedule } from "./client.ts"
+import type { Detail, History, Process, Row, Schedule, TaskTimes } from "./client.ts"
 import { CopyText } from "./CopyText.tsx"
 import { ChosenStrip, ElementTable, OfCause } from "./Elements.tsx"
 import { Figures } from "./Figures.tsx"
 import { LostStrip, NoticeStrip, TroubleStrip } from "./Foot.tsx"
 import { Sentence } from "./JobPage.tsx"
 import { JobRow } from "./JobRow.tsx"
+import { TaskCharts } from "./Kinds.tsx"
+import { ProcessList } from "./Processes.tsx"
 import { RatePlot } from "./RatePlot.tsx"
 import { ScheduleHead } from "./SchedulePage.tsx"
 import { NoSchedules, ScheduleTable } from "./SchedulesPage.tsx"
@@ -164,6 +166,40 @@ const past: History = {
   ]
 }
 
+const none = Array<number>(47).fill(0)
+const times: TaskTimes = {
+  upperMillis: none.map((_, index) => 0.1 * 2 ** (index / 2)),
+  kinds: [
+    {
+      name: "@fanout/ops/CopyUnit",
+      attempts: 16_412,
+      waiting: { counts: [16_000, 0, 300, 100, 12], p50: 0.1, p95: 0.1, p99: 0.2 },
+      running: {
+        counts: [...none.slice(0, 8), 20, 900, 5200, 7300, 2000, 800, 150, 30, 0, 0, 9, 3],
+        p50: 4.5,
+        p95: 9.1,
+        p99: 12.8
+      }
+    },
+    {
+      name: "forEach \"<script>\u202E\"",
+      attempts: 2,
+      waiting: { counts: [...none.slice(0, 12), 2], p50: 6.4, p95: 6.4, p99: 6.4 },
+      running: { counts: [...none, 2], p50: null, p95: null, p99: null }
+    }
+  ],
+  pools: [
+    { name: "cpu", size: 2, held: 0, waiting: 0, bounds: null },
+    { name: "io", size: 16, held: 16, waiting: 1240, bounds: { least: 1, most: 64 } }
+  ],
+  threads: [
+    { name: "hash", size: 2, alive: 2, busy: 1, queued: 0, ended: 16_412, lost: 0, abandoned: 0 },
+    { name: "read", size: 2, alive: 2, busy: 2, queued: 31, ended: 12, lost: 3, abandoned: 1 }
+  ]
+}
+
+const process: Process = { process: "4711-a1", machine: "ada", jobs: [row.id], pools: times.pools, threads: [] }
+
 const Part = ({ children, title }: { readonly title: string; readonly children: ComponentChildren }) => (
   <section>
     <h2>{title}</h2>
@@ -182,6 +218,13 @@ export const Kit = () => (
       <Figures job={job} history={past} />
       <RatePlot history={past} />
       <SettingsForm job={job} />
+    </Part>
+    <Part title="Tasks">
+      <TaskCharts {...times} />
+    </Part>
+    <Part title="Processes">
+      <ProcessList found={[]} />
+      <ProcessList found={[process, { ...process, process: "12-b", pools: [] }]} />
     </Part>
     <Part title="Failures">
       <ElementTable

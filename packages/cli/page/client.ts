@@ -22,6 +22,8 @@ export type Action = Api.Action
 export type Listing = typeof Api.JobPage.Encoded
 export type Elements = typeof Api.ItemPage.Encoded
 export type About = Api.About
+export type TaskTimes = typeof Api.TaskTimes.Encoded
+export type Process = typeof Api.Process.Encoded
 export type Examination = typeof Api.Examination.Encoded
 export type Answer = typeof Api.Answer.Encoded
 
@@ -100,6 +102,10 @@ export const detail = (id: string, signal: AbortSignal): Promise<Detail> => get(
 export const children = (id: string, signal: AbortSignal): Promise<Children> => get(`${job(id)}/children`, {}, signal)
 
 export const history = (id: string, signal: AbortSignal): Promise<History> => get(`${job(id)}/history`, {}, signal)
+
+export const taskTimes = (id: string, signal: AbortSignal): Promise<TaskTimes> => get(`${job(id)}/tasks`, {}, signal)
+
+export const processes = (signal: AbortSignal): Promise<ReadonlyArray<Process>> => get("/processes", {}, signal)
 
 export const elements = (id: string, query: Query, signal: AbortSignal): Promise<Elements> =>
   get(`${job(id)}/items`, query, signal)

@@ -7,6 +7,9 @@ import type { Unit } from "./shown.ts"
 /** So long the rates of a plot are taken over: what moves by leaps would be a saw. */
 export const windowMillis = 5000
 
+/** A running job has a new sample each second. */
+export const sampleMillis = 1000
+
 /** Rate at a sample, and what moved since the one `before` it. `isFirst` where nobody ran the job right before that. */
 export interface Point {
   readonly before: number

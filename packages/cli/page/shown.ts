@@ -72,6 +72,13 @@ export const duration = (millis: number): string => {
 export const word = (text: string): string =>
   /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 
+/** Length of a time that may be short: `0.1 ms`, `12 ms`, `1.4 s`, and from 10 s on in two units. */
+export const span = (millis: number): string => {
+  if (millis < 9.95) return `${tenths.format(millis)} ms`
+  if (millis < 999.5) return `${whole.format(millis)} ms`
+  return millis < 9950 ? `${tenths.format(millis / 1000)} s` : duration(millis)
+}
+
 /** How long ago something was, in its largest unit. */
 export const ago = (millis: number): string => {
   const seconds = Math.max(0, Math.floor(millis / 1000))

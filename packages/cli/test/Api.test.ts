@@ -6,6 +6,7 @@ import type { Tick } from "@fanout/core/JobSchedule"
 import type { JobState } from "@fanout/core/JobState"
 import { type JobRecord, JobStore } from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
+import { JobTasks } from "@fanout/core/JobTasks"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
@@ -271,10 +272,55 @@ const suite = (name: keyof typeof stores) =>
           "tasks",
           "marks"
         ])
-        for (const path of ["", "/history", "/items", "/log"]) {
+        for (const path of ["", "/history", "/tasks", "/items", "/log"]) {
           const { body, status } = yield* get(`/api/jobs/nope${path}`)
           assert.deepInclude({ ...body, status }, { status: 404, _tag: "NotFound" })
         }
+      })))
+
+    it.effect("tells how long tasks waited and ran, and what pools and threads a live process has", () =>
+      live(Effect.gen(function*() {
+        const { get } = yield* client
+        const store = yield* JobStore
+        const lease = Option.some({
+          token: 1,
+          owner: new OwnerLiveness.Owner({ machine: "m", boot: "", process: "7-a" })
+        })
+        yield* put(job("a", { _tag: "Running", ...counters }, { token: 1, lease }))
+        const nothing = { kinds: [], pools: [], threads: [] }
+        const before = (yield* get("/api/jobs/a/tasks")).body
+        assert.lengthOf(before.upperMillis, 47)
+        assert.deepInclude(before, nothing)
+        const process = { process: "7-a", machine: "m", jobs: ["a"] }
+        assert.deepStrictEqual((yield* get("/api/processes")).body, [{ ...process, pools: [], threads: [] }])
+
+        const pool = { name: markup, size: 2, held: 2, waiting: 9, bounds: { least: 1, most: 8 } }
+        const counts = { size: 2, alive: 2, busy: 1, queued: 3, ended: 4, lost: 1, abandoned: 0 }
+        const slow = [...Array<number>(47).fill(0), 1]
+        yield* store.saveTasks(
+          JobId.make("a"),
+          1,
+          new JobTasks({
+            token: 1,
+            kinds: [{ name: `${markup}\u001b`, waiting: [90, 10], running: slow }],
+            pools: [pool],
+            threads: [{ name: "hash", ...counts }]
+          })
+        )
+        const { kinds, pools, threads } = (yield* get("/api/jobs/a/tasks")).body
+        assert.deepStrictEqual(kinds, [{
+          name: `${markup}\\x1b`,
+          attempts: 1,
+          waiting: { counts: [90, 10], p50: 0.1, p95: 0.1 * Math.SQRT2, p99: 0.1 * Math.SQRT2 },
+          running: { counts: slow, p50: null, p95: null, p99: null }
+        }])
+        assert.deepStrictEqual([pools, threads], [[pool], [{ name: "hash", ...counts }]])
+        assert.deepStrictEqual((yield* get("/api/processes")).body, [{ ...process, pools, threads }])
+
+        // Those of an owner before say nothing of the process that runs it now.
+        yield* store.saveTasks(JobId.make("a"), 1, new JobTasks({ token: 0, kinds: [], pools: [pool], threads: [] }))
+        assert.deepInclude((yield* get("/api/jobs/a/tasks")).body, nothing)
+        assert.deepInclude((yield* get("/api/processes")).body[0], { pools: [] })
       })))
 
     it.effect("asks the same of several jobs, and tells which refuse", () =>
@@ -502,17 +548,20 @@ describe("the API of jobs", () => {
       const { get } = yield* client
       assert.deepInclude((yield* get("/api/about")).body, { version: "1.2.3", isReadOnly: false, works: false })
       assert.strictEqual((yield* get("/api/doctor")).body.checks[0].what, "Node")
+      assert.deepStrictEqual((yield* get("/api/processes")).body, [])
       const { paths } = (yield* get("/api/openapi.json")).body
       assert.includeMembers(Object.keys(paths), [
         "/api/jobs",
         "/api/jobs/{id}",
         "/api/jobs/{id}/children",
+        "/api/jobs/{id}/tasks",
         "/api/jobs/{id}/retry",
         "/api/jobs/actions",
         "/api/schedules",
         "/api/schedules/{name}",
         "/api/schedules/actions",
-        "/api/events"
+        "/api/events",
+        "/api/processes"
       ])
     }).pipe(Effect.provide([manager(stores.memory), host()])))
 

@@ -180,10 +180,15 @@ describe("fanout jobs", () => {
     const copy = at.start(...args, "--progress-every", "1s")
     await until(() => / · \d.* of 11\.4 MiB · .* · [1-9]\d? % · .* left/.test(copy.output.stderr))
     const list = at.run("jobs", "list").stdout
+    const id = list.split("\n")[1]?.split(" ")[0] ?? ""
     assert.match(list, / running +[1-9]\d? % /)
     copy.child.kill("SIGINT")
     await copy.ended
-    at.run("jobs", "set", list.split("\n")[1]?.split(" ")[0] ?? "", "--bandwidth", "off")
+    assert.match(at.run("jobs", "show", id).stdout, /^tasks +1 +≤ .* ms +≤ .* ms +≤ .* s +≤ .* s +@fanout\/ops\/Copy/m)
+    const { tasks } = JSON.parse(at.run("jobs", "show", id, "--json").stdout.split("\n")[0] ?? "")
+    assert.hasAllKeys(tasks, ["upperMillis", "kinds", "pools", "threads"])
+    assert.deepInclude(tasks.kinds[0], { attempts: 1 })
+    at.run("jobs", "set", id, "--bandwidth", "off")
     assert.strictEqual(at.run(...args).status, 0)
   })
 

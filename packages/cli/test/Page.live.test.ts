@@ -243,6 +243,38 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     assert.deepStrictEqual([...one.complaints, ...other.complaints], [])
   })
 
+  it("shows how long the tasks of a job wait and run, and the pools of its process", async () => {
+    const copy = await copying("timed")
+    const { complaints, page } = await open({}, `#/jobs/${copy.id}/tasks`)
+    await page.locator(".kind", { hasText: "@fanout/ops/Copy" }).first().waitFor()
+    const kind = page.locator(".kind").first()
+    assert.match(await kind.locator("h2").innerText(), /[1-9]\d* attempts?$/)
+    assert.match(
+      (await kind.locator("figcaption").allInnerTexts()).join(" "),
+      /Waiting.* at most .*Running.* at most /s
+    )
+    assert.isAbove(await kind.locator("rect").count(), 1)
+    await kind.getByText("Numbers").click()
+    assert.match(await kind.locator("tbody").innerText(), /^up to .*\d/)
+    assert.match(
+      await page.locator(".pools", { hasText: "Permits" }).innerText(),
+      /^io\s+\d+ of \d+\s.*between \d+ and/m
+    )
+
+    await visit(page, "#/doctor")
+    const process = page.locator("section section", { has: page.getByRole("link", { name: copy.id }) })
+    assert.match(await process.innerText(), /^Process \d+\s+runs .*Permits taken/s)
+    copy.child.kill("SIGINT")
+    await copy.ended
+    await page.getByText("No process runs a job now.").waitFor()
+    await visit(page, `#/jobs/${copy.id}/tasks`)
+    await kind.waitFor()
+    assert.strictEqual(await page.locator(".pools").count(), 0)
+    await visit(page, `#/jobs/${named}/tasks`)
+    await page.getByText("Nothing is known of its tasks.").waitFor()
+    assert.deepStrictEqual(complaints, [])
+  })
+
   it("has its filters in the address", async () => {
     const { page } = await open()
     await page.locator(".states a", { hasText: "some failed" }).click()
@@ -622,6 +654,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await page.locator(".connection", { hasText: "live" }).waitFor()
     await visit(page, "#/doctor")
     await page.getByText("Nothing is examined here.").waitFor()
+    await page.getByText("No process runs a job now.").waitFor()
     assert.deepStrictEqual(complaints, [])
     await page.close()
     await served.dispose()
@@ -670,6 +703,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
       `#/jobs/${differing}/failed?cause=Missing`,
       `#/jobs/${named}/raw`,
       "#/jobs/tree/children",
+      "#/doctor",
       "#/schedules",
       "#/schedules/weekly",
       "#/kit"
@@ -677,7 +711,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     run("schedule", "add", "weekly", "--cron", "@weekly", "--", "copy", "-T", home, `${home} to`)
     for (const hash of hashes) {
       await visit(page, hash)
-      await page.locator("li.job, .tabs, .schedules, .crumbs").first().waitFor()
+      await page.locator("li.job, .tabs, .schedules, .crumbs, td").first().waitFor()
       await page.waitForFunction(() => document.querySelector(".waiting") === null || location.hash === "#/kit")
       await page.evaluate(axe.source)
       const violations: ReadonlyArray<unknown> = await page.evaluate(

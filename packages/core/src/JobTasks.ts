@@ -13,7 +13,7 @@
  *   of a rate, for the limits of the job, for permits of the pool, and for a thread. The pause before a further attempt
  *   is no part of it.
  * - *Running* is the time from the begin of the handler to its end, however it ends. It has the time in which the
- *   handler waits for other tasks.
+ *   handler waits for other tasks or for bandwidth, without a permit.
  *
  * A thread takes both times of each of its tasks by itself, also of tasks that it got as a batch. So a task of a batch
  * waits while those before it run. Of a task that was lost with its thread, the owner takes the times.
@@ -89,8 +89,8 @@ export const quantile = (histogram: Histogram, share: number): number | undefine
 }
 
 /**
- * Schema for the times of one kind of task: of all tasks with one definition, or of one `forEach`. `name` is the name
- * of the definition, or `forEach "…"`, of which the first 100 characters count.
+ * Schema for the times of one kind of task: of all tasks with one definition, of one `forEach`, or of `runEffect`.
+ * `name` is the name of the definition, `forEach "…"` or `effect`, of which the first 100 characters count.
  *
  * @category schemas
  * @since 0.1.0

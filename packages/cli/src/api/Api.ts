@@ -14,6 +14,8 @@ import { JobHistory } from "@fanout/core/JobHistory"
 import { JobId } from "@fanout/core/JobId"
 import * as JobState from "@fanout/core/JobState"
 import { StorageProblem } from "@fanout/core/JobStoreError"
+import { Histogram, ThreadsStatus } from "@fanout/core/JobTasks"
+import { PoolStatus } from "@fanout/core/Pools"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
@@ -238,6 +240,36 @@ export const LogLine = Schema.Struct({
 })
 export type LogLine = typeof LogLine.Type
 
+/**
+ * How long attempts of tasks took. The quantiles are upper bounds of buckets, in milliseconds: half of the attempts
+ * took at most `p50`. `null` is more than the last bound.
+ */
+const Times = Schema.Struct({
+  /** The number of attempts in each bucket, without the empty buckets at its end. */
+  counts: Histogram,
+  p50: Schema.NullOr(Schema.Number),
+  p95: Schema.NullOr(Schema.Number),
+  p99: Schema.NullOr(Schema.Number)
+})
+
+/** How the tasks of a job went; see core's `JobTasks`. */
+export const TaskTimes = Schema.Struct({
+  /** Upper bounds of the buckets, in milliseconds. One more bucket has no bound. */
+  upperMillis: Schema.Array(Schema.Number),
+  kinds: Schema.Array(Schema.Struct({
+    /** The name of the task, or `forEach "…"`. */
+    name: Schema.String,
+    /** How many attempts there were. */
+    attempts: Schema.Number,
+    waiting: Times,
+    running: Times
+  })),
+  /** Pools and threads of the process that runs the job; empty while none does. */
+  pools: Schema.Array(PoolStatus),
+  threads: Schema.Array(ThreadsStatus)
+})
+export type TaskTimes = typeof TaskTimes.Type
+
 /** What has become of an action on one job: `null`, or why the job refused it. */
 export const Answer = Schema.Struct({ id: JobId, refused: Schema.NullOr(Schema.String) })
 export type Answer = typeof Answer.Type
@@ -320,6 +352,8 @@ class Jobs extends HttpApiGroup.make("jobs").add(
   }),
   /** `GET /api/jobs/ID/history`: samples for a plot in columns of one length, and marks; see core's `JobHistory`. */
   HttpApiEndpoint.get("history", "/jobs/:id/history", { params, success: JobHistory, error: [NotFound, StoreFailed] }),
+  /** `GET /api/jobs/ID/tasks`: how long its tasks waited and ran, and what pools and threads its process has. */
+  HttpApiEndpoint.get("tasks", "/jobs/:id/tasks", { params, success: TaskTimes, error: [NotFound, StoreFailed] }),
   /**
    * `GET /api/jobs/ID/items`: recorded elements, in the order in which they were recorded: failed ones unless `outcome`
    * says otherwise. With a `cause`, only failed ones of this cause.
@@ -508,11 +542,24 @@ export const Examination = Schema.Struct({
 })
 export type Examination = typeof Examination.Type
 
+/** A live process that runs jobs, as they have told within the last second. */
+export const Process = Schema.Struct({
+  /** Process (`1234-…`) and machine, as the process names itself. */
+  process: Schema.String,
+  machine: Schema.String,
+  jobs: Schema.Array(JobId),
+  pools: Schema.Array(PoolStatus),
+  threads: Schema.Array(ThreadsStatus)
+})
+export type Process = typeof Process.Type
+
 class Server extends HttpApiGroup.make("server").add(
   /** `GET /api/about` */
   HttpApiEndpoint.get("about", "/about", { success: About }),
   /** `GET /api/doctor`: looks anew each time, which can take a second. */
-  HttpApiEndpoint.get("doctor", "/doctor", { success: Examination })
+  HttpApiEndpoint.get("doctor", "/doctor", { success: Examination }),
+  /** `GET /api/processes`: live processes that run jobs, with their pools and threads. */
+  HttpApiEndpoint.get("processes", "/processes", { success: Schema.Array(Process), error: StoreFailed })
 ) {}
 
 export class Api extends HttpApi.make("fanout").add(Jobs).add(Schedules).add(Server).prefix("/api") {}

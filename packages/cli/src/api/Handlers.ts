@@ -21,6 +21,7 @@ import { printable } from "../ui/format.ts"
 import { isThrottled } from "../ui/summary.ts"
 import * as Api from "./Api.ts"
 import * as ApiRows from "./ApiRows.ts"
+import * as ApiTimes from "./ApiTimes.ts"
 import * as ChangeEvents from "./ChangeEvents.ts"
 import * as Guard from "./Guard.ts"
 import * as Page from "./Page.ts"
@@ -98,6 +99,10 @@ const looking = Effect.gen(function*() {
       Effect.mapError(notFoundOrFailed)
     ),
     history: (id: JobId.JobId) => ofJob(id, manager.history(id)),
+    tasks: Effect.fnUntraced(function*(id: JobId.JobId) {
+      const status = yield* manager.status(id)
+      return ApiTimes.tasks(status, yield* manager.tasks(id))
+    }, Effect.mapError(notFoundOrFailed)),
     items: (id: JobId.JobId, { after = 0, cause, limit = Api.usual.items, outcome }: Api.ItemQuery) => {
       const tags = listOf(outcome) ?? ["Failed"]
       const read = manager.outcomePage(id, { tags, cause, after, limit: limit + 1 })
@@ -155,7 +160,7 @@ const jobs = HttpApiBuilder.group(
   Api.Api,
   "jobs",
   Effect.fnUntraced(function*(handlers) {
-    const { children, detail, history, items, list, log } = yield* looking
+    const { children, detail, history, items, list, log, tasks } = yield* looking
     const { ask, prune, retry, set } = yield* asking
     const events = yield* ChangeEvents.make
     return handlers.handleAll({
@@ -165,6 +170,7 @@ const jobs = HttpApiBuilder.group(
       detail: ({ params: { id } }) => detail(id),
       children: ({ params: { id }, query }) => children(id, query),
       history: ({ params: { id } }) => history(id),
+      tasks: ({ params: { id } }) => tasks(id),
       items: ({ params: { id }, query }) => items(id, query),
       log: ({ params: { id }, query }) => log(id, query.after),
       ask: ({ payload: { action, ids } }) => ask(action, ids),
@@ -179,11 +185,16 @@ const jobs = HttpApiBuilder.group(
 const server = HttpApiBuilder.group(
   Api.Api,
   "server",
-  (handlers) =>
-    Effect.map(
-      ServerProgram,
-      ({ about, examination }) => handlers.handleAll({ about: () => Effect.succeed(about), doctor: () => examination })
-    )
+  Effect.fnUntraced(function*(handlers) {
+    const { about, examination } = yield* ServerProgram
+    const { processes } = yield* JobManager
+    return handlers.handleAll({
+      about: () => Effect.succeed(about),
+      doctor: () => examination,
+      processes: () =>
+        Effect.mapBoth(processes, { onFailure: storeFailed, onSuccess: (all) => all.map(ApiTimes.process) })
+    })
+  })
 )
 
 /** Says what is wrong with a request. What is wrong with an answer is a mistake of this program. */

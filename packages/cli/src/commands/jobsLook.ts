@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
+import * as ApiTimes from "../api/ApiTimes.ts"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Signals from "../exit/Signals.ts"
 import * as Stop from "../exit/Stop.ts"
@@ -27,6 +28,7 @@ import * as jobTree from "../ui/jobTree.ts"
 import { left, rate, share } from "../ui/progressLine.ts"
 import * as summary from "../ui/summary.ts"
 import { table } from "../ui/table.ts"
+import * as timesText from "../ui/timesText.ts"
 import { columns, itemLine, type Options, print, tell, whileRead } from "../ui/View.ts"
 import * as JobBoard from "./jobBoard.ts"
 import * as jobChildren from "./jobChildren.ts"
@@ -142,7 +144,7 @@ export const list = Command.make(
     })))
 ).pipe(Command.withDescription("List jobs, the newest first"), Command.withAlias("ls"))
 
-const times = ({ createdAt, finishedAt, updatedAt }: JobRecord, now: number) => {
+const moments = ({ createdAt, finishedAt, updatedAt }: JobRecord, now: number) => {
   const ago = (at: number) => `${format.time(at)} (${format.duration(now - at)} ago)`
   return [
     ["started", ago(createdAt)] as const,
@@ -186,6 +188,7 @@ export const show = Command.make(
       const now = yield* Clock.currentTimeMillis
       const status = yield* manager.status((yield* find(id)).id)
       const { children, isOwnerDead, progress, record } = status
+      const times = ApiTimes.tasks(status, yield* manager.tasks(record.id))
       const { failed } = progress.tally
       const most = Option.getOrElse(limit, () => shownFailures)
       const tags = ["Failed"] as const
@@ -201,6 +204,7 @@ export const show = Command.make(
           isOwnerDead,
           causes: summary.causes(progress, newest),
           children,
+          tasks: times,
           vanished,
           warnings: summary.warnings(progress),
           payload: record.payload
@@ -222,11 +226,12 @@ export const show = Command.make(
           ["progress", summary.counts(progress, { vanished })],
           ...(summary.ways(progress) === "" ? [] : [["ways", summary.ways(progress)] as const]),
           ...summary.warnings(progress).map((warning) => ["warning", warning] as const),
-          ...times(record, now),
+          ...moments(record, now),
           ...Object.keys(children).length === 0 ? [] : [["children", jobTree.counted(children)] as const],
           ...countsCauses ? causeLines(progress, newest) : []
         ]
         for (const [name, value] of fields) yield* print(`${name.padEnd(8)}  ${value}`)
+        for (const line of timesText.lines(times, columns(process.stdout))) yield* print(line)
         for (const line of yield* jobChildren.lines(status, work.title, columns(process.stdout))) yield* print(line)
       }
       // What reads lines has always had them all, the oldest first.
