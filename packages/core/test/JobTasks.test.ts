@@ -4,17 +4,26 @@ import * as JobStore from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
 import * as JobTasks from "@fanout/core/JobTasks"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
+import * as Pools from "@fanout/core/Pools"
 import * as Source from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
+import { JobRun } from "../src/internal/fanOut/jobRun.ts"
 import { TaskTimes } from "../src/internal/task/taskTimes.ts"
+import * as ThreadPool from "../src/internal/threads/poolLayer.ts"
+import { asRun, runningJob } from "./fanOutHarness.ts"
 import { process } from "./managers.ts"
+import { ScriptedThreads, turns } from "./threadHarness.ts"
 
 const { countOf, quantile, upperMillis } = JobTasks
 
@@ -172,6 +181,38 @@ describe("the tasks of a job", () => {
       assert.isAtMost(quantile(page.waiting, 1) ?? 0, 5000 * Math.SQRT2)
       assert.strictEqual(tasks.token, 2)
     }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
+
+  it.effect("that run on threads have the times that these tell", () =>
+    Effect.gen(function*() {
+      yield* runningJob("timed")
+      const threads = new ScriptedThreads()
+      const layer = ThreadPool.layer(Pages, { size: 1 }).pipe(Layer.provide(threads.layer))
+      const building = yield* Effect.forkChild(Layer.buildWithScope(layer, yield* Scope.make()))
+      yield* turns
+      threads.at(0).ready("times/Page", "times/Image")
+      const handlers = yield* Fiber.join(building)
+      const ended = yield* asRun("timed", () =>
+        Effect.gen(function*() {
+          const { run } = yield* TaskDispatcher
+          const all = yield* Effect.forkChild(
+            Effect.all([0, 1, 2].map((n) => run(Image, { n })), { concurrency: "unbounded" })
+          )
+          yield* turns
+          // The answer comes later than the end, and what the thread says counts.
+          yield* TestClock.adjust(10)
+          threads.at(0).end([[0, { done: undefined }]], { times: [4, 7] })
+          yield* turns
+          yield* TestClock.adjust(190)
+          const both = [[0, { done: undefined }], [1, { done: undefined }]] as const
+          threads.at(0).end(both, { times: [12, 40, 40, 130] })
+          yield* Fiber.join(all)
+          return (yield* JobRun).times.with([])
+        })).pipe(Effect.provideContext(handlers))
+      const [image] = Exit.isSuccess(ended.exit) ? ended.exit.value : assert.fail(String(ended.exit))
+      const expected = new TaskTimes(yield* Clock.Clock).of("times/Image")
+      for (const [waited, ran] of [[4, 3], [12, 28], [40, 90]] as const) expected.add(waited, ran, 1)
+      assert.deepStrictEqual(image, expected.named("times/Image"))
+    }).pipe(Effect.provide([Layer.fresh(MemoryJobStore.layer), Pools.layer()])))
 
   it.effect("tell of the pools of their process once a second, which its other jobs and processes read", () =>
     Effect.gen(function*() {

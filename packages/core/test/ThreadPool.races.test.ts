@@ -7,6 +7,7 @@ import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import { ThreadsUnavailable } from "@fanout/core/ThreadsUnavailable"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -874,6 +875,31 @@ describe("ThreadWorker", () => {
       yield* turns
       assert.deepStrictEqual(done, ["a", "b"])
       assert.strictEqual(posted.at(-1)?._tag, "Ended")
+    }))
+
+  it.effect("tells when each task of a batch began and ended", () =>
+    Effect.gen(function*() {
+      let millis = 100
+      const clock = Object.create(yield* Clock.Clock, {
+        monotonicTimeNanosUnsafe: { value: () => BigInt(millis) * 1_000_000n }
+      })
+      const spend = ({ n }: { readonly n: number }) =>
+        Effect.sync(() => {
+          millis += n
+          return n
+        })
+      const { post, posted } = yield* Effect.provideService(
+        serving(Steps, Steps.toLayer({ "test/Step": spend })),
+        Clock.Clock,
+        clock
+      )
+      const items = [5, 0, 20, 1].map((n) => ["test/Step", { n }] as const)
+      post({ _tag: "Batch", id: 1, items, lease: [null, 0] })
+      yield* turns
+      assert.deepStrictEqual(
+        posted.flatMap((message) => message._tag === "Ended" ? message.times : []),
+        [100, 105, 105, 105, 105, 125, 125, 126]
+      )
     }))
 
   it.effect("tells what has ended before it waits, and what a task adds before that waits", () =>

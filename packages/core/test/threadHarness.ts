@@ -135,8 +135,9 @@ export class ScriptedThread {
     readonly isLast?: boolean
     readonly millis?: number
     readonly reports?: ReadonlyArray<Report>
+    readonly times?: ReadonlyArray<number>
   } = {}): void {
-    const { isLast = true, millis = 0.01, reports = [] } = options
+    const { isLast = true, millis = 0.01, reports = [], times = endings.flatMap(() => [0, 1]) } = options
     const { batch: { id }, control } = this
     for (const [index] of endings) {
       control.claim(index)
@@ -148,7 +149,7 @@ export class ScriptedThread {
       id,
       indexes: endings.map(([index]) => index),
       endings: endings.map(([, ending]) => ending),
-      times: endings.flatMap(() => [0, 1]),
+      times,
       reports,
       millis,
       isLast
