@@ -207,6 +207,18 @@ const Part = ({ children, title }: { readonly title: string; readonly children: 
   </section>
 )
 
+const Times = () => (
+  <>
+    <Part title="Tasks">
+      <TaskCharts {...times} />
+    </Part>
+    <Part title="Processes">
+      <ProcessList found={[]} />
+      <ProcessList found={[process, { ...process, process: "12-b", pools: [] }]} />
+    </Part>
+  </>
+)
+
 export const Kit = () => (
   <main>
     <h1>Kit</h1>
@@ -219,13 +231,7 @@ export const Kit = () => (
       <RatePlot history={past} />
       <SettingsForm job={job} />
     </Part>
-    <Part title="Tasks">
-      <TaskCharts {...times} />
-    </Part>
-    <Part title="Processes">
-      <ProcessList found={[]} />
-      <ProcessList found={[process, { ...process, process: "12-b", pools: [] }]} />
-    </Part>
+    <Times />
     <Part title="Failures">
       <ElementTable
         canChoose
