@@ -51,6 +51,23 @@ describe("progressLine", () => {
     assert.strictEqual(share(of(5, 9000, 8000, 8000, 10)), "90 %")
   })
 
+  it("goes by bytes where it is known how many there are, and by what is removed", () => {
+    const rates = { bytes: 1024, items: 1 }
+    const bytes = progress(1, { bytes: 1024, totals: { items: 4, bytes: 4096 }, rates })
+    assert.strictEqual(progressLine(bytes, 80), "1 file · 1 KiB of 4 KiB · 1 KiB/s · 25 % · 3.0 s left")
+    // What failed has bytes that nobody reads.
+    assert.strictEqual(share(progress(4, { bytes: 1024, totals: { items: 4, bytes: 4096 }, rates })), "100 %")
+    const units = { removedFiles: 80, removedFolders: 20 }
+    const totals = { removedFiles: 160, removedFolders: 40 }
+    const removed = new Progress({
+      fanOuts: {},
+      totals,
+      units,
+      rates: { items: 1, removedFiles: 8, removedFolders: 2 }
+    })
+    assert.strictEqual(progressLine(removed, 80), "80 files · 50 % · 10 s left")
+  })
+
   it("keeps on a narrow terminal what says most", () => {
     const rates = { bytes: 2 * 1024 * 1024, items: 21 }
     const second = progress(50, { bytes: 4 * 1024 * 1024, failed: 2, totals: { items: 104 }, rates })

@@ -6,7 +6,6 @@
  *
  * @since 0.1.0
  */
-import * as Checkpoint from "@fanout/core/Checkpoint"
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import * as Progress from "@fanout/core/Progress"
@@ -45,6 +44,7 @@ import { MadeFolders } from "./internal/steps/madeFolders.ts"
 import * as FileTree from "./internal/tree/fileTree.ts"
 import { followOf } from "./internal/tree/followedLinks.ts"
 import { doubtful, pauseOn, pausing, whileThere } from "./internal/work/diskPause.ts"
+import * as ElementCount from "./internal/work/elementCount.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
 import * as JobFileSystems from "./internal/work/jobFileSystems.ts"
 import * as ProtectedFiles from "./internal/work/protectedFiles.ts"
@@ -156,8 +156,6 @@ export const plan = (
 
 const nothingMoved: ReadonlySet<number> = new Set()
 
-const total = Checkpoint.make("total", Schema.Natural)
-
 /**
  * Paths that all of a copy is under: what it reads, and what it writes.
  *
@@ -231,63 +229,24 @@ const walk =
     return QuickFiles.walking(sources, walked, follow !== undefined)
   }
 
-/** Tells how much there is in all. What was counted of a disk that is gone is no total. */
-const tellTotal = Effect.fnUntraced(function*(found: number) {
-  if ((yield* JobFileSystems.findMoved()) !== undefined) return
-  yield* Progress.total("items", found)
-  if (Option.isNone(yield* total.get)) yield* total.save(found)
-})
+type Met = ElementCount.Met<FileTree.Element | FileTree.Whole>
 
-/** How far the walk of a copy has come, and how much it has met, if it began with the first. */
-class Met {
-  private cursor: Option.Option<string> = Option.none()
-  private count: number | undefined = 0
-
-  begin(after: Option.Option<string>): void {
-    this.count = Option.isSome(after) ? undefined : 0
-    this.cursor = Option.none()
-  }
-
-  add(element: FileTree.Element | FileTree.Whole): void {
-    if (this.count === undefined) return
-    this.count += countOf(element)
-    this.cursor = Option.some(element.cursor)
-  }
-
-  /** What there is to be counted still. */
-  get rest(): { readonly count: number; readonly after: Option.Option<string> } {
-    return this.count === undefined
-      ? { count: 0, after: Option.none() }
-      : { count: this.count, after: this.cursor }
-  }
-}
-
-/** Counts what there is to copy, once, unless that is over before anybody asks how much of it is done. */
-const count = Effect.fnUntraced(function*(payload: Payload, plan: Plan, met: Met) {
-  const known = yield* total.get
-  const found = Option.isSome(known) ? known.value : yield* Effect.suspend(() => {
-    const { after, count } = met.rest
-    return Stream.runFold(walk(payload, plan, nothingMoved)(after), () => count, (n, element) => n + countOf(element))
-  }).pipe(Effect.delay("1 second"))
-  yield* tellTotal(found)
-})
+const makeMet = (): Met =>
+  new ElementCount.Met((amounts, element) => {
+    amounts["items"] = (amounts["items"] ?? 0) + countOf(element)
+  })
 
 /** What there is to copy. */
-const entries = (payload: Payload, plan: Plan, moved: ReadonlySet<number>, met = new Met()) => {
+const entries = (payload: Payload, plan: Plan, moved: ReadonlySet<number>, met = makeMet()) => {
   const sources = payload.transfers.map(({ source }) => source)
   const walked = (after: Option.Option<string>) => pausing(walk(payload, plan, moved)(after), doubtful(sources))
-  return (after: Option.Option<string>) => {
-    met.begin(after)
-    return Stream.mapAccum(
-      walked(after),
+  return (after: Option.Option<string>) =>
+    Stream.mapAccum(
+      met.noting(walked(after), after),
       () => new Elements(payload, plan.isGathering, moved),
-      (elements, element) => {
-        met.add(element)
-        return [elements, elements.add(element)]
-      },
+      (elements, element) => [elements, elements.add(element)],
       { onHalt: (elements) => elements.flush() }
     )
-  }
 }
 
 /**
@@ -297,8 +256,8 @@ const entries = (payload: Payload, plan: Plan, moved: ReadonlySet<number>, met =
 const countedEntries = Effect.fnUntraced(function*(payload: Payload, plan: Plan, moved: ReadonlySet<number>) {
   const source = entries(payload, plan, moved)
   const scope = yield* Effect.scope
-  const known = yield* Effect.orElseSucceed(total.get, () => Option.none())
-  if (Option.isSome(known)) yield* Effect.ignore(tellTotal(known.value))
+  const known = yield* ElementCount.known
+  if (Option.isSome(known)) yield* ElementCount.tellTotals(known.value)
   const counted = Semaphore.makeUnsafe(0)
   const counting = Effect.suspend(() => {
     let found = 0
@@ -307,7 +266,7 @@ const countedEntries = Effect.fnUntraced(function*(payload: Payload, plan: Plan,
       found += count
       return counted.release(count)
     })
-    return Effect.andThen(counting, Effect.suspend(() => tellTotal(found)))
+    return Effect.andThen(counting, Effect.suspend(() => ElementCount.tellTotals({ items: found })))
   })
   const begin = counting.pipe(
     Effect.ignore,
@@ -362,9 +321,8 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   const touched = attempt > 1 ? yield* TouchedFolders.make : undefined
   const { fanOut } = yield* TaskDispatcher
   const plan = yield* plans(payload)
-  // It only tells how much there is: where it fails, that is not known.
-  const met = new Met()
-  if (!isMove) yield* Effect.forkScoped(Effect.ignore(count(payload, plan, met)))
+  const met = makeMet()
+  if (!isMove) yield* ElementCount.countBeside(met.countAll(walk(payload, plan, nothingMoved)))
   const concurrency = yield* filesAtOnce
   // Each may be 64 files, or folders with more.
   const options = plan.isGathering ? { flushEvery: 64 } : {}

@@ -11,7 +11,7 @@
 import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
-import type * as Progress from "@fanout/core/Progress"
+import * as Progress from "@fanout/core/Progress"
 import * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
@@ -25,11 +25,12 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import * as Filter from "./Filter.ts"
 import * as DeleteBatchLive from "./internal/delete/deleteBatchLive.ts"
-import { batches, leftovers, present, quickFiles, replacedOf } from "./internal/delete/deleteElements.ts"
+import * as DeleteElements from "./internal/delete/deleteElements.ts"
 import * as DeleteOneLive from "./internal/delete/deleteOneLive.ts"
 import * as DeleteRoot from "./internal/delete/deleteRoot.ts"
 import { DeleteBatch, DeleteOne } from "./internal/delete/deleteTask.ts"
 import { whileThere } from "./internal/work/diskPause.ts"
+import * as ElementCount from "./internal/work/elementCount.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
 import * as JobFileSystems from "./internal/work/jobFileSystems.ts"
 import { removedUnits } from "./ProgressUnits.ts"
@@ -133,6 +134,9 @@ export const plan = Effect.fnUntraced(function*(
 /** Most batches that are on their way to threads at the same time. */
 const mostBatches = 32
 
+/** So many batches are known beforehand: each has up to 64 folders, and up to 2,048 characters of names. */
+const mostAhead = 1024
+
 /** What was removed in between is not counted after a crash. */
 const flushInterval = "50 millis"
 
@@ -169,7 +173,7 @@ const trashable = ({ request: { oneFileSystem }, roots }: Payload, after: Option
 
 /** The first folder that is still there. What is no folder is removed or told of the first time that it is met. */
 const findLeft = Effect.fnUntraced(function*(payload: Payload) {
-  for (const root of present(payload)) {
+  for (const root of DeleteElements.present(payload)) {
     if (root.kind !== "folder") continue
     // What can't be looked at is told by what has failed.
     const state = yield* Effect.orElseSucceed(DeleteRoot.state(root), () => "Gone" as const)
@@ -177,6 +181,15 @@ const findLeft = Effect.fnUntraced(function*(payload: Payload) {
   }
   return undefined
 })
+
+/**
+ * What there is to delete. The walk goes ahead of the work, as it does nearly all of its own: so it is known how much
+ * there is once it is through, and nothing is walked twice.
+ */
+const entries = (payload: Payload, met: ElementCount.Met<DeleteElements.Met>) => (after: Option.Option<string>) =>
+  DeleteElements.batches(payload, met.noting(DeleteElements.walkFolders(payload, after), after)).pipe(
+    Stream.buffer({ capacity: mostAhead })
+  )
 
 /**
  * The job's program, for whoever gives it the handlers of its tasks another way than by a layer.
@@ -192,18 +205,23 @@ const remove = Effect.fnUntraced(function*(payload: Payload) {
   const files = yield* Files.Files
   yield* DeleteRoot.verify(payload.roots)
   if (payload.request.trash) {
+    yield* Progress.total("items", payload.roots.length)
     return sum([yield* fanOut("trash", DeleteOne, (after) => trashable(payload, after))])
   }
-  const quick = Option.getOrElse(yield* quickFiles(payload), () => files)
-  const entries = (after: Option.Option<string>) => Stream.provideService(batches(payload, after), Files.Files, quick)
+  const quick = Option.getOrElse(yield* DeleteElements.quickFiles(payload), () => files)
+  const met = new ElementCount.Met(DeleteElements.addRemovable)
+  // Which files and folders stay is known where they are removed.
+  if (payload.request.rules === undefined) yield* ElementCount.countBeside(met.whole)
+  const source = (after: Option.Option<string>) =>
+    Stream.provideService(entries(payload, met)(after), Files.Files, quick)
   const concurrency = Math.min(mostBatches, yield* filesAtOnce)
-  const tallies = [yield* fanOut("entries", DeleteBatch, entries, { concurrency, flushInterval, parts })]
+  const tallies = [yield* fanOut("entries", DeleteBatch, source, { concurrency, flushInterval, parts })]
   // Where something is left that has neither failed nor was left on purpose, others have put it there meanwhile.
   for (let round = 1; round <= attempt + 1; round++) {
     const name = round === 1 ? "leftovers" : `leftovers ${round}`
     // What is another one by now was made after the one that was named was removed.
-    const options = { replaced: yield* replacedOf(payload), isFirst: round === 1 }
-    tallies.push(yield* fanOut(name, DeleteOne, (after) => leftovers(payload, after, options)))
+    const options = { replaced: yield* DeleteElements.replacedOf(payload), isFirst: round === 1 }
+    tallies.push(yield* fanOut(name, DeleteOne, (after) => DeleteElements.leftovers(payload, after, options)))
     const sums = sum(tallies)
     if (payload.request.rules !== undefined || sums.failed + sums.skipped > 0) return sums
     const path = yield* findLeft(payload)

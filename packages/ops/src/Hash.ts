@@ -19,6 +19,7 @@ import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
@@ -27,6 +28,7 @@ import type * as Files from "./Files.ts"
 import * as Filter from "./Filter.ts"
 import * as HashAlgorithm from "./HashAlgorithm.ts"
 import * as QuickFiles from "./internal/files/quickFiles.ts"
+import { lookAtAll } from "./internal/files/quickLook.ts"
 import { type Entry, HashCache } from "./internal/hash/hashCache.ts"
 import { countOf, FilesIn, type HashedFiles, HashFiles, type Unhashed } from "./internal/hash/hashTask.ts"
 import { layer as handlers } from "./internal/hash/hashTaskLive.ts"
@@ -38,6 +40,7 @@ import * as SourceCursor from "./internal/tree/sourceCursor.ts"
 import * as Sources from "./internal/tree/sources.ts"
 import * as TreeCursor from "./internal/tree/treeCursor.ts"
 import { doubtful, pausing, whileThere } from "./internal/work/diskPause.ts"
+import * as ElementCount from "./internal/work/elementCount.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
 import * as JobFileSystems from "./internal/work/jobFileSystems.ts"
 import * as ProtectedFiles from "./internal/work/protectedFiles.ts"
@@ -161,15 +164,49 @@ const gatherer = (
  */
 const together = { quick: { files: 256, flushEvery: 16 }, slow: { files: 64, flushEvery: 32 } } as const
 
+/** Adds what the walk meets that is an element, or among the files of one. */
+const addMet = (amounts: Record<string, number>, element: FileTree.Element): void => {
+  const isPassed = element._tag === "Leaf"
+    ? element.kind === "link" && element.path !== ""
+    : element._tag !== "Unreadable"
+  if (!isPassed) amounts["items"] = (amounts["items"] ?? 0) + 1
+}
+
+/** How many bytes files have that the walk meets. */
+const bytesOf = (endings: Sources.SourceEndings) => (elements: ReadonlyArray<FileTree.Element>) =>
+  Effect.map(
+    lookAtAll(elements.filter((element) => endings.of(element) === "read").map((file) => endings.absolute(file))),
+    Option.map((stats) => Num.sumAll(stats.map((stat) => stat?.sizeBytes ?? 0)))
+  )
+
+const walk = ({ isLeftOut: filter, sources }: Hashed) => (after: Option.Option<string>) =>
+  QuickFiles.walking(sources, FileTree.walk({ sources, filter, after }))
+
+/** What there is to hash. */
+interface Given {
+  readonly id: JobId
+  readonly payload: Hashed
+  readonly mostFiles: number
+  readonly met: ElementCount.Met<FileTree.Element>
+}
+
 /** Files and endings in the order of the walk; folders and links in them are passed over. */
-const elements = (id: JobId, payload: Hashed, mostFiles: number, after: Option.Option<string>) => {
-  const { isLeftOut: filter, sources } = payload
-  const walk = FileTree.walk({ sources, filter, after: Option.map(after, SourceCursor.placeOf) })
-  return gathered(
-    pausing(QuickFiles.walking(sources, walk), doubtful(sources)),
+const elements = ({ id, met, mostFiles, payload }: Given) => (after: Option.Option<string>) =>
+  gathered(
+    met.noting(
+      pausing(walk(payload)(Option.map(after, SourceCursor.placeOf)), doubtful(payload.sources)),
+      after
+    ),
     () => gatherer(id, payload, SourceCursor.nextNumber(after), mostFiles)
   )
-}
+
+/** Counts what there is to hash, beside the work. Of samples, and of what is cached, nobody knows how many bytes. */
+const count = Effect.fnUntraced(function*({ id, met, payload }: Given) {
+  yield* ElementCount.countBeside(met.countAll(walk(payload)))
+  if (payload.algorithm === "sampled" || payload.cache === true) return
+  const endings = new Sources.SourceEndings(id, payload)
+  yield* ElementCount.countBytesBeside(walk(payload)(Option.none()), bytesOf(endings))
+})
 
 /** Number of the first of so many. Those that were found later have one for all. */
 const firstOf = (cursor: string, count: number): number =>
@@ -252,7 +289,9 @@ const entriesOf = (ended: ReadonlyArray<Ended>): ReadonlyArray<Entry> =>
  * @category running
  * @since 0.1.0
  */
-export const program = Effect.fnUntraced(function*(payload: Payload) {
+export const program = (payload: Payload) => whileThere(payload.homes, hash(payload))
+
+const hash = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const { id } = yield* JobContext
   const cache = yield* HashCache
@@ -260,8 +299,10 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { files: mostFiles, flushEvery } = together[Option.isSome(quick) ? "quick" : "slow"]
   const isLeftOut = Filter.make(payload.rules ?? [])
   const hashed = { ...payload, isLeftOut, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
-  const source = (after: Option.Option<string>) => elements(id, hashed, mostFiles, after)
+  const given = { id, payload: hashed, mostFiles, met: new ElementCount.Met(addMet) }
+  const source = elements(given)
   const concurrency = yield* filesAtOnce
+  yield* count(given)
   const relisted = RelistedFolder.parts(new Sources.SourceEndings(id, payload), mostFiles, isLeftOut)
   const parts: FanOut.Parts<Payloads, HashedFiles> = (element, value) =>
     (element.payload.lists === undefined ? filesParts : relisted)(element, value)
@@ -270,10 +311,9 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
     const entries = entriesOf(ended)
     return Arr.isReadonlyArrayNonEmpty(entries) ? cache.remember(entries) : Effect.void
   }
-  const hashing = payload.cache === true
+  return yield* payload.cache === true
     ? cache.recording(fanOut(fanOutName, HashFiles, source, { ...options, onCommit: remember }))
     : fanOut(fanOutName, HashFiles, source, options)
-  return yield* whileThere(payload.homes, hashing)
   // It collects failures, so it never gives up.
 })
 

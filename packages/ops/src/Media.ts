@@ -23,12 +23,12 @@ import * as Stream from "effect/Stream"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import * as QuickFiles from "./internal/files/quickFiles.ts"
-import { countElements } from "./internal/tree/elementCount.ts"
 import * as FileTree from "./internal/tree/fileTree.ts"
 import * as SourceCursor from "./internal/tree/sourceCursor.ts"
 import * as Sources from "./internal/tree/sources.ts"
 import * as TreeCursor from "./internal/tree/treeCursor.ts"
 import { pathIn, pausing, whileThere } from "./internal/work/diskPause.ts"
+import { countBeside } from "./internal/work/elementCount.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
 import * as JobFileSystems from "./internal/work/jobFileSystems.ts"
 import type { MediaRecord } from "./MediaRecord.ts"
@@ -89,12 +89,18 @@ export const plan = ({ raw, ...given }: Payload): Effect.Effect<Payload, never, 
  */
 export const fanOutName = "files"
 
+const walk = ({ sources }: Payload, after: Option.Option<string> = Option.none()) =>
+  QuickFiles.walking(sources, FileTree.walk({ sources, after: Option.map(after, SourceCursor.placeOf) }))
+
 /** Files and endings in the order of the walk. */
-const elements = (id: JobId, { raw, ...given }: Payload, after: Option.Option<string>) => {
-  const { sources } = given
+const elements = (
+  id: JobId,
+  { raw, ...given }: Payload,
+  walked: ReturnType<typeof walk>,
+  after: Option.Option<string> = Option.none()
+) => {
   const endings = new Sources.SourceEndings(id, given)
-  const walk = FileTree.walk({ sources, after: Option.map(after, SourceCursor.placeOf) })
-  return pausing(QuickFiles.walking(sources, walk), pathIn(sources)).pipe(
+  return walked.pipe(
     Stream.mapAccum(
       () => SourceCursor.nextNumber(after),
       (number, element): readonly [number, ReadonlyArray<Source.Element<Task.Payload<typeof ReadMedia>>>] => {
@@ -148,15 +154,17 @@ export const fromRow = (row: OutcomeRow): Line => ({
  * @category running
  * @since 0.1.0
  */
-export const program = Effect.fnUntraced(function*(payload: Payload) {
+export const program = (payload: Payload) => whileThere(payload.homes, read(payload))
+
+const read = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const { id } = yield* JobContext
-  const source = (after: Option.Option<string>) => elements(id, payload, after)
   const concurrency = yield* filesAtOnce
-  yield* Effect.forkScoped(countElements(source(Option.none())))
-  const reading = fanOut(fanOutName, ReadMedia, source, { keep: "all", concurrency, flushEvery: 256 })
+  yield* countBeside(Effect.map(Stream.runCount(elements(id, payload, walk(payload))), (items) => ({ items })))
+  const source = (after: Option.Option<string>) =>
+    elements(id, payload, pausing(walk(payload, after), pathIn(payload.sources)), after)
+  return yield* fanOut(fanOutName, ReadMedia, source, { keep: "all", concurrency, flushEvery: 256 })
   // It collects failures, so it never gives up.
-  return yield* whileThere(payload.homes, reading)
 })
 
 /**

@@ -24,10 +24,10 @@ import { FilesError } from "./FilesError.ts"
 import * as QuickFiles from "./internal/files/quickFiles.ts"
 import * as TemporaryName from "./internal/path/temporaryName.ts"
 import { makeReadable } from "./internal/thumbnail/thumbnailFolder.ts"
-import { countElements } from "./internal/tree/elementCount.ts"
 import * as FileTree from "./internal/tree/fileTree.ts"
 import * as Sources from "./internal/tree/sources.ts"
 import { pathIn, pauseOn, pausing, whileThere } from "./internal/work/diskPause.ts"
+import { countBeside } from "./internal/work/elementCount.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
 import * as JobFileSystems from "./internal/work/jobFileSystems.ts"
 import { MakeThumbnails } from "./ThumbnailTask.ts"
@@ -107,10 +107,17 @@ export const plan = Effect.fnUntraced(function*(
  */
 export const fanOutName = "files"
 
+const walk = ({ sources }: Payload, after: Option.Option<string> = Option.none()) =>
+  QuickFiles.walking(sources, FileTree.walk({ sources, after }))
+
 /** Files, and what is told of others, in the order of the walk. */
-const elements = (id: JobId, { format, output, sources, variants }: Payload, after: Option.Option<string>) => {
+const elements = (
+  id: JobId,
+  { format, output, sources, variants }: Payload,
+  walked: ReturnType<typeof walk>
+) => {
   const endings = new Sources.SourceEndings(id, { sources, leaveOut: [] })
-  return pausing(QuickFiles.walking(sources, FileTree.walk({ sources, after })), pathIn(sources)).pipe(
+  return walked.pipe(
     Stream.map((element): Source.Element<Task.Payload<typeof MakeThumbnails>> | undefined => {
       const { cursor } = element
       const outcome = endings.of(element)
@@ -138,15 +145,18 @@ const sweep = ({ output }: Payload, options: { readonly job: JobId; readonly bef
  * @category running
  * @since 0.1.0
  */
-export const program = Effect.fnUntraced(function*(payload: Payload) {
+export const program = (payload: Payload) => whileThere(payload.homes, makeAll(payload))
+
+const makeAll = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const { id, token } = yield* JobContext
   const concurrency = yield* filesAtOnce
   if (token > 1) yield* sweep(payload, { job: id, before: token })
-  const source = (after: Option.Option<string>) => elements(id, payload, after)
-  yield* Effect.forkScoped(countElements(source(Option.none())))
+  yield* countBeside(Effect.map(Stream.runCount(elements(id, payload, walk(payload))), (items) => ({ items })))
+  const source = (after: Option.Option<string>) =>
+    elements(id, payload, pausing(walk(payload, after), pathIn(payload.sources)))
   const options = { keep: "all", concurrency, pauseOn } as const
-  const tally = yield* whileThere(payload.homes, fanOut(fanOutName, MakeThumbnails, source, options))
+  const tally = yield* fanOut(fanOutName, MakeThumbnails, source, options)
   // It collects failures, so it never gives up.
   // Those of this run that were ended have left something, too.
   yield* sweep(payload, { job: id })

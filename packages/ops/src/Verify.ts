@@ -19,6 +19,7 @@ import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import * as Order from "effect/Order"
 import * as Schema from "effect/Schema"
@@ -27,6 +28,7 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import * as Filter from "./Filter.ts"
 import * as QuickFiles from "./internal/files/quickFiles.ts"
+import { lookAtAll } from "./internal/files/quickLook.ts"
 import { done, skippedAs } from "./internal/tree/elementOutcomes.ts"
 import { type Gathered, gathered, type Gatherer, Gathering } from "./internal/tree/gatheredNames.ts"
 import { Aspect } from "./internal/verify/metadataComparison.ts"
@@ -35,6 +37,7 @@ import * as PairTree from "./internal/verify/pairTree.ts"
 import { EntryFailed, VerifyEntry } from "./internal/verify/verifyEntry.ts"
 import { layer as handlers } from "./internal/verify/verifyEntryLive.ts"
 import { pausing, whileThere } from "./internal/work/diskPause.ts"
+import * as ElementCount from "./internal/work/elementCount.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
 import * as JobFileSystems from "./internal/work/jobFileSystems.ts"
 import * as ProtectedFiles from "./internal/work/protectedFiles.ts"
@@ -306,27 +309,58 @@ const together = { quick: 256, slow: 64 } as const
 /** So many endings are recorded together: what a crash undoes. */
 const flushEvery = 64
 
+/** Bytes that are to be read of each of two files, if any are: of those of one size, unless they are the same file. */
+const bytesOf = (a: Files.FileStat | undefined, b: Files.FileStat | undefined): number =>
+  a === undefined || b === undefined || a.sizeBytes !== b.sizeBytes || Files.isSameInode(a, b) ? 0 : a.sizeBytes
+
+/** How many bytes are to be compared of what the walk meets. */
+const bytesIn = (trees: PairTree.Trees) =>
+  Effect.fnUntraced(function*(elements: ReadonlyArray<PairTree.Element>) {
+    const pairs = elements.flatMap((one) =>
+      one._tag === "Pair" && one.a === "file" && one.b === "file" ? [PairTree.pathsOf(trees, one.path)] : []
+    )
+    const inA = yield* lookAtAll(pairs.map(({ a }) => a))
+    const inB = yield* lookAtAll(pairs.map(({ b }) => b))
+    return Option.zipWith(inA, inB, (inA, inB) => Num.sumAll(inA.map((a, n) => bytesOf(a, inB[n]))))
+  })
+
+const addMet = (amounts: Record<string, number>): void => {
+  amounts["items"] = (amounts["items"] ?? 0) + 1
+}
+
+const walk = ({ a, b, rules = [] }: Payload, tellsHeld: boolean) => {
+  const isLeftOut = Filter.make(rules)
+  return (after: Option.Option<string>) =>
+    QuickFiles.walking([a, b], PairTree.walk({ a, b }, after, { isLeftOut, tellsHeld }))
+}
+
 /**
  * The job's program, for whoever gives it the handler of its task another way than by a layer.
  *
  * @category running
  * @since 0.1.0
  */
-export const program = Effect.fnUntraced(function*(payload: Payload) {
+export const program = (payload: Payload) => whileThere(payload.homes, compare(payload))
+
+const compare = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const quick = yield* (yield* QuickFiles.QuickFiles).throughout([payload.a, payload.b])
   const entries = together[Option.isSome(quick) ? "quick" : "slow"]
   const compared = { ...payload, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
-  const filter = Filter.make(payload.rules ?? [])
   const trees = [payload.a, payload.b]
   const doubtful = ({ _tag, path }: PairTree.Element) =>
     _tag === "Only" || _tag === "Unreadable" || (_tag === "Folder" && path === "") ? trees : []
-  const walk = (after: Option.Option<string>) =>
-    pausing(QuickFiles.walking(trees, PairTree.walk(payload, after, filter)), doubtful)
-  const source = (after: Option.Option<string>) => gathered(walk(after), () => gatherer(compared, entries))
-  const options = { parts, concurrency: yield* filesAtOnce, flushEvery }
+  const met = new ElementCount.Met<PairTree.Element>(addMet)
+  const counted = walk(payload, false)
+  yield* ElementCount.countBeside(met.countAll(counted))
+  yield* ElementCount.countBytesBeside(counted(Option.none()), bytesIn(payload))
+  const source = (after: Option.Option<string>) =>
+    gathered(
+      met.noting(pausing(walk(payload, true)(after), doubtful), after),
+      () => gatherer(compared, entries)
+    )
   // It collects failures, so it never gives up.
-  return yield* whileThere(payload.homes, fanOut(fanOutName, VerifyEntry, source, options))
+  return yield* fanOut(fanOutName, VerifyEntry, source, { parts, concurrency: yield* filesAtOnce, flushEvery })
 })
 
 /**

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as effort from "../../../test/effort.ts"
-import { batches } from "../src/internal/delete/deleteElements.ts"
+import { batches, walkFolders } from "../src/internal/delete/deleteElements.ts"
 import * as harness from "./deleteHarness.ts"
 import { look, type Options, p, plan, rest } from "./deleteHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
@@ -686,7 +686,7 @@ describe("Batches of a deletion", () => {
       disk.special("/in/e/pipes/pipe")
       const files = MemoryFiles.make(disk)
       const payload = yield* Effect.provideService(plan(), Files.Files, files)
-      const elements = yield* Stream.runCollect(batches(payload, Option.none())).pipe(
+      const elements = yield* Stream.runCollect(batches(payload, walkFolders(payload, Option.none()))).pipe(
         Effect.provideService(Files.Files, files)
       )
       const payloads = elements.map((element) => element._tag === "Item" ? element.payload : undefined)

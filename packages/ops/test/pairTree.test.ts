@@ -20,7 +20,7 @@ const walk = (
   before: FaultyFiles.Before = () => Effect.void,
   filter?: Filter.Filter
 ) =>
-  PairTree.walk(trees, Option.fromUndefinedOr(after), filter).pipe(
+  PairTree.walk(trees, Option.fromUndefinedOr(after), { isLeftOut: filter }).pipe(
     Stream.runCollect,
     Effect.provideService(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before))
   )

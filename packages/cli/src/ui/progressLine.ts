@@ -54,19 +54,33 @@ const partsOf = (progress: Progress) => {
   }
 }
 
-/** How much is done of how much, in bytes or in items; nothing where it is not known how much there is. */
-const measured = (progress: Progress): { readonly unit: "bytes" | "items"; now: number; all: number } | undefined => {
-  const { totals, units } = progress
+/** How much is done of how much, and how much more in a second. */
+interface Measured {
+  readonly now: number
+  readonly all: number
+  readonly rate: number
+}
+
+/** How much is done of how much, by what says most; nothing where it is not known how much there is. */
+const measured = (progress: Progress): Measured | undefined => {
+  const { items, rates = {}, totals, units } = progress
   const { bytes = 0, [largeUnits.begun]: begun = 0, [largeUnits.copied]: copied = 0 } = units
   const { bytes: allBytes = 0, items: all } = totals
-  if (allBytes > 0) return { unit: "bytes", now: Math.min(bytes, allBytes), all: allBytes }
-  const { items } = progress
+  const removed = (amounts: Readonly<Record<string, number>>) =>
+    (amounts[removedUnits.files] ?? 0) + (amounts[removedUnits.folders] ?? 0)
+  const byItems = { now: items, all: all ?? 0, rate: rates["items"] ?? 0 }
+  const byBytes = (all: number) => ({ now: Math.min(bytes, all), all, rate: rates["bytes"] ?? 0 })
+  if (removed(totals) > 0) {
+    return { now: Math.min(removed(units), removed(totals)), all: removed(totals), rate: removed(rates) }
+  }
+  // What failed or was skipped has bytes that nobody reads.
+  if (allBytes > 0) return items === all ? byItems : byBytes(allBytes)
   if (all === undefined || all < items) return undefined
-  if (begun === 0 || items === all) return { unit: "items", now: items, all }
+  if (begun === 0 || items === all) return byItems
   const left = Math.max(0, begun - copied)
   // What was not begun is taken for as large as what has ended, but for large files.
   const mean = items === 0 ? 0 : Math.max(0, bytes - copied) / items
-  return { unit: "bytes", now: bytes, all: bytes + left + mean * (all - items - (left > 0 ? 1 : 0)) }
+  return byBytes(bytes + left + mean * (all - items - (left > 0 ? 1 : 0)))
 }
 
 /** How much of all is done, from 0 to 1, where it is known how much there is. */
@@ -85,8 +99,7 @@ export const share = (progress: Progress): string => {
 export const leftMillis = (progress: Progress): number | undefined => {
   const found = measured(progress)
   if (found === undefined) return undefined
-  const { all, now, unit } = found
-  const rate = progress.rates?.[unit] ?? 0
+  const { all, now, rate } = found
   return rate > 0 && now < all ? ((all - now) / rate) * 1000 : undefined
 }
 

@@ -13,6 +13,7 @@ import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import * as Filter from "../../Filter.ts"
+import { removedUnits } from "../../ProgressUnits.ts"
 import { SkipReason } from "../../SkipReason.ts"
 import { QuickFiles } from "../files/quickFiles.ts"
 import { failedAs, skippedAs } from "../tree/elementOutcomes.ts"
@@ -49,6 +50,9 @@ export const walk = (payload: Payload) => FileTree.walk({ ...optionsOf(payload, 
 /** Files in there that are not deleted. Mostly there are none, and then no path has to be made to look for it. */
 export const leftOf = ({ leaveOut, roots }: Payload): ReadonlySet<FilePath.FilePath> =>
   new Set(leaveOut.filter((file) => roots.some(({ path }) => FilePath.isWithin(file, path))))
+
+/** What a walk in folders meets. */
+export type Met = FileTree.Element | FileTree.Whole
 
 type BatchElement = Source.Element<Task.Payload<typeof DeleteBatch>>
 
@@ -89,7 +93,7 @@ interface Batch {
 const emptyBatch = (source: number): Batch => ({ source, folders: [], cursor: "", count: 0, size: 0, length: 0 })
 
 /** Gathers folders in the order in which they can be removed: each after those in it. */
-const gatherer = (payload: Payload): Gatherer<FileTree.Element | FileTree.Whole, BatchElement> => {
+const gatherer = (payload: Payload): Gatherer<Met, BatchElement> => {
   const roots = present(payload)
   const leftOut = Array.from(leftOf(payload))
   let batch = emptyBatch(0)
@@ -105,7 +109,7 @@ const gatherer = (payload: Payload): Gatherer<FileTree.Element | FileTree.Whole,
     return [Source.item(cursor, { root, oneFileSystem, folders, size, left, ...rules ? { rules } : {} })]
   }
   const addFolder = (
-    { cursor, path, source }: FileTree.Element | FileTree.Whole,
+    { cursor, path, source }: Met,
     size: number,
     areWhole = false
   ): ReadonlyArray<BatchElement> => {
@@ -126,7 +130,7 @@ const gatherer = (payload: Payload): Gatherer<FileTree.Element | FileTree.Whole,
     batch.length += isSame ? textLength(name) : length
     return before
   }
-  const add = (element: FileTree.Element | FileTree.Whole): ReadonlyArray<BatchElement> => {
+  const add = (element: Met): ReadonlyArray<BatchElement> => {
     const around = opened.at(-1)
     switch (element._tag) {
       case "Whole":
@@ -154,18 +158,41 @@ const gatherer = (payload: Payload): Gatherer<FileTree.Element | FileTree.Whole,
   return { add, flush: () => flush() }
 }
 
-/** All folders that there are to delete, many at once. What can't be reached is passed over. */
-export const batches = (
-  payload: Payload,
-  after: Option.Option<string>
-): Stream.Stream<BatchElement, never, Files.Files> => {
+/** Walks in all folders that there are to delete. */
+export const walkFolders = (payload: Payload, after: Option.Option<string>) => {
   const options = optionsOf(payload, after)
   const mayBeWhole = () => payload.request.rules === undefined
-  return gathered(
-    pausing(FileTree.walkWhole({ ...options, onlyFolders: true, mostWhole, mayBeWhole }), pathIn(options.sources)),
-    () => gatherer(payload)
+  return pausing(
+    FileTree.walkWhole({ ...options, onlyFolders: true, mostWhole, mayBeWhole }),
+    pathIn(options.sources)
   )
 }
+
+/** Adds what a walk in folders meets: files, and everything else that is no folder, and folders. */
+export const addRemovable = (amounts: Record<string, number>, element: Met): void => {
+  const [files, folders] = removableOf(element)
+  amounts[removedUnits.files] = (amounts[removedUnits.files] ?? 0) + files
+  amounts[removedUnits.folders] = (amounts[removedUnits.folders] ?? 0) + folders
+}
+
+const removableOf = (element: Met): readonly [files: number, folders: number] => {
+  switch (element._tag) {
+    case "Whole":
+      return [element.leaves, element.folders]
+    case "Open":
+      return [element.others ?? 0, 1]
+    case "Leaf":
+      return [1, 0]
+    default:
+      return [0, 0]
+  }
+}
+
+/** Folders that a walk meets, many at once. What can't be reached is passed over. */
+export const batches = (
+  payload: Payload,
+  walk: Stream.Stream<Met, never, Files.Files>
+): Stream.Stream<BatchElement, never, Files.Files> => gathered(walk, () => gatherer(payload))
 
 type OneElement = Source.Element<Task.Payload<typeof DeleteOne>>
 

@@ -157,14 +157,16 @@ class Walker extends Asking<Element, Question> {
   private readonly files: Files.Files["Service"]
   private readonly trees: Trees
   private readonly isLeftOut: Filter.Filter
+  private readonly tellsHeld: boolean
   private readonly frames: Array<Frame> = []
   private apart: Option.Option<FilePath.FilePath> = Option.none()
 
-  constructor(files: Files.Files["Service"], trees: Trees, isLeftOut: Filter.Filter) {
+  constructor(files: Files.Files["Service"], trees: Trees, isLeftOut: Filter.Filter, tellsHeld: boolean) {
     super({ path: FilePath.empty, a: "unknown", b: "unknown" })
     this.files = files
     this.trees = trees
     this.isLeftOut = isLeftOut
+    this.tellsHeld = tellsHeld
   }
 
   protected step(): boolean {
@@ -234,7 +236,7 @@ class Walker extends Asking<Element, Question> {
       const b = this.kept(path, yield* this.kindOf("B", path, entry.b))
       if (a === "folder" && b === "folder") return yield* this.open(path, isAgain)
       const alone = a === undefined && b === "folder" ? "B" : b === undefined && a === "folder" ? "A" : undefined
-      if (alone === undefined) return this.tell(path, a, b)
+      if (alone === undefined || !this.tellsHeld) return this.tell(path, a, b)
       const counted = held(this.absolute(alone, path), Filter.within(this.isLeftOut, path))
       const count = Effect.provideService(counted, Files.Files, this.files)
       return this.tell(path, a, b, Option.some(yield* count))
@@ -338,6 +340,14 @@ class Walker extends Asking<Element, Question> {
 
 const nothing = [Result.succeed(FolderListing.empty), Result.succeed(FolderListing.empty)] as const
 
+/** How to walk. */
+interface WalkOptions {
+  /** Says what below the trees is left out. */
+  readonly isLeftOut?: Filter.Filter | undefined
+  /** Whether it is told how much is in folders that one of the trees has: whoever only counts needs not know it. */
+  readonly tellsHeld?: boolean
+}
+
 /**
  * Walks the two trees, from the start or from behind a cursor, without what is left out below them.
  *
@@ -348,10 +358,10 @@ const nothing = [Result.succeed(FolderListing.empty), Result.succeed(FolderListi
 export const walk = (
   trees: Trees,
   after: Option.Option<string> = Option.none(),
-  isLeftOut: Filter.Filter = Filter.none
+  { isLeftOut = Filter.none, tellsHeld = true }: WalkOptions = {}
 ): Stream.Stream<Element, never, Files.Files> =>
   Stream.fromPull(Effect.gen(function*() {
-    const walker = new Walker(yield* Files.Files, trees, isLeftOut)
+    const walker = new Walker(yield* Files.Files, trees, isLeftOut, tellsHeld)
     if (Option.isSome(after)) yield* walker.restore(after.value)
     return walker.pull
   }))
