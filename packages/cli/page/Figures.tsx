@@ -16,16 +16,24 @@ interface Properties {
 }
 
 /** How much is done, and of how much: where only a share is known, that is about so much. */
-const doneOf = ({ done, failed, share, skipped, totals, units }: Detail["progress"]): readonly [string, string] => {
+const doneOf = (progress: Detail["progress"]): readonly [string, string] => {
+  const { done, elements, failed, share, skipped, totals, units } = progress
   const { bytes = 0 } = units
   const unit: Unit = bytes > 0 ? "bytes" : "items"
   const now = unit === "bytes" ? bytes : done + failed + skipped
-  const all = totals[unit] ?? 0
+  // Of elements, some may be folders, and ends of these.
+  const items = totals["removedFiles"] ?? (elements === now ? totals["items"] : 0)
+  const all = (unit === "bytes" ? totals["bytes"] : items) ?? 0
   const about = share === null || share === 0 ? 0 : now / share
   const known = all >= now ? all : 0
   const of = known > 0 ? `of ${amount(unit, known)}` : about > 0 ? `of about ${amount(unit, about)}` : ""
   return [amount(unit, now), share === null ? of : `${percent(share)} ${of}`]
 }
+
+/** How many were left, and how many of these were gone. */
+const leftOf = ({ skipped, vanished }: Detail["progress"]): string =>
+  [[skipped - vanished, "skipped"] as const, [vanished, "vanished"] as const]
+    .flatMap(([many, word]) => many > 0 ? [`${count(many)} ${word}`] : []).join(", ")
 
 export const Figures = ({ history, job }: Properties) => {
   const { progress } = job
@@ -59,7 +67,7 @@ export const Figures = ({ history, job }: Properties) => {
       <div class={progress.failed > 0 ? "bad" : ""}>
         <dt>{job.name === "verify" ? "Differ" : "Failed"}</dt>
         <dd>{progress.failed > 0 ? <a href={to(["jobs", job.id, "failed"])}>{count(progress.failed)}</a> : "0"}</dd>
-        <dd class="more">{progress.skipped > 0 ? `${count(progress.skipped)} skipped` : ""}</dd>
+        <dd class="more">{leftOf(progress)}</dd>
       </div>
     </dl>
   )

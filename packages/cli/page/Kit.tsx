@@ -24,9 +24,13 @@ const start = Date.UTC(2026, 10, 29, 12)
 const progress: Row["progress"] = {
   done: 16_412,
   failed: 0,
+  folders: 0,
   skipped: 0,
+  vanished: 0,
+  elements: 0,
   tags: {},
   causes: {},
+  reasons: {},
   units: { bytes: 3_435_973_836 },
   totals: { bytes: 8_589_934_592, items: 41_020 },
   rates: { bytes: 131_072_000, items: 640 },

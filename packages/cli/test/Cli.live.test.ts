@@ -380,7 +380,9 @@ describe("fanout copy", () => {
     assert.deepInclude(lines.at(-1), { type: "summary", failed: 0, vanished: 1 })
     const { stdout } = run(db, ["jobs", "show", idOf(db)])
     assert.match(stdout, /^progress .*, 1 vanished, /m)
-    assert.include(stdout, `\nvanished ${path.join(root, "d99")}\n`)
+    assert.match(stdout, /^skipped +1: it vanished$/m)
+    assert.include(run(db, ["jobs", "show", "--all", idOf(db)]).stdout, `\nvanished ${path.join(root, "d99")}\n`)
+    assert.match(run(db, ["jobs", "list"]).stdout, / 1 vanished/)
     assertSame(root, destination)
   })
 

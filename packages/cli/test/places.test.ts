@@ -23,9 +23,13 @@ const job = (id: string, createdAt: number, state: Row["state"] = "Running"): Ro
   progress: {
     done: 0,
     failed: 0,
+    folders: 0,
     skipped: 0,
+    vanished: 0,
+    elements: 0,
     tags: {},
     causes: {},
+    reasons: {},
     units: {},
     totals: {},
     rates: { bytes: 1 },

@@ -13,7 +13,9 @@ import * as Schema from "effect/Schema"
 /**
  * Schema for the counts of a fan-out. `done`, `failed` and `skipped` count elements. `tags` counts the done elements by
  * the `_tag` of their success value. `units` has the sum that done elements added to each unit (`bytes`, …). `causes`
- * counts the failed elements by `Outcome.cause`: at most 32 causes, and the other failures as `others`.
+ * counts the failed elements by `Outcome.cause`: at most 32 causes, and the other failures as `others`. `reasons`
+ * counts the skipped elements in the same way, by their reasons. A reason of more than 64 characters is among the
+ * others.
  *
  * @category schemas
  * @since 0.1.0
@@ -24,7 +26,8 @@ export class Tally extends Schema.Class<Tally>("@fanout/core/Progress/Tally")({
   skipped: Schema.Natural,
   tags: Schema.Record(Schema.String, Schema.Natural),
   units: Schema.Record(Schema.String, Schema.Number),
-  causes: Schema.optionalKey(Schema.Record(Schema.String, Schema.Natural))
+  causes: Schema.optionalKey(Schema.Record(Schema.String, Schema.Natural)),
+  reasons: Schema.optionalKey(Schema.Record(Schema.String, Schema.Natural))
 }) {}
 
 /**
@@ -79,7 +82,10 @@ const addTally = (a: Tally, b: Tally): Tally =>
     skipped: a.skipped + b.skipped,
     tags: addRecords(a.tags, b.tags),
     units: addRecords(a.units, b.units),
-    ...a.causes === undefined && b.causes === undefined ? {} : { causes: addRecords(a.causes ?? {}, b.causes ?? {}) }
+    ...a.causes === undefined && b.causes === undefined ? {} : { causes: addRecords(a.causes ?? {}, b.causes ?? {}) },
+    ...a.reasons === undefined && b.reasons === undefined
+      ? {}
+      : { reasons: addRecords(a.reasons ?? {}, b.reasons ?? {}) }
   })
 
 const addRecords = (

@@ -216,8 +216,8 @@ describe("brackets of a fan-out", () => {
       assert.match(String(first.exit), /gave up after 1 failure:/)
       const { exit } = yield* fanOut("retried", elements, open(true), { attempt: 2 })
       assert.deepStrictEqual(
-        Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed, exit.value.skipped] : exit,
-        [28, 0, 0]
+        Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed, exit.value.skipped, exit.value.reasons] : exit,
+        [28, 0, 0, undefined]
       )
       const store = yield* JobStore.JobStore
       assert.lengthOf(yield* store.outcomes(JobId.make("retried"), { after: 0, limit: 100 }), 0)

@@ -77,7 +77,8 @@ describe("FanOut", () => {
           skipped: 10,
           tags: { Seen: 970 },
           units: {},
-          causes: { Bad: 10, Error: 10 }
+          causes: { Bad: 10, Error: 10 },
+          reasons: { eight: 10 }
         })
       }
       assert.deepStrictEqual(ran.toSorted((a, b) => a - b), Array.from({ length: 1000 }, (_, n) => n))

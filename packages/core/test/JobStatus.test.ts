@@ -75,6 +75,26 @@ describe("the status of a job", () => {
       assert.closeTo(seen.at(-1)?.rates["items"] ?? 0, 0.9, 0.15)
     }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
 
+  it.effect("counts what was skipped by its reasons", () =>
+    Effect.gen(function*() {
+      const Post = Job.make("test/Post", {})
+      const Parcel = Task.make("test/Parcel", { payload: { n: Schema.Int } })
+      class Parcels extends RpcGroup.make(Parcel) {}
+      const all = Source.fromIterable(Array.from({ length: 60 }, (_, n) => ({ n })))
+      const parcels = Post.toLayer(() => TaskDispatcher.use(({ fanOut }) => fanOut("parcels", Parcel, all))).pipe(
+        Layer.provide(Parcels.toLayer({
+          "test/Parcel": ({ n }) => Task.skip(n < 20 ? "refused" : n < 58 ? `way ${n}` : "far too long".repeat(6))
+        }))
+      )
+      const { jobs } = yield* process([Post], parcels)
+      const handle = yield* jobs.start(Post, undefined)
+      yield* pass(2)
+      const { reasons = {}, skipped } = (yield* handle.status).progress.tally
+      assert.deepInclude(reasons, { refused: 20, "way 20": 1, others: 9 })
+      assert.strictEqual(Object.keys(reasons).length, 33)
+      assert.strictEqual(Object.values(reasons).reduce((sum, count) => sum + count, 0), skipped)
+    }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
+
   it.effect("counts failures by their causes, but for what a retry has done", () =>
     Effect.gen(function*() {
       const Send = Job.make("test/Send", {})

@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import type { Outcome } from "@fanout/core/Outcome"
+import type { Tally } from "@fanout/core/Progress"
+import * as Num from "effect/Number"
 
 /**
  * What is said of entries that are skipped.
@@ -23,7 +25,7 @@ export const SkipReason = {
   VanishedInside: "some of what was in it vanished before it was listed"
 } as const
 
-const vanished: ReadonlySet<string> = new Set([SkipReason.Vanished, SkipReason.VanishedInside])
+const vanished: ReadonlyArray<string> = [SkipReason.Vanished, SkipReason.VanishedInside]
 
 /**
  * Checks whether an entry, or what was in it, was skipped because it was gone when its turn came: an ending of its own
@@ -32,4 +34,13 @@ const vanished: ReadonlySet<string> = new Set([SkipReason.Vanished, SkipReason.V
  * @category predicates
  * @since 0.1.0
  */
-export const isVanished = (outcome: Outcome): boolean => outcome._tag === "Skipped" && vanished.has(outcome.reason)
+export const isVanished = (outcome: Outcome): boolean => outcome._tag === "Skipped" && vanished.includes(outcome.reason)
+
+/**
+ * How many of the skipped entries have vanished.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const countVanished = ({ reasons = {} }: Tally): number =>
+  Num.sumAll(vanished.map((reason) => reasons[reason] ?? 0))

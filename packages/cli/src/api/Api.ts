@@ -90,14 +90,21 @@ const Priority = Schema.Literals(["low", "normal", "high", "critical"])
 
 /** How far a job is. */
 export const Progress = Schema.Struct({
-  /** Elements by how they ended. */
+  /** What is done, but for folders: files, links, and whatever else a job counts. */
   done: Schema.Number,
+  folders: Schema.Number,
   failed: Schema.Number,
   skipped: Schema.Number,
+  /** How many of the skipped ones were gone when their turn came. */
+  vanished: Schema.Number,
+  /** All elements that have ended, as the runtime counts them: those of `totals.items`, ends of folders among them. */
+  elements: Schema.Number,
   /** Done elements by what became of them: `Copied`, `Unchanged`, … */
   tags: Counts,
   /** Failed elements by cause: at most 32, and `others`. */
   causes: Counts,
+  /** Skipped elements by reason: at most 32, and `others`. */
+  reasons: Counts,
   /** What was moved, such as `bytes`. */
   units: Counts,
   /** What there is in all, where that is known: `items`, `bytes`. */

@@ -9,6 +9,7 @@ import type { JobOverview, JobStatus } from "@fanout/core/JobStatus"
 import type { JobRecord, LogEntry, OutcomeRow, StateCounts } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import * as Option from "effect/Option"
+import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
 import { leftMillis, shareDone } from "../ui/progressLine.ts"
 import * as scheduleText from "../ui/scheduleText.ts"
@@ -36,18 +37,12 @@ export const nothingElse: Knowledge = {
 }
 
 const progressOf = ({ isOwnerDead, progress, record }: JobOverview): Api.Progress => {
-  const { causes = {}, done, failed, skipped, tags } = progress.tally
+  const { rates, startedAt, ...counted } = events.progress(progress)
   const isMoving = record.state._tag === "Running" && !isOwnerDead
   return {
-    done,
-    failed,
-    skipped,
-    tags,
-    causes,
-    units: progress.units,
-    totals: progress.totals,
-    rates: isMoving ? progress.rates ?? {} : {},
-    startedAt: progress.startedAt ?? null,
+    ...counted,
+    rates: isMoving ? rates : {},
+    startedAt,
     share: shareDone(progress) ?? null,
     leftMillis: isMoving ? leftMillis(progress) ?? null : null
   }

@@ -168,6 +168,12 @@ const causeLines = (progress: Progress, rows: ReadonlyArray<OutcomeRow>): Readon
     return ["cause", `${format.count(count)}: ${format.printable(code)}${such}`] as const
   })
 
+/** Says why items were skipped. */
+const reasonLines = ({ tally: { reasons = {} } }: Progress): ReadonlyArray<readonly [string, string]> =>
+  Object.entries(reasons).toSorted(([, a], [, b]) => b - a).map(([reason, count]) =>
+    ["skipped", `${format.count(count)}: ${format.printable(reason)}`] as const
+  )
+
 /** `fanout jobs show` */
 export const show = Command.make(
   "show",
@@ -195,8 +201,6 @@ export const show = Command.make(
       const countsCauses = json || (failed > most && !all)
       const limited = Math.max(most, countsCauses ? readFailures : 0)
       const newest = yield* manager.newestOutcomes(record.id, { tags, limit: limited })
-      const gone = yield* RunJob.vanishedOf(record, progress)
-      const vanished = summary.skippedIn(gone)
       if (json) {
         yield* print(events.line("job", {
           ...events.job(record),
@@ -205,7 +209,6 @@ export const show = Command.make(
           causes: summary.causes(progress, newest),
           children,
           tasks: times,
-          vanished,
           warnings: summary.warnings(progress),
           payload: record.payload
         }))
@@ -223,12 +226,13 @@ export const show = Command.make(
           ["state", colour.paint(stateColour, summary.state(record, isOwnerDead), process.stdout)],
           ...summary.settings(record).map((setting) => ["limit", setting] as const),
           ...(summary.why(record) === "" ? [] : [["reason", summary.why(record)] as const]),
-          ["progress", summary.counts(progress, { vanished })],
+          ["progress", summary.counts(progress)],
           ...(summary.ways(progress) === "" ? [] : [["ways", summary.ways(progress)] as const]),
           ...summary.warnings(progress).map((warning) => ["warning", warning] as const),
           ...moments(record, now),
           ...Object.keys(children).length === 0 ? [] : [["children", jobTree.counted(children)] as const],
-          ...countsCauses ? causeLines(progress, newest) : []
+          ...countsCauses ? causeLines(progress, newest) : [],
+          ...all ? [] : reasonLines(progress)
         ]
         for (const [name, value] of fields) yield* print(`${name.padEnd(8)}  ${value}`)
         for (const line of timesText.lines(times, columns(process.stdout))) yield* print(line)
@@ -240,7 +244,7 @@ export const show = Command.make(
         : Stream.fromIterable(newest.slice(0, most))
       const items = all
         ? manager.outcomes(record.id, ["Failed", "Skipped"])
-        : Stream.concat(failures, Stream.fromIterable(gone))
+        : failures
       yield* items.pipe(
         Stream.runForEach((row) =>
           print(json ? events.line("item", { id: record.id, ...events.item(row) }) : itemLine(row, process.stdout))
@@ -250,10 +254,13 @@ export const show = Command.make(
       if (!json && !all && more > 0) {
         yield* print(`and ${format.count(more)} more: \`fanout jobs show --all ${record.id}\` names them all`)
       }
-      const next = summary.next(record, yield* hasCode(record), isOwnerDead)
+      const next = [
+        all ? "" : summary.skipped(record, progress),
+        summary.next(record, yield* hasCode(record), isOwnerDead)
+      ].filter((sentence) => sentence !== "").join(" ")
       if (!json && next !== "") yield* tell(next)
     })))
-).pipe(Command.withDescription("Show one job, with what failed, why, and what vanished"))
+).pipe(Command.withDescription("Show one job, with what failed, and why"))
 
 /** Shows all jobs, on a terminal as a board. */
 const watchAll = Effect.fnUntraced(function*(options: Options) {

@@ -7,9 +7,7 @@ import * as JobState from "@fanout/core/JobState"
 import type { JobRecord, JobSettings, OutcomeRow } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { OwnerLiveness } from "@fanout/core/OwnerLiveness"
-import type { Progress } from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
-import { isVanished } from "@fanout/ops/SkipReason"
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -28,17 +26,6 @@ import * as format from "../ui/format.ts"
 import * as summary from "../ui/summary.ts"
 import * as View from "../ui/View.ts"
 import { hasCode } from "./JobRuntime.ts"
-
-// As many rows are read in a moment; where somebody has skipped a million files on purpose, that is all that is said.
-const readableRows = 10_000
-
-/** Rows of items that vanished, which the tally counts among those that were skipped; none where these are too many. */
-export const vanishedOf = ({ id }: JobRecord, { tally: { skipped } }: Progress) =>
-  skipped === 0 || skipped > readableRows
-    ? Effect.succeed([])
-    : JobManager.use((manager) => Stream.runCollect(manager.outcomes(id, ["Skipped"]))).pipe(
-      Effect.map(Arr.filter(({ outcome }) => isVanished(outcome)))
-    )
 
 /** How many failed items a summary names. */
 const shownFailures = 10
@@ -262,7 +249,6 @@ const report = (
   Effect.gen(function*() {
     const manager = yield* JobManager
     const progress = yield* manager.progress(record.id)
-    const vanished = summary.skippedIn(yield* vanishedOf(record, progress))
     const code = ExitCode.ofState(record.state._tag, options.stoppedBy)
     const failures = options.output?.failures?.()
     if (options.json) {
@@ -271,7 +257,6 @@ const report = (
         ...events.progress(progress),
         ...(failures === undefined ? {} : { failures }),
         ...(options.isOwnerDead === true ? { isOwnerDead: true } : {}),
-        vanished,
         warnings: summary.warnings(progress),
         code,
         millis: options.millis ?? null
@@ -286,7 +271,7 @@ const report = (
       for (const warning of summary.warnings(progress)) yield* View.complain(`warning  ${warning}`)
       const isGood = code === ExitCode.success
       const text = [
-        summary.sentence(record, progress, { ...options, vanished, failures }),
+        summary.sentence(record, progress, { ...options, failures }),
         summary.skipped(record, progress),
         summary.next(record, yield* hasCode(record), options.isOwnerDead),
         options.isOwnerDead === true ? "" : left(record)

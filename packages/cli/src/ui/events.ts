@@ -7,7 +7,7 @@ import type { JobSchedule, Tick } from "@fanout/core/JobSchedule"
 import type { JobRecord, LogEntry, OutcomeRow } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import type { Progress } from "@fanout/core/Progress"
-import { isVanished } from "@fanout/ops/SkipReason"
+import { countVanished, isVanished } from "@fanout/ops/SkipReason"
 import * as Match from "effect/Match"
 import * as Option from "effect/Option"
 import * as summary from "./summary.ts"
@@ -68,17 +68,23 @@ export const schedule = (
 })
 
 /** Fields that tell how far a job is. */
-export const progress = ({ rates = {}, startedAt, tally, totals, units }: Progress) => ({
-  done: tally.done,
-  failed: tally.failed,
-  skipped: tally.skipped,
-  tags: tally.tags,
-  causes: tally.causes ?? {},
-  units,
-  totals,
-  rates,
-  startedAt: startedAt ?? null
-})
+export const progress = (progress: Progress) => {
+  const { rates = {}, startedAt, tally, totals, units } = progress
+  return {
+    ...summary.doneOf(progress),
+    failed: tally.failed,
+    skipped: tally.skipped,
+    vanished: countVanished(tally),
+    elements: progress.items,
+    tags: tally.tags,
+    causes: tally.causes ?? {},
+    reasons: tally.reasons ?? {},
+    units,
+    totals,
+    rates,
+    startedAt: startedAt ?? null
+  }
+}
 
 /** Fields that tell how one item ended. */
 export const item = ({ attempt, at, fanOut, key, outcome }: OutcomeRow) => ({

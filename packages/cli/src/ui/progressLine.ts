@@ -5,6 +5,7 @@ import type { Progress } from "@fanout/core/Progress"
 import { largeUnits, removedUnits } from "@fanout/ops/ProgressUnits"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as format from "./format.ts"
+import { doneOf } from "./summary.ts"
 import { fit } from "./table.ts"
 
 /** Parts that a narrow terminal does without, the first ones first. */
@@ -35,16 +36,14 @@ export const counted = (progress: Progress): string => {
 }
 
 const partsOf = (progress: Progress) => {
-  const { items } = progress
-  const { failed } = progress.tally
+  const { failed, skipped } = progress.tally
   const { bytes = 0, cached = 0, [largeUnits.begun]: begun = 0 } = progress.units
   // A file that is all there is has a size.
   const totalBytes = progress.totals["bytes"] ?? (progress.totals["items"] === 1 && begun > 0 ? begun : undefined)
   const remaining = left(progress)
-  const { FolderEnded: ends = 0, FolderMade: made = 0, FolderSame: same = 0 } = progress.tally.tags
   const ofAll = totalBytes === undefined || totalBytes < bytes ? "" : ` of ${format.bytes(totalBytes)}`
   return {
-    files: format.counted(progress.units[removedUnits.files] ?? Math.max(0, items - made - same - ends), "file"),
+    files: format.counted(doneOf(progress).done + failed + skipped, "file"),
     cached: cached > 0 ? format.cached(cached) : "",
     failed: failed > 0 ? `${format.count(failed)} failed` : "",
     bytes: bytes > 0 ? `${format.bytes(bytes)}${ofAll}` : "",

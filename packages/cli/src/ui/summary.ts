@@ -7,7 +7,7 @@ import { Exit, type JobRecord, type OutcomeRow } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import type { Progress } from "@fanout/core/Progress"
 import { lostUnits, removedUnits, strategyUnits } from "@fanout/ops/ProgressUnits"
-import { SkipReason } from "@fanout/ops/SkipReason"
+import { countVanished, SkipReason } from "@fanout/ops/SkipReason"
 import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import * as Struct from "effect/Struct"
@@ -16,8 +16,6 @@ import * as format from "./format.ts"
 /** What is known of a job beside its record and its progress. */
 export interface Known {
   readonly millis?: number | undefined
-  /** How many of the skipped ones have vanished. */
-  readonly vanished?: number | undefined
   /** What the failed ones have come to. */
   readonly failures?: Readonly<Record<string, number>> | undefined
   /** Whether the process that runs it is dead. */
@@ -25,11 +23,27 @@ export interface Known {
 }
 
 /**
- * What was counted, most of it first: `990 copied, 10 failed, 12 MiB`. Of the skipped ones `vanished` are counted by
- * themselves, and the failed ones by what they have come to, where that is known.
+ * How much is done, as people count it: folders by themselves, and the ends of folders not at all.
  */
-export const counts = (progress: Progress, { failures, vanished = 0 }: Known = {}): string => {
+export const doneOf = (
+  { tally: { done, tags }, units }: Progress
+): { readonly done: number; readonly folders: number } => {
+  const of = (tags: Iterable<string>, amounts: Readonly<Record<string, number>>) =>
+    Num.sumAll(Array.from(tags, (tag) => amounts[tag] ?? 0))
+  const folders = of(folderTags, tags)
+  return {
+    done: done - folders - of(uncounted, tags) + (units[removedUnits.files] ?? 0),
+    folders: folders + (units[removedUnits.folders] ?? 0)
+  }
+}
+
+/**
+ * What was counted, most of it first: `990 copied, 10 failed, 12 MiB`. Of the skipped ones those that vanished are
+ * counted by themselves, and the failed ones by what they have come to, where that is known.
+ */
+export const counts = (progress: Progress, { failures }: Known = {}): string => {
   const { done, failed, skipped, tags } = progress.tally
+  const vanished = countVanished(progress.tally)
   const tagged = Object.entries(tags).filter(([, amount]) => amount > 0).toSorted(([, a], [, b]) => b - a)
   const untagged = done - tagged.reduce((sum, [, amount]) => sum + amount, 0)
   const files = progress.units[removedUnits.files] ?? 0
@@ -83,6 +97,9 @@ const withTag = (tag: string, amount: number): string => {
 
 /** The ends of folders are nothing to count; of what is deleted many go at once, and are counted as units. */
 const uncounted = new Set(["FolderEnded", "Batch", "Removed", "FolderMet", "FolderLeft"])
+
+/** Folders, whose ends are uncounted. */
+const folderTags = ["FolderMade", "FolderSame"]
 
 /** What is counted as things rather than as what became of them. */
 const nouns: Readonly<Record<string, string>> = {
@@ -282,10 +299,6 @@ const nextElsewhere = ({ id, request, state }: JobRecord, isOwnerDead: boolean):
       return ""
   }
 }
-
-/** How many items were skipped in some rows: a folder may stand for many. */
-export const skippedIn = (rows: ReadonlyArray<OutcomeRow>): number =>
-  Num.sumAll(rows.map(({ outcome }) => outcome._tag === "Skipped" ? outcome.count : 0))
 
 /** Where it is said what was skipped, and why; empty where nothing was. */
 export const skipped = ({ id }: JobRecord, { tally }: Progress): string =>

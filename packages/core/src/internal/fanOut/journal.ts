@@ -19,6 +19,7 @@ interface Counts {
   readonly tags: Record<string, number>
   readonly units: Record<string, number>
   readonly causes: Record<string, number>
+  readonly reasons: Record<string, number>
 }
 
 /** The part of a checkpoint that tells of ended elements. */
@@ -89,7 +90,7 @@ export class Journal {
       attempt,
       tries,
       failures: 0,
-      tally: { done: 0, failed: 0, skipped: 0, tags: {}, units: {}, causes: {} },
+      tally: { done: 0, failed: 0, skipped: 0, tags: {}, units: {}, causes: {}, reasons: {} },
       reopened: new Set()
     }
     const { header } = this
@@ -140,8 +141,9 @@ export class Journal {
 
   /** The counts of all ends so far. */
   get tally(): Tally {
-    const { causes, ...counts } = this.header.tally
-    return new Tally(Object.keys(causes).length === 0 ? counts : { ...counts, causes })
+    const { causes, reasons, ...counts } = this.header.tally
+    const isEmpty = (named: Readonly<Record<string, number>>) => Object.keys(named).length === 0
+    return new Tally({ ...counts, ...isEmpty(causes) ? {} : { causes }, ...isEmpty(reasons) ? {} : { reasons } })
   }
 
   /** Gives all unrecorded ends. They are in flight until `recorded` is called. */
@@ -191,8 +193,11 @@ export class Journal {
     const { tally } = this.header
     if (outcome._tag === "Failed") {
       tally.failed--
-      uncountCause(tally, cause(outcome.failure))
-    } else if (outcome._tag === "Skipped") tally.skipped -= outcome.count
+      uncount(tally.causes, cause(outcome.failure), 1, tally.failed)
+    } else if (outcome._tag === "Skipped") {
+      tally.skipped -= outcome.count
+      uncount(tally.reasons, reasonOf(outcome), outcome.count, tally.skipped)
+    }
     this.cleared.push(cursor)
   }
 
@@ -223,9 +228,10 @@ const replaced: Outcome = { _tag: "Done", value: null, count: 0 }
 const count = (counts: Counts, outcome: Outcome, units: Kept.Units): void => {
   if (outcome._tag === "Failed") {
     counts.failed++
-    countCause(counts, cause(outcome.failure))
+    countNamed(counts.causes, cause(outcome.failure), 1)
   } else if (outcome._tag === "Skipped") {
     counts.skipped += outcome.count
+    countNamed(counts.reasons, reasonOf(outcome), outcome.count)
   } else {
     const { count = 1, value } = outcome
     counts.done += count
@@ -235,24 +241,29 @@ const count = (counts: Counts, outcome: Outcome, units: Kept.Units): void => {
   }
 }
 
-/** How many causes are counted by themselves. An error can have any text as its code. */
-const maxCauses = 32
+/** How many causes, or reasons, are counted by themselves. An error can have any text as its code. */
+const maxNamed = 32
 
 const others = "others"
 
-const countCause = ({ causes }: Counts, cause: string): void => {
-  const counted = Object.hasOwn(causes, cause) || Object.keys(causes).length < maxCauses ? cause : others
-  causes[counted] = (Object.hasOwn(causes, counted) ? causes[counted] ?? 0 : 0) + 1
+/** A longer reason may be of one element alone, and is kept in its row. */
+const mostReason = 64
+
+const reasonOf = ({ reason }: { readonly reason: string }): string => reason.length > mostReason ? others : reason
+
+const countNamed = (named: Record<string, number>, name: string, count: number): void => {
+  const counted = Object.hasOwn(named, name) || Object.keys(named).length < maxNamed ? name : others
+  named[counted] = (Object.hasOwn(named, counted) ? named[counted] ?? 0 : 0) + count
 }
 
-/** A cause that is not counted by itself is among the others. */
-const uncountCause = ({ causes, failed }: Counts, cause: string): void => {
-  // Failures that an older version of fanout has stored are not counted by their causes.
-  if (Num.sumAll(Object.values(causes)) <= failed) return
-  const counted = Object.hasOwn(causes, cause) ? cause : others
-  const left = (causes[counted] ?? 0) - 1
-  if (left > 0) causes[counted] = left
-  else delete causes[counted]
+/** Takes away what is not counted by itself from among the others. `left` is how many there are in all by now. */
+const uncount = (named: Record<string, number>, name: string, count: number, left: number): void => {
+  // What an older version of fanout has stored is not counted by its name.
+  if (Num.sumAll(Object.values(named)) <= left) return
+  const counted = Object.hasOwn(named, name) ? name : others
+  const rest = (named[counted] ?? 0) - count
+  if (rest > 0) named[counted] = rest
+  else delete named[counted]
 }
 
 const addUnits = (counts: Counts, units: Kept.Units): void => {

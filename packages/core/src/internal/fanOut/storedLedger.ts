@@ -118,7 +118,8 @@ export const restore = (text: string, lift: Lift, make: (header: Header) => Ledg
   const stored = decode(text)
   const { cursor, payload } = lift(stored.v)
   const { attempt, failures, finished, reopened, tally, tries } = stored
-  const counts = { ...tally, tags: { ...tally.tags }, units: { ...tally.units }, causes: { ...tally.causes } }
+  const { causes, reasons, tags, units } = tally
+  const counts = { ...tally, tags: { ...tags }, units: { ...units }, causes: { ...causes }, reasons: { ...reasons } }
   const state = make({ attempt, tries, failures, finished, tally: counts, reopened: new Set(reopened.map(cursor)) })
   const payloadOf = ({ p, x }: typeof Payload.Type): Loaded => {
     if (x !== undefined) return { payload: undefined, encoded: new Mismatch(x) }
