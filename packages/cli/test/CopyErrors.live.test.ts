@@ -75,7 +75,7 @@ describe.skipIf(!hasStrace)("fanout copy from a disk that fails (needs strace)",
 
     assert.strictEqual(status, 1, stderr)
     for (const file of bad) {
-      assert.include(stderr, `failed   ${file}: Could not read "${file}": the device failed to read or write (EIO)\n`)
+      assert.include(stderr, `failed   ${file}: could not read it: the device failed to read or write (EIO)\n`)
     }
     assertOldOrNew(source, target, before)
     assert.deepStrictEqual(copied(source, target), ["./a", "./c", "./folder/a"])
@@ -108,7 +108,7 @@ describe.skipIf(!hasStrace)("fanout from a disk that does not tell extended attr
     mount(disk, "-t", "tmpfs", "tmpfs")
     const { status, stderr } = run(place, ["move", "-T", source, path.join(disk, "moved")], meeting(fault))
     assert.strictEqual(status, 1, stderr)
-    assert.match(stderr, /failed {3}\S+: Could not list the extended attributes of .*\(EIO\)/)
+    assert.match(stderr, /failed {3}\S+: could not list the extended attributes of .*\(EIO\)/)
     assert.deepStrictEqual(treeOf(source), before)
   })
 })
@@ -125,7 +125,7 @@ describe.skipIf(!hasStrace)("fanout copy --durable to a disk that fails (needs s
     const { status, stderr } = run(place, args(source, target), failing)
 
     assert.strictEqual(status, 1, stderr)
-    assert.match(stderr, /failed {3}\S+: Could not flush the file system of "\S+": the device failed to read or write/)
+    assert.match(stderr, /failed {3}\S+: could not flush the file system of "\S+": the device failed to read or write/)
     assert.deepStrictEqual(contentsOf(target), before)
     assert.deepStrictEqual(strays(target), [])
   })
@@ -190,7 +190,7 @@ describe.skipIf(!hasStrace)("fanout copy --durable to a disk that fails (needs s
     for (const file of files) {
       assert.include(
         stderr,
-        `failed   ${file}: Could not flush "${target}": the device failed to read or write (EIO)\n`
+        `failed   ${file}: could not flush "${target}": the device failed to read or write (EIO)\n`
       )
     }
     assertOldOrNew(source, target, before)
@@ -209,7 +209,7 @@ describe.skipIf(!mayMount)("fanout copy to where it may not write (needs mounts)
       const before = contentsOf(target)
       const { status, stderr } = run(place, ["copy", "-T", source, target])
       assert.strictEqual(status, 1, stderr)
-      assert.match(stderr, /failed {3}\S+: Could not create .*: the file system is read-only \(EROFS\)/)
+      assert.match(stderr, /failed {3}\S+: could not create .*: the file system is read-only \(EROFS\)/)
       assert.deepStrictEqual(contentsOf(target), before)
     }
     const one = run(place, ["copy", path.join(source, "a"), `${disk}/`])

@@ -215,7 +215,7 @@ describe("fanout delete", () => {
     for (const name of ["f0", "f1", "f2"]) {
       assert.include(
         stderr,
-        `failed   ${locked}/${name}: Could not remove "${locked}/${name}": permission denied (EACCES)`
+        `failed   ${locked}/${name}: could not remove it: permission denied (EACCES)`
       )
     }
     assert.include(stderr, "3 failed")

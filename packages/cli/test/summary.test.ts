@@ -225,6 +225,21 @@ describe("summary", () => {
     assert.strictEqual(summary.item(row("d", { ...inside, count: 2 })), "vanished d: 2 items in it")
     assert.strictEqual(summary.item(row("d", inside)), "vanished d: 1 item in it")
   })
+
+  it("names a failed item once, and of other paths what they do not have in common with its own", () => {
+    const said = (message: string) =>
+      summary.item(row("/src/a/b", { _tag: "Failed", failure: { _tag: "Error", error: {}, message } }))
+    const name = "failed   /src/a/b:"
+    assert.strictEqual(said(`Could not read "/src/a/b": no (EIO)`), `${name} could not read it: no (EIO)`)
+    assert.strictEqual(said(`"/src/a/b" changed while it was copied`), `${name} it changed while it was copied`)
+    assert.strictEqual(said("/dst/x/src/a/b: it is there already"), `${name} /dst/x/…: it is there already`)
+    assert.strictEqual(
+      said(`Could not rename "/dst/.tmp/b" to "/dst/a/b": no`),
+      `${name} could not rename "/dst/.tmp/…" to "/dst/…": no`
+    )
+    assert.strictEqual(said(`"/src/a/c" has that name: rename it`), `${name} "/src/a/c" has that name: rename it`)
+    assert.strictEqual(said("FILE is too large: leave it"), `${name} FILE is too large: leave it`)
+  })
 })
 
 describe("events", () => {

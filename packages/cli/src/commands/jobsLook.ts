@@ -29,7 +29,7 @@ import { left, rate, share } from "../ui/progressLine.ts"
 import * as summary from "../ui/summary.ts"
 import { table } from "../ui/table.ts"
 import * as timesText from "../ui/timesText.ts"
-import { columns, itemLine, type Options, print, tell, whileRead } from "../ui/View.ts"
+import { columns, hanging, itemLine, type Options, print, tell, whileRead } from "../ui/View.ts"
 import * as JobBoard from "./jobBoard.ts"
 import * as jobChildren from "./jobChildren.ts"
 import { tellOfAll } from "./jobsAsk.ts"
@@ -234,7 +234,7 @@ export const show = Command.make(
           ...countsCauses ? causeLines(progress, newest) : [],
           ...all ? [] : reasonLines(progress)
         ]
-        for (const [name, value] of fields) yield* print(`${name.padEnd(8)}  ${value}`)
+        for (const [name, value] of fields) yield* print(hanging(name.padEnd(10), value, process.stdout))
         for (const line of timesText.lines(times, columns(process.stdout))) yield* print(line)
         for (const line of yield* jobChildren.lines(status, work.title, columns(process.stdout))) yield* print(line)
       }

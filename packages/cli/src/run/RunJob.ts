@@ -289,7 +289,7 @@ const left = ({ id, state }: JobRecord): string =>
 
 const reportFailures = (record: JobRecord, rows: ReadonlyArray<OutcomeRow>, failed: number) =>
   Effect.gen(function*() {
-    for (const row of rows) yield* View.complain(View.itemLine(row, process.stderr))
+    for (const row of rows) yield* View.complainOf(row)
     const more = failed - rows.length
     if (rows.length > 0 && more > 0) {
       yield* View.complain(`and ${format.count(more)} more: \`fanout jobs show --all ${record.id}\` names them all`)

@@ -42,6 +42,9 @@ export const printAll = (bytes: Uint8Array): Effect.Effect<void> =>
     process.stdout.write(bytes, () => resume(Effect.void))
   })
 
+/** So many cells text has at least behind the head of its line. */
+const leastHanging = 16
+
 /** Lines of text, on a terminal broken between words where they are longer than the terminal is wide. */
 const linesFor = (text: string, stream: NodeJS.WriteStream): string =>
   stream.isTTY
@@ -57,9 +60,22 @@ export const tell = (text: string): Effect.Effect<void> => Effect.suspend(() => 
 export const complain = (text: string): Effect.Effect<void> =>
   Effect.sync(() => void process.stderr.write(`${linesFor(text, process.stderr)}\n`))
 
+/** Text behind the head of its line; on a terminal it goes on below itself where it is longer than the line. */
+export const hanging = (head: string, text: string, stream: NodeJS.WriteStream): string =>
+  head + (stream.isTTY
+    ? broken(text, Math.max(leastHanging, columns(stream) - 1 - head.length)).join(`\n${" ".repeat(head.length)}`)
+    : text)
+
 /** Line about an item; that of a failed one stands out. */
-export const itemLine = (row: OutcomeRow, stream: NodeJS.WriteStream): string =>
-  row.outcome._tag === "Failed" ? paint("red", summary.item(row), stream) : summary.item(row)
+export const itemLine = (row: OutcomeRow, stream: NodeJS.WriteStream): string => {
+  const line = summary.item(row)
+  const text = hanging(line.slice(0, summary.itemHead), line.slice(summary.itemHead), stream)
+  return row.outcome._tag === "Failed" ? paint("red", text, stream) : text
+}
+
+/** Writes the line about an item to the standard error. */
+export const complainOf = (row: OutcomeRow): Effect.Effect<void> =>
+  Effect.sync(() => void process.stderr.write(`${itemLine(row, process.stderr)}\n`))
 
 /** Whether an error of a stream means that nobody reads it any more. That ends what only shows something, no work. */
 export const isUnread = ({ code }: NodeJS.ErrnoException): boolean => code === "EPIPE" || code === "EIO"

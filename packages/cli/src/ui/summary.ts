@@ -321,6 +321,23 @@ export const causes = ({ tally }: Progress, rows: ReadonlyArray<OutcomeRow>): Re
   }).toSorted((a, b) => b.count - a.count)
 }
 
+/** Path without the end that it has in common with the name of an item, such as that of its copy: `/to/…`. */
+const elided = (path: string, key: string): string => {
+  const [own, other] = [key.split("/").toReversed(), path.split("/").toReversed()]
+  const differing = other.findIndex((name, n) => name !== own[n])
+  return differing < 1 ? path : `${other.slice(differing).toReversed().join("/")}/…`
+}
+
+/** Why an item failed, behind its name: its own path is not told again, and of others what differs. */
+const reason = (key: string, message: string): string =>
+  message.replaceAll(/"([^"]+)"|^(\/[^":]+)(?=: )/g, (text, quoted: string | undefined, first: string | undefined) => {
+    if (quoted === key) return "it"
+    return quoted === undefined ? elided(first ?? text, key) : `"${elided(quoted, key)}"`
+  }).replace(/^Could not /, "could not ")
+
+/** So many characters of the line about an item say what became of it. */
+export const itemHead = 9
+
 /** Line about one item that is not plain done. */
 export const item = ({ key, outcome }: OutcomeRow): string => {
   const name = format.printable(key)
@@ -333,6 +350,6 @@ export const item = ({ key, outcome }: OutcomeRow): string => {
       const more = count > 1 ? ` (${format.counted(count, "item")})` : ""
       return `skipped  ${name}: ${format.printable(reason)}${more}`
     },
-    Failed: ({ failure }) => `failed   ${name}: ${format.printable(Outcome.message(failure))}`
+    Failed: ({ failure }) => `failed   ${name}: ${format.printable(reason(key, Outcome.message(failure)))}`
   })
 }
