@@ -2,13 +2,18 @@
  * What reads command lines needs of its surroundings.
  */
 import type * as CliError from "effect/cli/CliError"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Stdio from "effect/Stdio"
 import * as Terminal from "effect/Terminal"
+import { stripVTControlCharacters } from "node:util"
 import { printable } from "./ui/format.ts"
+import { complain, hanging } from "./ui/View.ts"
 
 /**
  * What the parser of arguments may ask of a platform. It would for prompts and for arguments that name files, both of
@@ -21,6 +26,30 @@ export const platform = Layer.mergeAll(
   Layer.mock(Terminal.Terminal, { "~effect/Terminal": "~effect/Terminal" }),
   Layer.mock(ChildProcessSpawner, {})
 )
+
+/** Help that fits the terminal: what is said of something goes on below itself. No command or comment is broken. */
+const helpFor = (text: string, stream: NodeJS.WriteStream): string =>
+  text.split("\n").map((line) => {
+    const plain = stripVTControlCharacters(line)
+    const rest = plain.slice(/^ *(?:\S.*? {2,})?/.exec(plain)?.[0].length ?? 0)
+    if (/^(?:fanout|#) /.test(rest) || !line.endsWith(rest)) return line
+    return hanging(line.slice(0, line.length - rest.length), rest, stream)
+  }).join("\n")
+
+/** A mistake is answered with a sentence about it; the whole help would bury that. */
+export const presenter: CliOutput.Presenter = {
+  present: (event) => {
+    if (event._tag !== "InvalidInvocation") {
+      return Effect.updateService(CliOutput.defaultPresenter.present(event), Console.Console, (console) => ({
+        ...console,
+        log: (text: string) => console.log(helpFor(text, process.stdout))
+      }))
+    }
+    return complain(
+      [...sentencesOf(event.errors), `\`${event.commandPath.join(" ")} --help\` tells how it is used.`].join("\n")
+    )
+  }
+}
 
 /** Sentences about mistakes in a command line. */
 export const sentencesOf = (errors: ReadonlyArray<CliError.CliError>): ReadonlyArray<string> =>

@@ -14,7 +14,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Runtime from "effect/Runtime"
 import { cli } from "./Cli.ts"
-import { platform, sentencesOf } from "./CommandLine.ts"
+import { platform, presenter } from "./CommandLine.ts"
 import * as ExitCode from "./exit/ExitCode.ts"
 import * as ProcessExit from "./exit/ProcessExit.ts"
 import * as Signals from "./exit/Signals.ts"
@@ -23,16 +23,6 @@ import * as Arguments from "./options/Arguments.ts"
 import * as Completions from "./options/Completions.ts"
 import { printable } from "./ui/format.ts"
 import { complain, isUnread } from "./ui/View.ts"
-
-/** A mistake is answered with a sentence about it; the whole help would bury that. */
-const presenter: CliOutput.Presenter = {
-  present: (event) => {
-    if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
-    return complain(
-      [...sentencesOf(event.errors), `\`${event.commandPath.join(" ")} --help\` tells how it is used.`].join("\n")
-    )
-  }
-}
 
 /** What a failed command ends with. */
 const toStop = (cause: Cause.Cause<CliError.CliError | Stop.Stop>): Stop.Stop => {

@@ -215,6 +215,7 @@ export const show = Command.make(
       } else {
         const work = yield* Effect.promise(() => import("../ui/jobText.ts"))
         const stateColour = colour.ofState(record.state._tag, isOwnerDead)
+        const counted = summary.countsOf(record, progress)
         const fields: ReadonlyArray<readonly [string, string]> = [
           ["job", record.id],
           ["name", format.printable(record.name)],
@@ -226,7 +227,7 @@ export const show = Command.make(
           ["state", colour.paint(stateColour, summary.state(record, isOwnerDead), process.stdout)],
           ...summary.settings(record).map((setting) => ["limit", setting] as const),
           ...(summary.why(record) === "" ? [] : [["reason", summary.why(record)] as const]),
-          ["progress", summary.counts(progress)],
+          ...(counted === "" ? [] : [["progress", counted] as const]),
           ...(summary.ways(progress) === "" ? [] : [["ways", summary.ways(progress)] as const]),
           ...summary.warnings(progress).map((warning) => ["warning", warning] as const),
           ...moments(record, now),
@@ -247,18 +248,18 @@ export const show = Command.make(
         : failures
       yield* items.pipe(
         Stream.runForEach((row) =>
-          print(json ? events.line("item", { id: record.id, ...events.item(row) }) : itemLine(row, process.stdout))
+          print(
+            json ? events.line("item", { id: record.id, ...events.item(row) }) : itemLine(record, row, process.stdout)
+          )
         )
       )
       const more = failed - Math.min(most, newest.length)
-      if (!json && !all && more > 0) {
-        yield* print(`and ${format.count(more)} more: \`fanout jobs show --all ${record.id}\` names them all`)
-      }
-      const next = [
-        all ? "" : summary.skipped(record, progress),
-        summary.next(record, yield* hasCode(record), isOwnerDead)
-      ].filter((sentence) => sentence !== "").join(" ")
-      if (!json && next !== "") yield* tell(next)
+      if (json) return
+      const naming = `\`fanout jobs show --all ${record.id}\` names`
+      if (!all && more > 0) yield* tell(`and ${format.count(more)} more: ${naming} them all`)
+      else if (!all && progress.tally.skipped > 0) yield* tell(`${naming} what was skipped, too.`)
+      const next = summary.next(record, yield* hasCode(record), isOwnerDead)
+      if (next !== "") yield* tell(next)
     })))
 ).pipe(Command.withDescription("Show one job, with what failed, and why"))
 
@@ -300,7 +301,11 @@ export const logs = Command.make(
           print(
             json
               ? events.line("log", { id: record.id, ...events.log(entry) })
-              : `${format.time(entry.at)}  ${entry.level.padEnd(7)}  ${format.printable(entry.message)}`
+              : hanging(
+                `${format.time(entry.at)}  ${entry.level.padEnd(7)}  `,
+                format.printable(entry.message),
+                process.stdout
+              )
           )
         )
       )

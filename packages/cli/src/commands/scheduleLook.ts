@@ -18,7 +18,7 @@ import * as format from "../ui/format.ts"
 import * as scheduleText from "../ui/scheduleText.ts"
 import * as summary from "../ui/summary.ts"
 import { table } from "../ui/table.ts"
-import { columns, print, whileRead } from "../ui/View.ts"
+import { columns, hanging, print, whileRead } from "../ui/View.ts"
 import { findSchedule, scheduleName } from "./scheduleAsk.ts"
 
 const header = ["NAME", "NEXT", "LAST", "STATE", "WHAT"]
@@ -155,6 +155,8 @@ export const show = Command.make(
       const [first = ["schedule", ""], ...others] = fieldsOf(schedule, last)
       const ran = work.field({ name: schedule.job, payload: schedule.payload })
       const times = next.map(({ startsAt }) => ["next", scheduleText.time(startsAt)] as const)
-      for (const [field, value] of [first, ran, ...others, ...times]) yield* print(`${field.padEnd(8)}  ${value}`)
+      for (const [field, value] of [first, ran, ...others, ...times]) {
+        yield* print(hanging(field.padEnd(10), value, process.stdout))
+      }
     })))
 ).pipe(Command.withDescription("Show one schedule, with its next times, and how it ended the last time"))

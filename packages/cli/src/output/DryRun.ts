@@ -13,7 +13,7 @@ import * as Stop from "../exit/Stop.ts"
 import { withFiles } from "../run/JobRuntime.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
-import { type Options, print } from "../ui/View.ts"
+import { hanging, type Options, print, tell as say } from "../ui/View.ts"
 
 /** How steps of one kind are told. */
 export interface Telling<E, T> {
@@ -114,11 +114,13 @@ export const tell = <E extends object, T extends object>(
 ): Effect.Effect<void, Stop.Stop> =>
   Effect.gen(function*() {
     const show = (step: E) => {
-      const text = json ? events.line("step", { ...step, action: actionOf(step) }) : line(step)
-      return quiet || text === "" ? Effect.void : print(text)
+      if (json) return quiet ? Effect.void : print(events.line("step", { ...step, action: actionOf(step) }))
+      const text = line(step)
+      const [head = ""] = /^\S+ +/.exec(text) ?? []
+      return quiet || text === "" ? Effect.void : print(hanging(head, text.slice(head.length), process.stdout))
     }
     const counted = Stream.runFoldEffect(steps, () => none, (totals, step) => Effect.as(show(step), add(totals, step)))
     const totals = yield* withFiles(counted)
-    if (!quiet) yield* print(json ? events.line("summary", { dryRun: true, ...totals }) : sentence(totals))
+    if (!quiet) yield* (json ? print(events.line("summary", { dryRun: true, ...totals })) : say(sentence(totals)))
     if (isIncomplete(totals)) return yield* Stop.withCode(ExitCode.someFailed)
   })

@@ -271,7 +271,7 @@ const report = (
       for (const warning of summary.warnings(progress)) yield* View.complain(`warning  ${warning}`)
       const isGood = code === ExitCode.success
       const text = [
-        summary.sentence(record, progress, { ...options, failures }),
+        summary.sentence(record, progress, { ...options, ...(failures === undefined ? {} : { failures }) }),
         summary.skipped(record, progress),
         summary.next(record, yield* hasCode(record), options.isOwnerDead),
         options.isOwnerDead === true ? "" : left(record)
@@ -289,7 +289,7 @@ const left = ({ id, state }: JobRecord): string =>
 
 const reportFailures = (record: JobRecord, rows: ReadonlyArray<OutcomeRow>, failed: number) =>
   Effect.gen(function*() {
-    for (const row of rows) yield* View.complainOf(row)
+    for (const row of rows) yield* View.complainOf(record, row)
     const more = failed - rows.length
     if (rows.length > 0 && more > 0) {
       yield* View.complain(`and ${format.count(more)} more: \`fanout jobs show --all ${record.id}\` names them all`)

@@ -2,7 +2,7 @@
  * Shows what happens to a job: as a line that is drawn anew, as one now and then, as NDJSON, or not at all.
  */
 import type { JobEvent } from "@fanout/core/JobManager"
-import type { OutcomeRow } from "@fanout/core/JobStore"
+import type { JobRecord, OutcomeRow } from "@fanout/core/JobStore"
 import { empty, type Progress } from "@fanout/core/Progress"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Clock from "effect/Clock"
@@ -42,8 +42,9 @@ export const printAll = (bytes: Uint8Array): Effect.Effect<void> =>
     process.stdout.write(bytes, () => resume(Effect.void))
   })
 
-/** So many cells text has at least behind the head of its line. */
+/** So many cells text has at least behind the head of its line; with less, it is below that, not as deep. */
 const leastHanging = 16
+const deepest = 6
 
 /** Lines of text, on a terminal broken between words where they are longer than the terminal is wide. */
 const linesFor = (text: string, stream: NodeJS.WriteStream): string =>
@@ -60,22 +61,29 @@ export const tell = (text: string): Effect.Effect<void> => Effect.suspend(() => 
 export const complain = (text: string): Effect.Effect<void> =>
   Effect.sync(() => void process.stderr.write(`${linesFor(text, process.stderr)}\n`))
 
-/** Text behind the head of its line; on a terminal it goes on below itself where it is longer than the line. */
-export const hanging = (head: string, text: string, stream: NodeJS.WriteStream): string =>
-  head + (stream.isTTY
-    ? broken(text, Math.max(leastHanging, columns(stream) - 1 - head.length)).join(`\n${" ".repeat(head.length)}`)
-    : text)
+/**
+ * Text behind the head of its line. On a terminal it goes on below itself where it is longer than the line, and begins
+ * below its head where there is no room beside that.
+ */
+export const hanging = (head: string, text: string, stream: NodeJS.WriteStream): string => {
+  const width = CliOutput.displayWidth(head)
+  const room = columns(stream) - 1
+  if (!stream.isTTY || width + CliOutput.displayWidth(text) <= room) return head + text
+  const indent = room - width < leastHanging ? " ".repeat(deepest) : " ".repeat(width)
+  const first = indent.length < width ? `${head.trimEnd()}\n${indent}` : head
+  return first + broken(text, room - indent.length).join(`\n${indent}`)
+}
 
-/** Line about an item; that of a failed one stands out. */
-export const itemLine = (row: OutcomeRow, stream: NodeJS.WriteStream): string => {
-  const line = summary.item(row)
+/** Line about an item of a job; that of a failed one stands out. */
+export const itemLine = (record: JobRecord, row: OutcomeRow, stream: NodeJS.WriteStream): string => {
+  const line = summary.item(row, summary.isVerify(record) ? "differs" : "failed")
   const text = hanging(line.slice(0, summary.itemHead), line.slice(summary.itemHead), stream)
   return row.outcome._tag === "Failed" ? paint("red", text, stream) : text
 }
 
 /** Writes the line about an item to the standard error. */
-export const complainOf = (row: OutcomeRow): Effect.Effect<void> =>
-  Effect.sync(() => void process.stderr.write(`${itemLine(row, process.stderr)}\n`))
+export const complainOf = (record: JobRecord, row: OutcomeRow): Effect.Effect<void> =>
+  Effect.sync(() => void process.stderr.write(`${itemLine(record, row, process.stderr)}\n`))
 
 /** Whether an error of a stream means that nobody reads it any more. That ends what only shows something, no work. */
 export const isUnread = ({ code }: NodeJS.ErrnoException): boolean => code === "EPIPE" || code === "EIO"

@@ -110,6 +110,9 @@ const headOf = ({ counts, now }: Board, columns: number): string => {
 /** Keys, and what each one asks for the selected job. A capital stands for what can't be undone. */
 const keys = "j k choose · p pause · r resume · C cancel · q quit"
 
+/** The same for a narrow terminal. */
+const shortKeys = "j k · p pause · r resume · C cancel · q"
+
 /** Lines of the board, as many as there is room for. The selected job is among them. */
 export const board = (board: Board, { columns, rows }: Room): ReadonlyArray<string> => {
   const { jobs, said, selected } = board
@@ -125,6 +128,6 @@ export const board = (board: Board, { columns, rows }: Room): ReadonlyArray<stri
     ...jobs.length === 0 ? [fit(empty, columns)] : [],
     ...some.flatMap((job) => linesOf(job, job.record.id === selected, columns)),
     fit(said !== "" ? said : more > 0 ? `and ${format.counted(more, "other job")}` : "", columns),
-    fit(keys, columns)
+    fit(keys.length <= columns ? keys : shortKeys, columns)
   ]
 }

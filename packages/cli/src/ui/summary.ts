@@ -135,7 +135,7 @@ export const state = (record: JobRecord, isOwnerDead = false): string => {
 }
 
 /** What fails in a comparison is mostly what it is to find. */
-const isVerify = ({ name }: Pick<JobRecord, "name">): boolean => name === "verify"
+export const isVerify = ({ name }: Pick<JobRecord, "name">): boolean => name === "verify"
 
 /** Types of jobs that ask before they move bytes. */
 const throttled = new Set(["copy", "hash", "hash-check", "move", "verify"])
@@ -146,11 +146,14 @@ export const isThrottled = (name: string, hasCode: boolean): boolean => throttle
 /** A command that a schedule has started has a job of its own, which counts. */
 const isScheduled = ({ name }: Pick<JobRecord, "name">): boolean => name === "scheduled"
 
-/** What a job has come to, in words; empty for one that only starts another one. */
-export const countsOf = (record: JobRecord, progress: Progress): string =>
+/**
+ * What a job has come to, in words; empty for one that only starts another one. In a comparison, what failed is
+ * different, where it is not known better.
+ */
+export const countsOf = (record: Pick<JobRecord, "name">, progress: Progress, known: Known = {}): string =>
   isScheduled(record)
     ? ""
-    : counts(progress, isVerify(record) ? { failures: { different: progress.tally.failed } } : {})
+    : counts(progress, isVerify(record) ? { failures: { different: progress.tally.failed }, ...known } : known)
 
 /** What is said of a pause, by what has caused it. */
 const pauses = new Map([
@@ -193,7 +196,7 @@ export const sentence = (
   const { millis } = known
   const time = millis === undefined ? "" : ` in ${format.duration(millis)}`
   const job = `Job ${record.id} (${format.printable(record.name)})`
-  const so = (before: string) => isScheduled(record) ? "." : `${before}: ${counts(progress, known)}${time}.`
+  const so = (before: string) => isScheduled(record) ? "." : `${before}: ${countsOf(record, progress, known)}${time}.`
   const waiting = () => `${job} is ${state(record, known.isOwnerDead)}${so(". So far")}`
   return JobState.match(record.state, {
     Completed: () => `${job} is done${so("")}`,
@@ -339,7 +342,7 @@ const reason = (key: string, message: string): string =>
 export const itemHead = 9
 
 /** Line about one item that is not plain done. */
-export const item = ({ key, outcome }: OutcomeRow): string => {
+export const item = ({ key, outcome }: OutcomeRow, failed = "failed"): string => {
   const name = format.printable(key)
   return Outcome.Outcome.match(outcome, {
     Done: () => `done     ${name}`,
@@ -350,6 +353,7 @@ export const item = ({ key, outcome }: OutcomeRow): string => {
       const more = count > 1 ? ` (${format.counted(count, "item")})` : ""
       return `skipped  ${name}: ${format.printable(reason)}${more}`
     },
-    Failed: ({ failure }) => `failed   ${name}: ${format.printable(reason(key, Outcome.message(failure)))}`
+    Failed: ({ failure }) =>
+      `${failed.padEnd(itemHead)}${name}: ${format.printable(reason(key, Outcome.message(failure)))}`
   })
 }
