@@ -276,7 +276,7 @@ describe("fanout hash --check", () => {
       "line 5: FAILED (malformed)",
       ""
     ])
-    assert.match(stderr, /other" has another SHA256 or BLAKE3 digest/)
+    assert.match(stderr, /other: it has another SHA256 or BLAKE3 digest/)
 
     const quiet = run(db, ["hash", "--check", "SHA256SUMS", "--quiet"])
     assert.strictEqual(quiet.stdout.toString(), stdout.toString().replace("good: OK\n", ""))

@@ -261,7 +261,7 @@ describe("fanout verify", { timeout: 300_000 }, () => {
     assert.deepStrictEqual([status, stdout.split("\n").length], [1, 4])
     const [job] = records(run(db, ["jobs", "list", "--json"]).stdout)
     const id = String(job?.["id"])
-    assert.match(run(db, ["jobs", "show", id]).stdout, /failed {3}.*file-8: \d+ bytes in A, \d+ bytes in B/)
+    assert.match(run(db, ["jobs", "show", id]).stdout, /differs {2}.*file-8: \d+ bytes in A, \d+ bytes in B/)
     assert.match(
       run(db, ["jobs", "show", id]).stdout,
       /compares {2}".*mended" \(A\) with ".*broken" \(B\) --ignore times/
