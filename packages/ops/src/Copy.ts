@@ -231,10 +231,7 @@ const walk =
 
 type Met = ElementCount.Met<FileTree.Element | FileTree.Whole>
 
-const makeMet = (): Met =>
-  new ElementCount.Met((amounts, element) => {
-    amounts["items"] = (amounts["items"] ?? 0) + countOf(element)
-  })
+const makeMet = (): Met => new ElementCount.Met((element) => ({ items: countOf(element) }))
 
 /** What there is to copy. */
 const entries = (payload: Payload, plan: Plan, moved: ReadonlySet<number>, met = makeMet()) => {

@@ -209,7 +209,7 @@ const remove = Effect.fnUntraced(function*(payload: Payload) {
     return sum([yield* fanOut("trash", DeleteOne, (after) => trashable(payload, after))])
   }
   const quick = Option.getOrElse(yield* DeleteElements.quickFiles(payload), () => files)
-  const met = new ElementCount.Met(DeleteElements.addRemovable)
+  const met = new ElementCount.Met(DeleteElements.removableOf)
   // Which files and folders stay is known where they are removed.
   if (payload.request.rules === undefined) yield* ElementCount.countBeside(met.whole)
   const source = (after: Option.Option<string>) =>

@@ -164,13 +164,9 @@ const gatherer = (
  */
 const together = { quick: { files: 256, flushEvery: 16 }, slow: { files: 64, flushEvery: 32 } } as const
 
-/** Adds what the walk meets that is an element, or among the files of one. */
-const addMet = (amounts: Record<string, number>, element: FileTree.Element): void => {
-  const isPassed = element._tag === "Leaf"
-    ? element.kind === "link" && element.path !== ""
-    : element._tag !== "Unreadable"
-  if (!isPassed) amounts["items"] = (amounts["items"] ?? 0) + 1
-}
+/** Whether the walk meets something that is an element, or among the files of one. */
+const isElement = (met: FileTree.Element): boolean =>
+  met._tag === "Leaf" ? met.kind !== "link" || met.path === "" : met._tag === "Unreadable"
 
 /** How many bytes files have that the walk meets. */
 const bytesOf = (endings: Sources.SourceEndings) => (elements: ReadonlyArray<FileTree.Element>) =>
@@ -299,7 +295,12 @@ const hash = Effect.fnUntraced(function*(payload: Payload) {
   const { files: mostFiles, flushEvery } = together[Option.isSome(quick) ? "quick" : "slow"]
   const isLeftOut = Filter.make(payload.rules ?? [])
   const hashed = { ...payload, isLeftOut, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
-  const given = { id, payload: hashed, mostFiles, met: new ElementCount.Met(addMet) }
+  const given = {
+    id,
+    payload: hashed,
+    mostFiles,
+    met: new ElementCount.Met<FileTree.Element>((one) => ({ items: isElement(one) ? 1 : 0 }))
+  }
   const source = elements(given)
   const concurrency = yield* filesAtOnce
   yield* count(given)

@@ -324,10 +324,6 @@ const bytesIn = (trees: PairTree.Trees) =>
     return Option.zipWith(inA, inB, (inA, inB) => Num.sumAll(inA.map((a, n) => bytesOf(a, inB[n]))))
   })
 
-const addMet = (amounts: Record<string, number>): void => {
-  amounts["items"] = (amounts["items"] ?? 0) + 1
-}
-
 const walk = ({ a, b, rules = [] }: Payload, tellsHeld: boolean) => {
   const isLeftOut = Filter.make(rules)
   return (after: Option.Option<string>) =>
@@ -350,7 +346,7 @@ const compare = Effect.fnUntraced(function*(payload: Payload) {
   const trees = [payload.a, payload.b]
   const doubtful = ({ _tag, path }: PairTree.Element) =>
     _tag === "Only" || _tag === "Unreadable" || (_tag === "Folder" && path === "") ? trees : []
-  const met = new ElementCount.Met<PairTree.Element>(addMet)
+  const met = new ElementCount.Met<PairTree.Element>(() => ({ items: 1 }))
   const counted = walk(payload, false)
   yield* ElementCount.countBeside(met.countAll(counted))
   yield* ElementCount.countBytesBeside(counted(Option.none()), bytesIn(payload))

@@ -168,23 +168,17 @@ export const walkFolders = (payload: Payload, after: Option.Option<string>) => {
   )
 }
 
-/** Adds what a walk in folders meets: files, and everything else that is no folder, and folders. */
-export const addRemovable = (amounts: Record<string, number>, element: Met): void => {
-  const [files, folders] = removableOf(element)
-  amounts[removedUnits.files] = (amounts[removedUnits.files] ?? 0) + files
-  amounts[removedUnits.folders] = (amounts[removedUnits.folders] ?? 0) + folders
-}
-
-const removableOf = (element: Met): readonly [files: number, folders: number] => {
+/** What is to be removed of what a walk in folders meets: files, and everything else that is no folder, and folders. */
+export const removableOf = (element: Met): Readonly<Record<string, number>> => {
   switch (element._tag) {
     case "Whole":
-      return [element.leaves, element.folders]
+      return { [removedUnits.files]: element.leaves, [removedUnits.folders]: element.folders }
     case "Open":
-      return [element.others ?? 0, 1]
+      return { [removedUnits.files]: element.others ?? 0, [removedUnits.folders]: 1 }
     case "Leaf":
-      return [1, 0]
+      return { [removedUnits.files]: 1 }
     default:
-      return [0, 0]
+      return {}
   }
 }
 

@@ -79,14 +79,23 @@ export const countBytesBeside = <A, R>(
 
 /** How far the walk of a job has come, and how much it has met, if it began with the first. */
 export class Met<A extends { readonly cursor: string }> {
-  private readonly add: (amounts: Record<string, number>, element: A) => void
+  private readonly amountsOf: (element: A) => Amounts
   private cursor: Option.Option<string> = Option.none()
   private amounts: Record<string, number> | undefined
   private readonly ended = Deferred.makeUnsafe<void>()
 
-  /** `add` adds what an element stands for. */
-  constructor(add: (amounts: Record<string, number>, element: A) => void) {
-    this.add = add
+  /** `amountsOf` says what an element stands for. */
+  constructor(amountsOf: (element: A) => Amounts) {
+    this.amountsOf = amountsOf
+  }
+
+  private addTo(amounts: Record<string, number>, elements: ReadonlyArray<A>): Record<string, number> {
+    for (const element of elements) {
+      for (const [unit, amount] of Object.entries(this.amountsOf(element))) {
+        amounts[unit] = (amounts[unit] ?? 0) + amount
+      }
+    }
+    return amounts
   }
 
   /** Notes what the walk meets behind a cursor. */
@@ -94,7 +103,7 @@ export class Met<A extends { readonly cursor: string }> {
     this.amounts = Option.isSome(after) ? undefined : {}
     this.cursor = Option.none()
     const noted = Stream.mapArray(walk, (elements) => {
-      if (this.amounts !== undefined) { for (const element of elements) this.add(this.amounts, element) }
+      if (this.amounts !== undefined) this.addTo(this.amounts, elements)
       this.cursor = Option.some(Arr.lastNonEmpty(elements).cursor)
       return elements
     })
@@ -109,11 +118,12 @@ export class Met<A extends { readonly cursor: string }> {
   /** Counts all there is, by the same walk: from where the work has come to, if all before was met. */
   countAll<R>(walk: (after: Option.Option<string>) => Stream.Stream<A, never, R>): Effect.Effect<Amounts, never, R> {
     return Effect.suspend(() => {
-      const hasAll = this.amounts !== undefined
-      return Stream.runFold(walk(hasAll ? this.cursor : Option.none()), () => ({ ...this.amounts }), (amounts, one) => {
-        this.add(amounts, one)
-        return amounts
-      })
+      const amounts = { ...this.amounts }
+      const rest = walk(this.amounts === undefined ? Option.none() : this.cursor)
+      return Effect.as(
+        Stream.runForEachArray(rest, (elements) => Effect.sync(() => this.addTo(amounts, elements))),
+        amounts
+      )
     })
   }
 }
