@@ -56,6 +56,9 @@ export const countBeside = <R>(
     Effect.asVoid
   )
 
+/** So much later than elements, bytes are counted: until then the share goes by elements. */
+const bytesAfter = "4 seconds"
+
 /** So many times as long as it counts bytes, the count rests: files are looked at for nothing else. */
 const restTimes = 99n
 
@@ -74,7 +77,7 @@ export const countBytesBeside = <A, R>(
     yield* Stream.runForEachArray(Stream.takeWhile(walk, () => Number.isFinite(bytes)), add)
     return Number.isFinite(bytes) ? { bytes } : {}
   })
-  return countBeside(count, totalsOf("bytes"))
+  return countBeside(Effect.delay(count, bytesAfter), totalsOf("bytes"))
 }
 
 /** How far the walk of a job has come, and how much it has met, if it began with the first. */
