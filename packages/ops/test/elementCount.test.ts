@@ -7,6 +7,7 @@ import * as Copy from "@fanout/ops/Copy"
 import * as Delete from "@fanout/ops/Delete"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import * as Filter from "@fanout/ops/Filter"
 import * as HardLinks from "@fanout/ops/HardLinks"
 import * as Hash from "@fanout/ops/Hash"
 import * as Trash from "@fanout/ops/Trash"
@@ -42,22 +43,27 @@ const runtime = layer({ jobs: [Copy.job, Delete.job, Hash.job, Verify.job] }).pi
 
 const sources = [p("/in")] as const
 
+/** What may be said of all jobs. */
+interface Options {
+  readonly rules?: ReadonlyArray<Filter.Rule>
+}
+
 /** Ways to start a job on the first tree. */
 const starts = {
-  copy: Effect.gen(function*() {
-    const request = { sources, destination: p("/to"), noTargetDirectory: true, conflict: "skip" } as const
+  copy: Effect.fnUntraced(function*(options: Options) {
+    const request = { ...options, sources, destination: p("/to"), noTargetDirectory: true, conflict: "skip" } as const
     return yield* (yield* JobManager.JobManager).start(Copy.job, yield* Copy.plan(request))
   }),
-  delete: Effect.gen(function*() {
-    const plan = yield* Delete.plan({ paths: sources, trash: false, oneFileSystem: true })
+  delete: Effect.fnUntraced(function*(options: Options) {
+    const plan = yield* Delete.plan({ ...options, paths: sources, trash: false, oneFileSystem: true })
     return yield* (yield* JobManager.JobManager).start(Delete.job, plan)
   }),
-  hash: Effect.gen(function*() {
-    const plan = yield* Hash.plan({ sources, algorithm: "sha256", leaveOut: [] })
+  hash: Effect.fnUntraced(function*(options: Options) {
+    const plan = yield* Hash.plan({ ...options, sources, algorithm: "sha256", leaveOut: [] })
     return yield* (yield* JobManager.JobManager).start(Hash.job, plan)
   }),
-  verify: Effect.gen(function*() {
-    const plan = yield* Verify.plan({ a: p("/in"), b: p("/other"), ignore: ["times"], leaveOut: [] })
+  verify: Effect.fnUntraced(function*(options: Options) {
+    const plan = yield* Verify.plan({ ...options, a: p("/in"), b: p("/other"), ignore: ["times"], leaveOut: [] })
     return yield* (yield* JobManager.JobManager).start(Verify.job, plan)
   })
 }
@@ -72,6 +78,15 @@ const expected = {
   verify: { items: 9, bytes: 11 }
 } satisfies Record<keyof typeof starts, Readonly<Record<string, number>>>
 
+/** What there is without a folder with a file in it. */
+const withoutFolder = {
+  copy: { items: 10 },
+  // Of folders it is not known beforehand which ones stay.
+  delete: {},
+  hash: { items: 3, bytes: 14 },
+  verify: { items: 7, bytes: 5 }
+} satisfies Record<keyof typeof starts, Readonly<Record<string, number>>>
+
 /** What takes ten seconds: to open this folder, or the first work that is done at once. */
 type Slow = FilePath.FilePath | "at once" | "nothing"
 
@@ -79,9 +94,11 @@ type Slow = FilePath.FilePath | "at once" | "nothing"
 const on = <A, E>(
   name: keyof typeof starts,
   slow: Slow,
-  run: (id: JobId) => Effect.Effect<A, E, JobManager.JobManager>
+  run: (id: JobId, disk: MemoryFiles.Disk) => Effect.Effect<A, E, JobManager.JobManager>,
+  options: Options = {}
 ) => {
-  const files = MemoryFiles.make(plant())
+  const disk = plant()
+  const files = MemoryFiles.make(disk)
   let [isStarted, works] = [false, 0]
   const before: FaultyFiles.Before = (call, path) =>
     isStarted && call === "open" && path === slow ? Effect.sleep("10 seconds") : Effect.void
@@ -90,9 +107,9 @@ const on = <A, E>(
     atOnce: (work) => Effect.delay(files.atOnce(work), works++ === 0 && slow === "at once" ? "10 seconds" : 0)
   }
   return Effect.gen(function*() {
-    const { id } = yield* starts[name]
+    const { id } = yield* starts[name](options)
     isStarted = true
-    return yield* run(id)
+    return yield* run(id, disk)
   }).pipe(Effect.provide(Layer.provideMerge(runtime, Layer.succeed(Files.Files, slowFiles))))
 }
 
@@ -126,6 +143,31 @@ describe("the count of elements", () => {
           const { items, units } = after
           const all = Struct.keys(after.totals).map((unit) => [unit, unit === "items" ? items : units[unit]])
           assert.deepStrictEqual(Object.fromEntries(all), expected[name])
+        })
+      ))
+
+    it.effect(`does not count what patterns leave out, to ${name}`, () =>
+      on(
+        name,
+        slowIn[name],
+        Effect.fnUntraced(function*(id) {
+          yield* progressAfter(id, name === "delete" ? "15 seconds" : "6 seconds")
+          const { state, totals } = yield* progressAfter(id, "1 minute")
+          assert.include(state, "Completed")
+          assert.deepStrictEqual(totals, withoutFolder[name])
+        }),
+        { rules: [Filter.Rule.make("/a/b")] }
+      ))
+
+    it.effect(`does not tell of a disk that is gone how much there is, to ${name}`, () =>
+      on(
+        name,
+        slowIn[name],
+        Effect.fnUntraced(function*(id, disk) {
+          yield* progressAfter(id, "900 millis")
+          disk.fileSystems.set(1n, "another")
+          const { totals } = yield* progressAfter(id, "14 seconds")
+          assert.deepStrictEqual(totals, {})
         })
       ))
 
