@@ -3,7 +3,7 @@
  */
 import { JobManager } from "@fanout/core/JobManager"
 import * as JobState from "@fanout/core/JobState"
-import type { JobOverview } from "@fanout/core/JobStatus"
+import type { JobOverview, JobStatus } from "@fanout/core/JobStatus"
 import type { JobRecord, ListFilter, OutcomeRow } from "@fanout/core/JobStore"
 import type { Progress } from "@fanout/core/Progress"
 import * as Argument from "effect/cli/Argument"
@@ -144,6 +144,8 @@ export const list = Command.make(
     })))
 ).pipe(Command.withDescription("List jobs, the newest first"), Command.withAlias("ls"))
 
+type Field = readonly [name: string, value: string]
+
 const moments = ({ createdAt, finishedAt, updatedAt }: JobRecord, now: number) => {
   const ago = (at: number) => `${format.time(at)} (${format.duration(now - at)} ago)`
   return [
@@ -162,17 +164,44 @@ const shownFailures = 20
 const readFailures = 1000
 
 /** Says why items failed where more of them did than are named. */
-const causeLines = (progress: Progress, rows: ReadonlyArray<OutcomeRow>): ReadonlyArray<readonly [string, string]> =>
+const causeLines = (progress: Progress, rows: ReadonlyArray<OutcomeRow>): ReadonlyArray<Field> =>
   summary.causes(progress, rows).map(({ code, count, example }) => {
     const such = example === "" ? "" : `, such as: ${example}`
     return ["cause", `${format.count(count)}: ${format.printable(code)}${such}`] as const
   })
 
 /** Says why items were skipped. */
-const reasonLines = ({ tally: { reasons = {} } }: Progress): ReadonlyArray<readonly [string, string]> =>
+const reasonLines = ({ tally: { reasons = {} } }: Progress): ReadonlyArray<Field> =>
   Object.entries(reasons).toSorted(([, a], [, b]) => b - a).map(([reason, count]) =>
     ["skipped", `${format.count(count)}: ${format.printable(reason)}`] as const
   )
+
+/** What is said of a job, whatever it has failed at or skipped. */
+const fieldsOf = (
+  { children, isOwnerDead, progress, record }: JobStatus,
+  work: Field,
+  now: number
+): ReadonlyArray<Field> => {
+  const stateColour = colour.ofState(record.state._tag, isOwnerDead)
+  const given = (name: string, value: string): ReadonlyArray<Field> => value === "" ? [] : [[name, value]]
+  return [
+    ["job", record.id],
+    ["name", format.printable(record.name)],
+    work,
+    ...Option.match(record.scheduled, {
+      onNone: () => [],
+      onSome: ({ at, schedule }) => [["schedule", `${format.printable(schedule)}, ${format.time(at)}`] as const]
+    }),
+    ["state", colour.paint(stateColour, summary.state(record, isOwnerDead), process.stdout)],
+    ...summary.settings(record).map((setting) => ["limit", setting] as const),
+    ...given("reason", summary.why(record)),
+    ...given("progress", summary.countsOf(record, progress)),
+    ...given("ways", summary.ways(progress)),
+    ...summary.warnings(progress).map((warning) => ["warning", warning] as const),
+    ...moments(record, now),
+    ...given("children", jobTree.counted(children))
+  ]
+}
 
 /** `fanout jobs show` */
 export const show = Command.make(
@@ -214,24 +243,8 @@ export const show = Command.make(
         }))
       } else {
         const work = yield* Effect.promise(() => import("../ui/jobText.ts"))
-        const stateColour = colour.ofState(record.state._tag, isOwnerDead)
-        const counted = summary.countsOf(record, progress)
-        const fields: ReadonlyArray<readonly [string, string]> = [
-          ["job", record.id],
-          ["name", format.printable(record.name)],
-          work.field(record),
-          ...Option.match(record.scheduled, {
-            onNone: () => [],
-            onSome: ({ at, schedule }) => [["schedule", `${format.printable(schedule)}, ${format.time(at)}`] as const]
-          }),
-          ["state", colour.paint(stateColour, summary.state(record, isOwnerDead), process.stdout)],
-          ...summary.settings(record).map((setting) => ["limit", setting] as const),
-          ...(summary.why(record) === "" ? [] : [["reason", summary.why(record)] as const]),
-          ...(counted === "" ? [] : [["progress", counted] as const]),
-          ...(summary.ways(progress) === "" ? [] : [["ways", summary.ways(progress)] as const]),
-          ...summary.warnings(progress).map((warning) => ["warning", warning] as const),
-          ...moments(record, now),
-          ...Object.keys(children).length === 0 ? [] : [["children", jobTree.counted(children)] as const],
+        const fields = [
+          ...fieldsOf(status, work.field(record), now),
           ...countsCauses ? causeLines(progress, newest) : [],
           ...all ? [] : reasonLines(progress)
         ]

@@ -18,6 +18,9 @@ const atMost = (millis: number | null, times: Api.TaskTimes): string =>
 
 const header = ["", "ATTEMPTS", "WAITED", "95 %", "RAN", "95 %", "TASK"]
 
+/** Columns that a narrow terminal does without, the first ones first. */
+const expendable = ["95 %", "ATTEMPTS", "WAITED"]
+
 /** Lines of a table: of each kind the median and what 95 % took at most, waiting and running. */
 export const lines = (times: Api.TaskTimes, columns: number): ReadonlyArray<string> => {
   const kinds = times.kinds.toSorted((left, right) => right.attempts - left.attempts)
@@ -33,7 +36,7 @@ export const lines = (times: Api.TaskTimes, columns: number): ReadonlyArray<stri
   ])
   const more = kinds.length - shown
   return [
-    ...table(header, rows, columns),
+    ...table(header, rows, columns, expendable),
     ...more > 0 ? [`          and ${format.counted(more, "more kind")}: --json has them all`] : []
   ]
 }
