@@ -35,6 +35,7 @@ import type { JobSchedule, Options as ScheduleOptions, Started, Tick } from "./J
 import type * as JobState from "./JobState.ts"
 import type { JobOverview, JobProcess, JobStatus } from "./JobStatus.ts"
 import {
+  type Concurrency,
   type JobChanges,
   type JobRecord,
   JobStore,
@@ -230,6 +231,17 @@ export class JobManager extends Context.Service<JobManager, {
   readonly rates: Effect.Effect<ReadonlyArray<Rate>, JobStoreError>
 
   /**
+   * Sets how many jobs of a name run at the same time, in all processes of the store together. 0 lets none begin, and
+   * `null` removes the limit. The jobs that run go on. A number below 0, or one that is not whole, is a defect.
+   *
+   * A job counts from its claim to its end or pause, also while it waits for its children or its owner is lost. A child
+   * whose parent has the same name runs in the place of its parent: it does not count.
+   */
+  readonly setConcurrency: (name: string, most: number | null) => Effect.Effect<void, JobStoreError>
+  /** Lists the concurrencies that are set, in the order of their names. */
+  readonly concurrencies: Effect.Effect<ReadonlyArray<Concurrency>, JobStoreError>
+
+  /**
    * Stops accepting and claiming jobs, stops the running jobs with `Shutdown`, and waits until their state is recorded.
    */
   readonly shutdown: Effect.Effect<void>
@@ -243,8 +255,8 @@ export class JobManager extends Context.Service<JobManager, {
  * - `claim`: which jobs it runs, `"all"` by default.
  * - `concurrency`: how many jobs run at once in this process, 4 by default. A job that waits for children or cleans up
  *   does not count.
- * - `concurrencyByName`: how many jobs of a name run at once in this process, by default as many as `concurrency`. For
- *   one job at a time in all processes, give the job an `exclusiveKey`.
+ * - `concurrencyByName`: how many jobs of a name run at once in this process, by default as many as `concurrency`.
+ *   `setConcurrency` is for all processes together.
  * - `leaseTtl`: after this time without a sign of its owner, another owner may take a job, 15 s by default. An owner
  *   that could not renew its lease for half of this time stops.
  * - `pollInterval`: time between two looks at the store, 200 ms by default and 250 ms at most. On a store that tells of
@@ -302,7 +314,7 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     names: claim === "all" ? claim : new Set(typeof claim === "object" && "names" in claim ? claim.names : []),
     ids,
     scope: fibers
-  }).pipe(Effect.forkIn(fibers))
+  }).pipe(Effect.scoped, Effect.forkIn(fibers))
   const ears = yield* Effect.forkDetach(hearChanges(runtime))
   const shutdown = Effect.suspend(() => {
     accepting = false
@@ -358,6 +370,8 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     nextTicks: (schedule, count) => Schedules.nextTicks(runtime, schedule, count),
     setRate: (name, perSecond) => setRate(store, name, perSecond),
     rates: store.rates,
+    setConcurrency: (name, most) => setConcurrency(runtime, name, most),
+    concurrencies: store.concurrencies,
     shutdown
   })
 })
@@ -366,6 +380,11 @@ const setRate = (store: JobStore["Service"], name: string, perSecond: number | n
   perSecond === null || (perSecond >= 0 && Number.isFinite(perSecond))
     ? store.setRate(name, perSecond)
     : Effect.die(new Error(`A rate of ${perSecond} per second for "${name}": it is 0 or more, or null for none`))
+
+const setConcurrency = ({ claimable, store }: JobRuntime, name: string, most: number | null) =>
+  most === null || (most >= 0 && Number.isSafeInteger(most))
+    ? Effect.tap(store.setConcurrency(name, most), () => Effect.sync(() => claimable.notifyUnsafe()))
+    : Effect.die(new Error(`A concurrency of ${most} for "${name}": it is a whole number, or null for no limit`))
 
 const atLeastOne = (concurrency: number): number => Math.max(1, Math.floor(concurrency))
 

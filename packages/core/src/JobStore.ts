@@ -20,6 +20,7 @@ import type * as JobState from "./JobState.ts"
 import type * as Errors from "./JobStoreError.ts"
 import type { JobTasks } from "./JobTasks.ts"
 import type { Outcome } from "./Outcome.ts"
+import type { Owner } from "./OwnerLiveness.ts"
 import type * as Progress from "./Progress.ts"
 
 export * from "./JobRecord.ts"
@@ -69,6 +70,8 @@ export interface Look {
   readonly held: ReadonlyArray<Held>
   /** Kinds of the queued jobs, whether they are due or not. */
   readonly kinds: ReadonlyArray<Kind>
+  /** Names of which no more jobs may begin to run, as `setConcurrency` says. */
+  readonly full: ReadonlyArray<string>
   /** Whether any child is active. */
   readonly hasChildren: boolean
   /** Whether a queued job has been asked to cancel. */
@@ -161,6 +164,29 @@ export interface Turns {
   readonly count: number
   readonly inMillis: number
   readonly everyMillis: number
+}
+
+/**
+ * Most jobs of a name that run at the same time in all processes of a store. With 0, none begins.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Concurrency {
+  readonly name: string
+  readonly most: number
+}
+
+/**
+ * Process that claims jobs: the names of the jobs that it claims, and the number of jobs that it runs at once.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Claimer {
+  readonly owner: Owner
+  readonly names: ReadonlyArray<string>
+  readonly places: number
 }
 
 /**
@@ -263,6 +289,21 @@ export class JobStore extends Context.Service<JobStore, {
    */
   readonly takeTurns: (name: string, wanted: number) => Effect.Effect<Option.Option<Turns>, Errors.JobStoreError>
 
+  /** Reads all concurrencies, in the order of their names. */
+  readonly concurrencies: Effect.Effect<ReadonlyArray<Concurrency>, Errors.JobStoreError>
+
+  /** Sets how many jobs of a name may run at the same time; `null` removes the limit. Jobs that run go on. */
+  readonly setConcurrency: (name: string, most: number | null) => Effect.Effect<void, Errors.JobStoreError>
+
+  /**
+   * Notes for `millis` that a process claims jobs, in place of what the process has announced before. One that has no
+   * `places` claims none any more.
+   */
+  readonly announce: (claimer: Claimer, millis: number) => Effect.Effect<void, Errors.JobStoreError>
+
+  /** Reads the processes that claim jobs now. */
+  readonly claimers: Effect.Effect<ReadonlyArray<Claimer>, Errors.JobStoreError>
+
   /** Reads one job. Fails with `JobNotFound`. */
   readonly get: (id: JobId) => Effect.Effect<JobRecord, Errors.JobStoreError>
 
@@ -315,6 +356,10 @@ export class JobStore extends Context.Service<JobStore, {
    * Replaces a job, raises its revision and writes `line` to its log, with the time `updatedAt`. The heartbeat and the
    * progress stay the same. Fails with `JobConflict` if the job has changed since it was read, with `JobNotFound`, and
    * with `KeyTaken` if the job would be the second active job with one of its keys.
+   *
+   * A queued job that begins to run fails with `ConcurrencyReached` if as many jobs of its name run as `setConcurrency`
+   * allows, whoever else begins one at the same time. Two kinds of jobs begin all the same: a child whose parent has
+   * the same name, which does not count either, and a job that is asked to cancel, which only cleans up.
    *
    * `renames` give fan-outs new names, step by step. Each map has the new names by the old names. The rows, the
    * checkpoint and the progress of a fan-out move to its new name. A fan-out that already has the new name is deleted,

@@ -76,6 +76,20 @@ export class KeyTaken extends Schema.TaggedError<KeyTaken>("@fanout/core/JobStor
 }
 
 /**
+ * Reason: as many jobs of this name run, in all processes of the store, as its concurrency allows: `most`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ConcurrencyReached extends Schema.TaggedError<ConcurrencyReached>(
+  "@fanout/core/JobStoreError/ConcurrencyReached"
+)("ConcurrencyReached", { job: Schema.String, most: Schema.Natural }) {
+  override get message(): string {
+    return `No more than ${this.most} jobs of "${this.job}" may run at the same time: wait, or raise its concurrency`
+  }
+}
+
+/**
  * Reason: a newer version of fanout has written the database. The database stays unchanged.
  *
  * @category errors
@@ -162,7 +176,16 @@ export class StorageFailure
  * @since 0.1.0
  */
 export class JobStoreError extends Schema.TaggedError<JobStoreError>("@fanout/core/JobStoreError")("JobStoreError", {
-  reason: Schema.Union([JobNotFound, JobConflict, KeyTaken, Fenced, StoreTooNew, UnsafeFileSystem, StorageFailure])
+  reason: Schema.Union([
+    JobNotFound,
+    JobConflict,
+    KeyTaken,
+    ConcurrencyReached,
+    Fenced,
+    StoreTooNew,
+    UnsafeFileSystem,
+    StorageFailure
+  ])
 }) {
   override get message(): string {
     return this.reason.message

@@ -41,6 +41,8 @@ export const layer: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
     ...changes(memory),
     ...schedules(memory),
     ...rates(memory),
+    ...concurrencies(memory),
+    ...claimers(memory),
     ...belongings(memory),
     ...samples(memory),
     changes: Stream.empty,
@@ -117,6 +119,7 @@ const reads = (memory: Memory): Operations<Reads> => ({
           return { id, name, version, lease, parent, beat }
         }),
         kinds: Array.from(kinds.values()),
+        full: Array.from(memory.concurrencies.keys()).filter((name) => isFull(memory, name)),
         hasChildren: memory.where((record) => Option.isSome(record.parent) && isActive(record)).length > 0,
         hasJobsToCancel: queued.some(isToCancel),
         hasDueSchedules: schedulesWhere(memory, (schedule) => Ticks.dueAt(schedule) <= now).length > 0
@@ -234,6 +237,7 @@ const changes = (
       const { id, revision } = record
       const job = memory.find(id)
       if (job.record.revision !== revision) refuse(new Errors.JobConflict({ id }))
+      if (record.state._tag === "Running" && !isToCancel(record)) takePlace(memory, job.record)
       const twin = isActive(record) ? twinOf(memory, record, job) : undefined
       if (twin !== undefined) refuse(new Errors.KeyTaken({ id, by: twin.record.id }))
       Object.assign(job, encode(record.with({ revision: revision + 1 })))
@@ -317,6 +321,54 @@ const rates = (memory: Memory): Operations<"rates" | "setRate" | "takeTurns"> =>
         memory.rates.set(name, { ...rate, freeAt })
         return Option.some(turns)
       }))
+})
+
+// --- Concurrencies, and processes that claim jobs --------------------------------------------------------------------
+
+/** Whether a job has a place of its own: a child of a job of the same name has none. */
+const hasPlace = (memory: Memory, { name, parent }: JobRecord) =>
+  !Option.exists(parent, ({ id }) => memory.jobs.get(id)?.record.name === name)
+
+/** Whether no more jobs of a name may begin to run. */
+const isFull = (memory: Memory, name: string) =>
+  memory.where((job) => job.name === name && job.state._tag === "Running" && hasPlace(memory, job)).length >=
+    (memory.concurrencies.get(name) ?? Infinity)
+
+/** Refuses a queued job that has to wait until it may begin to run. */
+const takePlace = (memory: Memory, job: JobRecord) => {
+  const { name } = job
+  if (!isQueued(job) || !hasPlace(memory, job) || !isFull(memory, name)) return
+  refuse(new Errors.ConcurrencyReached({ job: name, most: memory.concurrencies.get(name) ?? 0 }))
+}
+
+const concurrencies = (memory: Memory): Operations<"concurrencies" | "setConcurrency"> => ({
+  concurrencies: memory.run(() =>
+    Array.from(memory.concurrencies, ([name, most]) => ({ name, most }))
+      .toSorted((left, right) => left.name < right.name ? -1 : 1)
+  ),
+  setConcurrency: (name, most) =>
+    memory.write(() => {
+      if (most === null) memory.concurrencies.delete(name)
+      else memory.concurrencies.set(name, most)
+    })
+})
+
+const claimers = (memory: Memory): Operations<"announce" | "claimers"> => ({
+  announce: (claimer, millis) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      memory.run(() => {
+        const row = Rows.encodeClaimer(claimer)
+        for (const [owner, { until }] of memory.claimers) if (until <= now) memory.claimers.delete(owner)
+        if (claimer.places === 0) memory.claimers.delete(row.owner)
+        else memory.claimers.set(row.owner, { row, until: now + millis })
+      })),
+  claimers: Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    memory.run(() =>
+      Array.from(memory.claimers)
+        .filter(([, { until }]) => until > now)
+        .toSorted(([left], [right]) => left < right ? -1 : 1)
+        .map(([, { row }]) => Rows.decodeClaimer(row))
+    ))
 })
 
 // --- What belongs to a job -------------------------------------------------------------------------------------------

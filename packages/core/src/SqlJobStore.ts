@@ -14,6 +14,8 @@ import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
 import { again, SqlAccess } from "./internal/sql/access.ts"
 import { makeItems, makeWrites } from "./internal/sql/belongings.ts"
+import { makeClaimers } from "./internal/sql/claimers.ts"
+import { makeConcurrencies } from "./internal/sql/concurrencies.ts"
 import { makeChanges, makeLists, makeReads } from "./internal/sql/jobRows.ts"
 import * as Migrations from "./internal/sql/migrations.ts"
 import { changesOf, tellOfChanges } from "./internal/sql/notifications.ts"
@@ -62,6 +64,8 @@ export const layer: Layer.Layer<JobStore, Errors.JobStoreError, SqlClient.SqlCli
       ...makeChanges(access),
       ...makeSchedules(access),
       ...makeRates(access),
+      ...makeConcurrencies(access),
+      ...makeClaimers(access),
       ...makeWrites(access),
       ...makeItems(access),
       look: lookWith(access),

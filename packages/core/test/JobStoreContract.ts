@@ -1532,6 +1532,101 @@ export const jobStoreContract = <E>(
         }))
     })
 
+    describe("concurrencies", () => {
+      const claim = (store: Store, record: JobStore.JobRecord) => store.put(record.with(owned(1)), "claimed")
+
+      test("are kept as they are, changed, removed, and listed by their names", (store) =>
+        Effect.gen(function*() {
+          for (const text of oddities) {
+            yield* store.setConcurrency(text, 7)
+            yield* store.setConcurrency(text, 0)
+            assert.deepStrictEqual(yield* store.concurrencies, [{ name: text, most: 0 }])
+            assert.deepStrictEqual((yield* store.look(0)).full, [text])
+            yield* store.setConcurrency(text, null)
+            yield* store.setConcurrency(text, null)
+            assert.deepStrictEqual(yield* store.concurrencies, [])
+          }
+          for (const name of ["b", "a", "c"]) yield* store.setConcurrency(name, 1)
+          assert.deepStrictEqual((yield* store.concurrencies).map(({ name }) => name), ["a", "b", "c"])
+        }))
+
+      test("let as many jobs of a name begin, and the next one after an end", (store) =>
+        Effect.gen(function*() {
+          const part = (text: string) => store.insert(job(text, { name: "part" }))
+          const [first, second, third] = [yield* part("a"), yield* part("b"), yield* part("c")]
+          const other = yield* store.insert(job("other", { name: "other" }))
+          yield* store.setConcurrency("part", 2)
+          const running = yield* claim(store, first)
+          assert.deepStrictEqual((yield* store.look(0)).full, [])
+          yield* claim(store, second)
+
+          assert.deepStrictEqual((yield* store.look(0)).full, ["part"])
+          const { reason } = yield* Effect.flip(claim(store, third))
+          assert.deepInclude(reason, { _tag: "ConcurrencyReached", job: "part", most: 2 })
+          assert.deepStrictEqual(yield* store.get(third.id), third, "nothing is written")
+          assert.strictEqual(yield* reasonOf(claim(store, third.with({ revision: 9 }))), "JobConflict")
+          yield* claim(store, other)
+
+          yield* store.put(running.with(finished(1)), "done")
+          yield* claim(store, third)
+        }))
+
+      test("hold back no job that runs, that is to be cancelled, or whose parent has the same name", (store) =>
+        Effect.gen(function*() {
+          const parent = yield* running(store, "parent", 1)
+          yield* store.setConcurrency("copy", 1)
+
+          const asked = yield* store.put(parent.with({ request: Option.some("Pause") }), "asked")
+          const cancelled = yield* store.insert(job("cancelled", { request: Option.some("Cancel") }))
+          const cleaning = yield* claim(store, cancelled)
+          yield* store.put(cleaning.with({ state: Cancelled.make(counters), lease: Option.none() }), "cancelled")
+          const child = Option.some({ id: asked.id, name: "child", attempt: 1, tries: 0 })
+          yield* claim(store, yield* store.insert(job("child", { parent: child })))
+
+          assert.deepStrictEqual((yield* store.look(0)).full, ["copy"])
+          assert.strictEqual(
+            yield* reasonOf(Effect.flatMap(store.insert(job("next")), (next) => claim(store, next))),
+            "ConcurrencyReached"
+          )
+          yield* store.put(asked.with(finished(1)), "done")
+          assert.deepStrictEqual((yield* store.look(0)).full, [], "the child does not count")
+        }))
+
+      test("are kept by all who begin jobs at the same time", (store) =>
+        Effect.gen(function*() {
+          yield* store.setConcurrency("copy", 3)
+          const texts = Array.from({ length: 24 }, (_, n) => `job ${n}`)
+          const queued = yield* Effect.forEach(texts, (text) => store.insert(job(text)))
+
+          const begun = yield* Effect.forEach(
+            queued,
+            (record) => Effect.result(claim(store, record)),
+            { concurrency: "unbounded" }
+          )
+
+          assert.lengthOf(begun.filter(({ _tag }) => _tag === "Success"), 3)
+          assert.lengthOf((yield* store.look(0)).held, 3)
+        }))
+    })
+
+    describe("processes that claim jobs", () => {
+      test("are known for a while, or until they have no places", (store) =>
+        Effect.gen(function*() {
+          const one = { owner, names: oddities, places: 4 }
+          const two = { owner: new Owner({ machine: "\udc80", boot: "b", process: "two" }), names: [], places: 1 }
+          yield* store.announce(one, 60_000)
+          yield* store.announce({ ...two, places: 9 }, 60_000)
+          yield* store.announce(two, 60_000)
+          const known = yield* store.claimers
+          assert.sameDeepMembers([...known], [one, two])
+
+          yield* store.announce({ ...two, places: 0 }, 60_000)
+          assert.deepStrictEqual(yield* store.claimers, [one])
+          yield* store.announce(one, 0)
+          assert.deepStrictEqual(yield* store.claimers, [])
+        }))
+    })
+
     describe("rates", () => {
       test("are kept as they are, changed and removed", (store) =>
         Effect.gen(function*() {

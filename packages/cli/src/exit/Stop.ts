@@ -72,6 +72,7 @@ export const fromStore = (database: string) => ({ reason }: JobStoreError): Stop
     JobNotFound: ({ message }) => usage(`${message} in ${database}. \`fanout jobs list\` shows the jobs there are.`),
     JobConflict: again,
     Fenced: again,
+    ConcurrencyReached: again,
     KeyTaken: ({ by, message }) => usage(`${message}. \`fanout jobs resume ${by}\` goes on with that one.`),
     StoreTooNew: ({ message }) => failure(`${message} (${database}). Update fanout. ${elsewhere}`),
     UnsafeFileSystem: ({ message }) => failure(`${message}. ${elsewhere}`),

@@ -8,7 +8,7 @@ import type * as Scope from "effect/Scope"
 import { makeUnsafe } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
 import type { JobRecord } from "../../JobRecord.ts"
-import type { Held, JobStore, Kind } from "../../JobStore.ts"
+import type { Held, JobStore, Kind, Look } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { PassedOver } from "../store/passed.ts"
 import { activeTags, isToCancel, stepAtEnd } from "../store/request.ts"
@@ -21,6 +21,7 @@ import { runJob } from "./loop.ts"
 import { Place } from "./places.ts"
 import { changeWithin, type JobRuntime, quietMillis, type Runnable } from "./runtime.ts"
 import { runSchedules } from "./scheduledStarts.ts"
+import { Spreading } from "./spreading.ts"
 
 /** Number of owners lost in a row that makes a job fail. A new row or a changed checkpoint resets the count. */
 const ownersLimit = 5
@@ -30,6 +31,9 @@ const ownersLimit = 5
  * which reads the lease and the children several times a second.
  */
 const waitingLimit = 256
+
+/** Most milliseconds for which a shutdown waits until the store knows that this process claims no more jobs. */
+const leavingMillis = 1000
 
 /** Jobs that are read beyond the free places, because other processes may claim some of the jobs first. */
 const spare = 16
@@ -58,18 +62,24 @@ interface Claims extends ClaimOptions {
   readonly left: PassedOver<JobId>
   /** The generation of each job that runs here, counted from the first ancestor that runs here. */
   readonly depths: Map<JobId, number>
+  readonly spreading: Spreading
 }
 
 /** Claims and runs jobs until an interruption. */
 export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
-  const { ids, names, runtime: { claimable } } = options
+  const { ids, names, runtime: { claimable, runnables, timing } } = options
+  const programs = Array.from(runnables.keys())
+  const spreading = new Spreading(options.runtime, programs.filter((name) => names === "all" || names.has(name)))
   const claims: Claims = {
     ...options,
     sightings: new Map(),
     warnings: new Set(),
     left: new PassedOver(),
-    depths: new Map()
+    depths: new Map(),
+    spreading
   }
+  const leaving = Math.min(timing.deadlineMillis, leavingMillis)
+  yield* Effect.addFinalizer(() => Effect.timeoutOption(Effect.interruptible(spreading.leave), leaving))
   let isFailing = false
   let millis = 0
   while (true) {
@@ -85,7 +95,7 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
  * the time until the next look.
  */
 const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
-  const { left, names, runtime, sightings } = claims
+  const { left, names, runtime, sightings, spreading } = claims
   const { claiming, clock, hearing, runs, store, timing } = runtime
   const quiet = quietMillis(runtime)
   let millis = timing.pollMillis
@@ -104,6 +114,7 @@ const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
       }),
       Effect.catchDefect(report)
     )
+  yield* reported(spreading.arrive)
   yield* reported(Effect.gen(function*() {
     const now = yield* clock.currentTimeMillis
     // A process that hears of changes looks seldom, unless something is due that nobody will tell of.
@@ -113,9 +124,10 @@ const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
     if (look.hasDueSchedules) yield* reported(runSchedules(runtime, names, (message) => warnOnce(claims, message)))
     yield* reported(takeOver(claims, look.held))
     if (look.hasJobsToCancel) yield* reported(claimCleanUps(claims))
-    yield* claimQueued(claims, look.kinds)
+    const full = yield* claimQueued(claims, look)
     if (!hearing.isOn || look.hasDueSchedules || look.hasJobsToCancel) return
-    const kinds = look.kinds.filter((kind) => runnableOf(claims, kind) !== undefined)
+    // Every process tells of the end of a job, after which another one of its name may begin.
+    const kinds = look.kinds.filter((kind) => runnableOf(claims, kind) !== undefined && !full.has(kind.name))
     const except = [...left.atUnsafe(now), ...runs.keys()]
     if ((yield* store.due({ kinds, except, now: soon, limit: 1 })).length > 0) return
     millis = sightings.size > 0 ? Math.max(timing.ttlMillis / 10, millis) : quiet
@@ -124,17 +136,21 @@ const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
   return [isFailing, isFailing ? timing.pollMillis : millis] as const
 })
 
-const claimQueued = Effect.fnUntraced(function*(claims: Claims, queued: ReadonlyArray<Kind>) {
-  const { ids, runtime: { places } } = claims
-  const kinds = queued.filter((kind) => runnableOf(claims, kind) !== undefined)
+/** Claims queued jobs. Returns the names of which no more jobs may begin in all processes together. */
+const claimQueued = Effect.fnUntraced(function*(claims: Claims, look: Look) {
+  const { ids, runtime: { places }, spreading } = claims
+  const kinds = look.kinds.filter((kind) => runnableOf(claims, kind) !== undefined)
   const named: Array<Kind> = []
-  for (const kind of queued) {
+  for (const kind of look.kinds) {
     if (isNamed(claims, kind) && (yield* runnableFor(claims, kind)) !== undefined) named.push(kind)
   }
+  const full = new Set(look.full)
+  yield* spreading.begin(kinds, look.held)
   yield* claimChildren(claims, kinds)
-  if (places.waiting >= waitingLimit) return
-  if (ids.size > 0 && claims.names !== "all") yield* claimDue(claims, { kinds, ids })
-  yield* claimDue(claims, { kinds: named })
+  if (places.waiting >= waitingLimit) return full
+  if (ids.size > 0 && claims.names !== "all") yield* claimDue(claims, { kinds, ids }, full)
+  yield* claimDue(claims, { kinds: named }, full)
+  return full
 })
 
 /**
@@ -149,7 +165,10 @@ const claimCleanUps = Effect.fnUntraced(function*(claims: Claims) {
   yield* claimSome(
     claims,
     cleanUpsAtOnce - cleaning.size,
-    (page) => store.toCancel({ names, ids, children: programs, ...page })
+    {
+      read: (page) => store.toCancel({ names, ids, children: programs, ...page }),
+      claim: (record) => claimOne(claims, record)
+    }
   )
 })
 
@@ -158,33 +177,60 @@ const claimChildren = Effect.fnUntraced(function*(claims: Claims, kinds: Readonl
   const { depths, runtime: { runs } } = claims
   const generations = Map.groupBy(runs.keys(), (id) => depths.get(id) ?? 0)
   for (const [, parents] of Array.from(generations).toSorted(([one], [other]) => other - one)) {
-    yield* claimDue(claims, { kinds, parents })
+    // A child of a job of its own name begins although the name is full, so each kind is tried.
+    yield* claimDue(claims, { kinds, parents }, new Set())
   }
 })
 
+/** Claims jobs that are due, but none of a name in `full`. Adds the names that turn out to be full. */
 const claimDue = Effect.fnUntraced(function*(
   claims: Claims,
-  wanted: Pick<Parameters<JobStore["Service"]["due"]>[0], "kinds" | "ids" | "parents">
+  wanted: Pick<Parameters<JobStore["Service"]["due"]>[0], "kinds" | "ids" | "parents">,
+  full: Set<string>
 ) {
-  const { runtime: { clock, places, store } } = claims
+  const { runtime: { clock, places, store }, spreading } = claims
   const now = yield* clock.currentTimeMillis
+  let isShort = false
   // A claimed job may free its place at once. That place is for children, so `places.free` is read only once.
-  yield* claimSome(claims, places.free, (page) => {
-    const kinds = wanted.kinds.filter(({ name }) => places.isFreeFor(name))
-    return kinds.length === 0 ? Effect.succeed([]) : store.due({ ...wanted, kinds, now, ...page })
+  yield* claimSome(claims, places.free, {
+    read: (page) => {
+      const kinds = wanted.kinds.filter(({ name }) => places.isFreeFor(name) && !full.has(name))
+      return kinds.length === 0 || isShort ? Effect.succeed([]) : store.due({ ...wanted, kinds, now, ...page })
+    },
+    claim: (record) => {
+      if (!places.isFreeFor(record.name) || full.has(record.name)) return Effect.succeed(false)
+      // What is claimed by its id is for this process. Of the rest, the first page is enough to leave some to others.
+      if (wanted.ids === undefined && !spreading.isForThisProcess(record)) {
+        isShort = true
+        return Effect.succeed(false)
+      }
+      return Effect.catchReason(
+        claimOne(claims, record),
+        "JobStoreError",
+        "ConcurrencyReached",
+        ({ job }) =>
+          Effect.sync(() => {
+            full.add(job)
+            return false
+          })
+      )
+    }
   })
 })
 
-/** Claims jobs that `read` finds, at most `most` jobs, and of each name as many as have a place. */
+/** Claims jobs that `read` finds, at most `most` jobs. */
 const claimSome = Effect.fnUntraced(function*(
   claims: Claims,
   most: number,
-  read: (page: {
-    readonly except: ReadonlyArray<JobId>
-    readonly limit: number
-  }) => ReturnType<JobStore["Service"]["due"]>
+  { claim, read }: {
+    readonly read: (page: {
+      readonly except: ReadonlyArray<JobId>
+      readonly limit: number
+    }) => ReturnType<JobStore["Service"]["due"]>
+    readonly claim: (record: JobRecord) => Effect.Effect<boolean, JobStoreError>
+  }
 ) {
-  const { left, runtime: { clock, places, runs } } = claims
+  const { left, runtime: { clock, runs } } = claims
   const now = yield* clock.currentTimeMillis
   let free = most
   // Some jobs can't be claimed, so the next read is larger and reaches the jobs behind them.
@@ -192,8 +238,7 @@ const claimSome = Effect.fnUntraced(function*(
     const due = yield* read({ except: [...left.atUnsafe(now), ...runs.keys()], limit })
     for (const record of due) {
       if (free <= 0) return
-      if (!isToCancel(record) && !places.isFreeFor(record.name)) continue
-      if (yield* claimOne(claims, record)) free--
+      if (yield* claim(record)) free--
     }
     if (due.length < limit) return
   }

@@ -11,7 +11,7 @@ export class Places {
   waiting = 0
   /** Places of runs that wait to go on after their children. */
   readonly returning = new Set<Place>()
-  private readonly limit: number
+  readonly limit: number
   private readonly limits: ReadonlyMap<string, number>
   private readonly onFree: () => void
   /** The number of taken places. A run that must not wait takes a place above the limit. */

@@ -48,6 +48,10 @@ export class Memory {
   /** Columns of each schedule, by the schedule's name. */
   schedules = new Map<string, object>()
   rates = new Map<string, StoredRate>()
+  /** Most jobs of a name that run at the same time, by the name. */
+  concurrencies = new Map<string, number>()
+  /** Processes that claim jobs by their owners as text, and the times until which they do. */
+  claimers = new Map<string, { readonly row: object; readonly until: number }>()
   /** The last numbers that were given to a job, a row and a line of a log. */
   last = { job: 0, row: 0, line: 0 }
   /** Grows with each change. */

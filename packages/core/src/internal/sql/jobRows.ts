@@ -12,9 +12,11 @@ import type { JobStore, ListFilter, Unreadable } from "../../JobStore.ts"
 import * as Errors from "../../JobStoreError.ts"
 import * as Progress from "../../Progress.ts"
 import { standsFor } from "../store/keys.ts"
+import { isToCancel } from "../store/request.ts"
 import * as Rows from "../store/rows.ts"
 import { again, type SqlAccess } from "./access.ts"
 import { appendLog, asOwner } from "./belongings.ts"
+import { takePlace } from "./concurrencies.ts"
 import { exact, failWith, findJob, firstOr, page, ranges, remembering, selectJobs, type Statements } from "./queries.ts"
 import { renameFanOuts } from "./slices.ts"
 
@@ -240,6 +242,7 @@ export const makeChanges = (access: SqlAccess): Pick<Service, "insert" | "insert
       const { id, revision, updatedAt } = record
       const { columns, payload } = Rows.encodeJob(record.with({ revision: revision + 1 }))
       const replace = Effect.gen(function*() {
+        if (record.state._tag === "Running" && !isToCancel(record)) yield* takePlace(access, columns, revision)
         const replaced = yield* sql`update fanout_jobs set ${sql.update(columns, ["id"])}
           where id = ${columns.id} and revision = ${revision} returning id`
         if (replaced.length === 0) {

@@ -59,6 +59,11 @@
  * **`fanout_rates`**: one row for each rate, by `name`: the turns `per_second`, and the time from which on no turn is
  * taken (`free_at`, in milliseconds since the epoch, on Postgres by the clock of the server).
  *
+ * **`fanout_concurrencies`**: one row for each limited `name` of jobs: how many run at once at `most`.
+ *
+ * **`fanout_claimers`**: one row for each process that claims jobs: its `owner` as JSON, the `names` of its jobs as
+ * JSON, its `places`, and the time `until` which the row holds, by the clock of `free_at`.
+ *
  * **`fanout_histories`**: the `history` of each job that has one, as JSON.
  *
  * **`fanout_job_tasks`**: how long the `tasks` of each job waited and ran, and how its process uses pools, as JSON.
@@ -282,10 +287,22 @@ const changes = {
       job_id ${text} not null primary key,
       tasks ${text} not null
     ) ${tableSuffix}`
+  ]),
+  "16_claims": change((sql, { integer, real, tableSuffix, text }) => [
+    sql`create table fanout_concurrencies (
+      name ${text} not null primary key,
+      most ${integer} not null
+    ) ${tableSuffix}`,
+    sql`create table fanout_claimers (
+      owner ${text} not null primary key,
+      names ${text} not null,
+      places ${integer} not null,
+      until ${real} not null
+    ) ${tableSuffix}`
   ])
 }
 
 /** Number of the schema that this version writes. */
-export const supported = Object.keys(changes).length
+export const supported = Math.max(...Object.keys(changes).map((name) => Number.parseInt(name, 10)))
 
 export const loader: Migrator.Loader = Migrator.fromRecord(changes)

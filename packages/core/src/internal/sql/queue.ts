@@ -8,6 +8,7 @@ import type { Astray, JobStore, Kind } from "../../JobStore.ts"
 import { astrayLimit } from "../store/request.ts"
 import * as Rows from "../store/rows.ts"
 import type { SqlAccess } from "./access.ts"
+import { fullNames } from "./concurrencies.ts"
 import { ranges, readable, selectJobs } from "./queries.ts"
 
 type Service = JobStore["Service"]
@@ -38,6 +39,8 @@ export const lookWith = (access: SqlAccess): Service["look"] => (now) => {
         select 'Kind', seq, id, name, version, null, null, null
           from fanout_jobs where seq in (select seq from found)
         union all
+        select 'Full', 0, '', full_names.name, 0, null, null, null from (${fullNames(access)}) as full_names
+        union all
         ${flag("Child", sql`fanout_jobs where active_parent is not null`)}
         union all
         ${flag("ToCancel", sql`fanout_jobs where tag = 'Queued' and request = 'Cancel'`)}
@@ -47,12 +50,14 @@ export const lookWith = (access: SqlAccess): Service["look"] => (now) => {
     (row) => ({
       what: row["what"],
       held: row["what"] === "Held" ? [Rows.decodeHeld(row)] : [],
-      kinds: row["what"] === "Kind" ? [Rows.decodeKind(row)] : []
+      kinds: row["what"] === "Kind" ? [Rows.decodeKind(row)] : [],
+      full: row["what"] === "Full" ? [Rows.decodeKind(row).name] : []
     })
   )
   return Effect.map(found, (found) => ({
     held: found.flatMap(({ held }) => held),
     kinds: found.flatMap(({ kinds }) => kinds),
+    full: found.flatMap(({ full }) => full),
     hasChildren: found.some(({ what }) => what === "Child"),
     hasJobsToCancel: found.some(({ what }) => what === "ToCancel"),
     hasDueSchedules: found.some(({ what }) => what === "Schedule")

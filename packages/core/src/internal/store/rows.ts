@@ -26,9 +26,10 @@ import {
 } from "../../JobRecord.ts"
 import { JobSchedule } from "../../JobSchedule.ts"
 import * as JobState from "../../JobState.ts"
-import type { Astray, Held, Kind, Listed } from "../../JobStore.ts"
+import type { Astray, Claimer, Held, Kind, Listed } from "../../JobStore.ts"
 import { JobTasks } from "../../JobTasks.ts"
 import { cause, Outcome } from "../../Outcome.ts"
+import { Owner } from "../../OwnerLiveness.ts"
 import { Progress } from "../../Progress.ts"
 import { dueAt } from "./ticks.ts"
 
@@ -144,6 +145,16 @@ export const decodeKind: (row: object) => Kind = Schema.decodeUnknownSync(Schema
 export const decodeHeld: (row: object) => Held = Schema.decodeUnknownSync(
   Schema.Struct({ id, name, version, lease, parent, beat })
 )
+
+const Claiming = Schema.Struct({
+  owner: json(Owner),
+  names: json(Schema.Array(Schema.String)),
+  places: Schema.Natural
+})
+
+export const encodeClaimer: (claimer: Claimer) => typeof Claiming.Encoded = Schema.encodeSync(Claiming)
+
+export const decodeClaimer: (row: object) => Claimer = Schema.decodeUnknownSync(Claiming)
 
 export const decodeAsked: (row: object) => Asked = Schema.decodeUnknownSync(
   Schema.Struct({ request, priority, limits })
