@@ -276,6 +276,28 @@ describe("examples", () => {
     assert.strictEqual(rows(file, same)[0]?.["count"], 20_000)
   })
 
+  it("convert each row once, in partitions, while the helper and the process of the job are killed", async () => {
+    const file = path.join(folder, "partitions.db")
+    execute(
+      file,
+      `CREATE TABLE old (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+      CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+      WITH RECURSIVE n (i) AS (SELECT 3 UNION ALL SELECT i + 3 FROM n WHERE i < 90000)
+      INSERT INTO old SELECT i, 'name ' || i FROM n;
+      CREATE TRIGGER endless BEFORE INSERT ON person WHEN new.id % 10000 = 5001 BEGIN ${endless} END`
+    )
+    const helper = start("partitions.ts", [file, "help"])
+    const written = () => rows(file, "SELECT 1 FROM person LIMIT 1")
+    await killed(start("partitions.ts", [file]), written, 1)
+    await kill(helper)
+    execute(file, "DROP TRIGGER endless")
+    const second = start("partitions.ts", [file, "help"])
+    await agrees(["30000 rows", "30000 rows", "30000 rows"], [], "partitions.ts", file)
+    await kill(second)
+    const same = "SELECT count(*) AS count FROM person JOIN old USING (id) WHERE person.name = upper(old.name)"
+    assert.strictEqual(rows(file, same)[0]?.["count"], 30_000)
+  }, 240_000)
+
   it("go on with a parent and its children after a kill, in a service with a schedule", async () => {
     const [file, port] = [path.join(folder, "club.db"), await freePort()]
     const url = `http://127.0.0.1:${port}`

@@ -180,6 +180,69 @@ export const range = (first: number, last: number): Source<number> => (after) =>
   })
 
 /**
+ * Makes a source of ranges of whole numbers: `size` numbers each, from `first` to `last`, both included. The last range
+ * may be shorter.
+ *
+ * **When to use**
+ *
+ * Use to cut a table by its numeric key, into partitions for `ChildJobs.partitioned` or into tasks of `size` rows.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const ranges = (
+  first: number,
+  last: number,
+  size: number
+): Source<{ readonly first: number; readonly last: number }> =>
+  fromStream(
+    Schema.Tuple([Schema.Int, Schema.Int]),
+    (after) => {
+      if (![first, last].every(Number.isSafeInteger) || !Number.isSafeInteger(size) || size < 1) {
+        throw new Error(
+          `Ranges are of at least one whole number up to 2^53; they were given ${first}, ${last}, ${size}`
+        )
+      }
+      const from = Option.match(after, { onNone: () => first, onSome: ([, end]) => end + 1 })
+      return Stream.map(Stream.range(1, Math.ceil((last - from + 1) / size), chunkSize), (n) => ({
+        first: from + (n - 1) * size,
+        last: Math.min(last, from + n * size - 1)
+      }))
+    },
+    (range) => [range.first, range.last]
+  )
+
+/**
+ * Makes a source of ranges of text: those before the first key, between each key and the next one, and from the last
+ * key on. A range has the keys from `from`, included, to `before`, left out; the first one has no `from`, and the last
+ * one no `before`.
+ *
+ * **When to use**
+ *
+ * Use to cut a table, or a listing of an object store, into partitions for `ChildJobs.partitioned`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const between = (
+  keys: ReadonlyArray<string>
+): Source<{ readonly from?: string; readonly before?: string }> =>
+  fromStream(
+    Schema.Tuple([Schema.NullOr(Schema.String), Schema.NullOr(Schema.String)]),
+    (after) => {
+      if (new Set(keys).size < keys.length) throw new Error("Ranges of keys were given a key twice")
+      const last = Option.getOrUndefined(after)
+      const index = last === undefined ? 0 : keys.findIndex((key) => key === last[1]) + 1
+      if (last !== undefined && index === 0) return Stream.empty
+      return Stream.fromIterable(Array.from({ length: keys.length + 1 - index }, (_, n) => {
+        const [from, before] = [keys[index + n - 1], keys[index + n]]
+        return { ...from === undefined ? {} : { from }, ...before === undefined ? {} : { before } }
+      }))
+    },
+    ({ before, from }) => [from ?? null, before ?? null]
+  )
+
+/**
  * Makes a source of a table, or of an API, that is read page by page behind a key.
  *
  * **Details**

@@ -66,6 +66,8 @@ export class JobRun extends Context.Service<
     readonly noteChange: () => void
     /** The progress as it is now, with what is not stored yet. */
     readonly latest: () => Progress
+    /** Shows what other jobs have come to for this job, beside its fan-outs. */
+    readonly show: (name: string, tally: Tally) => Effect.Effect<void>
     /** Takes the rates of the last seconds. */
     readonly reportRates: (rates: Readonly<Record<string, number>>) => void
     /** Stores the reported progress that no fan-out has stored, unless a fan-out is storing now. */
@@ -146,6 +148,11 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
       partials,
       noteChange,
       latest: () => next(progress.fanOuts),
+      show: (name, tally) =>
+        mutex.withPermit(Effect.sync(() => {
+          progress = next({ ...progress.fanOuts, [name]: tally })
+          noteChange()
+        })),
       reportRates: (latest) => {
         if (!Equal.equals(latest, rates)) noteChange()
         rates = latest

@@ -251,7 +251,7 @@ const mostReason = 64
 
 const reasonOf = ({ reason }: { readonly reason: string }): string => reason.length > mostReason ? others : reason
 
-const countNamed = (named: Record<string, number>, name: string, count: number): void => {
+export const countNamed = (named: Record<string, number>, name: string, count: number): void => {
   const counted = Object.hasOwn(named, name) || Object.keys(named).length < maxNamed ? name : others
   named[counted] = (Object.hasOwn(named, counted) ? named[counted] ?? 0 : 0) + count
 }

@@ -12,6 +12,7 @@ import { ActiveJobDiffers, JobManagerError } from "../../JobManagerError.ts"
 import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
+import type { Progress } from "../../Progress.ts"
 import { isToCancel } from "../store/request.ts"
 import { waitForOthers } from "../task/slot.ts"
 import { type Change, step, update } from "./change.ts"
@@ -30,11 +31,14 @@ export class Children extends Context.Service<Children, {
   ) => Effect.Effect<JobId.JobId, JobManagerError | Interrupted | JobStoreError>
   /** Waits until a child is over. */
   readonly await: (id: JobId.JobId) => Effect.Effect<JobRecord, Interrupted | JobStoreError>
+  /** The stored progress of a child. */
+  readonly progress: (id: JobId.JobId) => Effect.Effect<Progress, JobStoreError>
 }>()("@fanout/core/internal/Children") {}
 
 export const make = (run: Run): Children["Service"] => ({
   start: start(run),
-  await: (id) => withoutAny(run, awaitJob(run.runtime, id))
+  await: (id) => withoutAny(run, awaitJob(run.runtime, id)),
+  progress: (id) => Effect.map(run.runtime.store.pulse(id), ({ progress }) => progress)
 })
 
 /** Waits without the run's place and the task's permits. After the wait, the fiber takes first the place again. */

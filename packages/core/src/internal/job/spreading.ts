@@ -24,6 +24,8 @@ export class Spreading {
   private announcedAt: bigint | undefined = undefined
   private now = 0n
   private others: ReadonlyArray<Other> = []
+  /** The other processes that live, and when they were read. */
+  private known: { readonly at: bigint; readonly claimers: ReadonlyArray<Claimer> } | undefined = undefined
   /** Since when each due job is left to others, before and in this round. */
   private before: ReadonlyMap<JobId, bigint> = new Map()
   private since = new Map<JobId, bigint>()
@@ -60,19 +62,30 @@ export class Spreading {
 
   /** Begins a round in which jobs of some kinds may be claimed. `held` are the jobs that run. */
   begin(kinds: ReadonlyArray<Kind>, held: ReadonlyArray<Held>): Effect.Effect<void, JobStoreError> {
-    const { clock, liveness, store } = this.runtime
     return Effect.gen({ self: this }, function*() {
-      this.now = clock.monotonicTimeNanosUnsafe()
+      this.now = this.runtime.clock.monotonicTimeNanosUnsafe()
       this.before = this.since
       this.since = new Map()
-      this.others = []
-      if (this.names.length === 0 || kinds.length === 0) return
-      const others = (yield* store.claimers).filter(({ owner }) => !Equal.equals(owner, liveness.self))
-      const alive = yield* Effect.filter(others, ({ owner }) => Effect.map(liveness.isDead(owner), (dead) => !dead))
-      this.others = alive.map(({ names, owner, places }) => {
+      const claimers = this.names.length === 0 || kinds.length === 0 ? [] : yield* this.claimers
+      this.others = claimers.map(({ names, owner, places }) => {
         const isOwner = (lease: Held["lease"]) => Option.exists(lease, (one) => Equal.equals(one.owner, owner))
         return { names, places, jobs: held.filter(({ lease }) => isOwner(lease)).length }
       })
+    })
+  }
+
+  /** Reads the others once for each poll, however many jobs begin and end in between. */
+  private get claimers(): Effect.Effect<ReadonlyArray<Claimer>, JobStoreError> {
+    const { known, now, runtime: { liveness, store, timing } } = this
+    if (known !== undefined && Number(now - known.at) / 1e6 < timing.pollMillis) return Effect.succeed(known.claimers)
+    return Effect.gen({ self: this }, function*() {
+      const others = (yield* store.claimers).filter(({ owner }) => !Equal.equals(owner, liveness.self))
+      const claimers = yield* Effect.filter(
+        others,
+        ({ owner }) => Effect.map(liveness.isDead(owner), (isDead) => !isDead)
+      )
+      this.known = { at: now, claimers }
+      return claimers
     })
   }
 
