@@ -70,6 +70,7 @@ const Operation = Schema.TaggedUnion({
     idempotencyKey: Key,
     finishedAt: Schema.Option(Time)
   },
+  SetConcurrency: { name: Name, most: Schema.NullOr(Schema.Literals([0, 2, 4])) },
   Beat: { id: Id, token: Token },
   Requested: { id: Id, token: Token },
   Flush: flush,
@@ -119,7 +120,8 @@ const {
   Prune,
   Put,
   Requested,
-  SaveOwnCheckpoint
+  SaveOwnCheckpoint,
+  SetConcurrency
 } = Operation.cases
 
 /** What can be asked of a store, in terms of a few jobs, keys and elements. */
@@ -140,6 +142,7 @@ export const Operations = Schema.Array(
     Beat,
     Requested,
     SaveOwnCheckpoint,
+    SetConcurrency,
     Log,
     Logs,
     Prune
@@ -191,6 +194,7 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
         if (record.state._tag === "Cancelled") return Effect.succeed("cancelled")
         return store.put(record.with({ ...changed, revision }), state._tag, renames)
       }),
+    SetConcurrency: ({ most, name }) => store.setConcurrency(name, most),
     Beat: ({ id: of, token }) => store.beat(id(of), token),
     Requested: ({ id: of, token }) => store.requested(id(of), token),
     Flush: ({ checkpoint, cleared, fanOut, id: of, onCommit, rows, token }) => {
