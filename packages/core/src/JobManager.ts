@@ -305,25 +305,18 @@ export const layerClientOnly: Layer.Layer<JobManager, JobStoreError, JobStore> =
 
 const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(options: Options<Jobs>) {
   const runtime = yield* makeRuntime(options)
-  const { claim = "all" } = options
-  const ids = new Set(typeof claim === "object" && "ids" in claim ? claim.ids : [])
+  const { store } = runtime
+  const { ids, names } = claimedBy(options.claim ?? "all")
   const fibers = yield* Scope.make()
   let accepting = true
-  const claims = yield* claimJobs({
-    runtime,
-    names: claim === "all" ? claim : new Set(typeof claim === "object" && "names" in claim ? claim.names : []),
-    ids,
-    scope: fibers
-  }).pipe(Effect.scoped, Effect.forkIn(fibers))
+  const claims = yield* claimJobs({ runtime, names, ids, scope: fibers }).pipe(Effect.scoped, Effect.forkIn(fibers))
   const ears = yield* Effect.forkDetach(hearChanges(runtime))
   const shutdown = Effect.suspend(() => {
     accepting = false
     return Effect.andThen(Fiber.interrupt(claims), stopRuns(runtime))
   })
   yield* Effect.addFinalizer((exit) => Effect.andThen(shutdown, Scope.close(fibers, exit)))
-  // A database that has vanished does not answer that it has stopped to tell.
-  yield* Effect.addFinalizer(() => Effect.timeoutOption(Effect.interruptible(Fiber.interrupt(ears)), "1 second"))
-  const { store } = runtime
+  yield* Effect.addFinalizer(() => stopHearing(ears))
   const unlessShut = <A, E>(start: Effect.Effect<A, E>): Effect.Effect<A, E | JobManagerError> =>
     Effect.suspend((): Effect.Effect<A, E | JobManagerError> =>
       accepting ? start : Effect.fail(new JobManagerError({ reason: new ShuttingDown() }))
@@ -375,6 +368,16 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     shutdown
   })
 })
+
+/** Jobs that a process claims by their names and by their ids, to which ids are added later. */
+const claimedBy = (claim: Claim) => ({
+  names: claim === "all" ? claim : new Set(typeof claim === "object" && "names" in claim ? claim.names : []),
+  ids: new Set(typeof claim === "object" && "ids" in claim ? claim.ids : [])
+})
+
+/** Ends a fiber that hears of changes. A database that has vanished does not answer that it has stopped to tell. */
+const stopHearing = (ears: Fiber.Fiber<unknown, unknown>) =>
+  Effect.timeoutOption(Effect.interruptible(Fiber.interrupt(ears)), "1 second")
 
 const setRate = (store: JobStore["Service"], name: string, perSecond: number | null) =>
   perSecond === null || (perSecond >= 0 && Number.isFinite(perSecond))

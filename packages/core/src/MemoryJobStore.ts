@@ -6,19 +6,18 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
 import { encode, Memory, read, refuse, type StoredFanOut, type StoredJob } from "./internal/memory/memory.ts"
+import { samples, sharedByProcesses } from "./internal/memory/shared.ts"
 import { renameEntries, renameProgress } from "./internal/store/fanOutNames.ts"
 import { standsFor, withStored } from "./internal/store/keys.ts"
 import { astrayLimit, isToCancel, stepOf, wishOf } from "./internal/store/request.ts"
 import * as Rows from "./internal/store/rows.ts"
 import * as Ticks from "./internal/store/ticks.ts"
-import { takeTurns } from "./internal/store/turns.ts"
 import type { JobId } from "./JobId.ts"
 import type { JobRecord } from "./JobRecord.ts"
 import type { JobSchedule } from "./JobSchedule.ts"
@@ -40,9 +39,7 @@ export const layer: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
     ...reads(memory),
     ...changes(memory),
     ...schedules(memory),
-    ...rates(memory),
-    ...concurrencies(memory),
-    ...claimers(memory),
+    ...sharedByProcesses(memory),
     ...belongings(memory),
     ...samples(memory),
     changes: Stream.empty,
@@ -300,30 +297,7 @@ const schedules = (
   removeSchedule: (name) => memory.write(() => memory.schedules.delete(name))
 })
 
-// --- Rates -----------------------------------------------------------------------------------------------------------
-
-const rates = (memory: Memory): Operations<"rates" | "setRate" | "takeTurns"> => ({
-  rates: memory.run(() =>
-    Array.from(memory.rates, ([name, { perSecond }]) => ({ name, perSecond }))
-      .toSorted((left, right) => left.name < right.name ? -1 : 1)
-  ),
-  setRate: (name, perSecond) =>
-    memory.write(() => {
-      if (perSecond === null) memory.rates.delete(name)
-      else memory.rates.set(name, { perSecond, freeAt: memory.rates.get(name)?.freeAt ?? 0 })
-    }),
-  takeTurns: (name, wanted) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      memory.run(() => {
-        const rate = memory.rates.get(name)
-        if (rate === undefined) return Option.none()
-        const { freeAt, turns } = takeTurns(rate, wanted, now)
-        memory.rates.set(name, { ...rate, freeAt })
-        return Option.some(turns)
-      }))
-})
-
-// --- Concurrencies, and processes that claim jobs --------------------------------------------------------------------
+// --- Concurrencies of names -----------------------------------------------------------------------------------------
 
 /** Whether a job has a place of its own: a child of a job of the same name has none. */
 const hasPlace = (memory: Memory, { name, parent }: JobRecord) =>
@@ -340,36 +314,6 @@ const takePlace = (memory: Memory, job: JobRecord) => {
   if (!isQueued(job) || !hasPlace(memory, job) || !isFull(memory, name)) return
   refuse(new Errors.ConcurrencyReached({ job: name, most: memory.concurrencies.get(name) ?? 0 }))
 }
-
-const concurrencies = (memory: Memory): Operations<"concurrencies" | "setConcurrency"> => ({
-  concurrencies: memory.run(() =>
-    Array.from(memory.concurrencies, ([name, most]) => ({ name, most }))
-      .toSorted((left, right) => left.name < right.name ? -1 : 1)
-  ),
-  setConcurrency: (name, most) =>
-    memory.write(() => {
-      if (most === null) memory.concurrencies.delete(name)
-      else memory.concurrencies.set(name, most)
-    })
-})
-
-const claimers = (memory: Memory): Operations<"announce" | "claimers"> => ({
-  announce: (claimer, millis) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      memory.run(() => {
-        const row = Rows.encodeClaimer(claimer)
-        for (const [owner, { until }] of memory.claimers) if (until <= now) memory.claimers.delete(owner)
-        if (claimer.places === 0) memory.claimers.delete(row.owner)
-        else memory.claimers.set(row.owner, { row, until: now + millis })
-      })),
-  claimers: Effect.flatMap(Clock.currentTimeMillis, (now) =>
-    memory.run(() =>
-      Array.from(memory.claimers)
-        .filter(([, { until }]) => until > now)
-        .toSorted(([left], [right]) => left < right ? -1 : 1)
-        .map(([, { row }]) => Rows.decodeClaimer(row))
-    ))
-})
 
 // --- What belongs to a job -------------------------------------------------------------------------------------------
 
@@ -396,27 +340,6 @@ const record = (memory: Memory, job: StoredJob, { checkpoint, cleared, fanOut: n
     stored.set(row.cursor, { seq: ++memory.last.row, ...Rows.encodeOutcome(row) })
   }
 }
-
-const samples = (memory: Memory): Operations<"history" | "saveHistory" | "tasks" | "saveTasks"> => ({
-  history: (id) =>
-    memory.run(() => {
-      const history = memory.jobs.get(id)?.history
-      return history === undefined ? Option.none() : Option.some(Rows.decodeHistory({ history }))
-    }),
-  saveHistory: (id, token, history) =>
-    memory.write(() => {
-      memory.owned(id, token).history = Rows.encodeHistory(history)
-    }),
-  tasks: (id) =>
-    memory.run(() => {
-      const tasks = memory.jobs.get(id)?.tasks
-      return tasks === undefined ? Option.none() : Option.some(Rows.decodeTasks({ tasks }))
-    }),
-  saveTasks: (id, token, tasks) =>
-    memory.write(() => {
-      memory.owned(id, token).tasks = Rows.encodeTasks(tasks)
-    })
-})
 
 const belongings = (
   memory: Memory
