@@ -188,7 +188,7 @@ describe("fanout thumbnail", () => {
     const { output, run } = fresh()
     const { status, stderr } = run(["thumbnail", "nowhere", "tree/d0/p0.jpg", "-o", output])
     assert.strictEqual(status, 1)
-    assert.match(stderr, /nowhere".*does not exist/)
+    assert.match(stderr, /nowhere: .*does not exist/)
     assert.match(stderr, /1 made, 1 failed/)
   })
 })
