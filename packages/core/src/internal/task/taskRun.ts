@@ -15,6 +15,7 @@ import { Interrupted, type Interrupter } from "../../Interrupter.ts"
 import type { Reporter } from "../../Progress.ts"
 import { Skipped, TimedOut } from "../../Task.ts"
 import { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
+import { WorkersUnavailable } from "../../WorkersUnavailable.ts"
 import { Linked } from "../chain.ts"
 import type { Permits } from "../permits/permits.ts"
 import { onFirstRequest } from "../signal.ts"
@@ -23,7 +24,7 @@ import type { Deadlines } from "./deadlines.ts"
 import type { Kept } from "./kept.ts"
 import type { Options } from "./taskOptions.ts"
 import type { AttemptTimer, KindTimes } from "./taskTimes.ts"
-import { maxStrikes, Quarantined, ThreadLost } from "./threadLost.ts"
+import { maxLosses, maxStrikes, Quarantined, ThreadLost, WorkerLost } from "./threadLost.ts"
 
 /** Most attempts of one task, whatever the task's schedule says. */
 const maxAttempts = 1000
@@ -40,7 +41,7 @@ export type Ending =
   | Ended
   /** The task is unfinished. */
   | { readonly _tag: "Stopped" }
-  /** No thread can run the task or any other task of the pool. */
+  /** No thread or worker can run the task. */
   | { readonly _tag: "Unavailable"; readonly cause: Cause.Cause<never> }
 
 export interface Environment {
@@ -103,12 +104,14 @@ export class TaskRun extends Linked<TaskRun> {
   readonly unit: Unit
   /** The number of attempts that have begun. */
   attempts = 0
-  /** Whether the task may have ended a thread. A suspect task runs alone on a thread. */
+  /** Whether the task may have ended a thread or a worker. A suspect task runs alone there. */
   isSuspect = false
   private readonly work: Work
   private readonly onEnd: (ending: Ending, task: TaskRun) => void
   /** The number of threads that the task has ended. */
   private strikes = 0
+  /** The number of workers that were lost while they had the task in hand. */
+  private losses = 0
   /** The delays of the retry schedule, from the first failed attempt on. */
   private delays: Delays | undefined = undefined
   private attempt: Attempt | undefined = undefined
@@ -239,7 +242,10 @@ export class TaskRun extends Linked<TaskRun> {
       if (!Cause.isDieReason(reason)) continue
       const { defect } = reason
       if (defect instanceof ThreadLost) return this.afterLoss(defect)
-      if (defect instanceof ThreadsUnavailable) return this.end({ _tag: "Unavailable", cause: Cause.die(defect) })
+      if (defect instanceof WorkerLost) return this.afterWorkerLoss(defect)
+      if (defect instanceof ThreadsUnavailable || defect instanceof WorkersUnavailable) {
+        return this.end({ _tag: "Unavailable", cause: Cause.die(defect) })
+      }
     }
     // Nothing has requested a stop, so an interrupted task has interrupted itself, and would do so again.
     this.end(failed)
@@ -249,6 +255,14 @@ export class TaskRun extends Linked<TaskRun> {
   private afterLoss({ isCulprit, isSuspect, why }: ThreadLost): void {
     this.isSuspect ||= isSuspect
     if (isCulprit && ++this.strikes >= maxStrikes) return this.end(died(new Quarantined(why)))
+    this.start(true)
+  }
+
+  /** Starts the task again after the loss of a worker. Most losses are no task's fault, so it takes more of them. */
+  private afterWorkerLoss({ why }: WorkerLost): void {
+    this.losses++
+    this.isSuspect ||= this.losses > 1
+    if (this.losses >= maxLosses) return this.end(died(new Quarantined(`${maxLosses} workers were lost, ${why}`)))
     this.start(true)
   }
 

@@ -1,5 +1,5 @@
 /**
- * The defects of a task whose thread has ended. The runtime tries the task again or quarantines the task.
+ * The defects of a task whose thread has ended, or whose worker was lost. The runtime tries the task again or quarantines the task.
  */
 
 /** The defect of an attempt whose thread has ended before the attempt. */
@@ -19,6 +19,18 @@ export class ThreadLost {
 
 /** The number of ended threads at which the runtime quarantines a task. */
 export const maxStrikes = 2
+
+/** The defect of an attempt whose worker was lost before the attempt has ended, and surely goes on with it no more. */
+export class WorkerLost {
+  readonly why: string
+
+  constructor(why: string) {
+    this.why = why
+  }
+}
+
+/** The number of lost workers at which the runtime quarantines a task that each of them had in hand. */
+export const maxLosses = 5
 
 /** The defect of a quarantined task. */
 export class Quarantined {

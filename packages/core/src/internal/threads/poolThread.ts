@@ -1,16 +1,11 @@
 /**
  * A thread as its pool sees it, the batches that the thread has in hand, and the tasks in these.
  */
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import type * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import { Interrupter } from "../../Interrupter.ts"
-import { type Instant, Lease } from "../../Lease.ts"
-import { Reporter } from "../../Progress.ts"
-import { Cell } from "../../TaskCheckpoint.ts"
-import { Attempt } from "../task/attempt.ts"
+import type { Instant } from "../../Lease.ts"
+import { CalledTask } from "../task/calledTask.ts"
 import type { Held, Posted, TaskCrossing, ToThread } from "./crossing.ts"
 import { Control, forEver } from "./sharedMemory.ts"
 import type { Thread } from "./threadSpawner.ts"
@@ -22,42 +17,21 @@ export interface Definition extends TaskCrossing {
   readonly cost: (payload: unknown) => number
 }
 
-/** A task that waits for a thread, or is on one. */
-export class Item {
+/** A task that waits for a thread, or is on one. A suspect gets a thread that has run nothing but suspects. */
+export class Item extends CalledTask {
   readonly definition: Definition
   readonly cost: number
-  readonly interrupter: Interrupter
-  readonly reporter: Reporter
-  readonly cell: Cell
-  readonly lease: Lease
-  /** Whether a thread may have died of the task. Such a task gets a thread that has run nothing but such tasks. */
-  readonly isSuspect: boolean
   /** Whether the task is a batch of its own. */
   goesAlone: boolean
-  removeListener: () => void = () => {}
-  isSettled = false
   /** The batch that the task is in, and its place there; no batch while it waits. */
   hand: Hand | undefined = undefined
   index = 0
-  /** Completes at the end of a task whose fiber was interrupted. */
-  ended: Deferred.Deferred<void> | undefined = undefined
-  private readonly attempt: Attempt | undefined
-  private readonly payload: unknown
-  private readonly resume: (end: Effect.Effect<unknown, unknown>) => void
 
-  /** `context` is that of the caller's fiber. */
-  constructor(definition: Definition, payload: unknown, context: Context.Context<never>, resume: Item["resume"]) {
+  constructor(definition: Definition, ...called: ConstructorParameters<typeof CalledTask>) {
+    super(...called)
     this.definition = definition
-    this.payload = payload
-    this.resume = resume
-    this.interrupter = Context.get(context, Interrupter)
-    this.reporter = Context.get(context, Reporter)
-    this.cell = Context.get(context, Cell)
-    this.lease = Context.get(context, Lease)
-    this.attempt = this.interrupter instanceof Attempt ? this.interrupter : undefined
-    this.isSuspect = this.attempt?.isSuspect ?? false
     this.goesAlone = this.isSuspect
-    const cost = definition.cost(payload)
+    const cost = definition.cost(this.payload)
     // Capacity is an average: a cost of 0 would make it useless for ever.
     this.cost = cost > 0 && cost < Number.POSITIVE_INFINITY ? cost : 1
   }
@@ -78,12 +52,6 @@ export class Item {
     this.attempt?.noteAgain()
   }
 
-  /** Whether the job is still owned, so that a thread which heard of that too late has stopped the task in vain. */
-  get mayGoOn(): boolean {
-    const { ended, interrupter, isSettled, lease } = this
-    return lease.isHeldUnsafe() && interrupter.reason === undefined && !isSettled && ended === undefined
-  }
-
   /** What is posted of the task. */
   encode(): Posted {
     const { attempt, cell: { checkpoint }, definition } = this
@@ -92,13 +60,9 @@ export class Item {
     return checkpoint === undefined ? [definition.tag, payload] : [definition.tag, payload, checkpoint]
   }
 
-  settle(end: Effect.Effect<unknown, unknown>): void {
-    if (this.isSettled) return
-    this.isSettled = true
-    this.hand = undefined
-    this.removeListener()
-    if (this.ended === undefined) this.resume(end)
-    else Deferred.doneUnsafe(this.ended, Exit.void)
+  override settle(end: Effect.Effect<unknown, unknown>): void {
+    if (!this.isSettled) this.hand = undefined
+    super.settle(end)
   }
 }
 

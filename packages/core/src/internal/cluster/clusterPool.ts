@@ -1,0 +1,325 @@
+/**
+ * The owner's side of a cluster: which workers there are, which worker gets which task, and what becomes of the tasks
+ * of a worker that is lost.
+ *
+ * 1. `run` queues a task that has its permits. There are as many permits as all workers together should have in hand.
+ * 2. `pump` gives the tasks of the queue to workers, the one that has least to do first.
+ * 3. `receive` settles what has ended.
+ * 4. `tick` looks each tenth of a second whether a worker has nothing to do while another one has tasks that wait.
+ */
+import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import { Interrupted, type Reason } from "../../Interrupter.ts"
+import type { OwnerLiveness } from "../../OwnerLiveness.ts"
+import type * as Task from "../../Task.ts"
+import { WorkersUnavailable } from "../../WorkersUnavailable.ts"
+import { makePermits, type PermitPool } from "../permits/permits.ts"
+import { nowMillis } from "../task/deadlines.ts"
+import { WorkerLost } from "../task/threadLost.ts"
+import { codecs, type Ending, type FromWorker, protocol, shapeOf } from "./messages.ts"
+import { type RemoteDefinition, RemoteTask } from "./remoteTask.ts"
+import { RemoteWorker } from "./remoteWorker.ts"
+import { type ClusterLink, Disconnected, type Wire } from "./wire.ts"
+
+/** How often the owner looks which workers there are. */
+const findMillis = 500
+/** How long a worker may take to answer a greeting. */
+const welcomeMillis = 5000
+const renewMillis = 1000
+const tickMillis = 100
+/** How often the owner looks whether a lost worker has surely stopped. */
+const lossMillis = 50
+
+export interface PoolOptions {
+  readonly link: ClusterLink["Service"]
+  readonly liveness: OwnerLiveness["Service"]
+  readonly clock: Clock.Clock
+  /** Runs an effect until the pool closes. */
+  readonly fork: (effect: Effect.Effect<unknown>) => void
+  readonly tasks: ReadonlyArray<Task.Any>
+  readonly grantMillis: number
+  readonly patienceMillis: number
+}
+
+export class ClusterPool {
+  readonly permits: PermitPool
+  private readonly options: PoolOptions
+  private readonly workers = new Map<string, RemoteWorker>()
+  /** Addresses to which there is a connection, or a try to connect. */
+  private readonly known = new Set<string>()
+  /** Why workers take no task at all, by their addresses. */
+  private readonly strangers = new Map<string, string>()
+  /** Tasks that have their permits and wait for a worker. */
+  private queue: Array<RemoteTask> = []
+  private isPumping = false
+  private isClosed = false
+  private refusedSince: number | undefined = undefined
+
+  constructor(options: PoolOptions) {
+    this.options = options
+    this.permits = makePermits(1, options.clock)
+  }
+
+  private get now(): number {
+    return nowMillis(this.options.clock)
+  }
+
+  // -- a task and its caller
+
+  /** Runs a payload on a worker. */
+  run(definition: RemoteDefinition, payload: unknown, context: Context.Context<never>): Effect.Effect<unknown, unknown> {
+    return Effect.callback<unknown, unknown>((resume) => {
+      const task = new RemoteTask(definition, payload, context, resume)
+      task.removeListener = task.interrupter.onRequestUnsafe((reason) => this.stop(task, reason))
+      if (this.isClosed) this.giveUp(task)
+      if (task.isSettled) return task.removeListener()
+      this.queue.push(task)
+      this.pumpSoon()
+      return Effect.suspend(() => this.drop(task))
+    })
+  }
+
+  /** Asks a task to stop. A task that no worker has is stopped at once. */
+  private stop(task: RemoteTask, reason: Reason): void {
+    if (task.isSettled) return
+    if (task.worker === undefined) task.settle(Effect.fail(new Interrupted({ reason })))
+    else task.worker.tell("stops", [task.id, reason])
+  }
+
+  /** Ends a task whose fiber was interrupted. It has ended once its worker says so, or can't go on with it. */
+  private drop(task: RemoteTask): Effect.Effect<void> {
+    if (task.isSettled || task.worker === undefined) {
+      task.isSettled = true
+      task.removeListener()
+      return Effect.void
+    }
+    const ended = task.ended = Deferred.makeUnsafe<void>()
+    task.worker.tell("interrupts", task.id)
+    return Deferred.await(ended)
+  }
+
+  // -- workers
+
+  /** Connects to each worker that is registered, for ever. */
+  readonly find: Effect.Effect<never> = Effect.suspend(() => this.options.link.workers).pipe(
+    Effect.map((addresses) => {
+      for (const address of this.strangers.keys()) if (!addresses.includes(address)) this.strangers.delete(address)
+      for (const address of addresses) if (!this.known.has(address)) this.meet(address)
+    }),
+    // Workers that are connected go on while nobody knows which others there are.
+    Effect.catch((error) => Effect.logDebug("The registry of workers does not answer", error)),
+    Effect.andThen(Effect.sleep(findMillis)),
+    Effect.forever
+  )
+
+  private meet(address: string): void {
+    this.known.add(address)
+    const forget = Effect.sync(() => this.known.delete(address))
+    const connection = Effect.scoped(Effect.flatMap(this.options.link.connect(address), (wire) => this.join(address, wire)))
+    this.options.fork(connection.pipe(
+      Effect.catch((error) => Effect.logDebug(`Worker ${address} can't be reached: ${error.why}`)),
+      // A worker that can't be reached is tried again, and not at once.
+      Effect.andThen(Effect.sleep(findMillis)),
+      Effect.ensuring(forget)
+    ))
+  }
+
+  /** Greets a worker, and gives it tasks until the connection is over. */
+  private readonly join = Effect.fnUntraced({ self: this }, function*(this: ClusterPool, address: string, wire: Wire) {
+    const { clock, grantMillis, tasks } = this.options
+    const hello = { protocol, tasks: tasks.map((task) => [task._tag, shapeOf(task)] as const) }
+    const greeting = Effect.andThen(wire.send(JSON.stringify(codecs.hello.encode(hello))), wire.receive)
+    const late = new Disconnected({ why: `it gave no answer within ${welcomeMillis / 1000} s` })
+    const text = yield* Effect.timeoutOrElse(greeting, { duration: welcomeMillis, orElse: () => Effect.fail(late) })
+    const welcome = yield* Effect.try({
+      try: () => codecs.welcome.decode(text),
+      catch: (error) => new Disconnected({ why: `it gave no welcome: ${String(error)}` })
+    })
+    if (welcome.protocol !== protocol) {
+      this.strangers.set(address, `has version ${welcome.protocol} of the protocol; the owner has ${protocol}`)
+      return yield* Effect.sleep(welcomeMillis)
+    }
+    this.strangers.delete(address)
+    const worker = new RemoteWorker(address, welcome, clock, grantMillis)
+    this.workers.set(address, worker)
+    this.resize()
+    this.pumpSoon()
+    const talk = worker.run(wire, (message) => this.receive(worker, message))
+    const why = yield* Effect.catch(
+      Effect.onInterrupt(talk, () => Effect.sync(() => this.workers.delete(address))),
+      (error) => Effect.succeed(error.why)
+    )
+    yield* this.lose(worker, why)
+  })
+
+  /** Has the tasks of a worker run elsewhere once the worker surely goes on with none of them. */
+  private lose(worker: RemoteWorker, why: string): Effect.Effect<void> {
+    const { address, tasks, welcome: { process } } = worker
+    this.workers.delete(address)
+    worker.isLeaving = true
+    this.resize()
+    if (tasks.size === 0) return Effect.logDebug(`Worker ${address} has left: ${why}`)
+    const release = Effect.sync(() => {
+      for (const id of Array.from(tasks.keys())) worker.remove(id)?.settle(Effect.die(new WorkerLost(`${address} last: ${why}`)))
+    })
+    const isOver = Effect.map(this.options.liveness.isDead(process), (isDead) => isDead || this.now >= worker.grantedUntil)
+    const wait: Effect.Effect<void> = Effect.flatMap(isOver, (over) =>
+      over ? Effect.void : Effect.andThen(Effect.sleep(lossMillis), wait)
+    )
+    this.options.fork(Effect.andThen(wait, release))
+    return Effect.logWarning(`Worker ${address} is lost with ${tasks.size} tasks: ${why}. Other workers run these tasks`)
+  }
+
+  private resize(): void {
+    let size = 0
+    for (const { window } of this.workers.values()) size += window
+    // A task has to come here for somebody to see that no worker takes it.
+    size = Math.max(1, size)
+    if (size !== this.permits.size) this.permits.resizeUnsafe(size)
+  }
+
+  // -- from the queue to workers
+
+  private pumpSoon(): void {
+    if (this.isPumping) return
+    this.isPumping = true
+    void Promise.resolve().then(() => {
+      this.isPumping = false
+      this.pump()
+    })
+  }
+
+  private pump(): void {
+    const rest: Array<RemoteTask> = []
+    const { queue } = this
+    this.queue = []
+    for (const task of queue) {
+      if (task.isSettled) continue
+      const worker = this.workerFor(task)
+      if (worker === undefined) rest.push(task)
+      else worker.take(task)
+    }
+    // A payload that can't be encoded settles its task, whose caller may have queued another one.
+    this.queue = [...rest, ...this.queue]
+  }
+
+  /** The worker with the least to do of those that take a task. A suspect gets a worker that has nothing else. */
+  private workerFor({ definition: { index }, isSuspect }: RemoteTask): RemoteWorker | undefined {
+    let best: RemoteWorker | undefined
+    let least = Number.POSITIVE_INFINITY
+    for (const worker of this.workers.values()) {
+      const load = worker.loadOf(index)
+      if (load === undefined || worker.isLeaving || load.room <= 0) continue
+      if (isSuspect ? worker.tasks.size > 0 : worker.isApart) continue
+      const share = load.inHand / load.size
+      if (share >= least) continue
+      best = worker
+      least = share
+    }
+    return best
+  }
+
+  private queueFirst(tasks: ReadonlyArray<RemoteTask>): void {
+    this.queue.unshift(...tasks)
+    this.pumpSoon()
+  }
+
+  // -- what workers tell
+
+  private receive(worker: RemoteWorker, message: FromWorker): void {
+    const { back = [], endings = [], isLeaving, reports = [] } = message
+    for (const report of reports) {
+      const task = worker.tasks.get(report.id)
+      task?.note(report)
+      for (let commits = report.commits ?? 0; task !== undefined && commits > 0; commits--) {
+        const recorded = Effect.sync(() => worker.tell("recorded", report.id))
+        this.options.fork(Effect.andThen(task.cell.recorded, recorded))
+      }
+    }
+    const ended: Array<readonly [RemoteTask, Ending]> = []
+    for (const [id, ending] of endings) {
+      const task = worker.remove(id)
+      if (task !== undefined) ended.push([task, ending])
+    }
+    const returned = back.flatMap((id) => worker.remove(id) ?? [])
+    if (isLeaving === true) worker.isLeaving = true
+    this.resize()
+    // A settled task's caller may queue the next task at once, so everything else is done before.
+    for (const [task, ending] of ended) this.settle(worker, task, ending)
+    for (const task of returned) if (!task.mayGoOn) task.settle(this.stopped(task))
+    this.queueFirst(returned.filter(({ isSettled }) => !isSettled))
+  }
+
+  private settle(worker: RemoteWorker, task: RemoteTask, ending: Ending): void {
+    if ("unavailable" in ending) {
+      worker.refused.set(task.definition.index, `can't run it: ${ending.unavailable}`)
+      return task.mayGoOn ? this.queueFirst([task]) : task.settle(this.stopped(task))
+    }
+    // A worker that was told of the lease too late, or that leaves, has stopped what others can go on with.
+    if ("stopped" in ending && task.mayGoOn) {
+      task.attempt?.noteAgain()
+      return this.queueFirst([task])
+    }
+    task.end(ending)
+  }
+
+  /** Settles a task that came back after it was to stop. */
+  private stopped({ interrupter }: RemoteTask): Effect.Effect<never, Interrupted> {
+    return Effect.fail(new Interrupted({ reason: interrupter.reason ?? "LeaseLost" }))
+  }
+
+  // -- time
+
+  /** Tells until when leases are held, for ever. */
+  readonly renew: Effect.Effect<never> = Effect.sync(() => {
+    for (const worker of this.workers.values()) worker.renew()
+  }).pipe(Effect.andThen(Effect.sleep(renewMillis)), Effect.forever)
+
+  readonly tick: Effect.Effect<never> = Effect.sync(() => {
+    this.giveUpIfRefused()
+    this.share()
+  }).pipe(Effect.andThen(Effect.sleep(tickMillis)), Effect.forever)
+
+  /** A task that nobody takes although there are workers is no failure: its fan-out ends, and can go on later. */
+  private giveUpIfRefused(): void {
+    const workers = Array.from(this.workers.values())
+    const refused = this.queue.filter(({ definition: { index } }) => workers.every((worker) => worker.refused.has(index)))
+    if (refused.length === 0 || workers.length + this.strangers.size === 0) {
+      this.refusedSince = undefined
+      return
+    }
+    this.refusedSince ??= this.now
+    if (this.now - this.refusedSince < this.options.patienceMillis) return
+    this.queue = this.queue.filter((task) => !refused.includes(task))
+    for (const task of refused) {
+      const { definition: { index, task: { _tag } } } = task
+      const why = workers.map(({ address, refused }) => [address, refused.get(index) ?? ""] as const)
+      task.settle(Effect.die(new WorkersUnavailable({ task: _tag, workers: [...why, ...this.strangers] })))
+    }
+  }
+
+  /** Has a worker give back half of what waits there, for one that has nothing to do. */
+  private share(): void {
+    const workers = Array.from(this.workers.values()).filter(({ isLeaving }) => !isLeaving)
+    if (this.queue.length > 0 || !workers.some(({ tasks }) => tasks.size === 0)) return
+    const waiting = ({ loads }: RemoteWorker) =>
+      loads.reduce((sum, { inHand, size }) => sum + Math.max(0, inHand - size), 0)
+    const busiest = workers.toSorted((left, right) => waiting(right) - waiting(left))[0]
+    if (busiest === undefined || waiting(busiest) === 0) return
+    busiest.askBack(Math.ceil(waiting(busiest) / 2))
+  }
+
+  /** Has all tasks stay unsettled. Workers stop when the connection ends. */
+  readonly close: Effect.Effect<void> = Effect.sync(() => {
+    const tasks = [...this.queue, ...Array.from(this.workers.values(), (worker) => Array.from(worker.tasks.values())).flat()]
+    this.isClosed = true
+    this.queue = []
+    for (const task of tasks) this.giveUp(task)
+  })
+
+  private giveUp(task: RemoteTask): void {
+    task.settle(Effect.die(new WorkersUnavailable({ task: task.definition.task._tag, workers: [] })))
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * The tasks that one owner has given to a worker, for as long as they are connected, and what the owner is to be told.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Result from "effect/Result"
+import type { Reason } from "../../Interrupter.ts"
+import type * as Task from "../../Task.ts"
+import { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
+import { defectOf } from "../defect.ts"
+import { codecsOf } from "../task/taskCodecs.ts"
+import type { Ending as TaskEnding } from "../task/taskRun.ts"
+import { Quarantined } from "../task/threadLost.ts"
+import { timesOf } from "./clocks.ts"
+import { HostedLease } from "./hostedLease.ts"
+import { HostedTask, type Listener } from "./hostedTask.ts"
+import { codecs, type Ending, type FromWorker, mostCharacters, type PostedTask, textsOf, type ToWorker } from "./messages.ts"
+import type { HostTask, WorkerHost } from "./workerHost.ts"
+import { Disconnected, type Wire } from "./wire.ts"
+
+/** A worker says something at least so often, or its owner takes it for lost. */
+const saysMillis = 1000
+/** How often the worker looks whether leases are still held. */
+const leaseMillis = 250
+
+type EndOfTask = readonly [id: number, ending: Ending]
+
+export class HostSession implements Listener {
+  private readonly host: WorkerHost
+  /** The tasks that the owner may send, by their index; none where the worker does not take one. */
+  private readonly kinds: ReadonlyArray<HostTask | undefined>
+  private readonly leases = new Map<number, HostedLease>()
+  private readonly tasks = new Map<number, readonly [HostedTask, HostTask]>()
+  private readonly news = Latch.makeUnsafe(false)
+  private readonly changed = new Set<HostedTask>()
+  private endings: Array<EndOfTask> = []
+  private back: Array<number> = []
+  private isLeaving = false
+
+  constructor(host: WorkerHost, kinds: HostSession["kinds"]) {
+    this.host = host
+    this.kinds = kinds
+  }
+
+  /** Serves the owner until the connection is over. */
+  run(wire: Wire): Effect.Effect<never, Disconnected> {
+    const receiving = wire.receive.pipe(
+      Effect.flatMap((text) =>
+        Effect.try({
+          try: () => this.receive(codecs.toWorker.decode(text)),
+          catch: (error) => new Disconnected({ why: `The owner sent what is no message: ${String(error)}` })
+        })
+      ),
+      Effect.forever
+    )
+    const sending = Effect.timeoutOption(this.news.await, saysMillis).pipe(
+      // What else ends in this turn of the event loop goes with it.
+      Effect.andThen(Effect.yieldNow),
+      Effect.andThen(Effect.suspend(() => Effect.forEach(this.takeTexts(), wire.send, { discard: true }))),
+      Effect.forever
+    )
+    const watching = Effect.forever(Effect.andThen(Effect.sleep(leaseMillis), Effect.sync(() => this.stopLost())))
+    return Effect.raceAllFirst([receiving, sending, watching])
+  }
+
+  /** Ends all tasks, since nobody hears of them any more. */
+  end(): void {
+    for (const [task, kind] of this.tasks.values()) {
+      task.stop("LeaseLost")
+      if (!task.hasBegun) this.host.forget(task, kind)
+    }
+    this.tasks.clear()
+  }
+
+  /** Gives back what has not begun, and takes nothing more. */
+  leave(): void {
+    this.isLeaving = true
+    this.giveBack(Number.POSITIVE_INFINITY)
+    this.news.openUnsafe()
+  }
+
+  /** Asks all tasks to stop. */
+  stopAll(reason: Reason): void {
+    for (const [task] of this.tasks.values()) task.stop(reason)
+  }
+
+  // -- what the owner tells
+
+  private receive(message: ToWorker): void {
+    const { giveBack, interrupts = [], leases = [], recorded = [], stops = [], tasks = [] } = message
+    for (const told of leases) {
+      const lease = this.leases.get(told.id)
+      if (lease === undefined) this.leases.set(told.id, new HostedLease(told, this.host.clock))
+      else lease.hold(told.heldUntil)
+    }
+    for (const posted of tasks) this.take(posted)
+    for (const [id, reason] of stops) this.stop(id, (task) => task.stop(reason))
+    for (const id of interrupts) this.stop(id, (task) => task.interrupt())
+    for (const id of recorded) this.tasks.get(id)?.[0].noteRecorded()
+    if (giveBack !== undefined) this.giveBack(giveBack)
+  }
+
+  private take(posted: PostedTask): void {
+    const [kind, lease] = [this.kinds[posted.task], this.leases.get(posted.lease)]
+    if (kind === undefined || lease === undefined) throw new Error(`Task ${posted.id} has no definition or lease here`)
+    if (this.isLeaving) {
+      this.back.push(posted.id)
+      this.news.openUnsafe()
+      return
+    }
+    try {
+      const payload = kind.definition.payload.decode(posted.payload)
+      const task = new HostedTask(posted, payload, kind.definition, lease)
+      this.tasks.set(task.id, [task, kind])
+      this.host.take(task, kind, this)
+    } catch (thrown) {
+      this.tell(posted.id, { died: defectOf(Cause.die(thrown)) })
+    }
+  }
+
+  /** Stops a task. One that has not begun has ended by that. */
+  private stop(id: number, how: (task: HostedTask) => void): void {
+    const found = this.tasks.get(id)
+    if (found === undefined) return
+    const [task, kind] = found
+    how(task)
+    if (task.hasBegun) return
+    this.host.forget(task, kind)
+    this.tasks.delete(id)
+    this.tell(id, { stopped: task.signal.reason ?? "Cancel" })
+  }
+
+  private giveBack(count: number): void {
+    for (const [id, [task, kind]] of Array.from(this.tasks).toReversed()) {
+      if (this.back.length >= count) break
+      if (task.hasBegun) continue
+      this.host.forget(task, kind)
+      this.tasks.delete(id)
+      this.back.push(id)
+    }
+    this.news.openUnsafe()
+  }
+
+  private stopLost(): void {
+    for (const [id, lease] of this.leases) {
+      if (lease.isHeldUnsafe()) continue
+      const all = Array.from(this.tasks.values()).filter(([task]) => task.lease === lease)
+      for (const [task] of all) this.stop(task.id, () => task.stop("LeaseLost"))
+      if (all.length === 0) this.leases.delete(id)
+    }
+  }
+
+  // -- what tasks tell
+
+  noteNews(task: HostedTask): void {
+    this.changed.add(task)
+    this.news.openUnsafe()
+  }
+
+  noteEnd(task: HostedTask, ending: TaskEnding): void {
+    const kind = this.tasks.get(task.id)?.[1]
+    if (kind === undefined) return
+    this.changed.add(task)
+    this.tell(task.id, endingOf(kind.task, task, ending))
+  }
+
+  private tell(id: number, ending: Ending): void {
+    this.endings.push([id, ending])
+    this.news.openUnsafe()
+  }
+
+  /** What is to be told, in as many messages as it takes. Reports come before the endings of their tasks. */
+  private takeTexts(): ReadonlyArray<string> {
+    const reports = Array.from(this.changed).flatMap((task) => task.takeReport() ?? [])
+    const { back, endings, isLeaving } = this
+    this.news.closeUnsafe()
+    this.changed.clear()
+    this.endings = []
+    this.back = []
+    for (const [id] of endings) this.tasks.delete(id)
+    const now = timesOf(this.host.clock)
+    const first: FromWorker = {
+      now,
+      ...reports.length > 0 ? { reports } : {},
+      ...back.length > 0 ? { back } : {},
+      ...isLeaving ? { isLeaving } : {}
+    }
+    const message = (endings: ReadonlyArray<EndOfTask>): FromWorker => ({ now, endings })
+    const texts = textsOf(endings, message, ([id], characters): EndOfTask => {
+      const size = `Its result takes ${characters} characters as JSON. An owner takes ${mostCharacters}`
+      return [id, { died: { message: `${size}: give a reference instead` } }]
+    })
+    return Object.keys(first).length > 1 || texts.length === 0 ? [JSON.stringify(first), ...texts] : texts
+  }
+}
+
+const endingOf = (task: Task.Any, { signal }: HostedTask, ending: TaskEnding): Ending => {
+  try {
+    switch (ending._tag) {
+      case "Done":
+        return { done: codecsOf(task).encodeSuccess(ending.value) }
+      case "Skipped":
+        return { skipped: ending.reason }
+      case "TimedOut":
+        return { timedOut: true }
+      case "Stopped":
+        return { stopped: signal.reason ?? "Cancel" }
+      case "Unavailable":
+      case "Failed":
+        return failureOf(task, ending.cause)
+    }
+  } catch (thrown) {
+    return { died: defectOf(Cause.die(thrown)) }
+  }
+}
+
+const failureOf = (task: Task.Any, cause: Cause.Cause<unknown>): Ending => {
+  const error = Cause.findError(cause)
+  if (Result.isSuccess(error)) return { failed: codecsOf(task).encodeError(error.success) }
+  const defect = cause.reasons.find(Cause.isDieReason)?.defect
+  if (defect instanceof ThreadsUnavailable) return { unavailable: defect.why }
+  return defect instanceof Quarantined ? { quarantined: defect.message } : { died: defectOf(cause) }
+}

@@ -1,0 +1,127 @@
+/**
+ * A task on its worker: it waits until the worker begins it, runs to the end of one attempt, and reports.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { Lease } from "../../Lease.ts"
+import type { Reason } from "../../Interrupter.ts"
+import { Linked } from "../chain.ts"
+import { Signal } from "../signal.ts"
+import { Kept, noUnits, type Units as Amounts } from "../task/kept.ts"
+import type { TaskDefinition } from "../task/taskDefinition.ts"
+import { type Ending as TaskEnding, type Environment, TaskRun, type Unit } from "../task/taskRun.ts"
+import type { HostedLease } from "./hostedLease.ts"
+import type { PostedTask, Report, Units } from "./messages.ts"
+
+/** Who a task tells of its news. */
+export interface Listener {
+  /** There is something to report. */
+  readonly noteNews: (task: HostedTask) => void
+  readonly noteEnd: (task: HostedTask, ending: TaskEnding) => void
+}
+
+export class HostedTask extends Linked<HostedTask> {
+  readonly id: number
+  readonly definition: TaskDefinition
+  readonly lease: HostedLease
+  readonly signal = new Signal()
+  private readonly unit: Unit
+  private readonly attempt: number
+  private run: TaskRun | undefined = undefined
+  /** Amounts that the owner was told, and the checkpoint that it has. */
+  private told: Amounts = noUnits
+  private toldCheckpoint: PostedTask["saved"] | undefined
+  private readonly totals = new Map<string, number>()
+  /** Commits that wait for the owner's word, and how many of them the owner was told. */
+  private readonly commits: Array<(effect: Effect.Effect<void>) => void> = []
+  private newCommits = 0
+
+  constructor({ attempt = 1, id, saved }: PostedTask, payload: unknown, definition: TaskDefinition, lease: HostedLease) {
+    super()
+    this.id = id
+    this.definition = definition
+    this.lease = lease
+    this.attempt = attempt
+    this.unit = { payload, kept: saved === undefined ? undefined : new Kept(saved) }
+    this.toldCheckpoint = saved
+  }
+
+  get hasBegun(): boolean {
+    return this.run !== undefined
+  }
+
+  /** Runs the task once. Its owner tries it again. */
+  begin(context: Context.Context<never>, environment: Environment, listener: Listener): void {
+    const { definition, lease, signal } = this
+    const run = this.run = new TaskRun(
+      {
+        run: definition.handle,
+        context: Context.add(Context.merge(context, definition.context), Lease, lease),
+        options: { ...definition.options, retry: Option.none() },
+        tag: definition.tag,
+        permits: definition.permits,
+        describe: () => `Task "${definition.tag}" of "${definition.options.key(this.unit.payload)}"`,
+        parent: signal,
+        onChange: () => listener.noteNews(this),
+        onTotal: (unit, total) => {
+          this.totals.set(unit, total)
+          listener.noteNews(this)
+        },
+        recorded: Effect.callback<void>((resume) => {
+          this.commits.push(resume)
+          this.newCommits++
+          listener.noteNews(this)
+        }),
+        beginsLater: definition.beginsLater,
+        environment
+      },
+      this.unit,
+      (ending) => listener.noteEnd(this, ending)
+    )
+    run.attempts = this.attempt - 1
+    run.start()
+  }
+
+  /** Asks the task to stop. */
+  stop(reason: Reason): void {
+    this.signal.requestUnsafe(reason)
+  }
+
+  /** Interrupts the fiber of the task. */
+  interrupt(): void {
+    if (this.signal.reason === undefined) this.signal.requestUnsafe("Cancel")
+    this.run?.kill()
+  }
+
+  /** Notes that the store has what the task has committed. Commits are answered in their order. */
+  noteRecorded(): void {
+    this.commits.shift()?.(Effect.void)
+  }
+
+  /** What the owner was not told yet; nothing where there is no news. */
+  takeReport(): Report | undefined {
+    const { newCommits: commits, totals, unit: { kept } } = this
+    const saved = kept?.checkpoint === undefined || kept.checkpoint === this.toldCheckpoint
+      ? undefined
+      : { checkpoint: kept.checkpoint, added: since(this.told, kept.saved) }
+    const added = since(saved === undefined ? this.told : kept?.saved ?? noUnits, kept?.units ?? this.told)
+    if (saved === undefined && added.length === 0 && totals.size === 0 && commits === 0) return undefined
+    const report: Report = {
+      id: this.id,
+      ...saved === undefined ? {} : { saved },
+      ...added.length > 0 ? { added } : {},
+      ...totals.size > 0 ? { totals: Array.from(totals) } : {},
+      ...commits > 0 ? { commits } : {}
+    }
+    this.told = new Map(kept?.units)
+    this.toldCheckpoint = kept?.checkpoint
+    this.totals.clear()
+    this.newCommits = 0
+    return report
+  }
+}
+
+/** What amounts have grown by; less than 0 where a task has begun once more. */
+const since = (before: Amounts, now: Amounts): Units =>
+  Array.from(now, ([unit, amount]) => [unit, amount - (before.get(unit) ?? 0)] as const).filter(([, more]) => more !== 0)

@@ -1,0 +1,161 @@
+/**
+ * The messages between the owner of jobs and a worker of a cluster. Each is a JSON text, decoded by its schema.
+ *
+ * 1. The owner sends `Hello`, and the worker answers with `Welcome`.
+ * 2. From then on each side sends what is new since its last message. So one message carries a chunk of tasks, or all
+ *    tasks that have ended meanwhile.
+ * 3. The end of the connection ends all tasks that were not settled. No message is kept: an unsettled element is in the
+ *    owner's checkpoint.
+ */
+import * as Schema from "effect/Schema"
+import { Reason } from "../../Interrupter.ts"
+import { JobId } from "../../JobId.ts"
+import { Owner } from "../../OwnerLiveness.ts"
+import type * as Task from "../../Task.ts"
+
+/** Number of this protocol. Sides with different numbers refuse each other. */
+export const protocol = 1
+
+/** Most characters of a message. A task whose payload is larger fails. */
+export const mostCharacters = 16 * 1024 * 1024
+
+/** Time of the sender in milliseconds: of its monotonic clock, and since the epoch. */
+export const Times = Schema.Tuple([Schema.Finite, Schema.Finite])
+export type Times = typeof Times.Type
+
+const Hello = Schema.Struct({
+  protocol: Schema.Natural,
+  /** Tag and shape of each task. Other messages name a task by its index. */
+  tasks: Schema.Array(Schema.Tuple([Schema.String, Schema.String]))
+})
+export type Hello = typeof Hello.Type
+
+const Welcome = Schema.Struct({
+  protocol: Schema.Natural,
+  now: Times,
+  /** The process, so that an owner on the same machine sees that it has ended. */
+  process: Owner,
+  /** Names and sizes of the pools in which tasks run. */
+  pools: Schema.Array(Schema.Tuple([Schema.String, Schema.Natural])),
+  /** For each task the index of its pool, or the reason why the worker does not take it. */
+  tasks: Schema.Array(Schema.Union([Schema.Natural, Schema.String]))
+})
+export type Welcome = typeof Welcome.Type
+
+const Units = Schema.Array(Schema.Tuple([Schema.String, Schema.Finite]))
+export type Units = typeof Units.Type
+
+const Id = Schema.Natural
+
+const ToWorker = Schema.Struct({
+  /** Leases of jobs, new or held for longer, in the worker's time. A worker that hears no more stops at that time. */
+  leases: Schema.optionalKey(Schema.Array(Schema.Struct({
+    id: Id,
+    job: Schema.NullOr(JobId),
+    token: Schema.Natural,
+    graceMillis: Schema.Finite,
+    heldUntil: Times
+  }))),
+  tasks: Schema.optionalKey(Schema.Array(Schema.Struct({
+    id: Id,
+    lease: Id,
+    task: Schema.Natural,
+    payload: Schema.Unknown,
+    saved: Schema.optionalKey(Schema.Json),
+    attempt: Schema.optionalKey(Schema.Natural)
+  }))),
+  stops: Schema.optionalKey(Schema.Array(Schema.Tuple([Id, Reason]))),
+  /** Tasks whose fiber was interrupted. */
+  interrupts: Schema.optionalKey(Schema.Array(Id)),
+  /** Tasks of which the store has the checkpoint that they have committed. */
+  recorded: Schema.optionalKey(Schema.Array(Id)),
+  /** How many tasks the worker is to give back if it has not begun them. */
+  giveBack: Schema.optionalKey(Schema.Natural)
+})
+export type ToWorker = typeof ToWorker.Type
+export type PostedTask = NonNullable<ToWorker["tasks"]>[number]
+
+const Defect = Schema.Struct({
+  message: Schema.String,
+  name: Schema.optionalKey(Schema.String),
+  stack: Schema.optionalKey(Schema.String)
+})
+
+const Ending = Schema.Union([
+  Schema.Struct({ done: Schema.Unknown }),
+  Schema.Struct({ failed: Schema.Unknown }),
+  Schema.Struct({ skipped: Schema.String }),
+  Schema.Struct({ timedOut: Schema.Literal(true) }),
+  Schema.Struct({ stopped: Reason }),
+  Schema.Struct({ quarantined: Schema.String }),
+  Schema.Struct({ died: Defect }),
+  /** The worker can't start the threads that the task needs, for this reason. */
+  Schema.Struct({ unavailable: Schema.String })
+])
+export type Ending = typeof Ending.Type
+
+const Report = Schema.Struct({
+  id: Id,
+  /** The last checkpoint, with the amounts that were added before it. */
+  saved: Schema.optionalKey(Schema.Struct({ checkpoint: Schema.Json, added: Units })),
+  /** The amounts that were added after it. */
+  added: Schema.optionalKey(Units),
+  totals: Schema.optionalKey(Units),
+  /** How many commits wait until the checkpoint is in the store. */
+  commits: Schema.optionalKey(Schema.Natural)
+})
+export type Report = typeof Report.Type
+
+const FromWorker = Schema.Struct({
+  now: Times,
+  reports: Schema.optionalKey(Schema.Array(Report)),
+  endings: Schema.optionalKey(Schema.Array(Schema.Tuple([Id, Ending]))),
+  /** Tasks that the worker has not begun, and will not begin. */
+  back: Schema.optionalKey(Schema.Array(Id)),
+  /** Whether the worker takes no more tasks, since its process is to end. */
+  isLeaving: Schema.optionalKey(Schema.Literal(true))
+})
+export type FromWorker = typeof FromWorker.Type
+
+const codecOf = <S extends Schema.Codec<unknown, unknown>>(schema: S) => {
+  const decode = Schema.decodeUnknownSync(schema)
+  return {
+    encode: Schema.encodeSync(schema),
+    decode: (text: string): S["Type"] => decode(JSON.parse(text))
+  }
+}
+
+export const codecs = {
+  hello: codecOf(Hello),
+  welcome: codecOf(Welcome),
+  toWorker: codecOf(ToWorker),
+  fromWorker: codecOf(FromWorker)
+}
+
+/**
+ * Texts of messages that carry all elements between them, in their order. An element that is too long for a message by
+ * itself is replaced by what `tooLong` makes of it, if anything.
+ */
+export const textsOf = <A>(
+  elements: ReadonlyArray<A>,
+  message: (elements: ReadonlyArray<A>) => unknown,
+  tooLong: (element: A, characters: number) => A | undefined
+): ReadonlyArray<string> => {
+  const [first] = elements
+  if (first === undefined) return []
+  const text = JSON.stringify(message(elements))
+  if (text.length <= mostCharacters) return [text]
+  if (elements.length > 1) {
+    const half = Math.ceil(elements.length / 2)
+    return [elements.slice(0, half), elements.slice(half)].flatMap((some) => textsOf(some, message, tooLong))
+  }
+  const instead = tooLong(first, text.length)
+  return instead === undefined ? [] : textsOf([instead], message, () => undefined)
+}
+
+/** The shape of a task, as text: JSON schemas of its payload, success and error. Sides whose shapes differ don't mix. */
+export const shapeOf = (task: Task.Any): string =>
+  JSON.stringify([task.payloadSchema, task.successSchema, task.errorSchema].map((schema) =>
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- schemas of tasks need no services
+    Schema.toJsonSchemaDocument(Schema.toCodecJson(schema as Task.Codec))
+  ))

@@ -1,0 +1,78 @@
+/**
+ * A task that waits for a worker, or that a worker has in hand.
+ */
+import * as Effect from "effect/Effect"
+import { Interrupted } from "../../Interrupter.ts"
+import * as Task from "../../Task.ts"
+import { errorOf } from "../defect.ts"
+import { CalledTask } from "../task/calledTask.ts"
+import { codecsOf } from "../task/taskCodecs.ts"
+import { Quarantined } from "../task/threadLost.ts"
+import type { Ending, PostedTask, Report } from "./messages.ts"
+import type { RemoteWorker } from "./remoteWorker.ts"
+import type { Workload } from "./workload.ts"
+
+/** A kind of task of the pool, and its index in `Hello`. */
+export interface RemoteDefinition {
+  readonly task: Task.Any
+  readonly index: number
+}
+
+export class RemoteTask extends CalledTask {
+  readonly definition: RemoteDefinition
+  /** The worker that has the task in hand. A lost worker keeps the task until it surely goes on with it no more. */
+  worker: RemoteWorker | undefined = undefined
+  load: Workload | undefined = undefined
+  id = 0
+
+  constructor(definition: RemoteDefinition, ...called: ConstructorParameters<typeof CalledTask>) {
+    super(...called)
+    this.definition = definition
+  }
+
+  /** What is posted of the task. It throws where the payload does not match its schema. */
+  encode(lease: number): PostedTask {
+    const { attempt, cell: { checkpoint }, definition: { index, task }, id } = this
+    const payload = codecsOf(task).payload.encode(this.payload)
+    return {
+      id,
+      lease,
+      task: index,
+      payload,
+      ...checkpoint === undefined ? {} : { saved: checkpoint },
+      ...attempt === undefined || attempt.number === 1 ? {} : { attempt: attempt.number }
+    }
+  }
+
+  /** Takes what the task has reported. */
+  note({ added = [], saved, totals = [] }: Report): void {
+    const { cell, reporter } = this
+    if (saved !== undefined) {
+      for (const [unit, amount] of saved.added) reporter.addUnsafe(unit, amount)
+      cell.saveUnsafe(saved.checkpoint)
+    }
+    for (const [unit, amount] of added) reporter.addUnsafe(unit, amount)
+    for (const [unit, total] of totals) reporter.totalUnsafe(unit, total)
+  }
+
+  /** Settles the task as it has ended on its worker. */
+  end(ending: Exclude<Ending, { readonly unavailable: string }>): void {
+    if ("timedOut" in ending && this.attempt !== undefined) {
+      this.attempt.timedOut = true
+      this.attempt.requestUnsafe("Timeout")
+    }
+    this.settle(this.endOf(ending))
+  }
+
+  private endOf(ending: Exclude<Ending, { readonly unavailable: string }>): Effect.Effect<unknown, unknown> {
+    const { decodeError, decodeSuccess } = codecsOf(this.definition.task)
+    if ("done" in ending) return Effect.orDie(decodeSuccess(ending.done))
+    if ("failed" in ending) return Effect.flatMap(Effect.orDie(decodeError(ending.failed)), Effect.fail)
+    if ("skipped" in ending) return Effect.fail(new Task.Skipped({ reason: ending.skipped }))
+    if ("timedOut" in ending) return Effect.fail(new Interrupted({ reason: "Timeout" }))
+    if ("stopped" in ending) return Effect.fail(new Interrupted({ reason: ending.stopped }))
+    if ("quarantined" in ending) return Effect.die(new Quarantined(ending.quarantined))
+    // A defect without a name was no error.
+    return Effect.die(ending.died.name === undefined ? ending.died.message : errorOf(ending.died))
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * A worker as the owner of jobs sees it, for as long as they are connected: the tasks that it has in hand, the leases
+ * that it was told, and the next message.
+ *
+ * A worker goes on with a task only while it is told so: each lease holds for the time of a grant at most, and is told
+ * again each second. So a worker that can't be reached has surely stopped once its last grant is over.
+ */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
+import type { Lease } from "../../Lease.ts"
+import { nowMillis } from "../task/deadlines.ts"
+import { ClockOffset, timesOf } from "./clocks.ts"
+import { codecs, type FromWorker, mostCharacters, textsOf, type ToWorker, type Welcome } from "./messages.ts"
+import type { RemoteTask } from "./remoteTask.ts"
+import { Disconnected, type Wire } from "./wire.ts"
+import { Workload } from "./workload.ts"
+
+/** A worker says something each second. One that is silent for so long is lost. */
+const silenceMillis = 4000
+
+/** What the next message has of each kind. */
+type Outbox = {
+  readonly [K in Exclude<keyof ToWorker, "giveBack">]-?: Array<NonNullable<ToWorker[K]>[number]>
+}
+
+const emptyOutbox = (): Outbox => ({ leases: [], tasks: [], stops: [], interrupts: [], recorded: [] })
+
+export class RemoteWorker {
+  readonly address: string
+  readonly welcome: Welcome
+  readonly loads: ReadonlyArray<Workload>
+  /** Tasks that the worker has in hand. */
+  readonly tasks = new Map<number, RemoteTask>()
+  /** Whether the worker gets nothing more: its process is to end. */
+  isLeaving = false
+  /** Until when the worker may go on by itself, on the monotonic clock of this process. */
+  grantedUntil = 0
+  /** Why the worker takes no more tasks of a kind, by their index. */
+  readonly refused = new Map<number, string>()
+  private readonly clock: Clock.Clock
+  private readonly grantMillis: number
+  private readonly offset: ClockOffset
+  private readonly leases = new Map<Lease, number>()
+  private outbox = emptyOutbox()
+  private giveBack = 0
+  private readonly news = Latch.makeUnsafe(false)
+  private nextId = 1
+
+  constructor(address: string, welcome: Welcome, clock: Clock.Clock, grantMillis: number) {
+    this.address = address
+    this.welcome = welcome
+    this.clock = clock
+    this.grantMillis = grantMillis
+    this.offset = new ClockOffset(clock)
+    this.offset.note(welcome.now)
+    this.loads = welcome.pools.map(([, size]) => new Workload(size))
+    for (const [index, task] of welcome.tasks.entries()) if (typeof task === "string") this.refused.set(index, task)
+  }
+
+  /** The pool in which the worker runs a kind of task; none where it does not take the task. */
+  loadOf(index: number): Workload | undefined {
+    const pool = this.welcome.tasks[index]
+    return typeof pool === "number" && !this.refused.has(index) ? this.loads[pool] : undefined
+  }
+
+  /** How many tasks the worker should have in hand, in all pools together. */
+  get window(): number {
+    return this.isLeaving ? 0 : this.loads.reduce((sum, { window }) => sum + window, 0)
+  }
+
+  /** Whether the worker has a task that it has to have alone. */
+  get isApart(): boolean {
+    return this.tasks.size === 1 && Array.from(this.tasks.values()).some(({ isSuspect }) => isSuspect)
+  }
+
+  // -- what the worker is told
+
+  /** Gives a task to the worker. */
+  take(task: RemoteTask): void {
+    task.id = this.nextId++
+    let posted
+    try {
+      posted = task.encode(this.leaseOf(task))
+    } catch (defect) {
+      return task.settle(Effect.die(defect))
+    }
+    task.worker = this
+    this.tasks.set(task.id, task)
+    task.load = this.loadOf(task.definition.index)
+    task.load?.add(nowMillis(this.clock))
+    this.tell("tasks", posted)
+  }
+
+  private leaseOf({ attempt, lease }: RemoteTask): number {
+    const known = this.leases.get(lease)
+    if (known !== undefined) return known
+    const id = this.nextId++
+    this.leases.set(lease, id)
+    this.grant(lease, id, attempt?.work.environment.graceMillis ?? 1000)
+    return id
+  }
+
+  /** Tells until when a lease is held. */
+  private grant(lease: Lease, id: number, graceMillis = 1000): void {
+    const [now, wallNow] = timesOf(this.clock)
+    const held = lease.heldUntilUnsafe()
+    const forEver = Number.POSITIVE_INFINITY
+    const monotonic = Option.match(held, {
+      onNone: () => forEver,
+      onSome: ({ monotonicNanos }) => Number(monotonicNanos) / 1e6
+    })
+    const wall = Option.match(held, { onNone: () => forEver, onSome: ({ wallMillis }) => wallMillis })
+    const until = [Math.min(now + this.grantMillis, monotonic), Math.min(wallNow + this.grantMillis, wall)] as const
+    this.grantedUntil = Math.max(this.grantedUntil, until[0])
+    const heldUntil = this.offset.there(until)
+    this.tell("leases", { id, job: Option.getOrNull(lease.job), token: lease.token, graceMillis, heldUntil })
+  }
+
+  /** Tells anew until when the leases of all tasks in hand are held, and forgets other leases. */
+  renew(): void {
+    const needed = new Map(Array.from(this.tasks.values(), (task) => [task.lease, task]))
+    for (const [lease, id] of this.leases) {
+      const task = needed.get(lease)
+      if (task === undefined) this.leases.delete(lease)
+      else this.grant(lease, id, task.attempt?.work.environment.graceMillis)
+    }
+  }
+
+  tell<K extends keyof Outbox>(what: K, one: Outbox[K][number]): void {
+    const told: Array<Outbox[K][number]> = this.outbox[what]
+    told.push(one)
+    this.news.openUnsafe()
+  }
+
+  /** Asks for tasks that the worker has not begun. */
+  askBack(count: number): void {
+    this.giveBack = count
+    this.news.openUnsafe()
+  }
+
+  /** What is to be told, in as many messages as it takes. */
+  private takeTexts(): ReadonlyArray<string> {
+    const { giveBack, outbox: { tasks, ...others } } = this
+    this.outbox = emptyOutbox()
+    this.giveBack = 0
+    this.news.closeUnsafe()
+    const told = Object.fromEntries(Object.entries(others).filter(([, all]) => all.length > 0))
+    const first = giveBack > 0 ? { ...told, giveBack } : told
+    const texts = textsOf(tasks, (tasks) => ({ tasks }), ({ id }, characters) => {
+      const size = `Its payload takes ${characters} characters as JSON. A worker takes ${mostCharacters}`
+      this.remove(id)?.settle(Effect.die(new Error(`${size}: put a reference into the payload`)))
+      return undefined
+    })
+    return Object.keys(first).length > 0 ? [JSON.stringify(first), ...texts] : texts
+  }
+
+  // -- what the worker tells
+
+  /** Forgets a task that the worker has no more. */
+  remove(id: number): RemoteTask | undefined {
+    const task = this.tasks.get(id)
+    if (task === undefined) return undefined
+    this.tasks.delete(id)
+    task.load?.remove(1, nowMillis(this.clock))
+    task.worker = undefined
+    return task
+  }
+
+  /** Sends and receives until the connection is over. */
+  run(wire: Wire, receive: (message: FromWorker) => void): Effect.Effect<never, Disconnected> {
+    const silent = new Disconnected({ why: `it was silent for ${silenceMillis / 1000} s` })
+    const receiving = wire.receive.pipe(
+      Effect.timeoutOrElse({ duration: silenceMillis, orElse: () => Effect.fail(silent) }),
+      Effect.flatMap((text) =>
+        Effect.try({
+          try: () => {
+            const message = codecs.fromWorker.decode(text)
+            this.offset.note(message.now)
+            receive(message)
+          },
+          catch: (error) => new Disconnected({ why: `it sent what is no message: ${String(error)}` })
+        })
+      ),
+      // A worker that leaves waits until its owners have all that it told.
+      Effect.andThen(Effect.suspend(() =>
+        this.isLeaving && this.tasks.size === 0 ? Effect.fail(new Disconnected({ why: "it has ended" })) : Effect.void
+      )),
+      Effect.forever
+    )
+    const sending = this.news.await.pipe(
+      // What else is new in this turn of the event loop goes with it.
+      Effect.andThen(Effect.yieldNow),
+      Effect.andThen(Effect.suspend(() => Effect.forEach(this.takeTexts(), wire.send, { discard: true }))),
+      Effect.forever
+    )
+    return Effect.raceFirst(receiving, sending)
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * The worker's side of a cluster: runs the tasks of all owners that are connected, in its own pools.
+ *
+ * A task that can't begin yet waits here, where its owner can take it back. The pools of the worker bound what runs.
+ */
+import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { Owner } from "../../OwnerLiveness.ts"
+import type * as Task from "../../Task.ts"
+import { Chain } from "../chain.ts"
+import { logDefectUnsafe } from "../defect.ts"
+import type { PermitPool } from "../permits/permits.ts"
+import { ranks } from "../permits/permits.ts"
+import { type Deadlines, nowMillis } from "../task/deadlines.ts"
+import type { TaskDefinition } from "../task/taskDefinition.ts"
+import { timesOf } from "./clocks.ts"
+import type { HostedTask, Listener } from "./hostedTask.ts"
+import { HostSession } from "./hostSession.ts"
+import { codecs, protocol, type Welcome } from "./messages.ts"
+import { Disconnected, type Wire } from "./wire.ts"
+
+/** For so long tasks begin in a row before timers and sockets have their turn. */
+const turnMillis = 10
+/** How often a worker that leaves looks whether all has ended. */
+const leaveMillis = 20
+
+/** A pool of the worker, and the tasks that wait to begin there, by their ranks. */
+export class HostPool {
+  readonly name: string
+  readonly permits: PermitPool
+  readonly waiting = Object.values(ranks).map(() => new Chain<HostedTask>())
+  begun = 0
+  isBeginning = false
+
+  constructor(name: string, permits: PermitPool) {
+    this.name = name
+    this.permits = permits
+  }
+
+  get next(): HostedTask | undefined {
+    return this.waiting.findLast(({ size }) => size > 0)?.first
+  }
+
+  /** Whether one more task may begin. A pool of threads has more permits than threads where tasks are small. */
+  get hasRoom(): boolean {
+    return this.begun < Math.max(this.permits.size, this.permits.most)
+  }
+}
+
+/** A kind of task as the worker runs it. */
+export interface HostTask {
+  readonly task: Task.Any
+  readonly shape: string
+  readonly definition: TaskDefinition
+  readonly pool: HostPool
+}
+
+export class WorkerHost {
+  readonly clock: Clock.Clock
+  private readonly kinds: ReadonlyMap<string, HostTask>
+  private readonly self: Owner
+  private readonly context: Context.Context<never>
+  private readonly deadlines: Deadlines
+  private readonly sessions = new Set<HostSession>()
+  private readonly owners = new WeakMap<HostedTask, HostSession>()
+  private isLeaving = false
+
+  constructor(
+    kinds: WorkerHost["kinds"],
+    services: { readonly clock: Clock.Clock; readonly self: Owner; readonly deadlines: Deadlines },
+    context: Context.Context<never>
+  ) {
+    this.kinds = kinds
+    this.clock = services.clock
+    this.self = services.self
+    this.deadlines = services.deadlines
+    this.context = context
+  }
+
+  /** Serves an owner until the connection is over, or the owner turns out to speak another language. */
+  readonly serve = Effect.fnUntraced({ self: this }, function*(this: WorkerHost, wire: Wire) {
+    const text = yield* wire.receive
+    const hello = yield* Effect.try({
+      try: () => codecs.hello.decode(text),
+      catch: (error) => new Disconnected({ why: `The owner sent no greeting: ${String(error)}` })
+    })
+    const kinds = hello.tasks.map(([tag, shape]) => this.kindOf(tag, shape))
+    yield* wire.send(JSON.stringify(this.welcome(kinds)))
+    if (hello.protocol !== protocol) return yield* new Disconnected({ why: `The owner speaks version ${hello.protocol}` })
+    const session = new HostSession(this, kinds.map((kind) => typeof kind === "string" ? undefined : kind))
+    this.sessions.add(session)
+    if (this.isLeaving) session.leave()
+    const end = Effect.sync(() => {
+      this.sessions.delete(session)
+      session.end()
+    })
+    return yield* Effect.ensuring(session.run(wire), end)
+  })
+
+  private kindOf(tag: string, shape: string): HostTask | string {
+    const kind = this.kinds.get(tag)
+    if (kind === undefined) return "does not have it"
+    return kind.shape === shape ? kind : "has another version of it, with other schemas"
+  }
+
+  private welcome(kinds: ReadonlyArray<HostTask | string>): Welcome {
+    const pools = Array.from(new Set(Array.from(this.kinds.values(), ({ pool }) => pool)))
+    return {
+      protocol,
+      now: timesOf(this.clock),
+      process: this.self,
+      pools: pools.map(({ name, permits }) => [name, permits.most]),
+      tasks: kinds.map((kind) => typeof kind === "string" ? kind : pools.indexOf(kind.pool))
+    }
+  }
+
+  // -- tasks
+
+  /** Has a task begin when there is room. */
+  take(task: HostedTask, { definition, pool }: HostTask, session: HostSession): void {
+    this.owners.set(task, session)
+    pool.waiting[ranks[definition.options.priority]]?.add(task)
+    this.begin(pool)
+  }
+
+  /** Forgets a task that has not begun. */
+  forget(task: HostedTask, { pool }: HostTask): void {
+    for (const chain of pool.waiting) chain.delete(task)
+  }
+
+  /** Begins tasks while there is room, and gives way to timers and sockets in between. */
+  private begin(pool: HostPool): void {
+    if (pool.isBeginning || !pool.hasRoom || pool.next === undefined) return
+    pool.isBeginning = true
+    const { clock } = this
+    let turnedAt = nowMillis(clock)
+    const giveWay = Effect.map(Effect.yieldNow, () => {
+      turnedAt = nowMillis(clock)
+    })
+    const begin = Effect.whileLoop({
+      while: () => pool.hasRoom && pool.next !== undefined,
+      body: () => nowMillis(clock) - turnedAt < turnMillis ? Effect.void : giveWay,
+      step: () => {
+        const { next } = pool
+        if (next === undefined || !pool.hasRoom) return
+        for (const chain of pool.waiting) chain.delete(next)
+        this.beginOne(next, pool)
+      }
+    })
+    const end = Effect.sync(() => {
+      pool.isBeginning = false
+    })
+    // All tasks of a message are there before the first one begins.
+    Effect.runForkWith(this.context)(Effect.ensuring(Effect.andThen(giveWay, begin), end))
+  }
+
+  private beginOne(task: HostedTask, pool: HostPool): void {
+    const session = this.owners.get(task)
+    if (session === undefined) return
+    pool.begun++
+    const listener: Listener = {
+      noteNews: (task) => session.noteNews(task),
+      noteEnd: (task, ending) => {
+        pool.begun--
+        session.noteEnd(task, ending)
+        this.begin(pool)
+      }
+    }
+    const { clock, deadlines } = this
+    try {
+      task.begin(this.context, { clock, deadlines, graceMillis: task.lease.graceMillis }, listener)
+    } catch (defect) {
+      pool.begun--
+      logDefectUnsafe("A task could not begin", defect)
+      session.noteEnd(task, { _tag: "Failed", cause: Cause.die(defect) })
+    }
+  }
+
+  // -- the end
+
+  /**
+   * Gives back what has not begun, takes nothing more, and waits until all owners know how the rest has ended. After
+   * `patienceMillis` it stops the rest.
+   */
+  readonly leave = (patienceMillis: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      this.isLeaving = true
+      for (const session of this.sessions) session.leave()
+      const wait: Effect.Effect<void> = Effect.suspend(() =>
+        this.sessions.size === 0 ? Effect.void : Effect.andThen(Effect.sleep(leaveMillis), wait)
+      )
+      const stop = Effect.suspend(() => {
+        for (const session of this.sessions) session.stopAll("Shutdown")
+        return Effect.asVoid(Effect.timeoutOption(wait, patienceMillis))
+      })
+      return Effect.timeoutOrElse(wait, { duration: patienceMillis, orElse: () => stop })
+    })
+}

@@ -1,0 +1,48 @@
+/**
+ * Layer of a worker: the tasks that a process runs for owners of jobs.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
+import { OwnerLiveness } from "../../OwnerLiveness.ts"
+import { Pools } from "../../Pools.ts"
+import type * as Task from "../../Task.ts"
+import { makePermits } from "../permits/permits.ts"
+import { Share } from "../permits/share.ts"
+import { makeDeadlines } from "../task/deadlines.ts"
+import { defineTask, findPool, handlerOf } from "../task/taskDefinition.ts"
+import { TaskOptions } from "../task/taskOptions.ts"
+import { shapeOf } from "./messages.ts"
+import { HostPool, type HostTask, WorkerHost } from "./workerHost.ts"
+
+/** Service that runs tasks for owners which are connected. */
+export class ClusterHost extends Context.Service<ClusterHost, WorkerHost>()("@fanout/core/internal/ClusterHost") {}
+
+export const layer = <R extends Task.Any>(
+  group: RpcGroup.RpcGroup<R>
+): Layer.Layer<ClusterHost, never, Task.Handler<R> | Pools | OwnerLiveness> =>
+  Layer.effect(ClusterHost, Effect.gen(function*() {
+    const context = yield* Effect.context<Task.Handler<R>>()
+    const pools = yield* Pools
+    const { self } = yield* OwnerLiveness
+    const clock = yield* Clock.Clock
+    const deadlines = makeDeadlines(clock)
+    yield* Effect.forkScoped(deadlines.watch)
+    const share = new Share({ clock, deadlines }, {})
+    // The owner of a job keeps the rate at which its tasks begin.
+    const noRate = () => makePermits(Number.POSITIVE_INFINITY, clock)
+    const known = new Map<unknown, HostPool>()
+    const kinds = new Map<string, HostTask>()
+    for (const task of group.requests.values()) {
+      const options = Context.getUnsafe(task.annotations, TaskOptions)
+      const own = handlerOf(task, context).permits
+      const permits = own ?? findPool(pools, options.pool)
+      const pool = known.get(permits) ?? new HostPool(own === undefined ? options.pool : "threads", permits)
+      known.set(permits, pool)
+      const definition = defineTask(task, context, pools, share, noRate, undefined)
+      kinds.set(task._tag, { task, shape: shapeOf(task), definition, pool })
+    }
+    return new WorkerHost(kinds, { clock, self, deadlines }, context)
+  }))

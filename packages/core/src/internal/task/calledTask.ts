@@ -1,0 +1,56 @@
+/**
+ * A task whose handler runs elsewhere, on a thread or another machine: the services of the caller, and the caller's
+ * wait for the end.
+ */
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { Interrupter } from "../../Interrupter.ts"
+import { Lease } from "../../Lease.ts"
+import { Reporter } from "../../Progress.ts"
+import { Cell } from "../../TaskCheckpoint.ts"
+import { Attempt } from "./attempt.ts"
+
+export class CalledTask {
+  readonly payload: unknown
+  readonly interrupter: Interrupter
+  readonly reporter: Reporter
+  readonly cell: Cell
+  readonly lease: Lease
+  /** The attempt that has called the handler; none where something else has called it. */
+  readonly attempt: Attempt | undefined
+  /** Whether a thread or worker may have died of the task. */
+  readonly isSuspect: boolean
+  removeListener: () => void = () => {}
+  isSettled = false
+  /** Completes at the end of a task whose fiber was interrupted. */
+  ended: Deferred.Deferred<void> | undefined = undefined
+  private readonly resume: (end: Effect.Effect<unknown, unknown>) => void
+
+  /** `context` is that of the caller's fiber. */
+  constructor(payload: unknown, context: Context.Context<never>, resume: CalledTask["resume"]) {
+    this.payload = payload
+    this.resume = resume
+    this.interrupter = Context.get(context, Interrupter)
+    this.reporter = Context.get(context, Reporter)
+    this.cell = Context.get(context, Cell)
+    this.lease = Context.get(context, Lease)
+    this.attempt = this.interrupter instanceof Attempt ? this.interrupter : undefined
+    this.isSuspect = this.attempt?.isSuspect ?? false
+  }
+
+  /** Whether the job is still owned, so that whoever heard of that too late has stopped the task in vain. */
+  get mayGoOn(): boolean {
+    const { ended, interrupter, isSettled, lease } = this
+    return lease.isHeldUnsafe() && interrupter.reason === undefined && !isSettled && ended === undefined
+  }
+
+  settle(end: Effect.Effect<unknown, unknown>): void {
+    if (this.isSettled) return
+    this.isSettled = true
+    this.removeListener()
+    if (this.ended === undefined) this.resume(end)
+    else Deferred.doneUnsafe(this.ended, Exit.void)
+  }
+}

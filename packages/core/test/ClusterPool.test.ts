@@ -1,0 +1,165 @@
+import { assert, describe, it } from "@effect/vitest"
+import { JobManager } from "@fanout/core/JobManager"
+import * as Pools from "@fanout/core/Pools"
+import * as Task from "@fanout/core/Task"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Worker from "../src/internal/cluster/workerLayer.ts"
+import { drive, Many, overlaps, ownerOf, runMany, Slow, Work, World } from "./ClusterWorld.ts"
+
+describe("ClusterPool, on a simulated network", () => {
+  it.effect("comes to the same as fibers, with errors, skips and defects", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      for (let n = 0; n < 3; n++) yield* world.start()
+      const { rows, tally } = yield* Effect.gen(function*() {
+        const { id, tally } = yield* runMany(1000, 2)
+        return { tally, rows: yield* Stream.runCollect((yield* JobManager).outcomes(id)) }
+      }).pipe(Effect.provide(ownerOf(world)), (job) => drive(job))
+
+      assert.deepStrictEqual([tally.done, tally.failed, tally.skipped], [790, 110, 100])
+      assert.strictEqual(tally.units["steps"], 790 * 2)
+      const rowOf = (key: string) => JSON.stringify(rows.find((row) => row.key === key)?.outcome)
+      assert.match(rowOf("7"), /"error":\{"_tag":"Bad","at":"1970-01-01T00:00:00.007Z","n":7\}/)
+      assert.match(rowOf("99"), /boom 99/)
+      assert.strictEqual(new Set(world.marks.map(({ worker }) => worker)).size, 3)
+    }))
+
+  it.effect("loses nothing when workers are killed, and does what they had once more", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const names = yield* Effect.forEach([1, 2, 3, 4], () => world.start())
+      const killAt = new Map([[300, 0], [900, 1], [1500, 2]])
+      const { tally } = yield* drive(
+        Effect.provide(runMany(2000, 4), ownerOf(world)),
+        (millis) => {
+          const at = killAt.get(millis)
+          return at === undefined ? undefined : world.kill(names[at] ?? "")
+        }
+      )
+
+      assert.strictEqual(tally.done + tally.failed + tally.skipped, 2000)
+      assert.strictEqual(tally.units["steps"], 1580 * 4)
+      assert.isAbove(world.marks.length, 2000)
+      assert.isBelow(world.marks.length, 2100)
+      assert.deepStrictEqual(overlaps(world.marks), [])
+    }))
+
+  it.effect("has nobody else at a task while a worker that is cut off may be", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const names = yield* Effect.forEach([1, 2, 3], () => world.start(20))
+      const cutOff = names[1] ?? ""
+      const { tally } = yield* drive(Effect.provide(runMany(60, 1000), ownerOf(world)), (millis) => {
+        if (millis === 2000) world.cut.add(cutOff)
+        if (millis === 20_000) world.cut.delete(cutOff)
+        return undefined
+      })
+
+      assert.strictEqual(tally.done + tally.failed + tally.skipped, 60)
+      assert.isAbove(world.marks.length, 60)
+      assert.deepStrictEqual(overlaps(world.marks), [])
+      // The worker stopped by itself, since it had not heard of its owner.
+      assert.isTrue(world.marks.some(({ reason, worker }) => worker === cutOff && reason === "LeaseLost"))
+    }))
+
+  it.effect("goes on from a checkpoint on another worker", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const first = yield* world.start()
+      const result = yield* drive(
+        TaskDispatcher.TaskDispatcher.use((_) => _.run(Work, { n: 13, steps: 100 })).pipe(
+          Effect.provide(TaskDispatcher.layer.pipe(Layer.provideMerge(Layer.merge(ownerOf(world), Pools.layer()))))
+        ),
+        (millis) => millis === 500 ? Effect.andThen(world.start(), world.kill(first)) : undefined
+      )
+
+      assert.strictEqual(result, 13n)
+      assert.strictEqual(world.marks.length, 2)
+      assert.isAbove(world.marks[1]?.begin ?? 0, 40)
+    }))
+
+  it.effect("tells handlers why they stop, and takes back what has not begun", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      yield* world.start()
+      const state = yield* Effect.gen(function*() {
+        const manager = yield* JobManager
+        const { id } = yield* manager.start(Many, { count: 50, steps: 10_000 })
+        yield* Effect.sleep(1000)
+        yield* manager.pause(id)
+        yield* Effect.sleep(1000)
+        return (yield* manager.get(id)).state._tag
+      }).pipe(Effect.provide(ownerOf(world)), (job) => drive(job))
+
+      assert.strictEqual(state, "Paused")
+      assert.strictEqual(world.marks.length, 8)
+      assert.deepStrictEqual(new Set(world.marks.map(({ reason }) => reason)), new Set(["Pause"]))
+    }))
+
+  it.effect("times out where the task runs, and retries", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      yield* world.start()
+      const { error, took } = yield* Effect.gen(function*() {
+        const clock = yield* Clock.Clock
+        const from = clock.currentTimeMillisUnsafe()
+        const { run } = yield* TaskDispatcher.TaskDispatcher
+        const error = yield* Effect.flip(run(Slow, { n: 1 }))
+        return { error, took: clock.currentTimeMillisUnsafe() - from }
+      }).pipe(
+        Effect.provide(TaskDispatcher.layer.pipe(Layer.provideMerge(Layer.merge(ownerOf(world), Pools.layer())))),
+        (job) => drive(job)
+      )
+
+      assert.deepInclude(error, { _tag: "Interrupted", reason: "Timeout" })
+      // Two attempts of 3 s, each interrupted after the grace of 1 s.
+      assert.isAtLeast(took, 8000)
+      assert.isAtMost(took, 8200)
+    }))
+
+  it.effect("ends unsettled where all workers have another version of a task, and names both", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const Other = Task.make("test/Work", { payload: { n: Schema.String } })
+      const others = RpcGroup.make(Other)
+      const handlers = others.toLayer({ "test/Work": () => Effect.void })
+      yield* world.startWith("old", Layer.provide(Worker.layer(others), [handlers, Pools.layer()]))
+      const exit = yield* drive(Effect.exit(Effect.provide(runMany(20, 1), ownerOf(world))))
+
+      const text = Exit.isFailure(exit) ? Cause.pretty(exit.cause) : ""
+      assert.match(text, /No worker takes the task "test\/Work": old has another version of it, with other schemas/)
+    }))
+
+  it.effect("gives the tasks that no worker takes to one that comes later", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const { tally } = yield* drive(
+        Effect.provide(runMany(20, 1), ownerOf(world)),
+        (millis) => millis === 60_000 ? world.start() : undefined
+      )
+
+      assert.strictEqual(tally.done, 16)
+    }))
+
+  it.effect("runs nothing again when a worker leaves", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const names = yield* Effect.forEach([1, 2], () => world.start())
+      const { tally } = yield* drive(
+        Effect.provide(runMany(400, 4), ownerOf(world)),
+        (millis) => millis === 300 ? world.leave(names[0] ?? "") : undefined
+      )
+
+      assert.strictEqual(tally.done + tally.failed + tally.skipped, 400)
+      assert.strictEqual(world.marks.length, 400)
+      assert.isFalse(world.workers.has(names[0] ?? ""))
+    }))
+})

@@ -1,0 +1,267 @@
+/**
+ * Workers of one process and a simulated network between them and the owner, under the clock of the test.
+ */
+import * as FanOut from "@fanout/core/FanOut"
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Job from "@fanout/core/Job"
+import { JobManager } from "@fanout/core/JobManager"
+import * as Lease from "@fanout/core/Lease"
+import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
+import * as Pools from "@fanout/core/Pools"
+import * as Progress from "@fanout/core/Progress"
+import * as Task from "@fanout/core/Task"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as Testing from "@fanout/core/testing"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import * as ClusterPool from "../src/internal/cluster/clusterPoolLayer.ts"
+import { ClusterLink, Disconnected, type Wire } from "../src/internal/cluster/wire.ts"
+import type { WorkerHost } from "../src/internal/cluster/workerHost.ts"
+import * as Worker from "../src/internal/cluster/workerLayer.ts"
+
+class Bad extends Schema.TaggedError<Bad>("test/Bad")("Bad", { at: Schema.Date, n: Schema.Number }) {}
+
+/** Takes steps of 10 ms. Its number says how it ends, and whether it saves checkpoints. */
+export const Work = Task.make("test/Work", {
+  payload: { n: Schema.Number, steps: Schema.Number },
+  success: Schema.BigInt,
+  error: Bad,
+  key: ({ n }) => String(n)
+})
+
+/** Never ends by itself. */
+export const Slow = Task.make("test/Slow", {
+  payload: { n: Schema.Number },
+  timeout: "3 seconds",
+  retry: Schedule.recurs(1),
+  key: ({ n }) => String(n)
+})
+
+export class Tasks extends RpcGroup.make(Work, Slow) {}
+
+const Saved = TaskCheckpoint.make(Schema.Number)
+
+/** An attempt at an element: from its begin to the last step that it took while it held the lease. */
+export interface Mark {
+  readonly n: number
+  readonly worker: string
+  readonly from: number
+  readonly begin: number
+  to: number
+  reason: string | undefined
+}
+
+/** What a task comes to. */
+export const kindOf = (n: number): "Done" | "Failed" | "Skipped" =>
+  n % 10 === 7 || n % 100 === 99 ? "Failed" : n % 10 === 8 ? "Skipped" : "Done"
+
+interface Connection {
+  readonly fail: (why: string) => void
+}
+
+interface Known {
+  readonly name: string
+  readonly host: WorkerHost
+  readonly scope: Scope.Closeable
+  readonly connections: Set<Connection>
+}
+
+export class World {
+  readonly workers = new Map<string, Known>()
+  readonly marks: Array<Mark> = []
+  /** Workers whose messages get lost, both ways. */
+  readonly cut = new Set<string>()
+  /** Messages that arrived, or were lost. */
+  messages = 0
+  latency = 1
+  private started = 0
+
+  /** Handlers of a worker. */
+  handlers(worker: string) {
+    const work = Effect.fnUntraced({ self: this }, function*(this: World, n: number, steps: number) {
+      const clock = yield* Clock.Clock
+      const begin = Option.getOrElse(yield* Saved.get, () => 0)
+      const from = clock.currentTimeMillisUnsafe()
+      const mark: Mark = { n, worker, from, begin, to: Number.NEGATIVE_INFINITY, reason: undefined }
+      this.marks.push(mark)
+      for (let step = begin; step < steps; step++) {
+        if (n % 10 === 3 && step > begin) yield* n % 20 === 3 ? Saved.commit(step) : Saved.save(step)
+        yield* Effect.sleep(10)
+        const exit = yield* Effect.exit(Effect.andThen(Interrupter.check, Lease.check))
+        if (Exit.isFailure(exit)) {
+          mark.reason = Option.getOrElse(yield* Interrupter.reason, () => "LeaseLost")
+          return yield* Effect.failCause(exit.cause)
+        }
+        yield* Progress.add("steps", 1)
+        mark.to = clock.currentTimeMillisUnsafe()
+      }
+      if (n % 10 === 7) return yield* new Bad({ at: new Date(n), n })
+      if (n % 10 === 8) return yield* Task.skip("an eight")
+      if (n % 100 === 99) return yield* Effect.die(new Error(`boom ${n}`))
+      return BigInt(n)
+    })
+    return Tasks.toLayer({
+      "test/Work": ({ n, steps }) => work(n, steps),
+      "test/Slow": () => Effect.never
+    })
+  }
+
+  /** Starts a worker, whose pool `io` has so many permits. */
+  readonly start = Effect.fnUntraced({ self: this }, function*(this: World, io = 8) {
+    const name = `worker-${++this.started}`
+    yield* this.startWith(name, Worker.layer(Tasks).pipe(Layer.provide([this.handlers(name), Pools.layer({ io })])))
+    return name
+  })
+
+  readonly startWith = Effect.fnUntraced(
+    { self: this },
+    function*(this: World, name: string, layer: Layer.Layer<Worker.ClusterHost, never, OwnerLiveness.OwnerLiveness>) {
+      const scope = yield* Scope.make()
+      const blind = Layer.fresh(OwnerLiveness.layerBlind)
+      const context = yield* Scope.provide(Layer.build(Layer.provide(Layer.fresh(layer), blind)), scope)
+      const host = Context.get(context, Worker.ClusterHost)
+      this.workers.set(name, { name, host, scope, connections: new Set() })
+    }
+  )
+
+  /** Ends a worker as `kill -9` does: its tasks end, and its connections are reset. */
+  kill(name: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const known = this.workers.get(name)
+      if (known === undefined) return Effect.void
+      this.workers.delete(name)
+      for (const { fail } of known.connections) fail("connection reset")
+      return Effect.asVoid(Effect.forkDetach(Scope.close(known.scope, Exit.void)))
+    })
+  }
+
+  /** Ends a worker as SIGTERM does. */
+  leave(name: string): Effect.Effect<void> {
+    const known = this.workers.get(name)
+    if (known === undefined) return Effect.void
+    return Effect.asVoid(Effect.forkDetach(Effect.andThen(known.host.leave(10_000), this.kill(name))))
+  }
+
+  readonly layer = Layer.succeed(ClusterLink, {
+    workers: Effect.sync(() => Array.from(this.workers.keys())),
+    connect: (address) =>
+      Effect.gen({ self: this }, function*() {
+        const known = this.workers.get(address)
+        if (known === undefined) return yield* new Disconnected({ why: "connection refused" })
+        const over = Deferred.makeUnsafe<never, Disconnected>()
+        const [owner, worker] = this.wires(address, over)
+        const connection: Connection = {
+          fail: (why) => Deferred.doneUnsafe(over, Effect.fail(new Disconnected({ why })))
+        }
+        known.connections.add(connection)
+        const served = Effect.ignore(Effect.raceFirst(known.host.serve(worker), Deferred.await(over)))
+        const fiber = yield* Effect.forkIn(Effect.andThen(served, Effect.sync(() => connection.fail("closed"))), known.scope)
+        yield* Effect.addFinalizer(() =>
+          Effect.gen({ self: this }, function*() {
+            known.connections.delete(connection)
+            // A worker that is cut off does not hear of the end.
+            if (!this.cut.has(address)) yield* Effect.forkDetach(Fiber.interrupt(fiber))
+          })
+        )
+        return owner
+      })
+  })
+
+  /** Both ends of a connection. What is sent arrives after the latency, in order, or never. */
+  private wires(address: string, over: Deferred.Deferred<never, Disconnected>): readonly [Wire, Wire] {
+    const queues = [Effect.runSync(Queue.unbounded<readonly [number, string]>()), Effect.runSync(Queue.unbounded<readonly [number, string]>())] as const
+    const wire = (mine: number): Wire => {
+      const [inbox, outbox] = [queues[mine], queues[1 - mine]]
+      const receive: Effect.Effect<string> = Effect.gen({ self: this }, function*() {
+        const [at, text] = yield* Queue.take(inbox ?? queues[0])
+        const clock = yield* Clock.Clock
+        yield* Effect.sleep(Math.max(0, at - clock.currentTimeMillisUnsafe()))
+        this.messages++
+        return this.cut.has(address) ? yield* receive : text
+      })
+      return {
+        receive: Effect.raceFirst(receive, Deferred.await(over)),
+        send: (text) =>
+          Effect.clockWith((clock) => {
+            if (Deferred.isDoneUnsafe(over)) return Deferred.await(over)
+            if (!this.cut.has(address)) Queue.offerUnsafe(outbox ?? queues[1], [clock.currentTimeMillisUnsafe() + this.latency, text])
+            return Effect.void
+          })
+      }
+    }
+    return [wire(0), wire(1)]
+  }
+}
+
+export const Many = Job.make("test/Many", {
+  payload: Schema.Struct({ count: Schema.Number, steps: Schema.Number }),
+  success: Progress.Tally,
+  error: FanOut.FanOutStopped
+})
+
+const numbers = (count: number, steps: number) => (after: Option.Option<string>) =>
+  Stream.range(Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 }), count - 1).pipe(
+    Stream.map((n) => ({ _tag: "Item", cursor: String(n), payload: { n, steps } }) as const)
+  )
+
+export const program = Many.toLayer(({ count, steps }) =>
+  TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("many", Work, numbers(count, steps), { concurrency: 200 }))
+)
+
+/** An owner of jobs, whose tasks run on the workers of the world. */
+export const ownerOf = (world: World, options: ClusterPool.Options = {}) =>
+  Testing.layer({ jobs: [Many] }).pipe(
+    Layer.provide(program),
+    Layer.provideMerge(
+      ClusterPool.layer(Tasks, options).pipe(Layer.provide([world.layer, Layer.fresh(OwnerLiveness.layerBlind)]))
+    )
+  )
+
+/** Moves the clock until an effect has ended, and does what the test says in between. */
+export const drive = <A, E, R, R2 = never>(
+  effect: Effect.Effect<A, E, R>,
+  between: (millis: number) => Effect.Effect<unknown, never, R2> | undefined = () => undefined,
+  limit = 600_000
+) =>
+  Effect.gen(function*() {
+    const fiber = yield* Effect.forkChild(effect)
+    for (let millis = 0; fiber.pollUnsafe() === undefined && millis < limit; millis += 5) {
+      yield* between(millis) ?? Effect.void
+      yield* TestClock.adjust(5)
+    }
+    return yield* Fiber.join(fiber)
+  })
+
+/** Starts a job of so many elements, and waits for its end. */
+export const runMany = (count: number, steps: number) =>
+  Effect.gen(function*() {
+    const manager = yield* JobManager
+    const job = yield* manager.start(Many, { count, steps })
+    return { id: job.id, tally: yield* job.await }
+  })
+
+/** Pairs of attempts at one element of which the later one began before the other took its last step. */
+export const overlaps = (marks: ReadonlyArray<Mark>): ReadonlyArray<string> =>
+  Array.from(Map.groupBy(marks, ({ n }) => n).values()).flatMap((attempts) => {
+    const sorted = attempts.toSorted((left, right) => left.from - right.from)
+    return sorted.flatMap((mark, at) => {
+      const before = sorted[at - 1]
+      return before !== undefined && mark.from < before.to
+        ? [`${mark.n}: ${before.worker} until ${before.to}, ${mark.worker} from ${mark.from}`]
+        : []
+    })
+  })
