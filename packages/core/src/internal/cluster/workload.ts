@@ -7,6 +7,8 @@
 const aheadMillis = 100
 /** Rates are taken over at least so long. */
 const measureMillis = 50
+/** A worker that had nothing for so long was idle. After a shorter time it has waited for its owner. */
+const idleMillis = 20
 
 /** The tasks that a worker has in hand in one of its pools. */
 export class Workload {
@@ -16,6 +18,7 @@ export class Workload {
   private perMilli = 0
   private ended = 0
   private since = 0
+  private emptyAt = 0
 
   constructor(size: number) {
     this.size = size
@@ -31,8 +34,8 @@ export class Workload {
 
   /** Notes that a task was given to the worker. */
   add(now: number): void {
-    // While a worker has nothing to do, its rate says nothing.
-    if (this.inHand === 0) this.restart(now)
+    // While a worker is idle, its rate says nothing.
+    if (this.inHand === 0 && now - this.emptyAt > idleMillis) this.restart(now)
     this.inHand++
   }
 
@@ -40,6 +43,7 @@ export class Workload {
   remove(count: number, now: number): void {
     this.inHand -= count
     this.ended += count
+    if (this.inHand === 0) this.emptyAt = now
     const millis = now - this.since
     if (millis < measureMillis) return
     this.perMilli += (this.ended / millis - this.perMilli) / 2

@@ -1,0 +1,175 @@
+/**
+ * Runs tasks on workers, which are processes on this or other machines, by the same handlers as on fibers. Jobs see no
+ * difference.
+ *
+ * The owner of a job stays where it is. It finds workers by a registry in the database, and connects to them over TLS.
+ * What a worker had in hand when it was lost, other workers run again.
+ *
+ * @since 0.1.0
+ */
+import * as MessageStorage from "effect/cluster/MessageStorage"
+import * as RunnerAddress from "effect/cluster/RunnerAddress"
+import * as RunnerHealth from "effect/cluster/RunnerHealth"
+import * as RunnerServer from "effect/cluster/RunnerServer"
+import * as Runners from "effect/cluster/Runners"
+import * as Sharding from "effect/cluster/Sharding"
+import * as ShardingConfig from "effect/cluster/ShardingConfig"
+import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
+import * as RpcSerialization from "effect/rpc/RpcSerialization"
+import * as RpcServer from "effect/rpc/RpcServer"
+import type { SocketServerError } from "effect/socket/SocketServer"
+import type { SqlClient } from "effect/sql/SqlClient"
+import * as ClusterPool from "./internal/cluster/clusterPoolLayer.ts"
+import { mostCharacters } from "./internal/cluster/messages.ts"
+import * as RunnerLink from "./internal/cluster/runnerLink.ts"
+import * as Worker from "./internal/cluster/workerLayer.ts"
+import * as Sockets from "./internal/node/clusterSockets.ts"
+import type { OwnerLiveness } from "./OwnerLiveness.ts"
+import type { Pools } from "./Pools.ts"
+import type * as Task from "./Task.ts"
+
+export { WorkersUnavailable } from "./WorkersUnavailable.ts"
+
+/**
+ * How owners and workers prove to each other who they are. All connections use TLS 1.3.
+ *
+ * - `secret` is a text that all processes of the cluster share, of at least 32 random characters. For example,
+ *   `openssl rand -base64 32` prints one.
+ * - Or each process has a certificate of one authority. All three texts are in PEM format. `name` is the name in the
+ *   certificates of workers, if that is not the host under which they register.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ClusterSecurity = { readonly secret: Redacted.Redacted } | {
+  readonly ca: string
+  readonly certificate: string
+  readonly key: Redacted.Redacted
+  readonly name?: string
+}
+
+/**
+ * Options of an owner whose tasks run on workers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ClusterOptions {
+  readonly security: ClusterSecurity
+  /**
+   * For how long a worker goes on with its tasks when it hears nothing from the owner, 5 seconds by default. After this
+   * time, other workers run the tasks.
+   */
+  readonly grant?: Duration.Input
+  /** How long a task waits that all workers refuse, 30 seconds by default. */
+  readonly patience?: Duration.Input
+}
+
+/**
+ * Options of a worker.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WorkerOptions {
+  readonly security: ClusterSecurity
+  /** Name or address under which owners reach this machine, and the port. */
+  readonly host: string
+  readonly port: number
+  /** Address to listen at, all addresses of the machine by default. */
+  readonly listen?: string
+  /** How long tasks that have begun may go on when the layer closes, 10 seconds by default. */
+  readonly leave?: Duration.Input
+}
+
+/** Tables of the registry are `fanout_cluster_runners` and `fanout_cluster_locks`. */
+const registry = (config: Partial<ShardingConfig.ShardingConfig["Service"]>) =>
+  SqlRunnerStorage.layerWith({ prefix: "fanout_cluster" }).pipe(
+    Layer.orDie,
+    Layer.provideMerge(ShardingConfig.layer({
+      // Workers have no shards, so nobody needs a lock, nor a connection that holds one.
+      assignedShardGroups: [],
+      shardLockDisableAdvisory: true,
+      ...config
+    }))
+  )
+
+/** Escapes can make a message twice as long. */
+const serialization = RpcSerialization.layerNdjsonWith({ maxBufferSize: 2 * mostCharacters })
+
+/**
+ * Layer that provides the handlers of tasks by the workers of a cluster.
+ *
+ * **Details**
+ *
+ * - A worker that comes later gets tasks within a second. While there is none, tasks wait.
+ * - A worker has as many tasks in hand as its pools run at the same time, and what it gets done in 100 ms.
+ * - Tasks of a worker that is lost run elsewhere, once that worker surely goes on with none of them: at once if its
+ *   process was on this machine and is dead, otherwise after `grant`. A task whose worker was lost five times fails as
+ *   `Quarantined`.
+ * - If all workers refuse a task for `patience`, since they lack it or have another version of it, then the task's call
+ *   dies with `WorkersUnavailable`. Its fan-out ends with this defect, and the task stays unsettled.
+ *
+ * **Gotchas**
+ *
+ * The task's `pool` and `weight` count on the worker. A handler on a worker has no dispatcher. A payload or result of
+ * more than 16 MiB as JSON fails its task. A worker whose own thread is busy for 4 seconds counts as lost, so handlers
+ * that compute for long belong on threads there.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerCluster = <R extends Task.Any>(
+  group: RpcGroup.RpcGroup<R>,
+  { security, ...options }: ClusterOptions
+): Layer.Layer<Task.Handler<R>, never, SqlClient | OwnerLiveness> =>
+  ClusterPool.layer(group, options).pipe(
+    Layer.provide(RunnerLink.layer),
+    Layer.provide([Sockets.layerClient(security), registry({ runnerAddress: Option.none() })]),
+    Layer.provide(serialization)
+  )
+
+/**
+ * Layer of a worker: registers this process and runs tasks for owners until the layer closes. Then the worker gives
+ * back the tasks that it has not begun, and waits for the others.
+ *
+ * Each task that an owner may send needs a handler: on fibers, or on threads by `layerThreads`. The layer fails with
+ * `SocketServerError` if the port is taken.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWorker = <R extends Task.Any>(
+  group: RpcGroup.RpcGroup<R>,
+  { host, leave = "10 seconds", listen = "0.0.0.0", port, security }: WorkerOptions
+): Layer.Layer<never, SocketServerError, Task.Handler<R> | Pools | OwnerLiveness | SqlClient> => {
+  const client = Sockets.layerClient(security)
+  const leaving = Layer.effectDiscard(Effect.gen(function*() {
+    const worker = yield* Worker.ClusterHost
+    yield* Effect.addFinalizer(() => worker.leave(Duration.toMillis(leave)))
+  }))
+  const server = RpcServer.layer(Runners.Rpcs.merge(RunnerLink.OwnerCalls), {
+    spanPrefix: "RunnerServer",
+    disableTracing: true,
+    disableFatalDefects: true
+  })
+  return leaving.pipe(
+    // The worker leaves before its server is closed.
+    Layer.provide(server),
+    Layer.provide([RunnerServer.layerHandlers, RunnerLink.layerCalls]),
+    Layer.provide(Worker.layer(group)),
+    Layer.provide(RpcServer.layerProtocolSocketServer),
+    Layer.provide(Sharding.layer),
+    Layer.provide(RunnerHealth.layerPing),
+    Layer.provide(Runners.layerRpc),
+    Layer.provide([client, Sockets.layerServer(security, { host: listen, port }), MessageStorage.layerNoop]),
+    Layer.provide(registry({ runnerAddress: Option.some(RunnerAddress.make(host, port)) })),
+    Layer.provide(serialization)
+  )
+}
