@@ -160,7 +160,8 @@ export class ClusterPool {
     this.workers.delete(address)
     worker.isLeaving = true
     this.resize()
-    if (tasks.size === 0) return Effect.logDebug(`Worker ${address} has left: ${why}`)
+    const count = tasks.size
+    if (count === 0) return Effect.logDebug(`Worker ${address} has left: ${why}`)
     const release = Effect.sync(() => {
       for (const id of Array.from(tasks.keys())) worker.remove(id)?.settle(Effect.die(new WorkerLost(`${address} last: ${why}`)))
     })
@@ -169,7 +170,7 @@ export class ClusterPool {
       over ? Effect.void : Effect.andThen(Effect.sleep(lossMillis), wait)
     )
     this.options.fork(Effect.andThen(wait, release))
-    return Effect.logWarning(`Worker ${address} is lost with ${tasks.size} tasks: ${why}. Other workers run these tasks`)
+    return Effect.logWarning(`Worker ${address} is lost with ${count} tasks: ${why}. Other workers run these tasks`)
   }
 
   private resize(): void {
