@@ -70,6 +70,33 @@ describe("ClusterPool, on a simulated network", () => {
       assert.isTrue(world.marks.some(({ reason, worker }) => worker === cutOff && reason === "LeaseLost"))
     }))
 
+  it.effect("runs tasks again that have found their lease over while a message was under way", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      yield* world.start(20)
+      const owner = ownerOf(world, { grant: "1130 millis" })
+      const { tally } = yield* drive(Effect.provide(runMany(30, 200), owner), (millis) => {
+        if (millis === 500) world.latency = 1500
+        if (millis === 600) world.latency = 1
+        return undefined
+      })
+
+      // None of them has failed by that, and no connection was lost.
+      assert.deepStrictEqual([tally.done, tally.failed, tally.skipped], [24, 3, 3])
+      assert.isTrue(world.marks.some(({ reason }) => reason === "LeaseLost"))
+      assert.deepStrictEqual(overlaps(world.marks), [])
+    }))
+
+  it.effect("holds leases of jobs that are held for short times", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      yield* world.start(20)
+      const { tally } = yield* drive(Effect.provide(runMany(20, 400), ownerOf(world, {}, "2 seconds")))
+
+      assert.strictEqual(tally.done, 16)
+      assert.strictEqual(world.marks.length, 20)
+    }))
+
   it.effect("goes on from a checkpoint on another worker", () =>
     Effect.gen(function*() {
       const world = new World()

@@ -16,6 +16,7 @@ import * as Testing from "@fanout/core/testing"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -223,8 +224,8 @@ export const program = Many.toLayer(({ count, steps }) =>
 )
 
 /** An owner of jobs, whose tasks run on the workers of the world. */
-export const ownerOf = (world: World, options: ClusterPool.Options = {}) =>
-  Testing.layer({ jobs: [Many] }).pipe(
+export const ownerOf = (world: World, options: ClusterPool.Options = {}, leaseTtl: Duration.Input = "15 seconds") =>
+  Testing.layer({ jobs: [Many], leaseTtl }).pipe(
     Layer.provide(program),
     Layer.provideMerge(
       ClusterPool.layer(Tasks, options).pipe(Layer.provide([world.layer, Layer.fresh(OwnerLiveness.layerBlind)]))

@@ -5,7 +5,7 @@
  * 1. `run` queues a task that has its permits. There are as many permits as all workers together should have in hand.
  * 2. `pump` gives the tasks of the queue to workers, the one that has least to do first.
  * 3. `receive` settles what has ended.
- * 4. `tick` looks each tenth of a second whether a worker has nothing to do while another one has tasks that wait.
+ * 4. `tick` renews leases each tenth of a second. It looks whether a worker has nothing to do while tasks wait at another.
  */
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
@@ -27,7 +27,7 @@ import { type ClusterLink, Disconnected, type Wire } from "./wire.ts"
 const findMillis = 500
 /** How long a worker may take to answer a greeting. */
 const welcomeMillis = 5000
-const renewMillis = 1000
+const forgetMillis = 1000
 const tickMillis = 100
 /** How often the owner looks whether a lost worker has surely stopped. */
 const lossMillis = 50
@@ -160,17 +160,23 @@ export class ClusterPool {
     this.workers.delete(address)
     worker.isLeaving = true
     this.resize()
-    const count = tasks.size
-    if (count === 0) return Effect.logDebug(`Worker ${address} has left: ${why}`)
+    if (tasks.size === 0) return Effect.logDebug(`Worker ${address} has left: ${why}`)
+    const { size } = tasks
     const release = Effect.sync(() => {
-      for (const id of Array.from(tasks.keys())) worker.remove(id)?.settle(Effect.die(new WorkerLost(`${address} last: ${why}`)))
+      for (const id of Array.from(tasks.keys())) {
+        worker.remove(id)?.settle(Effect.die(new WorkerLost(`${address} last: ${why}`)))
+      }
     })
-    const isOver = Effect.map(this.options.liveness.isDead(process), (isDead) => isDead || this.now >= worker.grantedUntil)
-    const wait: Effect.Effect<void> = Effect.flatMap(isOver, (over) =>
-      over ? Effect.void : Effect.andThen(Effect.sleep(lossMillis), wait)
+    const isOver = Effect.map(
+      this.options.liveness.isDead(process),
+      (isDead) => isDead || this.now >= worker.grantedUntil
+    )
+    const wait: Effect.Effect<void> = Effect.flatMap(
+      isOver,
+      (over) => over ? Effect.void : Effect.andThen(Effect.sleep(lossMillis), wait)
     )
     this.options.fork(Effect.andThen(wait, release))
-    return Effect.logWarning(`Worker ${address} is lost with ${count} tasks: ${why}. Other workers run these tasks`)
+    return Effect.logWarning(`Worker ${address} is lost with ${size} tasks: ${why}. Other workers run these tasks`)
   }
 
   private resize(): void {
@@ -273,12 +279,13 @@ export class ClusterPool {
 
   // -- time
 
-  /** Tells until when leases are held, for ever. */
-  readonly renew: Effect.Effect<never> = Effect.sync(() => {
-    for (const worker of this.workers.values()) worker.renew()
-  }).pipe(Effect.andThen(Effect.sleep(renewMillis)), Effect.forever)
+  readonly forget: Effect.Effect<never> = Effect.sync(() => {
+    for (const worker of this.workers.values()) worker.forgetLeases()
+  }).pipe(Effect.andThen(Effect.sleep(forgetMillis)), Effect.forever)
 
+  /** Does what is due, for ever: a job's lease may be held for less than a second before it is renewed. */
   readonly tick: Effect.Effect<never> = Effect.sync(() => {
+    for (const worker of this.workers.values()) worker.renew()
     this.giveUpIfRefused()
     this.share()
   }).pipe(Effect.andThen(Effect.sleep(tickMillis)), Effect.forever)

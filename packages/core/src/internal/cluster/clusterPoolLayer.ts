@@ -38,7 +38,7 @@ export const layer = <R extends Task.Any>(
       patienceMillis: Duration.toMillis(patience)
     })
     yield* Effect.addFinalizer((exit) => Effect.andThen(pool.close, Scope.close(scope, exit)))
-    for (const work of [pool.find, pool.renew, pool.tick]) yield* Effect.forkIn(work, scope)
+    for (const work of [pool.find, pool.forget, pool.tick]) yield* Effect.forkIn(work, scope)
     const { permits } = pool
     const handlers = new Map<string, TaskHandler>()
     for (const [index, task] of tasks.entries()) {

@@ -162,7 +162,9 @@ export class HostSession implements Listener {
     const kind = this.tasks.get(task.id)?.[1]
     if (kind === undefined) return
     this.changed.add(task)
-    this.tell(task.id, endingOf(kind.task, task, ending))
+    // A handler that found the lease over has ended for that, however it says so. Its owner may still own the job.
+    const isStopped = task.hasLostLease && ending._tag !== "Done"
+    this.tell(task.id, isStopped ? { stopped: "LeaseLost" } : endingOf(kind.task, task, ending))
   }
 
   private tell(id: number, ending: Ending): void {

@@ -11,6 +11,9 @@ export class HostedLease implements Lease {
   readonly job: Option.Option<JobId>
   readonly token: number
   readonly graceMillis: number
+  /** How often somebody has found the lease over. A task must not go on after that, even if the lease is held again. */
+  losses = 0
+  private isOver = false
   private until: Instant
   private readonly clock: Clock.Clock
 
@@ -24,11 +27,17 @@ export class HostedLease implements Lease {
 
   hold(times: Times): void {
     this.until = instantOf(times)
+    this.isOver = false
   }
 
   isHeldUnsafe(): boolean {
     const { clock, until: { monotonicNanos, wallMillis } } = this
-    return clock.monotonicTimeNanosUnsafe() < monotonicNanos && clock.currentTimeMillisUnsafe() < wallMillis
+    const isHeld = clock.monotonicTimeNanosUnsafe() < monotonicNanos && clock.currentTimeMillisUnsafe() < wallMillis
+    if (!isHeld && !this.isOver) {
+      this.isOver = true
+      this.losses++
+    }
+    return isHeld
   }
 
   heldUntilUnsafe(): Option.Option<Instant> {

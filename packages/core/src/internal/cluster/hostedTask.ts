@@ -26,6 +26,7 @@ export class HostedTask extends Linked<HostedTask> {
   readonly definition: TaskDefinition
   readonly lease: HostedLease
   readonly signal = new Signal()
+  private readonly lossesBefore: number
   private readonly unit: Unit
   private readonly attempt: number
   private run: TaskRun | undefined = undefined
@@ -37,11 +38,17 @@ export class HostedTask extends Linked<HostedTask> {
   private readonly commits: Array<(effect: Effect.Effect<void>) => void> = []
   private newCommits = 0
 
-  constructor({ attempt = 1, id, saved }: PostedTask, payload: unknown, definition: TaskDefinition, lease: HostedLease) {
+  constructor(
+    { attempt = 1, id, saved }: PostedTask,
+    payload: unknown,
+    definition: TaskDefinition,
+    lease: HostedLease
+  ) {
     super()
     this.id = id
     this.definition = definition
     this.lease = lease
+    this.lossesBefore = lease.losses
     this.attempt = attempt
     this.unit = { payload, kept: saved === undefined ? undefined : new Kept(saved) }
     this.toldCheckpoint = saved
@@ -49,6 +56,11 @@ export class HostedTask extends Linked<HostedTask> {
 
   get hasBegun(): boolean {
     return this.run !== undefined
+  }
+
+  /** Whether the lease was over at some time since the task came. */
+  get hasLostLease(): boolean {
+    return this.lease.losses !== this.lossesBefore
   }
 
   /** Runs the task once. Its owner tries it again. */

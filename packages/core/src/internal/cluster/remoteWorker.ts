@@ -20,6 +20,17 @@ import { Workload } from "./workload.ts"
 /** A worker says something each second. One that is silent for so long is lost. */
 const silenceMillis = 4000
 
+/** A lease is told anew once it holds for so much longer than the worker knows, or is over so soon. */
+const renewMillis = 1000
+
+/** What a worker was told of a lease. */
+interface ToldLease {
+  readonly id: number
+  readonly graceMillis: number
+  /** Until when it is held, on the monotonic clock of this process. */
+  until: number
+}
+
 /** What the next message has of each kind. */
 type Outbox = {
   readonly [K in Exclude<keyof ToWorker, "giveBack">]-?: Array<NonNullable<ToWorker[K]>[number]>
@@ -42,7 +53,7 @@ export class RemoteWorker {
   private readonly clock: Clock.Clock
   private readonly grantMillis: number
   private readonly offset: ClockOffset
-  private readonly leases = new Map<Lease, number>()
+  private readonly leases = new Map<Lease, ToldLease>()
   private outbox = emptyOutbox()
   private giveBack = 0
   private readonly news = Latch.makeUnsafe(false)
@@ -95,15 +106,16 @@ export class RemoteWorker {
 
   private leaseOf({ attempt, lease }: RemoteTask): number {
     const known = this.leases.get(lease)
-    if (known !== undefined) return known
-    const id = this.nextId++
-    this.leases.set(lease, id)
-    this.grant(lease, id, attempt?.work.environment.graceMillis ?? 1000)
-    return id
+    if (known !== undefined) return known.id
+    const graceMillis = Math.min(attempt?.work.environment.graceMillis ?? 1000, Number.MAX_SAFE_INTEGER)
+    const told: ToldLease = { id: this.nextId++, graceMillis, until: Number.NEGATIVE_INFINITY }
+    this.leases.set(lease, told)
+    this.grant(lease, told)
+    return told.id
   }
 
-  /** Tells until when a lease is held. */
-  private grant(lease: Lease, id: number, graceMillis = 1000): void {
+  /** Tells until when a lease is held, where that is news. */
+  private grant(lease: Lease, told: ToldLease): void {
     const [now, wallNow] = timesOf(this.clock)
     const held = lease.heldUntilUnsafe()
     const forEver = Number.POSITIVE_INFINITY
@@ -113,19 +125,24 @@ export class RemoteWorker {
     })
     const wall = Option.match(held, { onNone: () => forEver, onSome: ({ wallMillis }) => wallMillis })
     const until = [Math.min(now + this.grantMillis, monotonic), Math.min(wallNow + this.grantMillis, wall)] as const
+    const more = until[0] - told.until
+    if (more < renewMillis && (more <= 0 || told.until - now > renewMillis)) return
+    told.until = until[0]
     this.grantedUntil = Math.max(this.grantedUntil, until[0])
+    const { graceMillis, id } = told
     const heldUntil = this.offset.there(until)
     this.tell("leases", { id, job: Option.getOrNull(lease.job), token: lease.token, graceMillis, heldUntil })
   }
 
-  /** Tells anew until when the leases of all tasks in hand are held, and forgets other leases. */
+  /** Tells for how long leases are held, where that is news. */
   renew(): void {
-    const needed = new Map(Array.from(this.tasks.values(), (task) => [task.lease, task]))
-    for (const [lease, id] of this.leases) {
-      const task = needed.get(lease)
-      if (task === undefined) this.leases.delete(lease)
-      else this.grant(lease, id, task.attempt?.work.environment.graceMillis)
-    }
+    for (const [lease, told] of this.leases) this.grant(lease, told)
+  }
+
+  /** Forgets leases that no task in hand needs, which the worker forgets when they are over. */
+  forgetLeases(): void {
+    const needed = new Set(Array.from(this.tasks.values(), ({ lease }) => lease))
+    for (const lease of this.leases.keys()) if (!needed.has(lease)) this.leases.delete(lease)
   }
 
   tell<K extends keyof Outbox>(what: K, one: Outbox[K][number]): void {
