@@ -5,14 +5,17 @@ import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 import * as Worker from "../src/internal/cluster/workerLayer.ts"
-import { drive, Many, overlaps, ownerOf, runMany, Slow, Work, World } from "./ClusterWorld.ts"
+import { drive, Many, overlaps, ownerOf, runMany, Slow, Tasks, Work, World } from "./ClusterWorld.ts"
 
 describe("ClusterPool, on a simulated network", () => {
   it.effect("comes to the same as fibers, with errors, skips and defects", () =>
@@ -50,6 +53,70 @@ describe("ClusterPool, on a simulated network", () => {
       assert.isAbove(world.marks.length, 800)
       assert.isBelow(world.marks.length, 900)
       assert.deepStrictEqual(overlaps(world.marks), [])
+    }))
+
+  it.effect.each([["interrupted", Effect.interrupt], ["a defect", Effect.die("no socket")]] as const)(
+    "loses nothing when a connection is %s",
+    ([, how]) =>
+      Effect.gen(function*() {
+        const world = new World()
+        const first = yield* world.start()
+        const { tally } = yield* drive(
+          Effect.provide(runMany(40, 20), ownerOf(world)),
+          (millis) => millis === 300 ? Effect.andThen(world.start(), world.kill(first, how)) : undefined,
+          60_000
+        )
+
+        assert.strictEqual(tally.done + tally.failed + tally.skipped, 40)
+      })
+  )
+
+  it.effect("ends when it closes while a worker is lost that may go on", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const name = yield* world.start()
+      const scope = yield* Scope.make()
+      const context = yield* Scope.provide(
+        Layer.build(TaskDispatcher.layer.pipe(
+          Layer.provideMerge(Layer.merge(ownerOf(world, { grant: "10 minutes" }), Pools.layer()))
+        )),
+        scope
+      )
+      const { run } = Context.get(context, TaskDispatcher.TaskDispatcher)
+      const fiber = yield* Effect.forkChild(Effect.exit(Effect.provide(run(Work, { n: 1, steps: 10_000 }), context)))
+      yield* TestClock.adjust(700)
+      world.cut.add(name)
+      yield* TestClock.adjust(10_000)
+      yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust(5000)
+
+      assert.isDefined(fiber.pollUnsafe())
+    }))
+
+  it.effect("has tasks of a worker end before what they use is closed", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const closed: Array<string> = []
+      const resource = Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => closed.push("resource"))))
+      const end = Effect.andThen(Effect.sleep(3000), Effect.sync(() => closed.push("task")))
+      const handlers = Tasks.toLayer({
+        "test/Work": () => Effect.onInterrupt(Effect.never, () => end),
+        "test/Slow": () => Effect.never
+      })
+      yield* world.startWith(
+        "one",
+        Layer.provide(Worker.layer(Tasks), [Layer.provideMerge(handlers, resource), Pools.layer()])
+      )
+      const scope = world.workers.get("one")?.scope
+      assert.isDefined(scope)
+      yield* Effect.gen(function*() {
+        const manager = yield* JobManager
+        yield* manager.start(Many, { count: 1, steps: 1 })
+        yield* Effect.sleep(1000)
+        yield* Scope.close(scope, Exit.void)
+      }).pipe(Effect.provide(ownerOf(world)), (job) => drive(job, () => undefined, 60_000))
+
+      assert.deepStrictEqual(closed, ["task", "resource"])
     }))
 
   it.effect("has nobody else at a task while a worker that is cut off may be", () =>

@@ -71,8 +71,10 @@ export const kindOf = (n: number): "Done" | "Failed" | "Skipped" =>
   n % 10 === 7 || n % 100 === 99 ? "Failed" : n % 10 === 8 ? "Skipped" : "Done"
 
 interface Connection {
-  readonly fail: (why: string) => void
+  readonly end: (how: Effect.Effect<never, Disconnected>) => void
 }
+
+const broken = Effect.fail(new Disconnected({ why: "connection reset" }))
 
 interface Known {
   readonly name: string
@@ -139,13 +141,13 @@ export class World {
     }
   )
 
-  /** Ends a worker as `kill -9` does: its tasks end, and its connections are reset. */
-  kill(name: string): Effect.Effect<void> {
+  /** Ends a worker as `kill -9` does: its tasks end, and its connections are reset, or end in another way. */
+  kill(name: string, how: Effect.Effect<never, Disconnected> = broken): Effect.Effect<void> {
     return Effect.suspend(() => {
       const known = this.workers.get(name)
       if (known === undefined) return Effect.void
       this.workers.delete(name)
-      for (const { fail } of known.connections) fail("connection reset")
+      for (const { end } of known.connections) end(how)
       return Effect.asVoid(Effect.forkDetach(Scope.close(known.scope, Exit.void)))
     })
   }
@@ -166,11 +168,11 @@ export class World {
         const over = Deferred.makeUnsafe<never, Disconnected>()
         const [owner, worker] = this.wires(address, over)
         const connection: Connection = {
-          fail: (why) => Deferred.doneUnsafe(over, Effect.fail(new Disconnected({ why })))
+          end: (how) => Deferred.doneUnsafe(over, how)
         }
         known.connections.add(connection)
         const served = Effect.ignore(Effect.raceFirst(known.host.serve(worker), Deferred.await(over)))
-        const fiber = yield* Effect.forkIn(Effect.andThen(served, Effect.sync(() => connection.fail("closed"))), known.scope)
+        const fiber = yield* Effect.forkIn(Effect.andThen(served, Effect.sync(() => connection.end(broken))), known.scope)
         yield* Effect.addFinalizer(() =>
           Effect.gen({ self: this }, function*() {
             known.connections.delete(connection)

@@ -5,8 +5,9 @@
  * 1. `run` queues a task that has its permits. There are as many permits as all workers together should have in hand.
  * 2. `pump` gives the tasks of the queue to workers, the one that has least to do first.
  * 3. `receive` settles what has ended.
- * 4. `tick` renews leases each tenth of a second. It looks whether a worker has nothing to do while tasks wait at another.
+ * 4. `tick` renews leases each tenth of a second, and looks whether a worker has nothing to do while tasks wait.
  */
+import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -21,10 +22,12 @@ import { WorkerLost } from "../task/threadLost.ts"
 import { codecs, type Ending, type FromWorker, protocol, shapeOf } from "./messages.ts"
 import { type RemoteDefinition, RemoteTask } from "./remoteTask.ts"
 import { RemoteWorker } from "./remoteWorker.ts"
-import { type ClusterLink, Disconnected, type Wire } from "./wire.ts"
+import { brief, type ClusterLink, Disconnected, type Wire } from "./wire.ts"
 
 /** How often the owner looks which workers there are. */
 const findMillis = 500
+/** After so many tries a worker that can't be reached is told of. */
+const warnAfter = 5
 /** How long a worker may take to answer a greeting. */
 const welcomeMillis = 5000
 const forgetMillis = 1000
@@ -47,8 +50,12 @@ export class ClusterPool {
   readonly permits: PermitPool
   private readonly options: PoolOptions
   private readonly workers = new Map<string, RemoteWorker>()
+  /** Workers that are lost, and may go on with their tasks. */
+  private readonly lost = new Set<RemoteWorker>()
   /** Addresses to which there is a connection, or a try to connect. */
   private readonly known = new Set<string>()
+  /** How often a worker could not be reached since it was, by its address. */
+  private readonly failures = new Map<string, number>()
   /** Why workers take no task at all, by their addresses. */
   private readonly strangers = new Map<string, string>()
   /** Tasks that have their permits and wait for a worker. */
@@ -105,7 +112,9 @@ export class ClusterPool {
   /** Connects to each worker that is registered, for ever. */
   readonly find: Effect.Effect<never> = Effect.suspend(() => this.options.link.workers).pipe(
     Effect.map((addresses) => {
-      for (const address of this.strangers.keys()) if (!addresses.includes(address)) this.strangers.delete(address)
+      for (const one of [this.strangers, this.failures]) {
+        for (const address of one.keys()) if (!addresses.includes(address)) one.delete(address)
+      }
       for (const address of addresses) if (!this.known.has(address)) this.meet(address)
     }),
     // Workers that are connected go on while nobody knows which others there are.
@@ -119,11 +128,18 @@ export class ClusterPool {
     const forget = Effect.sync(() => this.known.delete(address))
     const connection = Effect.scoped(Effect.flatMap(this.options.link.connect(address), (wire) => this.join(address, wire)))
     this.options.fork(connection.pipe(
-      Effect.catch((error) => Effect.logDebug(`Worker ${address} can't be reached: ${error.why}`)),
+      Effect.catch((error) => this.noteUnreached(address, error)),
       // A worker that can't be reached is tried again, and not at once.
       Effect.andThen(Effect.sleep(findMillis)),
       Effect.ensuring(forget)
     ))
+  }
+
+  /** Warns of a worker that is registered and can't be reached. One that has just ended is registered for a while. */
+  private noteUnreached(address: string, { why }: Disconnected): Effect.Effect<void> {
+    const times = (this.failures.get(address) ?? 0) + 1
+    this.failures.set(address, times)
+    return (times === warnAfter ? Effect.logWarning : Effect.logDebug)(`Worker ${address} can't be reached: ${why}`)
   }
 
   /** Greets a worker, and gives it tasks until the connection is over. */
@@ -135,22 +151,21 @@ export class ClusterPool {
     const text = yield* Effect.timeoutOrElse(greeting, { duration: welcomeMillis, orElse: () => Effect.fail(late) })
     const welcome = yield* Effect.try({
       try: () => codecs.welcome.decode(text),
-      catch: (error) => new Disconnected({ why: `it gave no welcome: ${String(error)}` })
+      catch: (error) => new Disconnected({ why: `it gave no welcome: ${brief(error)}` })
     })
     if (welcome.protocol !== protocol) {
       this.strangers.set(address, `has version ${welcome.protocol} of the protocol; the owner has ${protocol}`)
       return yield* Effect.sleep(welcomeMillis)
     }
     this.strangers.delete(address)
+    this.failures.delete(address)
     const worker = new RemoteWorker(address, welcome, clock, grantMillis)
     this.workers.set(address, worker)
     this.resize()
     this.pumpSoon()
     const talk = worker.run(wire, (message) => this.receive(worker, message))
-    const why = yield* Effect.catch(
-      Effect.onInterrupt(talk, () => Effect.sync(() => this.workers.delete(address))),
-      (error) => Effect.succeed(error.why)
-    )
+    // However the connection ends, somebody has to run the tasks of the worker.
+    const why = yield* Effect.catchCause(talk, (cause) => Effect.succeed(brief(Cause.squash(cause))))
     yield* this.lose(worker, why)
   })
 
@@ -162,7 +177,9 @@ export class ClusterPool {
     this.resize()
     if (tasks.size === 0) return Effect.logDebug(`Worker ${address} has left: ${why}`)
     const { size } = tasks
+    this.lost.add(worker)
     const release = Effect.sync(() => {
+      this.lost.delete(worker)
       for (const id of Array.from(tasks.keys())) {
         worker.remove(id)?.settle(Effect.die(new WorkerLost(`${address} last: ${why}`)))
       }
@@ -240,10 +257,9 @@ export class ClusterPool {
     for (const report of reports) {
       const task = worker.tasks.get(report.id)
       task?.note(report)
-      for (let commits = report.commits ?? 0; task !== undefined && commits > 0; commits--) {
-        const recorded = Effect.sync(() => worker.tell("recorded", report.id))
-        this.options.fork(Effect.andThen(task.cell.recorded, recorded))
-      }
+      const { commits, id } = report
+      if (task === undefined || commits === undefined) continue
+      this.options.fork(Effect.andThen(task.cell.recorded, Effect.sync(() => worker.tell("recorded", [id, commits]))))
     }
     const ended: Array<readonly [RemoteTask, Ending]> = []
     for (const [id, ending] of endings) {
@@ -321,7 +337,8 @@ export class ClusterPool {
 
   /** Has all tasks stay unsettled. Workers stop when the connection ends. */
   readonly close: Effect.Effect<void> = Effect.sync(() => {
-    const tasks = [...this.queue, ...Array.from(this.workers.values(), (worker) => Array.from(worker.tasks.values())).flat()]
+    const inHand = [...this.workers.values(), ...this.lost].flatMap(({ tasks }) => Array.from(tasks.values()))
+    const tasks = [...this.queue, ...inHand]
     this.isClosed = true
     this.queue = []
     for (const task of tasks) this.giveUp(task)

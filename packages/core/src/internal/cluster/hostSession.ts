@@ -17,7 +17,7 @@ import { HostedLease } from "./hostedLease.ts"
 import { HostedTask, type Listener } from "./hostedTask.ts"
 import { codecs, type Ending, type FromWorker, mostCharacters, type PostedTask, textsOf, type ToWorker } from "./messages.ts"
 import type { HostTask, WorkerHost } from "./workerHost.ts"
-import { Disconnected, type Wire } from "./wire.ts"
+import { brief, Disconnected, type Wire } from "./wire.ts"
 
 /** A worker says something at least so often, or its owner takes it for lost. */
 const saysMillis = 1000
@@ -49,7 +49,7 @@ export class HostSession implements Listener {
       Effect.flatMap((text) =>
         Effect.try({
           try: () => this.receive(codecs.toWorker.decode(text)),
-          catch: (error) => new Disconnected({ why: `The owner sent what is no message: ${String(error)}` })
+          catch: (error) => new Disconnected({ why: `it sent what is no message: ${brief(error)}` })
         })
       ),
       Effect.forever
@@ -97,13 +97,14 @@ export class HostSession implements Listener {
     for (const posted of tasks) this.take(posted)
     for (const [id, reason] of stops) this.stop(id, (task) => task.stop(reason))
     for (const id of interrupts) this.stop(id, (task) => task.interrupt())
-    for (const id of recorded) this.tasks.get(id)?.[0].noteRecorded()
+    for (const [id, count] of recorded) this.tasks.get(id)?.[0].noteRecorded(count)
     if (giveBack !== undefined) this.giveBack(giveBack)
   }
 
   private take(posted: PostedTask): void {
     const [kind, lease] = [this.kinds[posted.task], this.leases.get(posted.lease)]
-    if (kind === undefined || lease === undefined) throw new Error(`Task ${posted.id} has no definition or lease here`)
+    if (kind === undefined || lease === undefined) throw new Error(`task ${posted.id} has no definition or lease here`)
+    if (this.tasks.has(posted.id)) throw new Error(`there is a task ${posted.id} already`)
     if (this.isLeaving) {
       this.back.push(posted.id)
       this.news.openUnsafe()
@@ -174,28 +175,38 @@ export class HostSession implements Listener {
 
   /** What is to be told, in as many messages as it takes. Reports come before the endings of their tasks. */
   private takeTexts(): ReadonlyArray<string> {
+    const now = timesOf(this.host.clock)
     const reports = Array.from(this.changed).flatMap((task) => task.takeReport() ?? [])
+    const reported = textsOf(reports, (reports): FromWorker => ({ now, reports }), ({ id }) => this.refuse(id))
     const { back, endings, isLeaving } = this
     this.news.closeUnsafe()
     this.changed.clear()
     this.endings = []
     this.back = []
     for (const [id] of endings) this.tasks.delete(id)
-    const now = timesOf(this.host.clock)
     const first: FromWorker = {
       now,
-      ...reports.length > 0 ? { reports } : {},
       ...back.length > 0 ? { back } : {},
       ...isLeaving ? { isLeaving } : {}
     }
     const message = (endings: ReadonlyArray<EndOfTask>): FromWorker => ({ now, endings })
-    const texts = textsOf(endings, message, ([id], characters): EndOfTask => {
-      const size = `Its result takes ${characters} characters as JSON. An owner takes ${mostCharacters}`
-      return [id, { died: { message: `${size}: give a reference instead` } }]
-    })
+    const texts = [...reported, ...textsOf(endings, message, ([id]) => [id, tooLong("result")] as const)]
     return Object.keys(first).length > 1 || texts.length === 0 ? [JSON.stringify(first), ...texts] : texts
   }
+
+  /** Ends a task whose checkpoint is too long for its owner. */
+  private refuse(id: number): undefined {
+    const task = this.tasks.get(id)?.[0]
+    this.tasks.delete(id)
+    task?.interrupt()
+    this.endings = this.endings.filter(([ended]) => ended !== id)
+    this.tell(id, tooLong("checkpoint"))
+  }
 }
+
+const tooLong = (what: string): Ending => ({
+  died: { message: `Its ${what} takes more than ${mostCharacters} characters as JSON: give a reference instead` }
+})
 
 const endingOf = (task: Task.Any, { signal }: HostedTask, ending: TaskEnding): Ending => {
   try {

@@ -77,6 +77,7 @@ export class HostedTask extends Linked<HostedTask> {
         parent: signal,
         onChange: () => listener.noteNews(this),
         onTotal: (unit, total) => {
+          if (!Number.isFinite(total)) return
           this.totals.set(unit, total)
           listener.noteNews(this)
         },
@@ -106,9 +107,9 @@ export class HostedTask extends Linked<HostedTask> {
     this.run?.kill()
   }
 
-  /** Notes that the store has what the task has committed. Commits are answered in their order. */
-  noteRecorded(): void {
-    this.commits.shift()?.(Effect.void)
+  /** Notes that the store has so many more commits of the task. They are answered in their order. */
+  noteRecorded(count: number): void {
+    for (const resume of this.commits.splice(0, count)) resume(Effect.void)
   }
 
   /** What the owner was not told yet; nothing where there is no news. */
@@ -134,6 +135,7 @@ export class HostedTask extends Linked<HostedTask> {
   }
 }
 
-/** What amounts have grown by; less than 0 where a task has begun once more. */
+/** What amounts have grown by; less than 0 where a task has begun once more. JSON has no other numbers than these. */
 const since = (before: Amounts, now: Amounts): Units =>
-  Array.from(now, ([unit, amount]) => [unit, amount - (before.get(unit) ?? 0)] as const).filter(([, more]) => more !== 0)
+  Array.from(now, ([unit, amount]) => [unit, amount - (before.get(unit) ?? 0)] as const)
+    .filter(([, more]) => more !== 0 && Number.isFinite(more))

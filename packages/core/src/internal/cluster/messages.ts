@@ -19,6 +19,9 @@ export const protocol = 1
 /** Most characters of a message. A task whose payload is larger fails. */
 export const mostCharacters = 16 * 1024 * 1024
 
+/** A message of several elements is no longer than this, so that other things have their turns. */
+const fewCharacters = 1024 * 1024
+
 /** Time of the sender in milliseconds: of its monotonic clock, and since the epoch. */
 export const Times = Schema.Tuple([Schema.Finite, Schema.Finite])
 export type Times = typeof Times.Type
@@ -67,8 +70,8 @@ const ToWorker = Schema.Struct({
   stops: Schema.optionalKey(Schema.Array(Schema.Tuple([Id, Reason]))),
   /** Tasks whose fiber was interrupted. */
   interrupts: Schema.optionalKey(Schema.Array(Id)),
-  /** Tasks of which the store has the checkpoint that they have committed. */
-  recorded: Schema.optionalKey(Schema.Array(Id)),
+  /** Tasks, and how many more of their commits the store has. */
+  recorded: Schema.optionalKey(Schema.Array(Schema.Tuple([Id, Schema.Natural]))),
   /** How many tasks the worker is to give back if it has not begun them. */
   giveBack: Schema.optionalKey(Schema.Natural)
 })
@@ -132,6 +135,18 @@ export const codecs = {
   fromWorker: codecOf(FromWorker)
 }
 
+/** The text of a message, unless that is too long for one. */
+const textOf = (message: unknown): string | undefined => {
+  try {
+    const text = JSON.stringify(message)
+    return text.length <= mostCharacters ? text : undefined
+  } catch (error) {
+    // No string can be that long.
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
+}
+
 /**
  * Texts of messages that carry all elements between them, in their order. An element that is too long for a message by
  * itself is replaced by what `tooLong` makes of it, if anything.
@@ -139,17 +154,17 @@ export const codecs = {
 export const textsOf = <A>(
   elements: ReadonlyArray<A>,
   message: (elements: ReadonlyArray<A>) => unknown,
-  tooLong: (element: A, characters: number) => A | undefined
+  tooLong: (element: A) => A | undefined
 ): ReadonlyArray<string> => {
   const [first] = elements
   if (first === undefined) return []
-  const text = JSON.stringify(message(elements))
-  if (text.length <= mostCharacters) return [text]
+  const text = textOf(message(elements))
+  if (text !== undefined && (elements.length === 1 || text.length <= fewCharacters)) return [text]
   if (elements.length > 1) {
     const half = Math.ceil(elements.length / 2)
     return [elements.slice(0, half), elements.slice(half)].flatMap((some) => textsOf(some, message, tooLong))
   }
-  const instead = tooLong(first, text.length)
+  const instead = tooLong(first)
   return instead === undefined ? [] : textsOf([instead], message, () => undefined)
 }
 

@@ -14,7 +14,7 @@ import { nowMillis } from "../task/deadlines.ts"
 import { ClockOffset, timesOf } from "./clocks.ts"
 import { codecs, type FromWorker, mostCharacters, textsOf, type ToWorker, type Welcome } from "./messages.ts"
 import type { RemoteTask } from "./remoteTask.ts"
-import { Disconnected, type Wire } from "./wire.ts"
+import { brief, Disconnected, type Wire } from "./wire.ts"
 import { Workload } from "./workload.ts"
 
 /** A worker says something each second. One that is silent for so long is lost. */
@@ -165,8 +165,8 @@ export class RemoteWorker {
     this.news.closeUnsafe()
     const told = Object.fromEntries(Object.entries(others).filter(([, all]) => all.length > 0))
     const first = giveBack > 0 ? { ...told, giveBack } : told
-    const texts = textsOf(tasks, (tasks) => ({ tasks }), ({ id }, characters) => {
-      const size = `Its payload takes ${characters} characters as JSON. A worker takes ${mostCharacters}`
+    const texts = textsOf(tasks, (tasks) => ({ tasks }), ({ id }) => {
+      const size = `Its payload takes more than ${mostCharacters} characters as JSON`
       this.remove(id)?.settle(Effect.die(new Error(`${size}: put a reference into the payload`)))
       return undefined
     })
@@ -197,7 +197,7 @@ export class RemoteWorker {
             this.offset.note(message.now)
             receive(message)
           },
-          catch: (error) => new Disconnected({ why: `it sent what is no message: ${String(error)}` })
+          catch: (error) => new Disconnected({ why: `it sent what is no message: ${brief(error)}` })
         })
       ),
       // A worker that leaves waits until its owners have all that it told.

@@ -3,9 +3,11 @@
  * of a runner takes owners beside the messages of the cluster itself.
  *
  * A connection is one call of `Open`, whose stream has the messages of the worker. Those of the owner are calls of
- * `Tell`. Entities stay unused: a task is for one worker, and not for whoever has a shard. A volatile message of an
- * entity whose runner has died is sent again elsewhere, and nobody learns that it may have run.
+ * `Tell`, each of which it makes when the one before has been answered. Entities stay unused: a task is for one worker,
+ * and not for whoever has a shard. A volatile message of an entity whose runner has died is sent again elsewhere, and
+ * nobody learns that it may have run.
  */
+import * as Cause from "effect/Cause"
 import type { RunnerAddress } from "effect/cluster/RunnerAddress"
 import * as Runners from "effect/cluster/Runners"
 import * as RunnerStorage from "effect/cluster/RunnerStorage"
@@ -17,18 +19,25 @@ import * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { ClusterLink, Disconnected, type Wire } from "./wire.ts"
+import { brief, ClusterLink, Disconnected, type Wire } from "./wire.ts"
 import { ClusterHost } from "./workerLayer.ts"
 
 /** Messages that wait at the receiver, in each direction. */
 const mostWaiting = 16
+/** Owners that are connected to a worker at the same time. */
+const mostConnections = 1000
 
 /** There is no such connection, or not any more. */
-class NotOpen extends Schema.TaggedError<NotOpen>("@fanout/core/internal/NotOpen")("NotOpen", {}) {}
+class NotOpen extends Schema.TaggedError<NotOpen>("@fanout/core/internal/NotOpen")("NotOpen", { why: Schema.String }) {
+  override get message(): string {
+    return this.why
+  }
+}
 
 const Open = Rpc.make("fanout/Open", {
   payload: { connection: Schema.String },
   success: Schema.String,
+  error: NotOpen,
   stream: true
 })
 
@@ -43,36 +52,65 @@ export class OwnerCalls extends RpcGroup.make(Open, Tell) {}
 /** The first message of a worker: from now on it listens. */
 const opened = ""
 
+/** What an owner has told, and whether it is waiting for room there. */
+interface Inbox {
+  readonly messages: Queue.Queue<string>
+  isTelling: boolean
+}
+
 /** Handlers of the calls, by the worker of this process. */
 export const layerCalls = OwnerCalls.toLayer(Effect.gen(function*() {
   const host = yield* ClusterHost
-  const inboxes = new Map<string, Queue.Queue<string>>()
+  const inboxes = new Map<string, Inbox>()
   const open = Effect.fnUntraced(function*(connection: string) {
-    const inbox = yield* Queue.bounded<string>(mostWaiting)
-    const outbox = yield* Queue.bounded<string>(mostWaiting)
-    const close = Effect.andThen(Effect.sync(() => inboxes.delete(connection)), Queue.shutdown(inbox))
+    if (inboxes.has(connection)) return yield* new NotOpen({ why: "it has such a connection already" })
+    if (inboxes.size >= mostConnections) return yield* new NotOpen({ why: `it has ${mostConnections} owners` })
+    const inbox: Inbox = { messages: yield* Queue.bounded<string>(mostWaiting), isTelling: false }
+    const outbox = yield* Queue.bounded<string, Cause.Done>(mostWaiting)
+    const close = Effect.andThen(Effect.sync(() => inboxes.delete(connection)), Queue.shutdown(inbox.messages))
     yield* Effect.acquireRelease(Effect.sync(() => inboxes.set(connection, inbox)), () => close)
     yield* Queue.offer(outbox, opened)
     const wire: Wire = {
-      receive: Queue.take(inbox),
+      receive: Queue.take(inbox.messages),
       send: (message) => Effect.asVoid(Queue.offer(outbox, message))
     }
-    const served = Effect.catch(host.serve(wire), (error) => Effect.logWarning(error.why))
-    yield* Effect.forkScoped(Effect.ensuring(served, Queue.shutdown(outbox)))
-    return Stream.fromQueue(outbox)
+    const served = Effect.catch(host.serve(wire), ({ why }) => Effect.logWarning(`An owner was refused: ${why}`))
+    yield* Effect.forkScoped(Effect.ensuring(served, Queue.end(outbox)))
+    // Messages that go together must not be longer than what the owner reads as one.
+    return Stream.rechunk(Stream.fromQueue(outbox), 1)
+  })
+  const tell = Effect.fnUntraced(function*(connection: string, message: string) {
+    const inbox = inboxes.get(connection)
+    // An owner that does not wait could fill the memory.
+    if (inbox === undefined || inbox.isTelling) return yield* new NotOpen({ why: "it has no such connection" })
+    inbox.isTelling = true
+    yield* Queue.offer(inbox.messages, message)
+    inbox.isTelling = false
   })
   return {
     "fanout/Open": ({ connection }) => Stream.unwrap(open(connection)),
-    "fanout/Tell": ({ connection, message }) =>
-      Effect.suspend(() => {
-        const inbox = inboxes.get(connection)
-        return inbox === undefined ? Effect.fail(new NotOpen()) : Effect.asVoid(Queue.offer(inbox, message))
-      })
+    "fanout/Tell": ({ connection, message }) => tell(connection, message)
   }
 }))
 
-const unreachable = (error: unknown) =>
-  new Disconnected({ why: error instanceof Error ? error.message : String(error) })
+/** What an error of a connection comes from. */
+const rootOf = (error: unknown): unknown => {
+  if (typeof error !== "object" || error === null) return error
+  if ("reason" in error) return rootOf(error.reason)
+  if ("cause" in error && error.cause instanceof Error) return rootOf(error.cause)
+  const isOver = Cause.isDone(error) || ("_tag" in error && error._tag === "SocketCloseError")
+  return isOver ? "the connection was closed" : error
+}
+
+/** A runner that is closed interrupts its calls, here too. */
+const orDisconnected = <A, R>(effect: Effect.Effect<A, unknown, R>): Effect.Effect<A, Disconnected, R> =>
+  Effect.catchCause(
+    effect,
+    (cause) =>
+      Effect.fail(
+        new Disconnected({ why: Cause.hasInterruptsOnly(cause) ? "it has closed" : brief(rootOf(Cause.squash(cause))) })
+      )
+  )
 
 /** Finds workers by the registry of runners. */
 export const layer: Layer.Layer<ClusterLink, never, RunnerStorage.RunnerStorage | Runners.RpcClientProtocol> = Layer
@@ -93,25 +131,22 @@ export const layer: Layer.Layer<ClusterLink, never, RunnerStorage.RunnerStorage 
         const inbox = yield* client["fanout/Open"]({ connection }, { asQueue: true, streamBufferSize: mostWaiting })
         yield* Queue.take(inbox)
         return {
-          receive: Effect.mapError(Queue.take(inbox), unreachable),
-          send: (message: string) => Effect.mapError(client["fanout/Tell"]({ connection, message }), unreachable)
+          receive: orDisconnected(Queue.take(inbox)),
+          send: (message: string) => orDisconnected(client["fanout/Tell"]({ connection, message }))
         }
       })
       return {
-        workers: storage.getRunners.pipe(
-          Effect.map((runners) => {
-            addresses.clear()
-            for (const [{ address }, isHealthy] of runners) {
-              if (isHealthy) addresses.set(`${address.host}:${address.port}`, address)
-            }
-            return Array.from(addresses.keys())
-          }),
-          Effect.mapError(unreachable)
-        ),
+        workers: orDisconnected(Effect.map(storage.getRunners, (runners) => {
+          addresses.clear()
+          for (const [{ address }, isHealthy] of runners) {
+            if (isHealthy) addresses.set(`${address.host}:${address.port}`, address)
+          }
+          return Array.from(addresses.keys())
+        })),
         connect: (name) => {
           const address = addresses.get(name)
           if (address === undefined) return Effect.fail(new Disconnected({ why: "it is not registered" }))
-          return Effect.mapError(connect(address), unreachable)
+          return orDisconnected(connect(address))
         }
       }
     })

@@ -5,6 +5,10 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type { Scope } from "effect/Scope"
+import { lineOf } from "../messageOf.ts"
+
+/** An error in few words: what arrives may be long, and the error may repeat it. */
+export const brief = (error: unknown): string => lineOf(error).slice(0, 200)
 
 /** The other side can't be reached, or not any more. Of the last messages, nobody knows whether they have arrived. */
 export class Disconnected extends Data.TaggedError("Disconnected")<{ readonly why: string }> {

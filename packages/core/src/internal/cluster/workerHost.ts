@@ -19,7 +19,7 @@ import { timesOf } from "./clocks.ts"
 import type { HostedTask, Listener } from "./hostedTask.ts"
 import { HostSession } from "./hostSession.ts"
 import { codecs, protocol, type Welcome } from "./messages.ts"
-import { Disconnected, type Wire } from "./wire.ts"
+import { brief, Disconnected, type Wire } from "./wire.ts"
 
 /** For so long tasks begin in a row before timers and sockets have their turn. */
 const turnMillis = 10
@@ -65,6 +65,8 @@ export class WorkerHost {
   private readonly deadlines: Deadlines
   private readonly sessions = new Set<HostSession>()
   private readonly owners = new WeakMap<HostedTask, HostSession>()
+  /** Tasks that have begun. They may go on for a while after the end of their session. */
+  private readonly running = new Set<HostedTask>()
   private isLeaving = false
 
   constructor(
@@ -82,16 +84,16 @@ export class WorkerHost {
   /** Serves an owner until the connection is over, or the owner turns out to speak another language. */
   readonly serve = Effect.fnUntraced({ self: this }, function*(this: WorkerHost, wire: Wire) {
     const text = yield* wire.receive
+    if (this.isLeaving) return yield* new Disconnected({ why: "this worker is leaving" })
     const hello = yield* Effect.try({
       try: () => codecs.hello.decode(text),
-      catch: (error) => new Disconnected({ why: `The owner sent no greeting: ${String(error)}` })
+      catch: (error) => new Disconnected({ why: `it sent no greeting: ${brief(error)}` })
     })
     const kinds = hello.tasks.map(([tag, shape]) => this.kindOf(tag, shape))
     yield* wire.send(JSON.stringify(this.welcome(kinds)))
-    if (hello.protocol !== protocol) return yield* new Disconnected({ why: `The owner speaks version ${hello.protocol}` })
+    if (hello.protocol !== protocol) return yield* new Disconnected({ why: `it has version ${hello.protocol}` })
     const session = new HostSession(this, kinds.map((kind) => typeof kind === "string" ? undefined : kind))
     this.sessions.add(session)
-    if (this.isLeaving) session.leave()
     const end = Effect.sync(() => {
       this.sessions.delete(session)
       session.end()
@@ -160,10 +162,12 @@ export class WorkerHost {
     const session = this.owners.get(task)
     if (session === undefined) return
     pool.begun++
+    this.running.add(task)
     const listener: Listener = {
       noteNews: (task) => session.noteNews(task),
       noteEnd: (task, ending) => {
         pool.begun--
+        this.running.delete(task)
         session.noteEnd(task, ending)
         this.begin(pool)
       }
@@ -173,6 +177,7 @@ export class WorkerHost {
       task.begin(this.context, { clock, deadlines, graceMillis: task.lease.graceMillis }, listener)
     } catch (defect) {
       pool.begun--
+      this.running.delete(task)
       logDefectUnsafe("A task could not begin", defect)
       session.noteEnd(task, { _tag: "Failed", cause: Cause.die(defect) })
     }
@@ -197,4 +202,16 @@ export class WorkerHost {
       })
       return Effect.timeoutOrElse(wait, { duration: patienceMillis, orElse: () => stop })
     })
+
+  /** Interrupts all tasks, and waits until they have ended: nobody hears of them, and what they use is to be closed. */
+  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+    for (const task of this.running) {
+      task.stop("Shutdown")
+      task.interrupt()
+    }
+    const wait: Effect.Effect<void> = Effect.suspend(() =>
+      this.running.size === 0 ? Effect.void : Effect.andThen(Effect.sleep(leaveMillis), wait)
+    )
+    return wait
+  })
 }

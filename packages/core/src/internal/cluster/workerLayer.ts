@@ -44,5 +44,7 @@ export const layer = <R extends Task.Any>(
       const definition = defineTask(task, context, pools, share, noRate, undefined)
       kinds.set(task._tag, { task, shape: shapeOf(task), definition, pool })
     }
-    return new WorkerHost(kinds, { clock, self, deadlines }, context)
+    const host = new WorkerHost(kinds, { clock, self, deadlines }, context)
+    yield* Effect.addFinalizer(() => host.close)
+    return host
   }))
