@@ -20,8 +20,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import * as References from "effect/References"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
-import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import type { SocketServerError } from "effect/socket/SocketServer"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -30,6 +30,7 @@ import { mostCharacters } from "./internal/cluster/messages.ts"
 import * as RunnerLink from "./internal/cluster/runnerLink.ts"
 import * as Worker from "./internal/cluster/workerLayer.ts"
 import * as Sockets from "./internal/node/clusterSockets.ts"
+import * as LongLines from "./internal/node/longLines.ts"
 import type { OwnerLiveness } from "./OwnerLiveness.ts"
 import type { Pools } from "./Pools.ts"
 import type * as Task from "./Task.ts"
@@ -100,8 +101,11 @@ const registry = (config: Partial<ShardingConfig.ShardingConfig["Service"]>) =>
     }))
   )
 
-/** Escapes can make a message twice as long. */
-const serialization = RpcSerialization.layerNdjsonWith({ maxBufferSize: 2 * mostCharacters })
+/** A character takes 3 bytes, or is escaped by a second one, and there is an envelope around a message. */
+const serialization = LongLines.layer(3 * mostCharacters + 1024)
+
+/** A connection that ends is no error of the server's, which goes on. Owners tell of the end. */
+const quiet = Layer.succeed(References.UnhandledLogLevel, "Debug")
 
 /**
  * Layer that provides the handlers of tasks by the workers of a cluster.
@@ -161,10 +165,10 @@ export const layerWorker = <R extends Task.Any>(
   })
   return leaving.pipe(
     // The worker leaves before its server is closed.
-    Layer.provide(server),
+    Layer.provide(Layer.provide(server, quiet)),
     Layer.provide([RunnerServer.layerHandlers, RunnerLink.layerCalls]),
     Layer.provide(Worker.layer(group)),
-    Layer.provide(RpcServer.layerProtocolSocketServer),
+    Layer.provide(Layer.provide(RpcServer.layerProtocolSocketServer, quiet)),
     Layer.provide(Sharding.layer),
     Layer.provide(RunnerHealth.layerPing),
     Layer.provide(Runners.layerRpc),
