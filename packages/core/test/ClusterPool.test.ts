@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { JobManager } from "@fanout/core/JobManager"
 import * as Pools from "@fanout/core/Pools"
+import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Cause from "effect/Cause"
@@ -117,6 +118,21 @@ describe("ClusterPool, on a simulated network", () => {
       }).pipe(Effect.provide(ownerOf(world)), (job) => drive(job, () => undefined, 60_000))
 
       assert.deepStrictEqual(closed, ["task", "resource"])
+    }))
+
+  it.effect("goes on with a worker whose tasks report what is no number", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const odd = Effect.forEach([Number.NaN, Number.POSITIVE_INFINITY], (amount) =>
+        Effect.andThen(Progress.add("odd", amount), Progress.total("odd", amount)))
+      const handlers = Tasks.toLayer({
+        "test/Work": () => Effect.as(odd, 1n),
+        "test/Slow": () => Effect.never
+      })
+      yield* world.startWith("one", Layer.provide(Worker.layer(Tasks), [handlers, Pools.layer()]))
+      const { tally } = yield* drive(Effect.provide(runMany(10, 1), ownerOf(world)), () => undefined, 20_000)
+
+      assert.strictEqual(tally.done, 10)
     }))
 
   it.effect("has nobody else at a task while a worker that is cut off may be", () =>

@@ -234,6 +234,7 @@ describe.runIf(process.platform === "linux" && hasOpenssl)("who may connect to a
       const lease = { id: 1, job: null, token: 1, graceMillis: 1, heldUntil: [1e15, 1e15] }
       const task = { id: 2, lease: 1, task: 0, payload: { text: "a", size: 1 } }
       const told: ReadonlyArray<ReadonlyArray<string>> = [
+        [JSON.stringify({ protocol: 2, tasks: [] })],
         ["{"],
         ["null"],
         [hello, "{"],
@@ -260,8 +261,9 @@ describe.runIf(process.platform === "linux" && hasOpenssl)("who may connect to a
           socket.write(request("fanout/Tell", { connection: "c", message }, id))
           yield* until("an answer", () => heard.includes(`"requestId":"${id}"`), 5000)
         }
-        // The stream of the worker's messages ends.
+        // The stream of the worker's messages ends, and has all that the worker has said.
         yield* until(`end after ${messages.join()}: ${heard}`, () => /"Exit","requestId":"1"/.test(heard), 5000)
+        if (messages[0]?.includes("protocol") === true) assert.include(heard, "\\\"protocol\\\":1")
         socket.destroy()
       }
 

@@ -27,6 +27,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import * as Images from "../../../examples/images/tasks.ts"
 import { Act, Bytes, handlers as handlersOfActs } from "./threadTasks.ts"
 
 export const secret = "the secret of tests, of nothing else: 4f1c"
@@ -39,7 +40,7 @@ export const byCertificate = (folder: string, name: string): ClusterSecurity => 
   return { ca: read("authority.crt"), certificate: read(`${name}.crt`), key: Redacted.make(read(`${name}.key`)) }
 }
 
-/** Takes steps, each of which it notes in a file while it holds the lease. */
+/** Takes steps, each of which it notes in a file while it holds the lease. Without steps, it notes its number alone. */
 export const Walk = Task.make("test/Walk", {
   payload: { n: Schema.Number, steps: Schema.Number, millis: Schema.Number, notes: Schema.String },
   success: Schema.Number,
@@ -99,6 +100,23 @@ export const notesOf = (notes: string): ReadonlyArray<Note> =>
     )
     : []
 
+let runs: number | undefined
+
+/** Notes that an element is run: its number in four bytes. */
+const noteRun = (notes: string, n: number): number => {
+  runs ??= fs.openSync(notes, "a")
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32LE(n)
+  fs.writeSync(runs, bytes)
+  return n
+}
+
+/** Numbers of the elements that were run, in their order. */
+export const runsOf = (notes: string): Uint32Array => {
+  const bytes = fs.readFileSync(notes)
+  return Uint32Array.from({ length: bytes.length / 4 }, (_, n) => bytes.readUInt32LE(4 * n))
+}
+
 const walk = Effect.fnUntraced(function*({ millis, n, notes, steps }: (typeof Walk)["payloadSchema"]["Type"]) {
   const attempt = ++attempts
   note(notes, n, "begins", attempt)
@@ -120,7 +138,7 @@ const walk = Effect.fnUntraced(function*({ millis, n, notes, steps }: (typeof Wa
 export const handlers = Layer.merge(
   handlersOfActs(true),
   Walks.toLayer({
-    "test/Walk": walk,
+    "test/Walk": (walks) => walks.steps === 0 ? Effect.sync(() => noteRun(walks.notes, walks.n)) : walk(walks),
     "test/Wedge": ({ millis, notes }) =>
       Effect.sync(() => {
         const isFirst = notesOf(notes).every(({ what }) => what !== "wedges")
@@ -202,19 +220,21 @@ export interface WorkerChild {
   readonly host?: string
   readonly listen?: string
   readonly cpu?: number
-  /** Whether it has an older version of a task. */
-  readonly isOld?: boolean
+  /** The tasks that it has, all of this module by default. */
+  readonly tasks?: "an older version" | "images"
   /** The folder of its certificate, if it has one. */
   readonly certificates?: string
 }
 
 export const layerChild = (
-  { certificates, cpu = 8, host = "127.0.0.1", isOld = false, listen = "127.0.0.1", port, registry }: WorkerChild
+  { certificates, cpu = 8, host = "127.0.0.1", listen = "127.0.0.1", port, registry, tasks }: WorkerChild
 ) => {
   const by = certificates === undefined ? security : byCertificate(certificates, "worker")
   const options = { security: by, host, listen, port }
-  const worker = isOld
-    ? Layer.provide(layerWorker(Olds, options), Olds.toLayer({ "test/Walk": () => Effect.void }))
-    : Layer.provide(layerWorker(Everything, options), handlers)
+  const worker = tasks === "images"
+    ? Layer.provide(layerWorker(Images.Tasks, options), Images.Handlers)
+    : tasks === undefined
+    ? Layer.provide(layerWorker(Everything, options), handlers)
+    : Layer.provide(layerWorker(Olds, options), Olds.toLayer({ "test/Walk": () => Effect.void }))
   return Layer.provide(worker, [Pools.layer({ cpu }), layerOwnerLiveness, clientOf(registry)])
 }
