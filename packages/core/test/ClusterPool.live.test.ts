@@ -314,7 +314,7 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
       const all = notesOf(notes)
       const stops = all.filter(isStopped)
       assert.isAtMost(Math.max(...stops.map(({ at }) => at)) - stoppedAt, 6000)
-      assert.deepStrictEqual(new Set(stops.map(({ what }) => what)), new Set(["stops: LeaseLost"]))
+      for (const { what } of stops) assert.match(what, /^stops: (?:LeaseLost|no lease)$/)
       assert.deepStrictEqual(overlaps(all), [])
       assert.notInclude(logged.join(), "is lost")
       for (const { output } of workers) assert.notMatch(output, /ERROR|WARN/)
@@ -375,8 +375,7 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
         for (const [from, acked] of ends) {
           assert.deepStrictEqual(ran.subarray(from / 4).filter((n) => acked.has(n)).length, 0)
         }
-        const inHand = Array.from(outputs.join("\n").matchAll(/is lost with (\d+) tasks/g), ([, n]) =>
-          Number(n))
+        const inHand = Array.from(outputs.join("\n").matchAll(/is lost with (\d+) tasks/g), ([, n]) => Number(n))
         const window = 256
         assert.isAtMost(ran.length - count, inHand.reduce((sum, n) => sum + n, 2 * window), outputs.join("\n"))
       }),

@@ -120,13 +120,40 @@ describe("ClusterPool, on a simulated network", () => {
       assert.deepStrictEqual(closed, ["task", "resource"])
     }))
 
+  it.effect("runs tasks that were lost twice alone, and soon", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const first = yield* world.start(4)
+      yield* world.start(4)
+      let second = ""
+      const { tally } = yield* drive(Effect.provide(runMany(200, 100), ownerOf(world)), (millis) => {
+        if (millis === 1500) {
+          return Effect.andThen(
+            world.kill(first),
+            Effect.map(world.start(4), (name) => second = name)
+          )
+        }
+        if (millis === 7000) return Effect.andThen(world.kill(second), world.start(4))
+        return undefined
+      })
+
+      assert.strictEqual(tally.done + tally.failed + tally.skipped, 200)
+      const attempts = Array.from(Map.groupBy(world.marks, ({ n }) => n).values())
+      const start = world.marks[0]?.from ?? 0
+      const thirds = attempts.flatMap(([, , third]) => third === undefined ? [] : [third.from - start])
+      assert.isAbove(thirds.length, 0)
+      // The job takes 30 s.
+      assert.isBelow(Math.max(...thirds), 20_000)
+    }))
+
   it.effect("goes on with a worker whose tasks report what is no number", () =>
     Effect.gen(function*() {
       const world = new World()
       const odd = Effect.forEach([Number.NaN, Number.POSITIVE_INFINITY], (amount) =>
         Effect.andThen(Progress.add("odd", amount), Progress.total("odd", amount)))
       const handlers = Tasks.toLayer({
-        "test/Work": () => Effect.as(odd, 1n),
+        "test/Work": () =>
+          Effect.as(odd, 1n),
         "test/Slow": () => Effect.never
       })
       yield* world.startWith("one", Layer.provide(Worker.layer(Tasks), [handlers, Pools.layer()]))

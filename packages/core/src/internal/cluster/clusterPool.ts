@@ -60,6 +60,8 @@ export class ClusterPool {
   private readonly strangers = new Map<string, string>()
   /** Tasks that have their permits and wait for a worker. */
   private queue: Array<RemoteTask> = []
+  /** The worker that gets nothing else until it is empty, and gets a suspect then. */
+  private reserved: RemoteWorker | undefined = undefined
   private isPumping = false
   private isClosed = false
   private refusedSince: number | undefined = undefined
@@ -219,6 +221,7 @@ export class ClusterPool {
     const rest: Array<RemoteTask> = []
     const { queue } = this
     this.queue = []
+    this.reserved = this.workerToEmpty(queue.find(({ isSettled, isSuspect }) => isSuspect && !isSettled))
     for (const task of queue) {
       if (task.isSettled) continue
       const worker = this.workerFor(task)
@@ -236,13 +239,22 @@ export class ClusterPool {
     for (const worker of this.workers.values()) {
       const load = worker.loadOf(index)
       if (load === undefined || worker.isLeaving || load.room <= 0) continue
-      if (isSuspect ? worker.tasks.size > 0 : worker.isApart) continue
+      if (isSuspect ? worker.tasks.size > 0 : worker.isApart || worker === this.reserved) continue
       const share = load.inHand / load.size
       if (share >= least) continue
       best = worker
       least = share
     }
     return best
+  }
+
+  /** The worker that is empty first, for a suspect that would wait for ever while all have enough to do. */
+  private workerToEmpty(suspect: RemoteTask | undefined): RemoteWorker | undefined {
+    if (suspect === undefined) return undefined
+    const takers = Array.from(this.workers.values()).filter((worker) =>
+      !worker.isLeaving && worker.loadOf(suspect.definition.index) !== undefined
+    )
+    return takers.toSorted((left, right) => left.tasks.size - right.tasks.size)[0]
   }
 
   private queueFirst(tasks: ReadonlyArray<RemoteTask>): void {
