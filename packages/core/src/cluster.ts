@@ -41,7 +41,7 @@ export { WorkersUnavailable } from "./WorkersUnavailable.ts"
  * How owners and workers prove to each other who they are. All connections use TLS 1.3.
  *
  * - `secret` is a text that all processes of the cluster share, of at least 32 random characters. For example,
- *   `openssl rand -base64 32` prints one.
+ *   `openssl rand -base64 32` prints one. With a shorter one, a layer dies with a `RangeError`.
  * - Or each process has a certificate of one authority. All three texts are in PEM format. `name` is the name in the
  *   certificates of workers, if that is not the host under which they register.
  *
@@ -119,11 +119,12 @@ const quiet = Layer.succeed(References.UnhandledLogLevel, "Debug")
  *   `Quarantined`.
  * - If all workers refuse a task for `patience`, since they lack it or have another version of it, then the task's call
  *   dies with `WorkersUnavailable`. Its fan-out ends with this defect, and the task stays unsettled.
+ * - A worker that is lost, or that is registered and can't be reached, is named in a warning with the reason.
  *
  * **Gotchas**
  *
- * The task's `pool` and `weight` count on the worker. A handler on a worker has no dispatcher. A payload or result of
- * more than 16 MiB as JSON fails its task. A worker whose own thread is busy for 4 seconds counts as lost, so handlers
+ * The task's `pool` and `weight` count on the worker. A handler on a worker has no dispatcher. A payload, result
+ * or checkpoint of more than 16 MiB as JSON fails its task. A worker whose own thread is busy for 4 seconds counts as lost, so handlers
  * that compute for long belong on threads there.
  *
  * @category layers

@@ -64,6 +64,9 @@ const networkSpace = Effect.acquireRelease(
   () => Effect.sync(() => void ip("netns", "del", space))
 )
 
+const appOf = (tasks: ReturnType<typeof layerTasks>) =>
+  Layer.merge(tasks, TaskDispatcher.layer.pipe(Layer.provide(Pools.layer())))
+
 describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
   let server: PostgresServer
   beforeAll(async () => {
@@ -132,7 +135,7 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
     Effect.gen(function*() {
       const { registry } = yield* prepared
       yield* startWorker(registry)
-      const app = Layer.merge(layerTasks(registry), TaskDispatcher.layer.pipe(Layer.provide(Pools.layer())))
+      const app = appOf(layerTasks(registry))
       yield* Effect.gen(function*() {
         const { run } = yield* TaskDispatcher.TaskDispatcher
         const some = "\"é\"".repeat(200_000)
@@ -253,7 +256,7 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
     Effect.gen(function*() {
       const { notes, registry } = yield* prepared
       yield* startWorkers(registry, 2, { cpu: 3 })
-      const app = Layer.merge(layerTasks(registry), TaskDispatcher.layer.pipe(Layer.provide(Pools.layer())))
+      const app = appOf(layerTasks(registry))
       const walks = yield* Effect.gen(function*() {
         const { run } = yield* TaskDispatcher.TaskDispatcher
         const walk = (n: number) => run(Walk, { n, steps: 20, millis: 50, notes })
@@ -267,6 +270,43 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
       assert.deepStrictEqual(walks, [1, 2, 3, 4])
       assert.strictEqual(notesOf(notes).filter(({ what }) => what === "wedges").length, 1)
       assert.deepStrictEqual(overlaps(notesOf(notes)), [])
+    }))
+
+  it.live("leaves no socket to a frozen worker behind that keeps the process from its end", () =>
+    Effect.gen(function*() {
+      const { registry } = yield* prepared
+      const worker = yield* startWorker(registry)
+      const sockets = () => process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length
+      const before = sockets()
+      yield* Effect.gen(function*() {
+        const { run } = yield* TaskDispatcher.TaskDispatcher
+        yield* run(Echo, { text: "x", size: 1 })
+        assert.strictEqual(sockets(), before + 1)
+        yield* worker.kill("SIGSTOP")
+        // More than the system takes from a process whose peer does not read.
+        yield* Effect.timeoutOption(run(Echo, { text: "x".repeat(2 ** 23), size: 1 }), 500)
+      }).pipe(Effect.provide(Layer.fresh(appOf(layerTasks(registry))), { local: true }))
+      yield* until("end of all sockets", () => sockets() === before, 2000)
+    }))
+
+  it.live("goes on while the database of the registry is away", () =>
+    Effect.gen(function*() {
+      const away = yield* Effect.acquireRelease(Effect.promise(() => PostgresServer.start()), (server) =>
+        Effect.promise(() => server.stop()))
+      const registry = yield* away.schema
+      const worker = yield* startWorker(registry)
+      yield* Effect.gen(function*() {
+        const { run } = yield* TaskDispatcher.TaskDispatcher
+        const echo = run(Echo, { text: "x", size: 1 })
+        yield* echo
+        away.halt()
+        yield* Effect.sleep(4000)
+        assert.strictEqual(yield* echo, "x")
+        away.resume()
+        yield* startWorker(registry)
+        yield* worker.end
+        assert.strictEqual(yield* Effect.timeout(echo, 20_000), "x")
+      }).pipe(Effect.provide(appOf(layerTasks(registry))))
     }))
 
   it.live("runs nothing again when a worker is asked to end", () =>
@@ -301,6 +341,10 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
       const isStopped = ({ at, what }: { readonly at: number; readonly what: string }) =>
         what.startsWith("stops: ") && at >= stoppedAt
       yield* until("stop", () => notesOf(notes).some(isStopped), 8000)
+      // A worker that is asked to end does not wait for it.
+      const [, leaves] = workers
+      yield* leaves?.kill("SIGTERM") ?? Effect.void
+      yield* until("end of the worker", () => leaves?.isAlive === false, 8000)
       yield* first.end
       const killedAt = Date.now()
       const result = yield* Effect.gen(function*() {
@@ -389,7 +433,7 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
       const tasks = layerCluster(Everything, { security, patience: "1 second" }).pipe(
         Layer.provide([clientOf(registry), layerOwnerLiveness])
       )
-      const app = Layer.merge(tasks, TaskDispatcher.layer.pipe(Layer.provide(Pools.layer())))
+      const app = appOf(tasks)
       const exit = yield* TaskDispatcher.TaskDispatcher.use(({ run }) =>
         Effect.exit(run(Walk, { n: 1, steps: 1, millis: 1, notes }))
       ).pipe(Effect.provide(app))

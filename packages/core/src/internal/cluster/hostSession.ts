@@ -9,6 +9,7 @@ import type { Reason } from "../../Interrupter.ts"
 import type * as Task from "../../Task.ts"
 import { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
 import { defectOf } from "../defect.ts"
+import { nowMillis } from "../task/deadlines.ts"
 import { codecsOf } from "../task/taskCodecs.ts"
 import type { Ending as TaskEnding } from "../task/taskRun.ts"
 import { Quarantined } from "../task/threadLost.ts"
@@ -21,6 +22,8 @@ import { brief, Disconnected, type Wire } from "./wire.ts"
 
 /** A worker says something at least so often, or its owner takes it for lost. */
 const saysMillis = 1000
+/** How long an owner without tasks has to end the connection to a worker that leaves. */
+const byeMillis = 1000
 /** How often the worker looks whether leases are still held. */
 const leaseMillis = 250
 
@@ -37,6 +40,7 @@ export class HostSession implements Listener {
   private endings: Array<EndOfTask> = []
   private back: Array<number> = []
   private isLeaving = false
+  private leftAt = 0
 
   constructor(host: WorkerHost, kinds: HostSession["kinds"]) {
     this.host = host
@@ -76,8 +80,17 @@ export class HostSession implements Listener {
   /** Gives back what has not begun, and takes nothing more. */
   leave(): void {
     this.isLeaving = true
+    this.leftAt = nowMillis(this.host.clock)
     this.giveBack(Number.POSITIVE_INFINITY)
     this.news.openUnsafe()
+  }
+
+  /** Whether all tasks have ended, and the owner has had the time to say so or seems to be gone. */
+  get hasNothing(): boolean {
+    if (nowMillis(this.host.clock) - this.leftAt < byeMillis) return false
+    const ended = new Set(this.endings.map(([id]) => id))
+    return Array.from(this.tasks.keys()).every((id) => ended.has(id)) &&
+      !Array.from(this.leases.values()).some((lease) => lease.isHeldUnsafe())
   }
 
   /** Asks all tasks to stop. */

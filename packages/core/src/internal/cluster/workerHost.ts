@@ -186,16 +186,17 @@ export class WorkerHost {
   // -- the end
 
   /**
-   * Gives back what has not begun, takes nothing more, and waits until all owners know how the rest has ended. After
-   * `patienceMillis` it stops the rest.
+   * Gives back what has not begun, takes nothing more, and waits until all owners know how the rest has ended, or are
+   * gone. After `patienceMillis` it stops the rest.
    */
   readonly leave = (patienceMillis: number): Effect.Effect<void> =>
     Effect.suspend(() => {
       this.isLeaving = true
       for (const session of this.sessions) session.leave()
-      const wait: Effect.Effect<void> = Effect.suspend(() =>
-        this.sessions.size === 0 ? Effect.void : Effect.andThen(Effect.sleep(leaveMillis), wait)
-      )
+      const wait: Effect.Effect<void> = Effect.suspend(() => {
+        const isOver = Array.from(this.sessions).every(({ hasNothing }) => hasNothing)
+        return isOver ? Effect.void : Effect.andThen(Effect.sleep(leaveMillis), wait)
+      })
       const stop = Effect.suspend(() => {
         for (const session of this.sessions) session.stopAll("Shutdown")
         return Effect.asVoid(Effect.timeoutOption(wait, patienceMillis))

@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
-import { Socket } from "effect/socket/Socket"
+import { Socket, SocketError, SocketOpenError } from "effect/socket/Socket"
 import { SocketServer, type SocketServerError } from "effect/socket/SocketServer"
 import * as crypto from "node:crypto"
 import * as tls from "node:tls"
@@ -65,6 +65,23 @@ const serverOptions = (security: ClusterSecurity): tls.TlsOptions => {
   return { ca, cert: certificate, key: Redacted.value(key), requestCert: true, rejectUnauthorized: true }
 }
 
+/**
+ * Opens a connection, which ends with its scope: Effect's own waits until the other side has read everything, and keeps
+ * the process from its end where that is frozen.
+ */
+const open = (options: tls.ConnectionOptions) =>
+  Effect.acquireRelease(
+    Effect.sync(() => tls.connect(options)),
+    (socket) => Effect.sync(() => socket.destroy())
+  ).pipe(Effect.tap((socket) =>
+    Effect.callback<void, SocketError>((resume) => {
+      socket.once("secureConnect", () => resume(Effect.void))
+      socket.on("error", (cause) => {
+        resume(Effect.fail(new SocketError({ reason: new SocketOpenError({ kind: "Unknown", cause }) })))
+      })
+    })
+  ))
+
 /** Connects to runners. */
 export const layerClient = (
   security: ClusterSecurity
@@ -78,7 +95,8 @@ export const layerClient = (
       return {
         codecFor: serialization.codecFor,
         make: Effect.fnUntraced(function*({ host, port }) {
-          const socket = yield* NodeSocket.makeTls({ ...options, secureContext, host, port, openTimeout: openMillis })
+          const connection = open({ ...options, secureContext, host, port })
+          const socket = yield* NodeSocket.fromDuplex(connection, { openTimeout: openMillis })
           return yield* RpcClient.makeProtocolSocket().pipe(
             Effect.provideService(Socket, socket),
             Effect.provideService(RpcSerialization.RpcSerialization, serialization)
