@@ -123,9 +123,9 @@ const quiet = Layer.succeed(References.UnhandledLogLevel, "Debug")
  *
  * **Gotchas**
  *
- * The task's `pool` and `weight` count on the worker. A handler on a worker has no dispatcher. A payload, result
- * or checkpoint of more than 16 MiB as JSON fails its task. A worker whose own thread is busy for 4 seconds counts as lost, so handlers
- * that compute for long belong on threads there.
+ * The task's `pool` and `weight` count on the worker. A handler on a worker has no dispatcher. A payload, result or
+ * checkpoint of more than 16 MiB as JSON fails its task. A worker whose own thread is busy for 4 seconds counts as
+ * lost, so handlers that compute for long belong on threads there.
  *
  * @category layers
  * @since 0.1.0

@@ -22,7 +22,6 @@ import { overlaps, Process, startOwner, startProxy, startWorker, startWorkers, u
 import {
   clientOf,
   Echo,
-  Everything,
   Keep,
   layerOwner,
   layerTasks,
@@ -31,6 +30,7 @@ import {
   security,
   Walk,
   Walking,
+  Walks,
   Wedge
 } from "./clusterTasks.ts"
 import { pools } from "./fanOutHarness.ts"
@@ -91,7 +91,8 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
   it.live("comes to the same as fibers, threads and processes", () =>
     Effect.gen(function*() {
       const { registry } = yield* prepared
-      yield* startWorkers(registry, 3)
+      yield* startWorkers(registry, 3, { tasks: "acts" })
+      const onWorkers = layerCluster(Acts, { security }).pipe(Layer.provide([clientOf(registry), layerOwnerLiveness]))
       const acts = Array.from({ length: 100 }, (_, n) => deterministic[(n * 7 + n % 3) % deterministic.length] ?? "")
       const comesTo = <E>(tasks: Layer.Layer<Layer.Success<ReturnType<typeof handlersOfActs>>, E>) =>
         Effect.provide(outcomeOfActs(acts, { concurrency: 16 }), [tasks, pools, MemoryJobStore.layer], { local: true })
@@ -99,7 +100,7 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
       const child = { module: new URL("./threadChild.ts", import.meta.url), execArgv: ["--conditions=@fanout/source"] }
 
       const onFibers = plain(yield* comesTo(handlersOfActs(false)))
-      assert.deepStrictEqual(plain(yield* comesTo(layerTasks(registry))), onFibers)
+      assert.deepStrictEqual(plain(yield* comesTo(onWorkers)), onFibers)
       assert.deepStrictEqual(plain(yield* comesTo(layerThreads(Acts, { ...child, size: 2 }))), onFibers)
       assert.deepStrictEqual(plain(yield* comesTo(layerProcesses(Acts, { ...child, size: 2 }))), onFibers)
     }))
@@ -192,90 +193,154 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
       assert.deepStrictEqual(overlaps(all), [])
     }))
 
-  it.live("runs what workers had that are frozen or cut off again, when they surely have stopped", () =>
-    Effect.gen(function*() {
-      const { logged, notes, owner, registry } = yield* prepared
-      const cpu = 3
-      const [stopped, healthy] = yield* startWorkers(registry, 2, { cpu })
-      const behindProxy = yield* startWorker(registry, { host: "127.0.0.2", cpu })
-      const proxy = yield* startProxy(behindProxy.host, behindProxy.port)
-      assert.isDefined(stopped)
-      assert.isDefined(healthy)
-      if (hasSpaces) yield* networkSpace
-      const elsewhere = hasSpaces
-        ? yield* startWorker(registry, { host: "10.231.7.2", listen: "10.231.7.2", cpu }, [
-          "ip",
-          "netns",
-          "exec",
-          space
-        ])
-        : undefined
-      const lost = [stopped, behindProxy, ...elsewhere === undefined ? [] : [elsewhere]]
-      let lostAt = 0
-      let backAt = 0
-      const result = yield* Effect.gen(function*() {
-        const manager = yield* JobManager
-        const walks = { count: 60, steps: 10, millis: 100, notes }
-        const job = yield* manager.start(Walking, walks)
-        yield* until("begin", () => lost.every(({ pid }) => notesOf(notes).some((note) => note.pid === pid)))
-        yield* stopped.kill("SIGSTOP")
-        proxy.isCut = true
-        if (elsewhere !== undefined) ip("link", "set", "fanout-a", "down")
-        lostAt = Date.now()
-        yield* until("loss of all", () => logged.filter((line) => line.includes("is lost with")).length === lost.length)
-        // What they had runs elsewhere before they are back.
-        const had = new Set(notesOf(notes).filter(({ pid }) => lost.some((one) => one.pid === pid)).map(({ n }) => n))
-        yield* until("again", () => {
-          const all = notesOf(notes).filter(({ pid, what }) =>
-            pid === healthy.pid && what === "begins" || what === "ends"
+  // They mostly wait, so they wait together.
+  describe("with what ends by time", { concurrent: true }, () => {
+    it.live("runs what workers had that are frozen or cut off again, when they surely have stopped", () =>
+      Effect.gen(function*() {
+        const { logged, notes, owner, registry } = yield* prepared
+        const cpu = 3
+        const [stopped, healthy] = yield* startWorkers(registry, 2, { cpu })
+        const behindProxy = yield* startWorker(registry, { host: "127.0.0.2", cpu })
+        const proxy = yield* startProxy(behindProxy.host, behindProxy.port)
+        assert.isDefined(stopped)
+        assert.isDefined(healthy)
+        if (hasSpaces) yield* networkSpace
+        const elsewhere = hasSpaces
+          ? yield* startWorker(registry, { host: "10.231.7.2", listen: "10.231.7.2", cpu }, [
+            "ip",
+            "netns",
+            "exec",
+            space
+          ])
+          : undefined
+        const lost = [stopped, behindProxy, ...elsewhere === undefined ? [] : [elsewhere]]
+        let lostAt = 0
+        let backAt = 0
+        const result = yield* Effect.gen(function*() {
+          const manager = yield* JobManager
+          const walks = { count: 60, steps: 10, millis: 100, notes }
+          const job = yield* manager.start(Walking, walks)
+          yield* until("begin", () => lost.every(({ pid }) => notesOf(notes).some((note) => note.pid === pid)))
+          yield* stopped.kill("SIGSTOP")
+          proxy.isCut = true
+          if (elsewhere !== undefined) ip("link", "set", "fanout-a", "down")
+          lostAt = Date.now()
+          yield* until(
+            "loss of all",
+            () => logged.filter((line) => line.includes("is lost with")).length === lost.length
           )
-          const elements = new Set(all.map(({ n }) => n))
-          return Array.from(had).every((n) => elements.has(n))
-        })
-        backAt = Date.now()
-        yield* stopped.kill("SIGCONT")
-        proxy.isCut = false
-        if (elsewhere !== undefined) ip("link", "set", "fanout-a", "up")
-        return yield* job.await
-      }).pipe(Effect.provide(owner))
+          // What they had runs elsewhere before they are back.
+          const had = new Set(notesOf(notes).filter(({ pid }) => lost.some((one) => one.pid === pid)).map(({ n }) => n))
+          yield* until("again", () => {
+            const all = notesOf(notes).filter(({ pid, what }) =>
+              pid === healthy.pid && what === "begins" || what === "ends"
+            )
+            const elements = new Set(all.map(({ n }) => n))
+            return Array.from(had).every((n) => elements.has(n))
+          })
+          backAt = Date.now()
+          yield* stopped.kill("SIGCONT")
+          proxy.isCut = false
+          if (elsewhere !== undefined) ip("link", "set", "fanout-a", "up")
+          return yield* job.await
+        }).pipe(Effect.provide(owner))
 
-      assert.deepStrictEqual(result, { done: 60, failed: 0, steps: 600 })
-      assert.isBelow(backAt - lostAt, 16_000)
-      const all = notesOf(notes)
-      assert.deepStrictEqual(overlaps(all), [])
-      for (const { address, pid } of lost) {
-        assert.include(logged.join(), `Warn: Worker ${address} is lost with`)
-        assert.isTrue(
-          all.some((note) => note.pid === pid && note.at > backAt && note.what === "ends"),
-          `${address} is not back`
-        )
-      }
-    }))
+        assert.deepStrictEqual(result, { done: 60, failed: 0, steps: 600 })
+        assert.isBelow(backAt - lostAt, 16_000)
+        const all = notesOf(notes)
+        assert.deepStrictEqual(overlaps(all), [])
+        for (const { address, pid } of lost) {
+          assert.include(logged.join(), `Warn: Worker ${address} is lost with`)
+          assert.isTrue(
+            all.some((note) => note.pid === pid && note.at > backAt && note.what === "ends"),
+            `${address} is not back`
+          )
+        }
+      }))
 
-  it.live("goes on without a worker whose event loop is busy for too long", () =>
-    Effect.gen(function*() {
-      const { notes, registry } = yield* prepared
-      yield* startWorkers(registry, 2, { cpu: 3 })
-      const app = appOf(layerTasks(registry))
-      const walks = yield* Effect.gen(function*() {
-        const { run } = yield* TaskDispatcher.TaskDispatcher
-        const walk = (n: number) => run(Walk, { n, steps: 20, millis: 50, notes })
-        const wedge = Effect.andThen(Effect.sleep(500), run(Wedge, { millis: 6000, notes }))
-        const [walks] = yield* Effect.all([Effect.forEach([1, 2, 3, 4], walk, { concurrency: 4 }), wedge], {
-          concurrency: 2
-        })
-        return walks
-      }).pipe(Effect.provide(app))
+    it.live("goes on without a worker whose event loop is busy for too long", () =>
+      Effect.gen(function*() {
+        const { notes, registry } = yield* prepared
+        yield* startWorkers(registry, 2, { cpu: 3 })
+        const app = appOf(layerTasks(registry))
+        const walks = yield* Effect.gen(function*() {
+          const { run } = yield* TaskDispatcher.TaskDispatcher
+          const walk = (n: number) => run(Walk, { n, steps: 20, millis: 50, notes })
+          const wedge = Effect.andThen(Effect.sleep(500), run(Wedge, { millis: 6000, notes }))
+          const [walks] = yield* Effect.all([Effect.forEach([1, 2, 3, 4], walk, { concurrency: 4 }), wedge], {
+            concurrency: 2
+          })
+          return walks
+        }).pipe(Effect.provide(app))
 
-      assert.deepStrictEqual(walks, [1, 2, 3, 4])
-      assert.strictEqual(notesOf(notes).filter(({ what }) => what === "wedges").length, 1)
-      assert.deepStrictEqual(overlaps(notesOf(notes)), [])
-    }))
+        assert.deepStrictEqual(walks, [1, 2, 3, 4])
+        assert.strictEqual(notesOf(notes).filter(({ what }) => what === "wedges").length, 1)
+        assert.deepStrictEqual(overlaps(notesOf(notes)), [])
+      }))
+
+    it.live("goes on while the database of the registry is away", () =>
+      Effect.gen(function*() {
+        const away = yield* Effect.acquireRelease(Effect.promise(() => PostgresServer.start()), (server) =>
+          Effect.promise(() => server.stop()))
+        const registry = yield* away.schema
+        const worker = yield* startWorker(registry)
+        yield* Effect.gen(function*() {
+          const { run } = yield* TaskDispatcher.TaskDispatcher
+          const echo = run(Echo, { text: "x", size: 1 })
+          yield* echo
+          away.halt()
+          yield* Effect.sleep(4000)
+          assert.strictEqual(yield* echo, "x")
+          away.resume()
+          yield* startWorker(registry)
+          yield* worker.end
+          assert.strictEqual(yield* Effect.timeout(echo, 20_000), "x")
+        }).pipe(Effect.provide(appOf(layerTasks(registry))))
+      }))
+
+    it.live("has tasks end of an owner that is frozen or killed, and another owner goes on with its job", () =>
+      Effect.gen(function*() {
+        const { logged, notes, owner, registry } = yield* prepared
+        const workers = yield* startWorkers(registry, 2, { cpu: 4 })
+        const walks = { count: 8, steps: 50, millis: 100, notes }
+        const first = yield* startOwner(registry, walks)
+        yield* until("begin", () => notesOf(notes).length > 16)
+        yield* first.kill("SIGSTOP")
+        const stoppedAt = Date.now()
+        const isStopped = ({ at, what }: { readonly at: number; readonly what: string }) =>
+          what.startsWith("stops: ") && at >= stoppedAt
+        yield* until("stop", () => notesOf(notes).some(isStopped), 8000)
+        // A worker that is asked to end does not wait for it.
+        const [, leaves] = workers
+        yield* leaves?.kill("SIGTERM") ?? Effect.void
+        yield* until("end of the worker", () => leaves?.isAlive === false, 8000)
+        yield* first.end
+        const killedAt = Date.now()
+        const result = yield* Effect.gen(function*() {
+          const manager = yield* JobManager
+          const job = yield* manager.start(Walking, walks)
+          yield* until("begin", () => notesOf(notes).some(({ at, what }) => what === "begins" && at > killedAt))
+          return yield* job.await
+        }).pipe(Effect.provide(owner))
+
+        assert.deepStrictEqual(result, { done: 8, failed: 0, steps: 400 })
+        const all = notesOf(notes)
+        const stops = all.filter(isStopped)
+        assert.isAtMost(Math.max(...stops.map(({ at }) => at)) - stoppedAt, 6000)
+        for (const { what } of stops) assert.match(what, /^stops: (?:LeaseLost|no lease)$/)
+        assert.deepStrictEqual(overlaps(all), [])
+        assert.notInclude(logged.join(), "is lost")
+        for (const { output } of workers) assert.notMatch(output, /ERROR|WARN/)
+      }))
+  })
 
   it.live("leaves no socket to a frozen worker behind that keeps the process from its end", () =>
     Effect.gen(function*() {
       const { registry } = yield* prepared
       const worker = yield* startWorker(registry)
+      const tasks = layerCluster(Walks, { security, grant: "1 second" }).pipe(
+        Layer.provide([clientOf(registry), layerOwnerLiveness])
+      )
       const sockets = () => process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length
       const before = sockets()
       yield* Effect.gen(function*() {
@@ -285,28 +350,8 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
         yield* worker.kill("SIGSTOP")
         // More than the system takes from a process whose peer does not read.
         yield* Effect.timeoutOption(run(Echo, { text: "x".repeat(2 ** 23), size: 1 }), 500)
-      }).pipe(Effect.provide(Layer.fresh(appOf(layerTasks(registry))), { local: true }))
+      }).pipe(Effect.provide(Layer.fresh(appOf(tasks)), { local: true }))
       yield* until("end of all sockets", () => sockets() === before, 2000)
-    }))
-
-  it.live("goes on while the database of the registry is away", () =>
-    Effect.gen(function*() {
-      const away = yield* Effect.acquireRelease(Effect.promise(() => PostgresServer.start()), (server) =>
-        Effect.promise(() => server.stop()))
-      const registry = yield* away.schema
-      const worker = yield* startWorker(registry)
-      yield* Effect.gen(function*() {
-        const { run } = yield* TaskDispatcher.TaskDispatcher
-        const echo = run(Echo, { text: "x", size: 1 })
-        yield* echo
-        away.halt()
-        yield* Effect.sleep(4000)
-        assert.strictEqual(yield* echo, "x")
-        away.resume()
-        yield* startWorker(registry)
-        yield* worker.end
-        assert.strictEqual(yield* Effect.timeout(echo, 20_000), "x")
-      }).pipe(Effect.provide(appOf(layerTasks(registry))))
     }))
 
   it.live("runs nothing again when a worker is asked to end", () =>
@@ -327,41 +372,6 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
       assert.strictEqual(notesOf(notes).filter(({ what }) => what === "begins").length, 80)
       assert.notInclude(logged.join(), "is lost")
       assert.notMatch(leaves.output, /ERROR|WARN/)
-    }))
-
-  it.live("has tasks end of an owner that is frozen or killed, and another owner goes on with its job", () =>
-    Effect.gen(function*() {
-      const { logged, notes, owner, registry } = yield* prepared
-      const workers = yield* startWorkers(registry, 2, { cpu: 4 })
-      const walks = { count: 8, steps: 50, millis: 100, notes }
-      const first = yield* startOwner(registry, walks)
-      yield* until("begin", () => notesOf(notes).length > 16)
-      yield* first.kill("SIGSTOP")
-      const stoppedAt = Date.now()
-      const isStopped = ({ at, what }: { readonly at: number; readonly what: string }) =>
-        what.startsWith("stops: ") && at >= stoppedAt
-      yield* until("stop", () => notesOf(notes).some(isStopped), 8000)
-      // A worker that is asked to end does not wait for it.
-      const [, leaves] = workers
-      yield* leaves?.kill("SIGTERM") ?? Effect.void
-      yield* until("end of the worker", () => leaves?.isAlive === false, 8000)
-      yield* first.end
-      const killedAt = Date.now()
-      const result = yield* Effect.gen(function*() {
-        const manager = yield* JobManager
-        const job = yield* manager.start(Walking, walks)
-        yield* until("begin", () => notesOf(notes).some(({ at, what }) => what === "begins" && at > killedAt))
-        return yield* job.await
-      }).pipe(Effect.provide(owner))
-
-      assert.deepStrictEqual(result, { done: 8, failed: 0, steps: 400 })
-      const all = notesOf(notes)
-      const stops = all.filter(isStopped)
-      assert.isAtMost(Math.max(...stops.map(({ at }) => at)) - stoppedAt, 6000)
-      for (const { what } of stops) assert.match(what, /^stops: (?:LeaseLost|no lease)$/)
-      assert.deepStrictEqual(overlaps(all), [])
-      assert.notInclude(logged.join(), "is lost")
-      for (const { output } of workers) assert.notMatch(output, /ERROR|WARN/)
     }))
 
   it.live("stops the tasks of an owner that was killed at once", () =>
@@ -430,7 +440,7 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
     Effect.gen(function*() {
       const { notes, registry } = yield* prepared
       const worker = yield* startWorker(registry, { tasks: "an older version" })
-      const tasks = layerCluster(Everything, { security, patience: "1 second" }).pipe(
+      const tasks = layerCluster(Walks, { security, patience: "1 second" }).pipe(
         Layer.provide([clientOf(registry), layerOwnerLiveness])
       )
       const app = appOf(tasks)

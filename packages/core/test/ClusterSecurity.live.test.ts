@@ -19,7 +19,7 @@ import * as path from "node:path"
 import * as tls from "node:tls"
 import { shapeOf } from "../src/internal/cluster/messages.ts"
 import { startWorker, until, type Worker } from "./clusterProcesses.ts"
-import { byCertificate, clientOf, Echo, Everything, layerTasks, secret } from "./clusterTasks.ts"
+import { byCertificate, clientOf, Echo, layerTasks, secret, Walks } from "./clusterTasks.ts"
 
 const hasOpenssl = (process.env["PATH"] ?? "").split(path.delimiter).some((folder) =>
   fs.existsSync(path.join(folder, "openssl"))
@@ -111,6 +111,13 @@ describe.runIf(process.platform === "linux" && hasOpenssl)("who may connect to a
       }
       yield* works(worker, registry)
       assert.notInclude(worker.output, "ERROR")
+      // Nobody finds the secret in what others can read.
+      const shown = [
+        worker.output,
+        fs.readFileSync(`/proc/${worker.pid}/cmdline`, "latin1"),
+        ...["", "-wal"].map((end) => fs.readFileSync(`${registry.filename}${end}`, "latin1"))
+      ]
+      for (const text of shown) assert.notInclude(text, secret)
     }))
 
   it.live("only who has a certificate of the authority", () =>
@@ -286,7 +293,7 @@ describe.runIf(process.platform === "linux" && hasOpenssl)("who may connect to a
 
   it.live("and a short secret is refused", () =>
     Effect.gen(function*() {
-      const tasks = layerCluster(Everything, { security: { secret: Redacted.make("short") } }).pipe(
+      const tasks = layerCluster(Walks, { security: { secret: Redacted.make("short") } }).pipe(
         Layer.provide([clientOf(yield* newRegistry), layerOwnerLiveness])
       )
       const exit = yield* Effect.exit(Effect.provide(echo, over(tasks), { local: true }))

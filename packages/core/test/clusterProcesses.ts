@@ -9,7 +9,7 @@ import * as path from "node:path"
 import type { Note, Registry, WorkerChild } from "./clusterTasks.ts"
 
 /** A port that nobody listens at. */
-export const freePort = Effect.promise(async () => {
+const freePort = Effect.promise(async () => {
   const server = net.createServer().listen(0, "127.0.0.1")
   await once(server, "listening")
   const address = server.address()
@@ -122,7 +122,7 @@ export const startOwner = (registry: Registry, walks: object) =>
   )
 
 /** Forwards a port of another address to this one's, until it is cut: then nothing passes, and nobody is told. */
-export class Proxy {
+class Proxy {
   isCut = false
   private readonly server: net.Server
   private readonly sockets = new Set<net.Socket>()

@@ -28,7 +28,7 @@ import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Images from "../../../examples/images/tasks.ts"
-import { Act, Bytes, handlers as handlersOfActs } from "./threadTasks.ts"
+import { handlers as handlersOfActs, Tasks as Acts } from "./threadTasks.ts"
 
 export const secret = "the secret of tests, of nothing else: 4f1c"
 
@@ -70,9 +70,7 @@ export const Echo = Task.make("test/Echo", {
   pool: "cpu"
 })
 
-class Walks extends RpcGroup.make(Walk, Wedge, Keep, Echo) {}
-
-export class Everything extends RpcGroup.make(Walk, Wedge, Keep, Echo, Act, Bytes) {}
+export class Walks extends RpcGroup.make(Walk, Wedge, Keep, Echo) {}
 
 const Text = TaskCheckpoint.make(Schema.String)
 
@@ -135,23 +133,20 @@ const walk = Effect.fnUntraced(function*({ millis, n, notes, steps }: (typeof Wa
   return n
 })
 
-export const handlers = Layer.merge(
-  handlersOfActs(true),
-  Walks.toLayer({
-    "test/Walk": (walks) => walks.steps === 0 ? Effect.sync(() => noteRun(walks.notes, walks.n)) : walk(walks),
-    "test/Wedge": ({ millis, notes }) =>
-      Effect.sync(() => {
-        const isFirst = notesOf(notes).every(({ what }) => what !== "wedges")
-        if (!isFirst) return process.pid
-        note(notes, -1, "wedges", ++attempts)
-        const end = performance.now() + millis
-        while (performance.now() < end);
-        return process.pid
-      }),
-    "test/Keep": ({ size }) => Effect.as(Text.commit("x".repeat(size)), size),
-    "test/Echo": ({ size, text }) => Effect.succeed(text.repeat(size))
-  })
-)
+const handlers = Walks.toLayer({
+  "test/Walk": (walks) => walks.steps === 0 ? Effect.sync(() => noteRun(walks.notes, walks.n)) : walk(walks),
+  "test/Wedge": ({ millis, notes }) =>
+    Effect.sync(() => {
+      const isFirst = notesOf(notes).every(({ what }) => what !== "wedges")
+      if (!isFirst) return process.pid
+      note(notes, -1, "wedges", ++attempts)
+      const end = performance.now() + millis
+      while (performance.now() < end);
+      return process.pid
+    }),
+  "test/Keep": ({ size }) => Effect.as(Text.commit("x".repeat(size)), size),
+  "test/Echo": ({ size, text }) => Effect.succeed(text.repeat(size))
+})
 
 /** Walks of so many elements. What is acknowledged is in a table, once. */
 export const Walking = Job.make("test/Walking", {
@@ -201,7 +196,7 @@ export const clientOf = (registry: Registry): Layer.Layer<SqlClient> => {
 
 /** The tasks on the workers of a registry. */
 export const layerTasks = (registry: Registry, by: ClusterSecurity = security) =>
-  layerCluster(Everything, { security: by }).pipe(Layer.provide([clientOf(registry), layerOwnerLiveness]))
+  layerCluster(Walks, { security: by }).pipe(Layer.provide([clientOf(registry), layerOwnerLiveness]))
 
 /** An owner of jobs whose tasks run on workers. */
 export const layerOwner = (registry: Registry) =>
@@ -221,7 +216,7 @@ export interface WorkerChild {
   readonly listen?: string
   readonly cpu?: number
   /** The tasks that it has, all of this module by default. */
-  readonly tasks?: "an older version" | "images"
+  readonly tasks?: "an older version" | "acts" | "images"
   /** The folder of its certificate, if it has one. */
   readonly certificates?: string
 }
@@ -233,8 +228,10 @@ export const layerChild = (
   const options = { security: by, host, listen, port }
   const worker = tasks === "images"
     ? Layer.provide(layerWorker(Images.Tasks, options), Images.Handlers)
+    : tasks === "acts"
+    ? Layer.provide(layerWorker(Acts, options), handlersOfActs(true))
     : tasks === undefined
-    ? Layer.provide(layerWorker(Everything, options), handlers)
+    ? Layer.provide(layerWorker(Walks, options), handlers)
     : Layer.provide(layerWorker(Olds, options), Olds.toLayer({ "test/Walk": () => Effect.void }))
   return Layer.provide(worker, [Pools.layer({ cpu }), layerOwnerLiveness, clientOf(registry)])
 }

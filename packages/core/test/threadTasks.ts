@@ -12,7 +12,7 @@ import * as Transferable from "effect/workers/Transferable"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 
-export class Bad extends Schema.TaggedError<Bad>("Bad")("Bad", { n: Schema.Number }) {}
+class Bad extends Schema.TaggedError<Bad>("Bad")("Bad", { n: Schema.Number }) {}
 
 /**
  * Does to its thread, or to its fiber, what its payload says. Of "fails, then exits, then yields" the first attempt
