@@ -10,11 +10,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { protocol, shapeOf } from "../src/internal/cluster/messages.ts"
 import * as Worker from "../src/internal/cluster/workerLayer.ts"
 import { drive, Many, overlaps, ownerOf, runMany, Slow, Tasks, Work, World } from "./ClusterWorld.ts"
 
@@ -205,6 +207,23 @@ describe("ClusterPool, on a simulated network", () => {
 
       assert.strictEqual(tally.done, 16)
       assert.strictEqual(world.marks.length, 20)
+    }))
+
+  it.effect("gives back a task whose lease was over and is forgotten", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const host = world.workers.get(yield* world.start())?.host
+      assert.isDefined(host)
+      const told = yield* Queue.unbounded<string>()
+      const heard = yield* Queue.unbounded<string>()
+      const tell = (message: object) => Queue.offer(told, JSON.stringify(message))
+      const wire = { receive: Queue.take(told), send: (text: string) => Effect.asVoid(Queue.offer(heard, text)) }
+      yield* Effect.forkChild(host.serve(wire))
+      yield* tell({ protocol, tasks: [["test/Work", shapeOf(Work)]] })
+      yield* tell({ tasks: [{ id: 5, lease: 1, task: 0, payload: { n: 1, steps: 1 } }] })
+
+      assert.include(yield* Queue.take(heard), "\"process\"")
+      assert.include(yield* Queue.take(heard), "\"back\":[5]")
     }))
 
   it.effect("goes on from a checkpoint on another worker", () =>

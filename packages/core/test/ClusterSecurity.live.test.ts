@@ -177,11 +177,12 @@ describe.runIf(process.platform === "linux" && hasOpenssl)("who may connect to a
         Logger.make(({ logLevel, message }) => void logged.push(`${logLevel}: ${String(message)}`))
       ])
       const tasks = Layer.provideMerge(over(layerTasks(registry)), logger)
-      const exit = yield* Effect.exit(Effect.timeout(Effect.provide(echo, tasks, { local: true }), 4000))
-      assert.isTrue(Exit.isFailure(exit))
+      const fiber = yield* Effect.forkChild(Effect.provide(echo, tasks, { local: true }))
+      yield* until("a warning", () => logged.length > 0)
+      yield* Fiber.interrupt(fiber)
       assert.strictEqual(heard, "")
       assert.isAbove(tries.length, 0)
-      assert.match(logged.join(), /Warn: Worker 127\.0\.0\.1:\d+ can't be reached: .*certificate/)
+      assert.match(logged.join(), /^Warn: Worker 127\.0\.0\.1:\d+ can't be reached: .*certificate/)
     }))
 
   it.live("and what arrives from who may is bounded, and no message ends the worker", () =>
@@ -247,7 +248,6 @@ describe.runIf(process.platform === "linux" && hasOpenssl)("who may connect to a
         [hello, "{"],
         [hello, "{\"tasks\":7}"],
         [hello, JSON.stringify({ leases: [lease], tasks: [{ ...task, task: 1 }] })],
-        [hello, JSON.stringify({ leases: [lease], tasks: [{ ...task, lease: 9 }] })],
         [hello, JSON.stringify({ leases: [{ ...lease, heldUntil: [null, 1] }] })],
         [hello, JSON.stringify({ leases: [lease], tasks: [{ ...task, id: -1 }] })],
         [greeting([["test/None", ""]]), JSON.stringify({ leases: [lease], tasks: [task] })],

@@ -24,6 +24,8 @@ import { brief, Disconnected, type Wire } from "./wire.ts"
 const saysMillis = 1000
 /** How long an owner without tasks has to end the connection to a worker that leaves. */
 const byeMillis = 1000
+/** An owner has fewer tasks in hand at a worker: what that gets done in a tenth of a second. */
+const mostTasks = 100_000
 /** How often the worker looks whether leases are still held. */
 const leaseMillis = 250
 
@@ -108,6 +110,7 @@ export class HostSession implements Listener {
       else lease.hold(told.heldUntil)
     }
     for (const posted of tasks) this.take(posted)
+    if (Math.max(this.tasks.size, this.leases.size) > mostTasks) throw new Error(`it has more than ${mostTasks} tasks`)
     for (const [id, reason] of stops) this.stop(id, (task) => task.stop(reason))
     for (const id of interrupts) this.stop(id, (task) => task.interrupt())
     for (const [id, count] of recorded) this.tasks.get(id)?.[0].noteRecorded(count)
@@ -116,9 +119,10 @@ export class HostSession implements Listener {
 
   private take(posted: PostedTask): void {
     const [kind, lease] = [this.kinds[posted.task], this.leases.get(posted.lease)]
-    if (kind === undefined || lease === undefined) throw new Error(`task ${posted.id} has no definition or lease here`)
+    if (kind === undefined) throw new Error(`task ${posted.id} has no definition here`)
     if (this.tasks.has(posted.id)) throw new Error(`there is a task ${posted.id} already`)
-    if (this.isLeaving) {
+    // A lease that was over is forgotten here, and its owner may have renewed it since then.
+    if (this.isLeaving || lease === undefined) {
       this.back.push(posted.id)
       this.news.openUnsafe()
       return
