@@ -17,6 +17,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { protocol, shapeOf } from "../src/internal/cluster/messages.ts"
+import { ClusterLink } from "../src/internal/cluster/wire.ts"
 import * as Worker from "../src/internal/cluster/workerLayer.ts"
 import { drive, Many, overlaps, ownerOf, runMany, Slow, Tasks, Work, World } from "./ClusterWorld.ts"
 
@@ -292,6 +293,19 @@ describe("ClusterPool, on a simulated network", () => {
 
       const text = Exit.isFailure(exit) ? Cause.pretty(exit.cause) : ""
       assert.match(text, /No worker takes the task "test\/Work": old has another version of it, with other schemas/)
+    }))
+
+  it.effect("names a worker of another version of the protocol, whatever else that says", () =>
+    Effect.gen(function*() {
+      const wire = { receive: Effect.succeed("{\"protocol\":2}"), send: () => Effect.void }
+      const layer = Layer.succeed(ClusterLink, {
+        workers: Effect.succeed(["new:1"]),
+        connect: () => Effect.succeed(wire)
+      })
+      const exit = yield* drive(Effect.exit(Effect.provide(runMany(20, 1), ownerOf({ layer }))))
+
+      const text = Exit.isFailure(exit) ? Cause.pretty(exit.cause) : ""
+      assert.include(text, "new:1 has version 2 of the protocol; the owner has 1")
     }))
 
   it.effect("gives the tasks that no worker takes to one that comes later", () =>

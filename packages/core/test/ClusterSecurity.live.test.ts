@@ -242,7 +242,7 @@ describe.runIf(process.platform === "linux" && hasOpenssl)("who may connect to a
       const lease = { id: 1, job: null, token: 1, graceMillis: 1, heldUntil: [1e15, 1e15] }
       const task = { id: 2, lease: 1, task: 0, payload: { text: "a", size: 1 } }
       const told: ReadonlyArray<ReadonlyArray<string>> = [
-        [JSON.stringify({ protocol: 2, tasks: [] })],
+        [JSON.stringify({ protocol: 2 })],
         ["{"],
         ["null"],
         [hello, "{"],

@@ -226,7 +226,11 @@ export const program = Many.toLayer(({ count, steps }) =>
 )
 
 /** An owner of jobs, whose tasks run on the workers of the world. */
-export const ownerOf = (world: World, options: ClusterPool.Options = {}, leaseTtl: Duration.Input = "15 seconds") =>
+export const ownerOf = (
+  world: Pick<World, "layer">,
+  options: ClusterPool.Options = {},
+  leaseTtl: Duration.Input = "15 seconds"
+) =>
   Testing.layer({ jobs: [Many], leaseTtl }).pipe(
     Layer.provide(program),
     Layer.provideMerge(

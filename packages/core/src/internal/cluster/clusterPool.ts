@@ -151,14 +151,17 @@ export class ClusterPool {
     const greeting = Effect.andThen(wire.send(JSON.stringify(codecs.hello.encode(hello))), wire.receive)
     const late = new Disconnected({ why: `it gave no answer within ${welcomeMillis / 1000} s` })
     const text = yield* Effect.timeoutOrElse(greeting, { duration: welcomeMillis, orElse: () => Effect.fail(late) })
-    const welcome = yield* Effect.try({
-      try: () => codecs.welcome.decode(text),
-      catch: (error) => new Disconnected({ why: `it gave no welcome: ${brief(error)}` })
-    })
-    if (welcome.protocol !== protocol) {
-      this.strangers.set(address, `has version ${welcome.protocol} of the protocol; the owner has ${protocol}`)
+    const decode = <A>(codec: { readonly decode: (text: string) => A }) =>
+      Effect.try({
+        try: () => codec.decode(text),
+        catch: (error) => new Disconnected({ why: `it gave no welcome: ${brief(error)}` })
+      })
+    const { protocol: theirs } = yield* decode(codecs.version)
+    if (theirs !== protocol) {
+      this.strangers.set(address, `has version ${theirs} of the protocol; the owner has ${protocol}`)
       return yield* Effect.sleep(welcomeMillis)
     }
+    const welcome = yield* decode(codecs.welcome)
     this.strangers.delete(address)
     this.failures.delete(address)
     const worker = new RemoteWorker(address, welcome, clock, grantMillis)

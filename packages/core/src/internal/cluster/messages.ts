@@ -26,6 +26,9 @@ const fewCharacters = 1024 * 1024
 export const Times = Schema.Tuple([Schema.Finite, Schema.Finite])
 export type Times = typeof Times.Type
 
+/** What the first messages of all versions have. */
+const Version = Schema.Struct({ protocol: Schema.Natural })
+
 const Hello = Schema.Struct({
   protocol: Schema.Natural,
   /** Tag and shape of each task. Other messages name a task by its index. */
@@ -129,6 +132,7 @@ const codecOf = <S extends Schema.Codec<unknown, unknown>>(schema: S) => {
 }
 
 export const codecs = {
+  version: codecOf(Version),
   hello: codecOf(Hello),
   welcome: codecOf(Welcome),
   toWorker: codecOf(ToWorker),

@@ -85,13 +85,19 @@ export class WorkerHost {
   readonly serve = Effect.fnUntraced({ self: this }, function*(this: WorkerHost, wire: Wire) {
     const text = yield* wire.receive
     if (this.isLeaving) return yield* new Disconnected({ why: "this worker is leaving" })
-    const hello = yield* Effect.try({
-      try: () => codecs.hello.decode(text),
-      catch: (error) => new Disconnected({ why: `it sent no greeting: ${brief(error)}` })
-    })
+    const decode = <A>(codec: { readonly decode: (text: string) => A }) =>
+      Effect.try({
+        try: () => codec.decode(text),
+        catch: (error) => new Disconnected({ why: `it sent no greeting: ${brief(error)}` })
+      })
+    const { protocol: theirs } = yield* decode(codecs.version)
+    if (theirs !== protocol) {
+      yield* wire.send(JSON.stringify(this.welcome([])))
+      return yield* new Disconnected({ why: `it has version ${theirs} of the protocol; this worker has ${protocol}` })
+    }
+    const hello = yield* decode(codecs.hello)
     const kinds = hello.tasks.map(([tag, shape]) => this.kindOf(tag, shape))
     yield* wire.send(JSON.stringify(this.welcome(kinds)))
-    if (hello.protocol !== protocol) return yield* new Disconnected({ why: `it has version ${hello.protocol}` })
     const session = new HostSession(this, kinds.map((kind) => typeof kind === "string" ? undefined : kind))
     this.sessions.add(session)
     const end = Effect.sync(() => {
