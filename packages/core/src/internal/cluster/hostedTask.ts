@@ -87,7 +87,9 @@ export class HostedTask extends Linked<HostedTask> {
           listener.noteNews(this)
         }),
         beginsLater: definition.beginsLater,
-        environment
+        environment,
+        // The owner of the job times its tasks.
+        times: undefined
       },
       this.unit,
       (ending) => listener.noteEnd(this, ending)
