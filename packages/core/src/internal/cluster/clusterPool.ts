@@ -185,7 +185,7 @@ export class ClusterPool {
     this.lost.add(worker)
     const release = Effect.sync(() => {
       this.lost.delete(worker)
-      for (const id of Array.from(tasks.keys())) {
+      for (const { id } of Array.from(tasks)) {
         worker.remove(id)?.settle(Effect.die(new WorkerLost(`${address} last: ${why}`)))
       }
     })
@@ -352,7 +352,7 @@ export class ClusterPool {
 
   /** Has all tasks stay unsettled. Workers stop when the connection ends. */
   readonly close: Effect.Effect<void> = Effect.sync(() => {
-    const inHand = [...this.workers.values(), ...this.lost].flatMap(({ tasks }) => Array.from(tasks.values()))
+    const inHand = [...this.workers.values(), ...this.lost].flatMap(({ tasks }) => Array.from(tasks))
     const tasks = [...this.queue, ...inHand]
     this.isClosed = true
     this.queue = []

@@ -17,6 +17,7 @@ import { timesOf } from "./clocks.ts"
 import { HostedLease } from "./hostedLease.ts"
 import { HostedTask, type Listener } from "./hostedTask.ts"
 import { codecs, type Ending, type FromWorker, mostCharacters, type PostedTask, textsOf, type ToWorker } from "./messages.ts"
+import { Slots } from "./slots.ts"
 import type { HostTask, WorkerHost } from "./workerHost.ts"
 import { brief, Disconnected, type Wire } from "./wire.ts"
 
@@ -24,8 +25,8 @@ import { brief, Disconnected, type Wire } from "./wire.ts"
 const saysMillis = 1000
 /** How long an owner without tasks has to end the connection to a worker that leaves. */
 const byeMillis = 1000
-/** An owner has fewer tasks in hand at a worker: what that gets done in a tenth of a second. */
-const mostTasks = 100_000
+/** An owner has fewer jobs, and no more tasks in hand at a worker than `Slots` takes. */
+const mostLeases = 65_536
 /** How often the worker looks whether leases are still held. */
 const leaseMillis = 250
 
@@ -36,13 +37,14 @@ export class HostSession implements Listener {
   /** The tasks that the owner may send, by their index; none where the worker does not take one. */
   private readonly kinds: ReadonlyArray<HostTask | undefined>
   private readonly leases = new Map<number, HostedLease>()
-  private readonly tasks = new Map<number, readonly [HostedTask, HostTask]>()
+  private readonly tasks = new Slots<HostedTask>()
   private readonly news = Latch.makeUnsafe(false)
-  private readonly changed = new Set<HostedTask>()
+  private changed: Array<HostedTask> = []
   private endings: Array<EndOfTask> = []
   private back: Array<number> = []
   private isLeaving = false
   private leftAt = 0
+  private isOver = false
 
   constructor(host: WorkerHost, kinds: HostSession["kinds"]) {
     this.host = host
@@ -72,11 +74,11 @@ export class HostSession implements Listener {
 
   /** Ends all tasks, since nobody hears of them any more. */
   end(): void {
-    for (const [task, kind] of this.tasks.values()) {
+    this.isOver = true
+    for (const task of this.tasks) {
       task.stop("LeaseLost")
-      if (!task.hasBegun) this.host.forget(task, kind)
+      if (!task.hasBegun) this.host.forget(task)
     }
-    this.tasks.clear()
   }
 
   /** Gives back what has not begun, and takes nothing more. */
@@ -91,13 +93,13 @@ export class HostSession implements Listener {
   get hasNothing(): boolean {
     if (nowMillis(this.host.clock) - this.leftAt < byeMillis) return false
     const ended = new Set(this.endings.map(([id]) => id))
-    return Array.from(this.tasks.keys()).every((id) => ended.has(id)) &&
+    return Array.from(this.tasks).every(({ id }) => ended.has(id)) &&
       !Array.from(this.leases.values()).some((lease) => lease.isHeldUnsafe())
   }
 
   /** Asks all tasks to stop. */
   stopAll(reason: Reason): void {
-    for (const [task] of this.tasks.values()) task.stop(reason)
+    for (const task of this.tasks) task.stop(reason)
   }
 
   // -- what the owner tells
@@ -110,52 +112,52 @@ export class HostSession implements Listener {
       else lease.hold(told.heldUntil)
     }
     for (const posted of tasks) this.take(posted)
-    if (Math.max(this.tasks.size, this.leases.size) > mostTasks) throw new Error(`it has more than ${mostTasks} tasks`)
+    if (this.leases.size > mostLeases) throw new Error(`it has more than ${mostLeases} leases`)
     for (const [id, reason] of stops) this.stop(id, (task) => task.stop(reason))
     for (const id of interrupts) this.stop(id, (task) => task.interrupt())
-    for (const [id, count] of recorded) this.tasks.get(id)?.[0].noteRecorded(count)
+    for (const [id, count] of recorded) this.tasks.get(id)?.noteRecorded(count)
     if (giveBack !== undefined) this.giveBack(giveBack)
   }
 
   private take(posted: PostedTask): void {
     const [kind, lease] = [this.kinds[posted.task], this.leases.get(posted.lease)]
     if (kind === undefined) throw new Error(`task ${posted.id} has no definition here`)
-    if (this.tasks.has(posted.id)) throw new Error(`there is a task ${posted.id} already`)
     // A lease that was over is forgotten here, and its owner may have renewed it since then.
     if (this.isLeaving || lease === undefined) {
       this.back.push(posted.id)
       this.news.openUnsafe()
       return
     }
+    let isFree = true
     try {
       const payload = kind.definition.payload.decode(posted.payload)
-      const task = new HostedTask(posted, payload, kind.definition, lease)
-      this.tasks.set(task.id, [task, kind])
-      this.host.take(task, kind, this)
+      const task = new HostedTask(posted, payload, kind, lease, this)
+      isFree = this.tasks.put(task.id, task)
+      if (isFree) this.host.take(task)
     } catch (thrown) {
       this.tell(posted.id, { died: defectOf(Cause.die(thrown)) })
     }
+    if (!isFree) throw new Error(`there is a task ${posted.id} already`)
   }
 
   /** Stops a task. One that has not begun has ended by that. */
   private stop(id: number, how: (task: HostedTask) => void): void {
-    const found = this.tasks.get(id)
-    if (found === undefined) return
-    const [task, kind] = found
+    const task = this.tasks.get(id)
+    if (task === undefined) return
     how(task)
     if (task.hasBegun) return
-    this.host.forget(task, kind)
+    this.host.forget(task)
     this.tasks.delete(id)
     this.tell(id, { stopped: task.signal.reason ?? "Cancel" })
   }
 
   private giveBack(count: number): void {
-    for (const [id, [task, kind]] of Array.from(this.tasks).toReversed()) {
+    for (const task of Array.from(this.tasks).toReversed()) {
       if (this.back.length >= count) break
       if (task.hasBegun) continue
-      this.host.forget(task, kind)
-      this.tasks.delete(id)
-      this.back.push(id)
+      this.host.forget(task)
+      this.tasks.delete(task.id)
+      this.back.push(task.id)
     }
     this.news.openUnsafe()
   }
@@ -163,8 +165,8 @@ export class HostSession implements Listener {
   private stopLost(): void {
     for (const [id, lease] of this.leases) {
       if (lease.isHeldUnsafe()) continue
-      const all = Array.from(this.tasks.values()).filter(([task]) => task.lease === lease)
-      for (const [task] of all) this.stop(task.id, () => task.stop("LeaseLost"))
+      const all = Array.from(this.tasks).filter((task) => task.lease === lease)
+      for (const task of all) this.stop(task.id, () => task.stop("LeaseLost"))
       if (all.length === 0) this.leases.delete(id)
     }
   }
@@ -172,17 +174,18 @@ export class HostSession implements Listener {
   // -- what tasks tell
 
   noteNews(task: HostedTask): void {
-    this.changed.add(task)
+    if (this.isOver) return
+    if (!task.hasNews) this.changed.push(task)
+    task.hasNews = true
     this.news.openUnsafe()
   }
 
   noteEnd(task: HostedTask, ending: TaskEnding): void {
-    const kind = this.tasks.get(task.id)?.[1]
-    if (kind === undefined) return
-    this.changed.add(task)
+    if (this.tasks.get(task.id) !== task) return
+    this.noteNews(task)
     // A handler that found the lease over has ended for that, however it says so. Its owner may still own the job.
     const isStopped = task.hasLostLease && ending._tag !== "Done"
-    this.tell(task.id, isStopped ? { stopped: "LeaseLost" } : endingOf(kind.task, task, ending))
+    this.tell(task.id, isStopped ? { stopped: "LeaseLost" } : endingOf(task.kind.task, task, ending))
   }
 
   private tell(id: number, ending: Ending): void {
@@ -193,11 +196,11 @@ export class HostSession implements Listener {
   /** What is to be told, in as many messages as it takes. Reports come before the endings of their tasks. */
   private takeTexts(): ReadonlyArray<string> {
     const now = timesOf(this.host.clock)
-    const reports = Array.from(this.changed).flatMap((task) => task.takeReport() ?? [])
+    const reports = this.changed.flatMap((task) => task.takeReport() ?? [])
     const reported = textsOf(reports, (reports): FromWorker => ({ now, reports }), ({ id }) => this.refuse(id))
     const { back, endings, isLeaving } = this
     this.news.closeUnsafe()
-    this.changed.clear()
+    this.changed = []
     this.endings = []
     this.back = []
     for (const [id] of endings) this.tasks.delete(id)
@@ -213,7 +216,7 @@ export class HostSession implements Listener {
 
   /** Ends a task whose checkpoint is too long for its owner. */
   private refuse(id: number): undefined {
-    const task = this.tasks.get(id)?.[0]
+    const task = this.tasks.get(id)
     this.tasks.delete(id)
     task?.interrupt()
     this.endings = this.endings.filter(([ended]) => ended !== id)

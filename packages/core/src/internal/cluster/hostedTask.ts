@@ -9,10 +9,10 @@ import type { Reason } from "../../Interrupter.ts"
 import { Linked } from "../chain.ts"
 import { Signal } from "../signal.ts"
 import { Kept, noUnits, type Units as Amounts } from "../task/kept.ts"
-import type { TaskDefinition } from "../task/taskDefinition.ts"
 import { type Ending as TaskEnding, type Environment, TaskRun, type Unit } from "../task/taskRun.ts"
 import type { HostedLease } from "./hostedLease.ts"
 import type { PostedTask, Report, Units } from "./messages.ts"
+import type { HostTask } from "./workerHost.ts"
 
 /** Who a task tells of its news. */
 export interface Listener {
@@ -23,8 +23,11 @@ export interface Listener {
 
 export class HostedTask extends Linked<HostedTask> {
   readonly id: number
-  readonly definition: TaskDefinition
+  readonly kind: HostTask
   readonly lease: HostedLease
+  readonly session: Listener
+  /** Whether the session knows that there is something to report. */
+  hasNews = false
   readonly signal = new Signal()
   private readonly lossesBefore: number
   private readonly unit: Unit
@@ -33,7 +36,7 @@ export class HostedTask extends Linked<HostedTask> {
   /** Amounts that the owner was told, and the checkpoint that it has. */
   private told: Amounts = noUnits
   private toldCheckpoint: PostedTask["saved"] | undefined
-  private readonly totals = new Map<string, number>()
+  private totals: Map<string, number> | undefined = undefined
   /** Commits that wait for the owner's word, and how many of them the owner was told. */
   private readonly commits: Array<(effect: Effect.Effect<void>) => void> = []
   private newCommits = 0
@@ -41,13 +44,15 @@ export class HostedTask extends Linked<HostedTask> {
   constructor(
     { attempt = 1, id, saved }: PostedTask,
     payload: unknown,
-    definition: TaskDefinition,
-    lease: HostedLease
+    kind: HostTask,
+    lease: HostedLease,
+    session: Listener
   ) {
     super()
     this.id = id
-    this.definition = definition
+    this.kind = kind
     this.lease = lease
+    this.session = session
     this.lossesBefore = lease.losses
     this.attempt = attempt
     this.unit = { payload, kept: saved === undefined ? undefined : new Kept(saved) }
@@ -64,8 +69,8 @@ export class HostedTask extends Linked<HostedTask> {
   }
 
   /** Runs the task once. Its owner tries it again. */
-  begin(context: Context.Context<never>, environment: Environment, listener: Listener): void {
-    const { definition, lease, signal } = this
+  begin(context: Context.Context<never>, environment: Environment, onEnd: (ending: TaskEnding) => void): void {
+    const { kind: { definition }, lease, session, signal } = this
     const run = this.run = new TaskRun(
       {
         run: definition.handle,
@@ -75,16 +80,17 @@ export class HostedTask extends Linked<HostedTask> {
         permits: definition.permits,
         describe: () => `Task "${definition.tag}" of "${definition.options.key(this.unit.payload)}"`,
         parent: signal,
-        onChange: () => listener.noteNews(this),
+        onChange: () => session.noteNews(this),
         onTotal: (unit, total) => {
           if (!Number.isFinite(total)) return
+          this.totals ??= new Map()
           this.totals.set(unit, total)
-          listener.noteNews(this)
+          session.noteNews(this)
         },
         recorded: Effect.callback<void>((resume) => {
           this.commits.push(resume)
           this.newCommits++
-          listener.noteNews(this)
+          session.noteNews(this)
         }),
         beginsLater: definition.beginsLater,
         environment,
@@ -92,7 +98,7 @@ export class HostedTask extends Linked<HostedTask> {
         times: undefined
       },
       this.unit,
-      (ending) => listener.noteEnd(this, ending)
+      onEnd
     )
     run.attempts = this.attempt - 1
     run.start()
@@ -117,21 +123,23 @@ export class HostedTask extends Linked<HostedTask> {
   /** What the owner was not told yet; nothing where there is no news. */
   takeReport(): Report | undefined {
     const { newCommits: commits, totals, unit: { kept } } = this
+    this.hasNews = false
+    if (kept === undefined && totals === undefined && commits === 0) return undefined
     const saved = kept?.checkpoint === undefined || kept.checkpoint === this.toldCheckpoint
       ? undefined
       : { checkpoint: kept.checkpoint, added: since(this.told, kept.saved) }
     const added = since(saved === undefined ? this.told : kept?.saved ?? noUnits, kept?.units ?? this.told)
-    if (saved === undefined && added.length === 0 && totals.size === 0 && commits === 0) return undefined
+    if (saved === undefined && added.length === 0 && totals === undefined && commits === 0) return undefined
     const report: Report = {
       id: this.id,
       ...saved === undefined ? {} : { saved },
       ...added.length > 0 ? { added } : {},
-      ...totals.size > 0 ? { totals: Array.from(totals) } : {},
+      ...totals === undefined ? {} : { totals: Array.from(totals) },
       ...commits > 0 ? { commits } : {}
     }
     this.told = new Map(kept?.units)
     this.toldCheckpoint = kept?.checkpoint
-    this.totals.clear()
+    this.totals = undefined
     this.newCommits = 0
     return report
   }

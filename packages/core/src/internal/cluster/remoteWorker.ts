@@ -14,6 +14,7 @@ import { nowMillis } from "../task/deadlines.ts"
 import { ClockOffset, timesOf } from "./clocks.ts"
 import { codecs, type FromWorker, mostCharacters, textsOf, type ToWorker, type Welcome } from "./messages.ts"
 import type { RemoteTask } from "./remoteTask.ts"
+import { Slots } from "./slots.ts"
 import { brief, Disconnected, type Wire } from "./wire.ts"
 import { Workload } from "./workload.ts"
 
@@ -43,7 +44,7 @@ export class RemoteWorker {
   readonly welcome: Welcome
   readonly loads: ReadonlyArray<Workload>
   /** Tasks that the worker has in hand. */
-  readonly tasks = new Map<number, RemoteTask>()
+  readonly tasks = new Slots<RemoteTask>()
   /** Whether the worker gets nothing more: its process is to end. */
   isLeaving = false
   /** Until when the worker may go on by itself, on the monotonic clock of this process. */
@@ -57,7 +58,7 @@ export class RemoteWorker {
   private outbox = emptyOutbox()
   private giveBack = 0
   private readonly news = Latch.makeUnsafe(false)
-  private nextId = 1
+  private nextLease = 1
 
   constructor(address: string, welcome: Welcome, clock: Clock.Clock, grantMillis: number) {
     this.address = address
@@ -83,22 +84,22 @@ export class RemoteWorker {
 
   /** Whether the worker has a task that it has to have alone. */
   get isApart(): boolean {
-    return this.tasks.size === 1 && Array.from(this.tasks.values()).some(({ isSuspect }) => isSuspect)
+    return this.tasks.size === 1 && Array.from(this.tasks).some(({ isSuspect }) => isSuspect)
   }
 
   // -- what the worker is told
 
   /** Gives a task to the worker. */
   take(task: RemoteTask): void {
-    task.id = this.nextId++
+    task.id = this.tasks.add(task)
     let posted
     try {
       posted = task.encode(this.leaseOf(task))
     } catch (defect) {
+      this.tasks.delete(task.id)
       return task.settle(Effect.die(defect))
     }
     task.worker = this
-    this.tasks.set(task.id, task)
     task.load = this.loadOf(task.definition.index)
     task.load?.add(nowMillis(this.clock))
     this.tell("tasks", posted)
@@ -108,7 +109,7 @@ export class RemoteWorker {
     const known = this.leases.get(lease)
     if (known !== undefined) return known.id
     const graceMillis = Math.min(attempt?.work.environment.graceMillis ?? 1000, Number.MAX_SAFE_INTEGER)
-    const told: ToldLease = { id: this.nextId++, graceMillis, until: Number.NEGATIVE_INFINITY }
+    const told: ToldLease = { id: this.nextLease++, graceMillis, until: Number.NEGATIVE_INFINITY }
     this.leases.set(lease, told)
     this.grant(lease, told)
     return told.id
@@ -141,7 +142,7 @@ export class RemoteWorker {
 
   /** Forgets leases that no task in hand needs, which the worker forgets when they are over. */
   forgetLeases(): void {
-    const needed = new Set(Array.from(this.tasks.values(), ({ lease }) => lease))
+    const needed = new Set(Array.from(this.tasks, ({ lease }) => lease))
     for (const lease of this.leases.keys()) if (!needed.has(lease)) this.leases.delete(lease)
   }
 

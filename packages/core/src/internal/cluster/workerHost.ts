@@ -15,8 +15,9 @@ import type { PermitPool } from "../permits/permits.ts"
 import { ranks } from "../permits/permits.ts"
 import { type Deadlines, nowMillis } from "../task/deadlines.ts"
 import type { TaskDefinition } from "../task/taskDefinition.ts"
+import type { Ending } from "../task/taskRun.ts"
 import { timesOf } from "./clocks.ts"
-import type { HostedTask, Listener } from "./hostedTask.ts"
+import type { HostedTask } from "./hostedTask.ts"
 import { HostSession } from "./hostSession.ts"
 import { codecs, protocol, type Welcome } from "./messages.ts"
 import { brief, Disconnected, type Wire } from "./wire.ts"
@@ -64,9 +65,8 @@ export class WorkerHost {
   private readonly context: Context.Context<never>
   private readonly deadlines: Deadlines
   private readonly sessions = new Set<HostSession>()
-  private readonly owners = new WeakMap<HostedTask, HostSession>()
   /** Tasks that have begun. They may go on for a while after the end of their session. */
-  private readonly running = new Set<HostedTask>()
+  private readonly running = new Chain<HostedTask>()
   private isLeaving = false
 
   constructor(
@@ -127,15 +127,15 @@ export class WorkerHost {
   // -- tasks
 
   /** Has a task begin when there is room. */
-  take(task: HostedTask, { definition, pool }: HostTask, session: HostSession): void {
-    this.owners.set(task, session)
+  take(task: HostedTask): void {
+    const { kind: { definition, pool } } = task
     pool.waiting[ranks[definition.options.priority]]?.add(task)
     this.begin(pool)
   }
 
   /** Forgets a task that has not begun. */
-  forget(task: HostedTask, { pool }: HostTask): void {
-    for (const chain of pool.waiting) chain.delete(task)
+  forget(task: HostedTask): void {
+    for (const chain of task.kind.pool.waiting) chain.delete(task)
   }
 
   /** Begins tasks while there is room, and gives way to timers and sockets in between. */
@@ -165,27 +165,20 @@ export class WorkerHost {
   }
 
   private beginOne(task: HostedTask, pool: HostPool): void {
-    const session = this.owners.get(task)
-    if (session === undefined) return
-    pool.begun++
-    this.running.add(task)
-    const listener: Listener = {
-      noteNews: (task) => session.noteNews(task),
-      noteEnd: (task, ending) => {
-        pool.begun--
-        this.running.delete(task)
-        session.noteEnd(task, ending)
-        this.begin(pool)
-      }
-    }
     const { clock, deadlines } = this
-    try {
-      task.begin(this.context, { clock, deadlines, graceMillis: task.lease.graceMillis }, listener)
-    } catch (defect) {
+    const end = (ending: Ending) => {
       pool.begun--
       this.running.delete(task)
+      task.session.noteEnd(task, ending)
+      this.begin(pool)
+    }
+    pool.begun++
+    this.running.add(task)
+    try {
+      task.begin(this.context, { clock, deadlines, graceMillis: task.lease.graceMillis }, end)
+    } catch (defect) {
       logDefectUnsafe("A task could not begin", defect)
-      session.noteEnd(task, { _tag: "Failed", cause: Cause.die(defect) })
+      end({ _tag: "Failed", cause: Cause.die(defect) })
     }
   }
 
@@ -212,7 +205,7 @@ export class WorkerHost {
 
   /** Interrupts all tasks, and waits until they have ended: nobody hears of them, and what they use is to be closed. */
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
-    for (const task of this.running) {
+    for (const task of this.running.toArray()) {
       task.stop("Shutdown")
       task.interrupt()
     }
