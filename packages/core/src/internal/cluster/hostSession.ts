@@ -45,6 +45,8 @@ export class HostSession implements Listener {
   private isLeaving = false
   private leftAt = 0
   private isOver = false
+  /** When the owner was told something last, on the monotonic clock. */
+  private saidAt = 0
 
   constructor(host: WorkerHost, kinds: HostSession["kinds"]) {
     this.host = host
@@ -62,13 +64,13 @@ export class HostSession implements Listener {
       ),
       Effect.forever
     )
-    const sending = Effect.timeoutOption(this.news.await, saysMillis).pipe(
+    const sending = this.news.await.pipe(
       // What else ends in this turn of the event loop goes with it.
       Effect.andThen(Effect.yieldNow),
       Effect.andThen(Effect.suspend(() => Effect.forEach(this.takeTexts(), wire.send, { discard: true }))),
       Effect.forever
     )
-    const watching = Effect.forever(Effect.andThen(Effect.sleep(leaseMillis), Effect.sync(() => this.stopLost())))
+    const watching = Effect.forever(Effect.andThen(Effect.sleep(leaseMillis), Effect.sync(() => this.look())))
     return Effect.raceAllFirst([receiving, sending, watching])
   }
 
@@ -162,7 +164,8 @@ export class HostSession implements Listener {
     this.news.openUnsafe()
   }
 
-  private stopLost(): void {
+  private look(): void {
+    if (timesOf(this.host.clock)[0] - this.saidAt >= saysMillis) this.news.openUnsafe()
     for (const [id, lease] of this.leases) {
       if (lease.isHeldUnsafe()) continue
       const all = Array.from(this.tasks).filter((task) => task.lease === lease)
@@ -196,6 +199,7 @@ export class HostSession implements Listener {
   /** What is to be told, in as many messages as it takes. Reports come before the endings of their tasks. */
   private takeTexts(): ReadonlyArray<string> {
     const now = timesOf(this.host.clock)
+    this.saidAt = now[0]
     const reports = this.changed.flatMap((task) => task.takeReport() ?? [])
     const reported = textsOf(reports, (reports): FromWorker => ({ now, reports }), ({ id }) => this.refuse(id))
     const { back, endings, isLeaving } = this

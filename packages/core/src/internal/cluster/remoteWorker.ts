@@ -20,6 +20,8 @@ import { Workload } from "./workload.ts"
 
 /** A worker says something each second. One that is silent for so long is lost. */
 const silenceMillis = 4000
+/** How often the owner looks whether a worker is silent. */
+const listenMillis = 250
 
 /** A lease is told anew once it holds for so much longer than the worker knows, or is over so soon. */
 const renewMillis = 1000
@@ -188,13 +190,13 @@ export class RemoteWorker {
 
   /** Sends and receives until the connection is over. */
   run(wire: Wire, receive: (message: FromWorker) => void): Effect.Effect<never, Disconnected> {
-    const silent = new Disconnected({ why: `it was silent for ${silenceMillis / 1000} s` })
+    let heardAt = nowMillis(this.clock)
     const receiving = wire.receive.pipe(
-      Effect.timeoutOrElse({ duration: silenceMillis, orElse: () => Effect.fail(silent) }),
       Effect.flatMap((text) =>
         Effect.try({
           try: () => {
             const message = codecs.fromWorker.decode(text)
+            heardAt = nowMillis(this.clock)
             this.offset.note(message.now)
             receive(message)
           },
@@ -213,6 +215,13 @@ export class RemoteWorker {
       Effect.andThen(Effect.suspend(() => Effect.forEach(this.takeTexts(), wire.send, { discard: true }))),
       Effect.forever
     )
-    return Effect.raceFirst(receiving, sending)
+    const silent = new Disconnected({ why: `it was silent for ${silenceMillis / 1000} s` })
+    const listening = Effect.sleep(listenMillis).pipe(
+      Effect.andThen(Effect.suspend(() =>
+        nowMillis(this.clock) - heardAt > silenceMillis ? Effect.fail(silent) : Effect.void
+      )),
+      Effect.forever
+    )
+    return Effect.raceAllFirst([receiving, sending, listening])
   }
 }
