@@ -120,7 +120,7 @@ const folders = {
 }
 
 /** So many modules a folder has at most, that a reader sees what is in it; right in `src` there may be more. */
-const mostModules = { inFolder: 25, inSource: 40 }
+const mostModules = { inFolder: 25, inSource: 41 }
 
 const packagesOfSources = ["core", "ops", "cli"]
 

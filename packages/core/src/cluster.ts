@@ -25,6 +25,7 @@ import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcServer from "effect/rpc/RpcServer"
 import type { SocketServerError } from "effect/socket/SocketServer"
 import type { SqlClient } from "effect/sql/SqlClient"
+import type { ClusterWorkers } from "./ClusterWorkers.ts"
 import * as ClusterPool from "./internal/cluster/clusterPoolLayer.ts"
 import { mostCharacters } from "./internal/cluster/messages.ts"
 import * as RunnerLink from "./internal/cluster/runnerLink.ts"
@@ -35,6 +36,7 @@ import type { OwnerLiveness } from "./OwnerLiveness.ts"
 import type { Pools } from "./Pools.ts"
 import type * as Task from "./Task.ts"
 
+export { ClusterWorkers, type WorkerStatus } from "./ClusterWorkers.ts"
 export { WorkersUnavailable } from "./WorkersUnavailable.ts"
 
 /**
@@ -78,13 +80,18 @@ export interface ClusterOptions {
  * @category models
  * @since 0.1.0
  */
-export interface WorkerOptions {
+export interface WorkerOptions<in R extends Task.Any = never> {
   readonly security: ClusterSecurity
   /** Name or address under which owners reach this machine, and the port. */
   readonly host: string
   readonly port: number
   /** Address to listen at, all addresses of the machine by default. */
   readonly listen?: string
+  /**
+   * Why this worker does not run a task, if it does not: for example, since it lacks the file that the payload names.
+   * Other workers then get the task. Until its owner connects anew, the worker gets no task of that kind.
+   */
+  readonly refuse?: (payload: Task.Payload<R>) => Effect.Effect<Option.Option<string>>
   /** How long tasks that have begun may go on when the layer closes, 10 seconds by default. */
   readonly leave?: Duration.Input
 }
@@ -108,7 +115,8 @@ const serialization = LongLines.layer(3 * mostCharacters + 1024)
 const quiet = Layer.succeed(References.UnhandledLogLevel, "Debug")
 
 /**
- * Layer that provides the handlers of tasks by the workers of a cluster.
+ * Layer that provides the handlers of tasks by the workers of a cluster, and the service `ClusterWorkers`, which tells
+ * of these workers.
  *
  * **Details**
  *
@@ -133,7 +141,7 @@ const quiet = Layer.succeed(References.UnhandledLogLevel, "Debug")
 export const layerCluster = <R extends Task.Any>(
   group: RpcGroup.RpcGroup<R>,
   { security, ...options }: ClusterOptions
-): Layer.Layer<Task.Handler<R>, never, SqlClient | OwnerLiveness> =>
+): Layer.Layer<Task.Handler<R> | ClusterWorkers, never, SqlClient | OwnerLiveness> =>
   ClusterPool.layer(group, options).pipe(
     Layer.provide(RunnerLink.layer),
     Layer.provide([Sockets.layerClient(security), registry({ runnerAddress: Option.none() })]),
@@ -152,7 +160,7 @@ export const layerCluster = <R extends Task.Any>(
  */
 export const layerWorker = <R extends Task.Any>(
   group: RpcGroup.RpcGroup<R>,
-  { host, leave = "10 seconds", listen = "0.0.0.0", port, security }: WorkerOptions
+  { host, leave = "10 seconds", listen = "0.0.0.0", port, refuse, security }: WorkerOptions<R>
 ): Layer.Layer<never, SocketServerError, Task.Handler<R> | Pools | OwnerLiveness | SqlClient> => {
   const client = Sockets.layerClient(security)
   const leaving = Layer.effectDiscard(Effect.gen(function*() {
@@ -168,7 +176,7 @@ export const layerWorker = <R extends Task.Any>(
     // The worker leaves before its server is closed.
     Layer.provide(Layer.provide(server, quiet)),
     Layer.provide([RunnerServer.layerHandlers, RunnerLink.layerCalls]),
-    Layer.provide(Worker.layer(group)),
+    Layer.provide(Worker.layer(group, refuse)),
     Layer.provide(Layer.provide(RpcServer.layerProtocolSocketServer, quiet)),
     Layer.provide(Sharding.layer),
     Layer.provide(RunnerHealth.layerPing),

@@ -5,6 +5,7 @@
  */
 export * as Checkpoint from "./Checkpoint.ts"
 export * as ChildJobs from "./ChildJobs.ts"
+export * as ClusterWorkers from "./ClusterWorkers.ts"
 export * as FanOut from "./FanOut.ts"
 export * as Frontier from "./Frontier.ts"
 export * as Interrupter from "./Interrupter.ts"

@@ -12,6 +12,7 @@ import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import type { WorkerStatus } from "../../ClusterWorkers.ts"
 import { Interrupted, type Reason } from "../../Interrupter.ts"
 import type { OwnerLiveness } from "../../OwnerLiveness.ts"
 import type * as Task from "../../Task.ts"
@@ -19,6 +20,7 @@ import { WorkersUnavailable } from "../../WorkersUnavailable.ts"
 import { makePermits, type PermitPool } from "../permits/permits.ts"
 import { nowMillis } from "../task/deadlines.ts"
 import { WorkerLost } from "../task/threadLost.ts"
+import type { Measures } from "./clusterMetrics.ts"
 import { codecs, type Ending, type FromWorker, protocol, shapeOf } from "./messages.ts"
 import { type RemoteDefinition, RemoteTask } from "./remoteTask.ts"
 import { RemoteWorker } from "./remoteWorker.ts"
@@ -39,6 +41,7 @@ export interface PoolOptions {
   readonly link: ClusterLink["Service"]
   readonly liveness: OwnerLiveness["Service"]
   readonly clock: Clock.Clock
+  readonly measures: Measures
   /** Runs an effect until the pool closes. */
   readonly fork: (effect: Effect.Effect<unknown>) => void
   readonly tasks: ReadonlyArray<Task.Any>
@@ -52,12 +55,16 @@ export class ClusterPool {
   private readonly workers = new Map<string, RemoteWorker>()
   /** Workers that are lost, and may go on with their tasks. */
   private readonly lost = new Set<RemoteWorker>()
+  /** When workers answered, and how long that took. */
+  private readonly greetings = new WeakMap<RemoteWorker, { readonly since: number; readonly greetingMillis: number }>()
   /** Addresses to which there is a connection, or a try to connect. */
   private readonly known = new Set<string>()
   /** How often a worker could not be reached since it was, by its address. */
   private readonly failures = new Map<string, number>()
   /** Why workers take no task at all, by their addresses. */
   private readonly strangers = new Map<string, string>()
+  /** Why workers could not be reached, by their addresses. */
+  private readonly unreachable = new Map<string, string>()
   /** Tasks that have their permits and wait for a worker. */
   private queue: Array<RemoteTask> = []
   /** The worker that gets nothing else until it is empty, and gets a suspect then. */
@@ -114,7 +121,7 @@ export class ClusterPool {
   /** Connects to each worker that is registered, for ever. */
   readonly find: Effect.Effect<never> = Effect.suspend(() => this.options.link.workers).pipe(
     Effect.map((addresses) => {
-      for (const one of [this.strangers, this.failures]) {
+      for (const one of [this.strangers, this.failures, this.unreachable]) {
         for (const address of one.keys()) if (!addresses.includes(address)) one.delete(address)
       }
       for (const address of addresses) if (!this.known.has(address)) this.meet(address)
@@ -141,6 +148,7 @@ export class ClusterPool {
   private noteUnreached(address: string, { why }: Disconnected): Effect.Effect<void> {
     const times = (this.failures.get(address) ?? 0) + 1
     this.failures.set(address, times)
+    this.unreachable.set(address, `can't be reached: ${why}`)
     return (times === warnAfter ? Effect.logWarning : Effect.logDebug)(`Worker ${address} can't be reached: ${why}`)
   }
 
@@ -150,6 +158,7 @@ export class ClusterPool {
     const hello = { protocol, tasks: tasks.map((task) => [task._tag, shapeOf(task)] as const) }
     const greeting = Effect.andThen(wire.send(JSON.stringify(codecs.hello.encode(hello))), wire.receive)
     const late = new Disconnected({ why: `it gave no answer within ${welcomeMillis / 1000} s` })
+    const greetedAt = this.now
     const text = yield* Effect.timeoutOrElse(greeting, { duration: welcomeMillis, orElse: () => Effect.fail(late) })
     const decode = <A>(codec: { readonly decode: (text: string) => A }) =>
       Effect.try({
@@ -164,8 +173,10 @@ export class ClusterPool {
     const welcome = yield* decode(codecs.welcome)
     this.strangers.delete(address)
     this.failures.delete(address)
+    this.unreachable.delete(address)
     const worker = new RemoteWorker(address, welcome, clock, grantMillis)
     this.workers.set(address, worker)
+    this.greetings.set(worker, { since: clock.currentTimeMillisUnsafe(), greetingMillis: this.now - greetedAt })
     this.resize()
     this.pumpSoon()
     const talk = worker.run(wire, (message) => this.receive(worker, message))
@@ -183,6 +194,7 @@ export class ClusterPool {
     if (tasks.size === 0) return Effect.logDebug(`Worker ${address} has left: ${why}`)
     const { size } = tasks
     this.lost.add(worker)
+    this.options.measures.noteLost()
     const release = Effect.sync(() => {
       this.lost.delete(worker)
       for (const { id } of Array.from(tasks)) {
@@ -282,6 +294,8 @@ export class ClusterPool {
       if (task !== undefined) ended.push([task, ending])
     }
     const returned = back.flatMap((id) => worker.remove(id) ?? [])
+    worker.ended += ended.length
+    this.options.measures.noteTasks(ended.length)
     if (isLeaving === true) worker.isLeaving = true
     this.resize()
     // A settled task's caller may queue the next task at once, so everything else is done before.
@@ -319,6 +333,7 @@ export class ClusterPool {
     for (const worker of this.workers.values()) worker.renew()
     this.giveUpIfRefused()
     this.share()
+    this.measure()
   }).pipe(Effect.andThen(Effect.sleep(tickMillis)), Effect.forever)
 
   /** A task that nobody takes although there are workers is no failure: its fan-out ends, and can go on later. */
@@ -350,6 +365,32 @@ export class ClusterPool {
     busiest.askBack(Math.ceil(waiting(busiest) / 2))
   }
 
+  private measure(): void {
+    const { queue: { length: queued }, workers } = this
+    let inHand = 0
+    for (const { tasks } of workers.values()) inHand += tasks.size
+    this.options.measures.show({ workers: workers.size, inHand, queued })
+  }
+
+  /** All workers that are known. */
+  get statuses(): ReadonlyArray<WorkerStatus> {
+    const addresses = new Set([...this.known, ...this.strangers.keys(), ...this.unreachable.keys()])
+    return Array.from(addresses).toSorted().map((address) => this.statusOf(address))
+  }
+
+  private statusOf(address: string): WorkerStatus {
+    const worker = this.workers.get(address)
+    const greeting = worker && this.greetings.get(worker)
+    const why = this.strangers.get(address) ?? this.unreachable.get(address)
+    if (worker === undefined || greeting === undefined) {
+      return why === undefined ? { _tag: "Connecting", address } : { _tag: "Unusable", address, why }
+    }
+    const { ended, heardAt, isLeaving, perSecond, refused, tasks: { size: inHand } } = worker
+    const refuses = Array.from(refused, ([index, why]) => [this.options.tasks[index]?._tag ?? "", why] as const)
+    const silentMillis = this.now - heardAt
+    return { _tag: "Connected", address, ...greeting, inHand, ended, perSecond, silentMillis, isLeaving, refuses }
+  }
+
   /** Has all tasks stay unsettled. Workers stop when the connection ends. */
   readonly close: Effect.Effect<void> = Effect.sync(() => {
     const inHand = [...this.workers.values(), ...this.lost].flatMap(({ tasks }) => Array.from(tasks))
@@ -357,6 +398,7 @@ export class ClusterPool {
     this.isClosed = true
     this.queue = []
     for (const task of tasks) this.giveUp(task)
+    this.options.measures.show({ workers: 0, inHand: 0, queued: 0 })
   })
 
   private giveUp(task: RemoteTask): void {

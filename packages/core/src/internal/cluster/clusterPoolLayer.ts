@@ -8,9 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Scope from "effect/Scope"
+import { ClusterWorkers } from "../../ClusterWorkers.ts"
 import { OwnerLiveness } from "../../OwnerLiveness.ts"
 import type * as Task from "../../Task.ts"
 import type { TaskHandler } from "../task/taskDefinition.ts"
+import { Measures } from "./clusterMetrics.ts"
 import { ClusterPool } from "./clusterPool.ts"
 import { ClusterLink } from "./wire.ts"
 
@@ -23,15 +25,17 @@ export interface Options {
 export const layer = <R extends Task.Any>(
   group: RpcGroup.RpcGroup<R>,
   { grant = "5 seconds", patience = "30 seconds" }: Options = {}
-): Layer.Layer<Task.Handler<R>, never, ClusterLink | OwnerLiveness> =>
+): Layer.Layer<Task.Handler<R> | ClusterWorkers, never, ClusterLink | OwnerLiveness> =>
   Layer.effectContext(Effect.gen(function*() {
     const scope = yield* Scope.make()
-    const run = Effect.runForkWith(yield* Effect.context())
+    const context = yield* Effect.context()
+    const run = Effect.runForkWith(context)
     const tasks = Array.from(group.requests.values())
     const pool = new ClusterPool({
       link: yield* ClusterLink,
       liveness: yield* OwnerLiveness,
       clock: yield* Clock.Clock,
+      measures: new Measures(context),
       fork: (effect) => void run(Effect.forkIn(effect, scope, { startImmediately: true })),
       tasks,
       grantMillis: Duration.toMillis(grant),
@@ -47,5 +51,6 @@ export const layer = <R extends Task.Any>(
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- handlers are erased in a context
       handlers.set(task.key, { tag: task._tag, handler, context: Context.empty(), permits } as unknown as TaskHandler)
     }
-    return Context.makeUnsafe<Task.Handler<R>>(handlers)
+    const list = Effect.sync(() => pool.statuses)
+    return Context.add(Context.makeUnsafe<Task.Handler<R>>(handlers), ClusterWorkers, { list })
   }))

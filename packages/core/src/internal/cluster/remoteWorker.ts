@@ -53,6 +53,10 @@ export class RemoteWorker {
   grantedUntil = 0
   /** Why the worker takes no more tasks of a kind, by their index. */
   readonly refused = new Map<number, string>()
+  /** How many tasks the worker has ended. */
+  ended = 0
+  /** When the worker said something last, on the monotonic clock of this process. */
+  heardAt: number
   private readonly clock: Clock.Clock
   private readonly grantMillis: number
   private readonly offset: ClockOffset
@@ -66,6 +70,7 @@ export class RemoteWorker {
     this.address = address
     this.welcome = welcome
     this.clock = clock
+    this.heardAt = nowMillis(clock)
     this.grantMillis = grantMillis
     this.offset = new ClockOffset(clock)
     this.offset.note(welcome.now)
@@ -82,6 +87,11 @@ export class RemoteWorker {
   /** How many tasks the worker should have in hand, in all pools together. */
   get window(): number {
     return this.isLeaving ? 0 : this.loads.reduce((sum, { window }) => sum + window, 0)
+  }
+
+  /** Tasks that the worker ends in a second. */
+  get perSecond(): number {
+    return this.loads.reduce((sum, { perSecond }) => sum + perSecond, 0)
   }
 
   /** Whether the worker has a task that it has to have alone. */
@@ -198,6 +208,7 @@ export class RemoteWorker {
             const message = codecs.fromWorker.decode(text)
             heardAt = nowMillis(this.clock)
             this.offset.note(message.now)
+            this.heardAt = nowMillis(this.clock)
             receive(message)
           },
           catch: (error) => new Disconnected({ why: `it sent what is no message: ${brief(error)}` })

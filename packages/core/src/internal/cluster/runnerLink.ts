@@ -96,6 +96,10 @@ export const layerCalls = OwnerCalls.toLayer(Effect.gen(function*() {
 /** What an error of a connection comes from. */
 const rootOf = (error: unknown): unknown => {
   if (typeof error !== "object" || error === null) return error
+  if ("code" in error && String(error.code).startsWith("ERR_SSL")) {
+    return "one side refuses the secret or the certificate of the other"
+  }
+  if (error instanceof AggregateError) return rootOf(error.errors[0])
   if ("reason" in error) return rootOf(error.reason)
   if ("cause" in error && error.cause instanceof Error) return rootOf(error.cause)
   const isOver = Cause.isDone(error) || ("_tag" in error && error._tag === "SocketCloseError")

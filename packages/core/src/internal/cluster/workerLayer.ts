@@ -5,14 +5,16 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import { OwnerLiveness } from "../../OwnerLiveness.ts"
 import { Pools } from "../../Pools.ts"
 import type * as Task from "../../Task.ts"
+import { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
 import { makePermits } from "../permits/permits.ts"
 import { Share } from "../permits/share.ts"
 import { makeDeadlines } from "../task/deadlines.ts"
-import { defineTask, findPool, handlerOf } from "../task/taskDefinition.ts"
+import { defineTask, findPool, handlerOf, type TaskDefinition } from "../task/taskDefinition.ts"
 import { TaskOptions } from "../task/taskOptions.ts"
 import { shapeOf } from "./messages.ts"
 import { HostPool, type HostTask, WorkerHost } from "./workerHost.ts"
@@ -20,8 +22,23 @@ import { HostPool, type HostTask, WorkerHost } from "./workerHost.ts"
 /** Service that runs tasks for owners which are connected. */
 export class ClusterHost extends Context.Service<ClusterHost, WorkerHost>()("@fanout/core/internal/ClusterHost") {}
 
+type Refuse<R extends Task.Any> = (payload: Task.Payload<R>) => Effect.Effect<Option.Option<string>>
+
+/** Has others run what this worker refuses: they do so where a worker can't start the threads that a task needs. */
+const refusing =
+  <R extends Task.Any>(refuse: Refuse<R>, handle: TaskDefinition["handle"]): TaskDefinition["handle"] => (payload) =>
+    Effect.flatMap(
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- decoded by the schema of a task of the group
+      refuse(payload as Task.Payload<R>),
+      Option.match({
+        onNone: () => handle(payload),
+        onSome: (why) => Effect.die(new ThreadsUnavailable({ why }))
+      })
+    )
+
 export const layer = <R extends Task.Any>(
-  group: RpcGroup.RpcGroup<R>
+  group: RpcGroup.RpcGroup<R>,
+  refuse?: Refuse<R>
 ): Layer.Layer<ClusterHost, never, Task.Handler<R> | Pools | OwnerLiveness> =>
   Layer.effect(ClusterHost, Effect.gen(function*() {
     const context = yield* Effect.context<Task.Handler<R>>()
@@ -41,7 +58,8 @@ export const layer = <R extends Task.Any>(
       const permits = own ?? findPool(pools, options.pool)
       const pool = known.get(permits) ?? new HostPool(own === undefined ? options.pool : "threads", permits)
       known.set(permits, pool)
-      const definition = defineTask(task, context, pools, share, noRate, undefined)
+      const defined = defineTask(task, context, pools, share, noRate, undefined)
+      const definition = refuse === undefined ? defined : { ...defined, handle: refusing(refuse, defined.handle) }
       kinds.set(task._tag, { task, shape: shapeOf(task), definition, pool })
     }
     const host = new WorkerHost(kinds, { clock, self, deadlines }, context)

@@ -28,6 +28,10 @@ export class Workload {
     return this.size + Math.ceil(this.perMilli * aheadMillis)
   }
 
+  get perSecond(): number {
+    return this.inHand === 0 ? 0 : this.perMilli * 1000
+  }
+
   get room(): number {
     return this.window - this.inHand
   }

@@ -1,0 +1,93 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ClusterWorkers, type WorkerStatus } from "@fanout/core/ClusterWorkers"
+import * as Pools from "@fanout/core/Pools"
+import * as Task from "@fanout/core/Task"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import * as Worker from "../src/internal/cluster/workerLayer.ts"
+import { drive, ownerOf, runMany, Tasks, World } from "./ClusterWorld.ts"
+
+/** Runs a job, and gives what is known of workers in between. */
+const watch = (world: World, atMillis: number, count: number, steps: number) =>
+  Effect.gen(function*() {
+    const { list } = yield* ClusterWorkers
+    const [statuses] = yield* Effect.all([Effect.delay(list, atMillis), runMany(count, steps)], { concurrency: 2 })
+    return statuses
+  }).pipe(Effect.provide(ownerOf(world)), (job) => drive(job))
+
+const gauge = (name: string) => Effect.map(Metric.value(Metric.gauge(name)), ({ value }) => value)
+
+describe("ClusterWorkers", () => {
+  it.effect("tells which workers there are, what they have in hand, and why one is of no use", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      yield* world.start()
+      const Other = RpcGroup.make(Task.make("test/Work", { payload: { n: Schema.String } }))
+      const handlers = Other.toLayer({ "test/Work": () => Effect.void })
+      yield* world.startWith("old", Layer.provide(Worker.layer(Other), [handlers, Pools.layer()]))
+      const metered = Effect.gen(function*() {
+        yield* Effect.sleep(1000)
+        return [yield* gauge("fanout_cluster_workers"), yield* gauge("fanout_cluster_tasks_in_hand")]
+      })
+      const [statuses, metrics] = yield* Effect.all([watch(world, 1000, 40, 50), metered], { concurrency: 2 })
+
+      const byAddress = new Map(statuses.map((status: WorkerStatus) => [status.address, status]))
+      assert.deepStrictEqual(Array.from(byAddress.keys()), ["old", "worker-1"])
+      const [old, worker] = [byAddress.get("old"), byAddress.get("worker-1")]
+      assert.deepInclude(old, { _tag: "Connected", inHand: 0 })
+      assert.deepStrictEqual(old?._tag === "Connected" ? old.refuses : [], [
+        ["test/Work", "has another version of it, with other schemas"],
+        ["test/Slow", "does not have it"]
+      ])
+      assert.strictEqual(worker?._tag, "Connected")
+      if (worker?._tag !== "Connected") return
+      assert.isAtLeast(worker.inHand, 8)
+      assert.isAtLeast(worker.ended, 8)
+      assert.isAbove(worker.perSecond, 4)
+      assert.isAtMost(worker.greetingMillis, 10)
+      assert.isAtMost(worker.silentMillis, 1010)
+      assert.deepStrictEqual(metrics, [2, worker.inHand])
+      assert.strictEqual(yield* gauge("fanout_cluster_workers"), 0)
+    }))
+
+  it.effect("tells of a worker that can't be reached", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const name = yield* world.start()
+      world.cut.add(name)
+      const { list } = yield* Effect.provide(
+        Effect.gen(function*() {
+          const { list } = yield* ClusterWorkers
+          const before = yield* Effect.delay(list, 1000)
+          return { list: [...before, ...yield* Effect.delay(list, 5000)] }
+        }),
+        ownerOf(world)
+      ).pipe((job) => drive(job))
+
+      assert.deepStrictEqual(list, [
+        { _tag: "Connecting", address: name },
+        { _tag: "Unusable", address: name, why: "can't be reached: it gave no answer within 5 s" }
+      ])
+    }))
+
+  it.effect("has others run what a worker refuses, and tells why", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const handlers = Layer.merge(world.handlers("picky"), Pools.layer({ io: 8 }))
+      const refuse = ({ n }: { readonly n: number }) => Effect.succeed(n === 2 ? Option.some("no 2") : Option.none())
+      yield* world.startWith("picky", Layer.provide(Worker.layer(Tasks, refuse), handlers))
+      yield* world.start()
+      const statuses = yield* watch(world, 500, 60, 20)
+
+      assert.deepInclude(statuses.find(({ address }) => address === "picky"), {
+        refuses: [["test/Work", "can't run it: no 2"]]
+      })
+      assert.isTrue(world.marks.some(({ worker }) => worker === "picky"))
+      assert.isFalse(world.marks.some(({ n, worker }) => worker === "picky" && n === 2))
+      assert.strictEqual(new Set(world.marks.map(({ n }) => n)).size, 60)
+    }))
+})
