@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import type * as Job from "@fanout/core/Job"
+import type { JobContext } from "@fanout/core/JobContext"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { layerSqlClient } from "@fanout/core/node"
 import type * as Task from "@fanout/core/Task"
@@ -68,9 +69,32 @@ export interface Resources {
   readonly client: Layer.Layer<SqlClient.SqlClient, JobStoreError>
   /** So many threads at most. They are built once a job has something for them, and end with it. */
   readonly threads: (count: number) => Layer.Layer<Task.Handler<FileThread.Task>, ThreadsUnavailable>
+  /**
+   * Workers of a cluster, in place of threads. Threads still do what has to be done on the machine of the job: moves,
+   * deletions, copies that are durable, verified or follow links, checks by checksum files, and what keeps digests.
+   */
+  readonly workers?: Layer.Layer<Task.Handler<FileThread.Task>>
+  /** What is done with the paths of a job before it runs. It may pause the job. */
+  readonly admit?: (paths: ReadonlyArray<FilePath.FilePath>) => Effect.Effect<void, never, JobContext>
 }
 
 const cores = os.availableParallelism()
+
+/** Enough for all workers of a cluster to have something: how much is begun, the pool of the job bounds. */
+const manyWorkers = 64
+
+/** What a job works on. */
+const pathsOf = {
+  copy: Copy.pathsOf,
+  delete: ({ roots }: Delete.Payload) => roots.map(({ path }) => path),
+  hash: ({ sources }: Hash.Payload) => sources,
+  hashCheck: (payload: HashCheck.Payload) => [payload.file, ...HashCheck.likelyPaths(payload)],
+  verify: ({ a, b }: Verify.Payload) => [a, b]
+}
+
+/** Whether any machine may fill a copy: what waits to be flushed or read back is known to the machine that wrote it. */
+const mayTravel = ({ isDurable, isFollowing, isVerified }: CopyOptions): boolean =>
+  !isDurable && !isFollowing && !isVerified
 
 /**
  * Layer that supplies the programs of the jobs, with a database and threads of your own. What plans them needs the
@@ -85,45 +109,66 @@ const cores = os.availableParallelism()
  * @since 0.1.0
  */
 export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Files> => {
-  const { client, threads } = resources
+  const { admit = () => Effect.void, client, threads, workers } = resources
   const some = (count: number) => ({ layer: threads(count), count })
   // Those who share work with this thread where it does some of it to the end, and where all of it is theirs.
   const others = { beside: some(Math.max(1, cores - 1)), alone: some(cores) }
-  const entries = (payload: Copy.Payload, { keeps }: CopyOptions) =>
-    Layer.merge(
-      CopyEntryLive.layerShared(others.beside, { paths: Copy.pathsOf(payload) }),
-      keeps.has("links") ? Layer.provide(SqlHardLinks.layer, client) : HardLinks.layerNone
+  const everywhere = workers === undefined ? undefined : { layer: workers, count: manyWorkers }
+  const anywhere = everywhere === undefined ? others : { beside: everywhere, alone: everywhere }
+  const entries = (payload: Copy.Payload, options: CopyOptions) => {
+    const helpers = mayTravel(options) && !options.isMove ? anywhere : others
+    return Layer.merge(
+      CopyEntryLive.layerShared(helpers.beside, { paths: pathsOf.copy(payload) }),
+      options.keeps.has("links") ? Layer.provide(SqlHardLinks.layer, client) : HardLinks.layerNone
     )
+  }
+  /** A program that runs once its paths are admitted. */
+  const admitted = <P, A, E, R>(
+    pathsOf: (payload: P) => ReadonlyArray<FilePath.FilePath>,
+    program: (payload: P) => Effect.Effect<A, E, R>
+  ) =>
+  (payload: P) => Effect.andThen(admit(pathsOf(payload)), program(payload))
   return Layer.mergeAll(
     Copy.job.toLayer(
-      (payload) => Effect.provide(Copy.program(payload), entries(payload, Copy.optionsOf(payload.request))),
+      admitted(
+        pathsOf.copy,
+        (payload: Copy.Payload) =>
+          Effect.provide(Copy.program(payload), entries(payload, Copy.optionsOf(payload.request)))
+      ),
       { onCancel: Copy.onCancel }
     ),
     Move.job.toLayer(
-      (payload) => Effect.provide(Move.program(payload), entries(payload, Move.optionsOf(payload.request))),
+      admitted(
+        pathsOf.copy,
+        (payload: Copy.Payload) =>
+          Effect.provide(Move.program(payload), entries(payload, Move.optionsOf(payload.request)))
+      ),
       { onCancel: Move.onCancel }
     ),
-    Delete.job.toLayer((payload) =>
+    Delete.job.toLayer(admitted(pathsOf.delete, (payload) =>
       Effect.provide(
         Delete.program(payload),
         // What goes to the trash has nothing for threads to do.
         payload.request.trash ? DeleteBatchLive.layer : DeleteBatchLive.layerShared(others, payload)
-      )
-    ).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer)),
-    Hash.job.toLayer((payload) => {
-      const hashes = HashTaskLive.layerShared(others, { paths: payload.sources })
+      ))).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer)),
+    Hash.job.toLayer(admitted(pathsOf.hash, (payload) => {
+      // A machine remembers digests for itself.
+      const hashes = HashTaskLive.layerShared(payload.cache === true ? others : anywhere, { paths: payload.sources })
       return payload.cache === true
         ? Effect.provide(Hash.program(payload), Layer.provideMerge(hashes, Layer.provide(SqlHashCache.layer, client)))
         : Effect.provide(Hash.program(payload), hashes)
-    }),
-    HashCheck.job.toLayer((payload) =>
+    })),
+    HashCheck.job.toLayer(admitted(pathsOf.hashCheck, (payload) =>
       Effect.provide(
         HashCheck.program(payload),
         HashTaskLive.layerSharedChecks(others, { paths: HashCheck.likelyPaths(payload) })
-      )
-    ),
-    Verify.job.toLayer((payload) =>
-      Effect.provide(Verify.program(payload), VerifyEntryLive.layerShared(others, { paths: [payload.a, payload.b] }))
+      ))),
+    Verify.job.toLayer(
+      admitted(pathsOf.verify, (payload) =>
+        Effect.provide(
+          Verify.program(payload),
+          VerifyEntryLive.layerShared(anywhere, { paths: [payload.a, payload.b] })
+        ))
     )
   ).pipe(
     Layer.provide(SystemFiles.layerQuick),

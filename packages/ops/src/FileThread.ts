@@ -6,10 +6,12 @@
  * @since 0.1.0
  */
 import { layerSqlClient } from "@fanout/core/node"
+import type * as CoreTask from "@fanout/core/Task"
 import { runThread } from "@fanout/core/threads"
 import * as Layer from "effect/Layer"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import type * as SqlClient from "effect/sql/SqlClient"
+import type { FilePath } from "./FilePath.ts"
 import * as CopyTask from "./internal/copy/copyTask.ts"
 import * as CopyUnitLive from "./internal/copy/copyUnitLive.ts"
 import * as DeleteBatchLive from "./internal/delete/deleteBatchLive.ts"
@@ -36,6 +38,20 @@ export const Tasks = HashTask.ThreadTasks.merge(CopyTask.ThreadTasks, DeleteTask
  * @since 0.1.0
  */
 export type Task = RpcGroup.Rpcs<typeof Tasks>
+
+/**
+ * Folders and files that a payload of one of the tasks is about, by their real paths. Of `CheckFiles` it is the folder
+ * that names begin in: names may lead elsewhere.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const pathsOf = (payload: CoreTask.Payload<Task>): ReadonlyArray<FilePath> =>
+  "unit" in payload
+    ? [payload.unit.source, payload.unit.target]
+    : "a" in payload
+    ? [payload.a, payload.b]
+    : [typeof payload.root === "string" ? payload.root : payload.root.path]
 
 const handlers = Layer.mergeAll(HashTaskLive.layer, CopyUnitLive.layer, DeleteBatchLive.layer, VerifyEntryLive.layer)
 
