@@ -62,7 +62,14 @@ const allowedFor = (file: string): ReadonlyArray<RegExp> => {
   const asked = path.basename(file) === "CompiledCode.ts" ? [/^\(computed\)$/] : []
   const own = { "Postgres.ts": "@effect/sql-pg", "Server.ts": "@effect/platform-node" }
   const server = Object.entries(own).flatMap(([name, used]) => path.basename(file) === name ? [module(used)] : [])
-  return [/^node:/, /^@fanout\/core\/(?:node|threads)$/, ...packages.map(module), ...external, ...asked, ...server]
+  return [
+    /^node:/,
+    /^@fanout\/core\/(?:cluster|node|threads)$/,
+    ...packages.map(module),
+    ...external,
+    ...asked,
+    ...server
+  ]
 }
 
 const misdirected = (file: string): ReadonlyArray<string> =>

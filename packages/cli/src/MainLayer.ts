@@ -18,7 +18,10 @@ import { ProcessTasks } from "@fanout/ops/ThumbnailTask"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as os from "node:os"
+import type { ClusterMember } from "./ClusterMember.ts"
 import * as ProcessExit from "./exit/ProcessExit.ts"
+import type { Stop } from "./exit/Stop.ts"
 import * as ScheduledCommand from "./host/ScheduledCommand.ts"
 import * as Machine from "./machine/Machine.ts"
 import type { Database } from "./options/Database.ts"
@@ -41,14 +44,24 @@ const mediaThreads = layerThreads(MediaThreadTasks, {
 /** Layer that supplies decoders of images, by as many processes as there are cores. */
 const decoders = layerProcesses(ProcessTasks, { module: moduleOf("process") })
 
-/** Threads and processes are started by a job that needs them, and end with it. */
-const media = Layer.mergeAll(
-  Media.job.toLayer((payload) => Effect.provide(Media.program(payload), Layer.orDie(mediaThreads))),
-  Thumbnail.job.toLayer(
-    (payload) => Effect.provide(Thumbnail.program(payload), Layer.orDie(decoders)),
-    { onCancel: Thumbnail.onCancel }
+/**
+ * Threads and processes are started by a job that needs them, and end with it. In a cluster, the workers have them.
+ */
+const media = (member: ClusterMember["Service"] | undefined) => {
+  const { admit = () => Effect.void, workers } = member ?? {}
+  const readers = workers ?? Layer.orDie(mediaThreads)
+  const makers = workers ?? Layer.orDie(decoders)
+  return Layer.mergeAll(
+    Media.job.toLayer((payload) =>
+      Effect.andThen(admit(payload.sources), Effect.provide(Media.program(payload), readers))
+    ),
+    Thumbnail.job.toLayer(
+      (payload) =>
+        Effect.andThen(admit([...payload.sources, payload.output]), Effect.provide(Thumbnail.program(payload), makers)),
+      { onCancel: Thumbnail.onCancel }
+    )
   )
-)
+}
 
 /** The commands are loaded by a tick that runs one of them. */
 const scheduled = (filename: string) =>
@@ -82,20 +95,30 @@ export const layerStore = ({ filename, server }: Database, isDurable = false): L
 /** Layer that runs the jobs which it may claim. */
 export const layer = (
   database: Database,
-  { claim, concurrency = Option.none(), isDurable = false, paths = [] }: Options
-): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness, JobStoreError> => {
+  { claim, concurrency = Option.none(), isDurable = false, membership, paths = [] }: Options
+): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness, JobStoreError | Stop> => {
   const { filename } = database
   // Threads look up digests in the file.
   const threads: FileJobs.Resources["threads"] = (count) =>
     FileJobs.threads({ filename, module: moduleOf("thread") }, count).pipe(ProcessExit.unawaited)
-  return Layer.unwrap(Effect.as(
-    ProcessExit.noteCalls,
+  const managerOf = (member: ClusterMember["Service"] | undefined) =>
     JobManager.layer({ jobs, claim }).pipe(
       Layer.provide([
-        FileJobs.layerWith({ client: layerSqlClient({ filename }), threads }),
-        Layer.provide(media, [SystemFiles.layer, SystemFiles.layerQuick]),
+        FileJobs.layerWith({ client: layerSqlClient({ filename }), threads, ...member }),
+        Layer.provide(media(member), [SystemFiles.layer, SystemFiles.layerQuick]),
         scheduled(filename)
-      ]),
+      ])
+    )
+  const managers = membership === undefined
+    ? managerOf(undefined)
+    : Layer.unwrap(Effect.map(Effect.promise(() => import("./ClusterMember.ts")), ({ ClusterMember, layer }) => {
+      const handlers = Layer.orDie(Layer.mergeAll(threads(os.availableParallelism()), mediaThreads, decoders))
+      const member = layer(database, membership, handlers)
+      return Layer.provideMerge(Layer.unwrap(Effect.map(ClusterMember, managerOf)), member)
+    }))
+  return Layer.unwrap(Effect.as(
+    ProcessExit.noteCalls,
+    managers.pipe(
       Layer.provide(pools(concurrency, paths)),
       Layer.provideMerge([layerStore(database, isDurable), layerOwnerLiveness])
     )

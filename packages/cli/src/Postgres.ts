@@ -8,6 +8,7 @@ import * as SqlJobStore from "@fanout/core/SqlJobStore"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as fs from "node:fs"
 import { homedir, userInfo } from "node:os"
@@ -83,9 +84,10 @@ const unreachable = ({ reason }: SqlError): JobStoreError => {
   return new JobStoreError({ reason: new StorageFailure({ operation: "connect", problem, cause: reason.cause }) })
 }
 
+/** Layer that connects to the database that an address names. */
+export const layerClient = (server: URL): Layer.Layer<SqlClient, JobStoreError> =>
+  Layer.suspend(() => PgClient.layerFrom(Effect.mapError(PgClient.make(configOf(server, process.env)), unreachable)))
+
 /** Layer that keeps jobs in the database that an address names. */
 export const layer = (server: URL): Layer.Layer<JobStore, JobStoreError> =>
-  Layer.provide(
-    SqlJobStore.layer,
-    Layer.suspend(() => PgClient.layerFrom(Effect.mapError(PgClient.make(configOf(server, process.env)), unreachable)))
-  )
+  Layer.provide(SqlJobStore.layer, layerClient(server))

@@ -7,21 +7,34 @@ import * as Effect from "effect/Effect"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Stop from "../exit/Stop.ts"
 import * as Arguments from "../options/Arguments.ts"
+import * as ClusterFlags from "../options/ClusterFlags.ts"
+import type { Database } from "../options/Database.ts"
 import * as Settings from "../options/Settings.ts"
 import { columns, print, whileRead } from "../ui/View.ts"
 
 const config = {
   paths: Settings.pathArgument("PATH", "Files and folders that are to be worked on (default: the current folder)")
     .pipe(Argument.variadic()),
+  cluster: Settings.toggle("cluster", "Tell of the workers of the cluster, too, and connect to each of them"),
   json: Settings.json
 }
 
+const workersOf = (database: Database) =>
+  Effect.gen(function*() {
+    const security = yield* ClusterFlags.security()
+    const { examination } = yield* Effect.promise(() => import("./clusterExamination.ts"))
+    return yield* examination(database, security)
+  })
+
 /** `fanout doctor` */
-export const examine = Command.make("doctor", config, ({ json, paths }) =>
+export const examine = Command.make("doctor", config, ({ cluster, json, paths }) =>
   Effect.gen(function*() {
     const absolute = paths.length === 0 ? [Arguments.workingFolder()] : paths.map(Arguments.absolute)
     const { examination, linesOf } = yield* Effect.promise(() => import("./examination.ts"))
-    const found = yield* examination(yield* Settings.database, absolute)
+    const database = yield* Settings.database
+    const workers = cluster ? yield* workersOf(database) : []
+    const { checks, pools } = yield* examination(database, absolute)
+    const found = { checks: [...checks, ...workers], pools }
     yield* whileRead(Effect.forEach(linesOf(found, json, columns(process.stdout)), print, { discard: true }))
     if (found.checks.some(({ state }) => state === "broken")) return yield* Stop.withCode(ExitCode.someFailed)
   })).pipe(
@@ -32,6 +45,7 @@ export const examine = Command.make("doctor", config, ({ json, paths }) =>
     Command.withExamples([
       { command: "fanout doctor", description: "Before the first job, or when something is odd" },
       { command: "fanout doctor Photos /mnt/nas", description: "Tell what is under these paths, too" },
+      { command: "fanout doctor --cluster", description: "Tell which workers can be reached, and what they refuse" },
       { command: "fanout doctor --json", description: "The same for programs, one JSON object on each line" }
     ])
   )

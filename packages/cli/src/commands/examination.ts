@@ -27,17 +27,17 @@ import * as format from "../ui/format.ts"
 import { wrappedTable } from "../ui/table.ts"
 
 /** One thing that was looked at. What is lacking costs something; what is broken has to be mended. */
-interface Check {
+export interface Check {
   readonly what: string
   readonly state: "ok" | "lacking" | "broken"
   readonly found: string
 }
 
 /** What is as it should be. */
-const ok = (what: string, found: string): Check => ({ what, state: "ok", found })
+export const ok = (what: string, found: string): Check => ({ what, state: "ok", found })
 
 /** What would be better otherwise. */
-const lacking = (what: string, found: string): Check => ({ what, state: "lacking", found })
+export const lacking = (what: string, found: string): Check => ({ what, state: "lacking", found })
 
 const program = Effect.map(SystemFiles.isNative, (isNative) => [
   ok("Node", `${process.version}, ${process.platform} on ${process.arch}`),

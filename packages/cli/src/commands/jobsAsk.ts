@@ -19,6 +19,8 @@ import * as Option from "effect/Option"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Signals from "../exit/Signals.ts"
 import * as Stop from "../exit/Stop.ts"
+import { KnownWorkers } from "../host/KnownWorkers.ts"
+import * as ClusterFlags from "../options/ClusterFlags.ts"
 import * as Settings from "../options/Settings.ts"
 import { explained, find, hasCode, withJobs } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
@@ -26,6 +28,7 @@ import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
 import { progressLine } from "../ui/progressLine.ts"
 import * as summary from "../ui/summary.ts"
+import * as workerText from "../ui/workerText.ts"
 
 import { columns, complain, type Options, print, tell as say } from "../ui/View.ts"
 
@@ -257,6 +260,8 @@ const remindOfAll = Effect.gen(function*() {
     const line = progressLine(progress, columns(process.stderr))
     yield* complain(`${format.time(now)}  Job ${record.id} (${format.printable(record.name)}): ${line}`)
   }
+  const workers = (yield* yield* KnownWorkers).filter((worker) => !workerText.isIdle(worker))
+  for (const worker of workers) yield* complain(`${format.time(now)}  ${workerText.sentence(worker, now)}`)
 }).pipe(Effect.ignore)
 
 /** Tells what becomes of all jobs, for as long as nobody stops it. */
@@ -272,14 +277,26 @@ export const tellOfAll = Effect.fnUntraced(function*({ json, quiet }: Options) {
 /** `fanout jobs work` */
 export const work = Command.make(
   "work",
-  { concurrency: Settings.concurrency, json: Settings.json, quiet: Settings.quiet },
-  ({ concurrency, json, quiet }) =>
-    withJobs({ claim: "all", concurrency, isDurable: true })(Effect.scoped(Effect.gen(function*() {
+  { concurrency: Settings.concurrency, ...ClusterFlags.flags, json: Settings.json, quiet: Settings.quiet },
+  Effect.fnUntraced(function*({ concurrency, json, quiet, ...cluster }) {
+    const membership = yield* ClusterFlags.membership(cluster, yield* Settings.database)
+    const run = Effect.scoped(Effect.gen(function*() {
       const manager = yield* JobManager
       const signal = yield* Signals.listen
-      if (!json && !quiet) yield* print("Waiting for jobs; Ctrl-C stops.")
+      if (!json && !quiet) yield* print(`Waiting for jobs${ClusterFlags.asMember(membership)}; Ctrl-C stops.`)
       const stoppedBy = yield* Effect.raceFirst(signal, tellOfAll({ json, quiet }))
       yield* manager.shutdown
       return yield* Stop.withCode(ExitCode.ofSignal(stoppedBy))
-    })))
-).pipe(Command.withDescription("Run file jobs that are queued, also by other programs, until stopped"))
+    }))
+    return yield* withJobs({ claim: "all", concurrency, isDurable: true, membership })(run)
+  })
+).pipe(
+  Command.withDescription("Run file jobs that are queued, also by other programs, until stopped"),
+  Command.withExamples([
+    { command: "fanout jobs work", description: "Run queued jobs in this process" },
+    {
+      command: "fanout jobs work --cluster node3.example --db postgres://fanout@db.example/jobs",
+      description: "Have all machines of a cluster work on each job; docs/cluster.md tells how"
+    }
+  ])
+)

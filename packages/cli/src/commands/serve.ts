@@ -10,6 +10,7 @@ import * as path from "node:path"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Signals from "../exit/Signals.ts"
 import * as Stop from "../exit/Stop.ts"
+import * as ClusterFlags from "../options/ClusterFlags.ts"
 import * as Settings from "../options/Settings.ts"
 import { withJobs } from "../run/JobRuntime.ts"
 import { complain, print } from "../ui/View.ts"
@@ -56,12 +57,14 @@ export const serve = Command.make(
     port: portFlag(`${usualPort}`),
     readOnly: Settings.toggle("read-only", "Only show jobs on the page: nothing can be asked of them there"),
     concurrency: Settings.concurrency,
+    ...ClusterFlags.flags,
     json: Settings.json,
     quiet: Settings.quiet
   },
-  ({ concurrency, port, readOnly, ...options }) =>
-    withJobs({ claim: "all", concurrency, isDurable: true })(Effect.scoped(Effect.gen(function*() {
-      const database = yield* Settings.database
+  Effect.fnUntraced(function*({ cluster, concurrency, port, readOnly, shared, ...options }) {
+    const database = yield* Settings.database
+    const membership = yield* ClusterFlags.membership({ cluster, shared }, database)
+    const run = Effect.scoped(Effect.gen(function*() {
       const manager = yield* JobManager
       const { serve } = yield* Effect.promise(() => import("../UiServer.ts"))
       const signal = yield* Signals.listen
@@ -78,13 +81,17 @@ export const serve = Command.make(
         yield* print(
           process.stdout.isTTY ? `Jobs are shown at ${address}` : `The address of the page of jobs is in ${file}`
         )
-        yield* print(process.stdout.isTTY ? "Waiting for jobs; Ctrl-C stops." : "Waiting for jobs.")
+        yield* print(
+          `Waiting for jobs${ClusterFlags.asMember(membership)}${process.stdout.isTTY ? "; Ctrl-C stops" : ""}.`
+        )
       }
       yield* Effect.forkScoped(notifyReady)
       const stoppedBy = yield* Effect.raceFirst(signal, tellOfAll(options))
       yield* manager.shutdown
       return yield* Stop.withCode(ExitCode.ofSignal(stoppedBy))
-    })))
+    }))
+    return yield* withJobs({ claim: "all", concurrency, isDurable: true, membership })(run)
+  })
 ).pipe(
   Command.withDescription(
     "Run jobs that are queued and the jobs of schedules, as `fanout jobs work` does, and show all jobs in a browser, " +

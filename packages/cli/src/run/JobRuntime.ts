@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Stop from "../exit/Stop.ts"
 import * as Host from "../host/Host.ts"
+import type { Membership } from "../options/ClusterFlags.ts"
 import * as Settings from "../options/Settings.ts"
 
 /** How a command runs jobs. */
@@ -24,6 +25,8 @@ export interface Options {
   readonly paths?: ReadonlyArray<FilePath>
   /** Whether what is recorded is to survive a power cut at once. */
   readonly isDurable?: boolean
+  /** How this process takes part in a cluster, if it does. */
+  readonly membership?: Membership | undefined
 }
 
 /** Says what went wrong with jobs, and the way out. */

@@ -1,0 +1,110 @@
+/**
+ * Takes part in a cluster: runs tasks for all processes of it, and has them run tasks of the jobs here.
+ */
+import { ClusterWorkers, layerCluster, layerWorker } from "@fanout/core/cluster"
+import { JobContext } from "@fanout/core/JobContext"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
+import { layerOwnerLiveness, layerSqlClient } from "@fanout/core/node"
+import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
+import type { Pools } from "@fanout/core/Pools"
+import type * as Task from "@fanout/core/Task"
+import type { FilePath } from "@fanout/ops/FilePath"
+import * as FileThread from "@fanout/ops/FileThread"
+import { ThreadTasks as MediaThreadTasks } from "@fanout/ops/MediaTask"
+import { ProcessTasks } from "@fanout/ops/ThumbnailTask"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
+import type { SocketServerError } from "effect/socket/SocketServer"
+import type { SqlClient } from "effect/sql/SqlClient"
+import * as Stop from "./exit/Stop.ts"
+import { KnownWorkers } from "./host/KnownWorkers.ts"
+import * as SharedFiles from "./machine/SharedFiles.ts"
+import { listenAt, type Membership } from "./options/ClusterFlags.ts"
+import type { Database } from "./options/Database.ts"
+
+const Tasks = FileThread.Tasks.merge(MediaThreadTasks, ProcessTasks)
+
+/** One of the tasks that travel. */
+type TravellingTask = RpcGroup.Rpcs<typeof Tasks>
+
+/** Handlers of the tasks that travel. */
+export type Handlers = Task.Handler<TravellingTask>
+
+const pathsOf = (payload: Task.Payload<TravellingTask>): ReadonlyArray<FilePath> =>
+  "variants" in payload
+    ? [payload.path, payload.output]
+    : "path" in payload
+    ? [payload.path]
+    : FileThread.pathsOf(payload)
+
+/** The registry of workers is beside the jobs. */
+const registry = ({ filename, server }: Database): Layer.Layer<SqlClient, JobStoreError> =>
+  server === undefined
+    ? layerSqlClient({ filename })
+    : Layer.unwrap(Effect.map(Effect.promise(() => import("./Postgres.ts")), ({ layerClient }) => layerClient(server)))
+
+/** Layer that knows the workers of a cluster, without being one. */
+export const layerLook = (
+  database: Database,
+  security: Membership["security"]
+): Layer.Layer<ClusterWorkers | Handlers, JobStoreError> =>
+  Layer.provide(layerCluster(Tasks, { security }), [layerOwnerLiveness, registry(database)])
+
+/** A stop of the service waits for it. */
+const leave = "4 seconds"
+
+/** Service that has the handlers of the workers of a cluster, and pauses jobs whose files these don't see. */
+export class ClusterMember extends Context.Service<ClusterMember, {
+  readonly workers: Layer.Layer<Handlers>
+  readonly admit: (paths: ReadonlyArray<FilePath>) => Effect.Effect<void, never, JobContext>
+}>()("@fanout/cli/ClusterMember") {}
+
+const admitBy = ({ whyNot }: SharedFiles.SharedFiles) => (paths: ReadonlyArray<FilePath>) =>
+  Effect.flatMap(
+    whyNot(paths),
+    Option.match({
+      onNone: () => Effect.void,
+      onSome: (why) =>
+        JobContext.use(({ id, name, pause }) => {
+          const sentence =
+            `${why}. A cluster runs jobs on shared files only: name a folder that all machines have by --shared DIR, ` +
+            `or run \`fanout jobs resume ${id}\` on the machine with the files`
+          return Effect.andThen(
+            Effect.logWarning(`Job ${id} (${name}) is paused: ${sentence}`),
+            pause("storage", sentence)
+          )
+        })
+    })
+  )
+
+const portRefused = ({ host, port }: Membership, { reason: { cause } }: SocketServerError) => {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return Stop.usage(`Port ${port} can't be listened on (${why}). Name another one: --cluster ${host}:${port + 1}.`)
+}
+
+/** Layer that takes part in a cluster. The handlers are those by which this process does its share. */
+export const layer = (
+  database: Database,
+  membership: Membership,
+  handlers: Layer.Layer<Handlers>
+): Layer.Layer<ClusterMember, JobStoreError | Stop.Stop, Pools | OwnerLiveness> => {
+  const { host, port, security, shared } = membership
+  return Layer.unwrap(Effect.map(SharedFiles.make(shared), (files) => {
+    const refuse = (payload: Task.Payload<TravellingTask>) => files.whyNot(pathsOf(payload))
+    const worker = layerWorker(Tasks, { host, port, security, listen: listenAt(membership), leave, refuse }).pipe(
+      Layer.provide(handlers),
+      Layer.catchTag("SocketServerError", (error) => Layer.effectDiscard(Effect.fail(portRefused(membership, error))))
+    )
+    const member = Layer.effectContext(Effect.map(Effect.context<Handlers | ClusterWorkers>(), (context) => {
+      const { list } = Context.get(context, ClusterWorkers)
+      const own = ClusterMember.of({ workers: Layer.succeedContext(context), admit: admitBy(files) })
+      return Context.make(ClusterMember, own).pipe(Context.add(KnownWorkers, list))
+    }))
+    return Layer.provideMerge(Layer.provide(member, layerCluster(Tasks, { security })), worker).pipe(
+      Layer.provide(registry(database))
+    )
+  }))
+}
