@@ -7,6 +7,8 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { ofWorkers } from "../src/commands/clusterExamination.ts"
+import { kindOf } from "../src/machine/Machine.ts"
+import * as SharedFiles from "../src/machine/SharedFiles.ts"
 import * as ClusterFlags from "../src/options/ClusterFlags.ts"
 import type { Database } from "../src/options/Database.ts"
 import * as workerText from "../src/ui/workerText.ts"
@@ -79,6 +81,22 @@ describe("--cluster", () => {
       assert.deepInclude(yield* of("a", { ...env, FANOUT_SHARED: "/dev:/proc" }), {
         shared: ["/dev", "/proc"].map(FilePath.make)
       })
+    }))
+})
+
+describe("shared files", () => {
+  it.effect("are in folders that were named, and on file systems of a network", () =>
+    Effect.gen(function*() {
+      const { whyNot } = yield* SharedFiles.make([FilePath.make("/dev")])
+      const found = (...paths: ReadonlyArray<string>) => Effect.map(whyNot(paths.map(FilePath.make)), Option.getOrNull)
+      assert.isNull(yield* found("/dev", "/dev/null"))
+      assert.strictEqual(
+        yield* found("/dev/null", "/proc/self", "/sys"),
+        "\"/proc/self\" is on proc, which other machines may not see"
+      )
+      const type = (type: string) => SharedFiles.isOnNetwork({ type, kind: kindOf({ type, device: "0:1" }) })
+      assert.deepStrictEqual(["nfs4", "cifs", "ceph"].map(type), [true, true, true])
+      assert.deepStrictEqual(["ext4", "virtiofs", "fuse.sshfs", "tmpfs"].map(type), [false, false, false, false])
     }))
 })
 

@@ -14,6 +14,13 @@ export interface SharedFiles {
   readonly whyNot: (paths: ReadonlyArray<FilePath.FilePath>) => Effect.Effect<Option.Option<string>>
 }
 
+/** Folders of the machine that a virtual one runs on: others may have other ones. */
+const ofHost = new Set("9p vboxsf vmhgfs prl_fs virtiofs".split(" "))
+
+/** Whether what is on such storage is seen by other machines. */
+export const isOnNetwork = ({ kind, type }: Pick<Machine.Storage, "kind" | "type">): boolean =>
+  kind === "network" && !ofHost.has(type)
+
 const mountAt = (path: FilePath.FilePath): Effect.Effect<string | undefined> =>
   Effect.map(
     mountOf(path),
@@ -30,7 +37,7 @@ export const make = Effect.fnUntraced(function*(folders: ReadonlyArray<FilePath.
       return `"${FilePath.display(within.folder)}" is on another file system than when this process started`
     }
     const storage = Option.getOrUndefined(yield* Machine.storageAt(path))
-    if (storage?.kind === "network") return undefined
+    if (storage !== undefined && isOnNetwork(storage)) return undefined
     const on = storage === undefined ? "a file system of unknown type" : storage.type
     return `"${FilePath.display(path)}" is on ${on}, which other machines may not see`
   })
