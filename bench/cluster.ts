@@ -15,7 +15,11 @@ import * as fs from "node:fs"
 import { PostgresServer } from "../packages/core/test/postgresServer.ts"
 import { handlers, Many, program, security, Tasks } from "./internal/clusterTasks.ts"
 
-const [workers, count, task] = [Number(process.argv[2] ?? 3), Number(process.argv[3] ?? 200_000), process.argv[4] ?? "Nothing"]
+const [workers, count, task] = [
+  Number(process.argv[2] ?? 3),
+  Number(process.argv[3] ?? 200_000),
+  process.argv[4] ?? "Nothing"
+]
 const server = await PostgresServer.start()
 const client = PgClient.layer(server.config)
 
@@ -55,7 +59,12 @@ const bench = Effect.gen(function*() {
     yield* job.await
     const millis = performance.now() - start
     const used = pids.map((pid, n) => cpuOf(pid) - (before[n] ?? 0))
-    console.log(`${Math.round(count / millis * 1000)} tasks/s`, `${(used.reduce((a, b) => a + b) * 1000 / count).toFixed(1)} µs`, used.join(" "), `${Math.round(process.memoryUsage().rss / 2 ** 20)} MiB`)
+    console.log(
+      `${Math.round(count / millis * 1000)} tasks/s`,
+      `${(used.reduce((a, b) => a + b) * 1000 / count).toFixed(1)} µs`,
+      used.join(" "),
+      `${Math.round(process.memoryUsage().rss / 2 ** 20)} MiB`
+    )
   })
   yield* Effect.sleep(workers === 0 ? 0 : 5000)
   for (let n = 0; n < 4; n++) yield* run

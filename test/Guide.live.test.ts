@@ -28,7 +28,9 @@ beforeAll(async () => {
   const { devDependencies } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"))
   archives = new Map([
     ...packed.map((file) => [`@fanout/${/fanout-(\w+)-[^/]*$/.exec(file)?.[1]}`, file] as const),
-    ...["effect", "@effect/platform-node", "typescript", "@types/node"].map((name) => [name, `${name}@${devDependencies[name]}`] as const)
+    ...["effect", "@effect/platform-node", "typescript", "@types/node"].map((name) =>
+      [name, `${name}@${devDependencies[name]}`] as const
+    )
   ])
 }, 240_000)
 

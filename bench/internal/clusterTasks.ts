@@ -12,7 +12,7 @@ import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 
 /** Does nothing. */
-export const Empty = Task.make("bench/Nothing", {
+const Empty = Task.make("bench/Nothing", {
   payload: { n: Schema.Number },
   key: ({ n }) => String(n),
   pool: "cpu"
@@ -21,7 +21,7 @@ export const Empty = Task.make("bench/Nothing", {
 const bytes = new Uint8Array(2 ** 20).fill(7)
 
 /** Hashes 1 MiB. */
-export const Digest = Task.make("bench/Digest", {
+const Digest = Task.make("bench/Digest", {
   payload: { n: Schema.Number },
   success: Schema.String,
   key: ({ n }) => String(n),

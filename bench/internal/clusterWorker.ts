@@ -1,9 +1,9 @@
 // A worker of the benchmark of clusters: its arguments are the folder of the database's socket, and a port.
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { layerWorker } from "@fanout/core/cluster"
 import { layerOwnerLiveness } from "@fanout/core/node"
 import * as Pools from "@fanout/core/Pools"
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Layer from "effect/Layer"
 import { handlers, security, Tasks } from "./clusterTasks.ts"
 

@@ -172,7 +172,10 @@ export class World {
         }
         known.connections.add(connection)
         const served = Effect.ignore(Effect.raceFirst(known.host.serve(worker), Deferred.await(over)))
-        const fiber = yield* Effect.forkIn(Effect.andThen(served, Effect.sync(() => connection.end(broken))), known.scope)
+        const fiber = yield* Effect.forkIn(
+          Effect.andThen(served, Effect.sync(() => connection.end(broken))),
+          known.scope
+        )
         yield* Effect.addFinalizer(() =>
           Effect.gen({ self: this }, function*() {
             known.connections.delete(connection)
@@ -186,7 +189,10 @@ export class World {
 
   /** Both ends of a connection. What is sent arrives after the latency, in order, or never. */
   private wires(address: string, over: Deferred.Deferred<never, Disconnected>): readonly [Wire, Wire] {
-    const queues = [Effect.runSync(Queue.unbounded<readonly [number, string]>()), Effect.runSync(Queue.unbounded<readonly [number, string]>())] as const
+    const queues = [
+      Effect.runSync(Queue.unbounded<readonly [number, string]>()),
+      Effect.runSync(Queue.unbounded<readonly [number, string]>())
+    ] as const
     const wire = (mine: number): Wire => {
       const [inbox, outbox] = [queues[mine], queues[1 - mine]]
       const receive: Effect.Effect<string> = Effect.gen({ self: this }, function*() {
@@ -201,7 +207,9 @@ export class World {
         send: (text) =>
           Effect.clockWith((clock) => {
             if (Deferred.isDoneUnsafe(over)) return Deferred.await(over)
-            if (!this.cut.has(address)) Queue.offerUnsafe(outbox ?? queues[1], [clock.currentTimeMillisUnsafe() + this.latency, text])
+            if (!this.cut.has(address)) {
+              Queue.offerUnsafe(outbox ?? queues[1], [clock.currentTimeMillisUnsafe() + this.latency, text])
+            }
             return Effect.void
           })
       }
@@ -221,7 +229,7 @@ const numbers = (count: number, steps: number) => (after: Option.Option<string>)
     Stream.map((n) => ({ _tag: "Item", cursor: String(n), payload: { n, steps } }) as const)
   )
 
-export const program = Many.toLayer(({ count, steps }) =>
+const program = Many.toLayer(({ count, steps }) =>
   TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("many", Work, numbers(count, steps), { concurrency: 200 }))
 )
 

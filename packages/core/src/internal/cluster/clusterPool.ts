@@ -85,7 +85,11 @@ export class ClusterPool {
   // -- a task and its caller
 
   /** Runs a payload on a worker. */
-  run(definition: RemoteDefinition, payload: unknown, context: Context.Context<never>): Effect.Effect<unknown, unknown> {
+  run(
+    definition: RemoteDefinition,
+    payload: unknown,
+    context: Context.Context<never>
+  ): Effect.Effect<unknown, unknown> {
     return Effect.callback<unknown, unknown>((resume) => {
       const task = new RemoteTask(definition, payload, context, resume)
       task.removeListener = task.interrupter.onRequestUnsafe((reason) => this.stop(task, reason))
@@ -135,7 +139,9 @@ export class ClusterPool {
   private meet(address: string): void {
     this.known.add(address)
     const forget = Effect.sync(() => this.known.delete(address))
-    const connection = Effect.scoped(Effect.flatMap(this.options.link.connect(address), (wire) => this.join(address, wire)))
+    const connection = Effect.scoped(
+      Effect.flatMap(this.options.link.connect(address), (wire) => this.join(address, wire))
+    )
     this.options.fork(connection.pipe(
       Effect.catch((error) => this.noteUnreached(address, error)),
       // A worker that can't be reached is tried again, and not at once.
@@ -339,7 +345,9 @@ export class ClusterPool {
   /** A task that nobody takes although there are workers is no failure: its fan-out ends, and can go on later. */
   private giveUpIfRefused(): void {
     const workers = Array.from(this.workers.values())
-    const refused = this.queue.filter(({ definition: { index } }) => workers.every((worker) => worker.refused.has(index)))
+    const refused = this.queue.filter(({ definition: { index } }) =>
+      workers.every((worker) => worker.refused.has(index))
+    )
     if (refused.length === 0 || workers.length + this.strangers.size === 0) {
       this.refusedSince = undefined
       return

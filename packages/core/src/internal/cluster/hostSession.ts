@@ -16,10 +16,18 @@ import { Quarantined } from "../task/threadLost.ts"
 import { timesOf } from "./clocks.ts"
 import { HostedLease } from "./hostedLease.ts"
 import { HostedTask, type Listener } from "./hostedTask.ts"
-import { codecs, type Ending, type FromWorker, mostCharacters, type PostedTask, textsOf, type ToWorker } from "./messages.ts"
+import {
+  codecs,
+  type Ending,
+  type FromWorker,
+  mostCharacters,
+  type PostedTask,
+  textsOf,
+  type ToWorker
+} from "./messages.ts"
 import { Slots } from "./slots.ts"
-import type { HostTask, WorkerHost } from "./workerHost.ts"
 import { brief, Disconnected, type Wire } from "./wire.ts"
+import type { HostTask, WorkerHost } from "./workerHost.ts"
 
 /** A worker says something at least so often, or its owner takes it for lost. */
 const saysMillis = 1000

@@ -34,7 +34,6 @@ const Hello = Schema.Struct({
   /** Tag and shape of each task. Other messages name a task by its index. */
   tasks: Schema.Array(Schema.Tuple([Schema.String, Schema.String]))
 })
-export type Hello = typeof Hello.Type
 
 const Welcome = Schema.Struct({
   protocol: Schema.Natural,
@@ -172,7 +171,7 @@ export const textsOf = <A>(
   return instead === undefined ? [] : textsOf([instead], message, () => undefined)
 }
 
-/** The shape of a task, as text: JSON schemas of its payload, success and error. Sides whose shapes differ don't mix. */
+/** The shape of a task, as text: JSON schemas of its payload, success and error. Another shape is another version. */
 export const shapeOf = (task: Task.Any): string =>
   JSON.stringify([task.payloadSchema, task.successSchema, task.errorSchema].map((schema) =>
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- schemas of tasks need no services

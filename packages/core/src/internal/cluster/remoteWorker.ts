@@ -215,9 +215,11 @@ export class RemoteWorker {
         })
       ),
       // A worker that leaves waits until its owners have all that it told.
-      Effect.andThen(Effect.suspend(() =>
-        this.isLeaving && this.tasks.size === 0 ? Effect.fail(new Disconnected({ why: "it has ended" })) : Effect.void
-      )),
+      Effect.andThen(
+        Effect.suspend(() =>
+          this.isLeaving && this.tasks.size === 0 ? Effect.fail(new Disconnected({ why: "it has ended" })) : Effect.void
+        )
+      ),
       Effect.forever
     )
     const sending = this.news.await.pipe(
@@ -228,9 +230,9 @@ export class RemoteWorker {
     )
     const silent = new Disconnected({ why: `it was silent for ${silenceMillis / 1000} s` })
     const listening = Effect.sleep(listenMillis).pipe(
-      Effect.andThen(Effect.suspend(() =>
-        nowMillis(this.clock) - heardAt > silenceMillis ? Effect.fail(silent) : Effect.void
-      )),
+      Effect.andThen(
+        Effect.suspend(() => nowMillis(this.clock) - heardAt > silenceMillis ? Effect.fail(silent) : Effect.void)
+      ),
       Effect.forever
     )
     return Effect.raceAllFirst([receiving, sending, listening])

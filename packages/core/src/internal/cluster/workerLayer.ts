@@ -40,29 +40,32 @@ export const layer = <R extends Task.Any>(
   group: RpcGroup.RpcGroup<R>,
   refuse?: Refuse<R>
 ): Layer.Layer<ClusterHost, never, Task.Handler<R> | Pools | OwnerLiveness> =>
-  Layer.effect(ClusterHost, Effect.gen(function*() {
-    const context = yield* Effect.context<Task.Handler<R>>()
-    const pools = yield* Pools
-    const { self } = yield* OwnerLiveness
-    const clock = yield* Clock.Clock
-    const deadlines = makeDeadlines(clock)
-    yield* Effect.forkScoped(deadlines.watch)
-    const share = new Share({ clock, deadlines }, {})
-    // The owner of a job keeps the rate at which its tasks begin.
-    const noRate = () => makePermits(Number.POSITIVE_INFINITY, clock)
-    const known = new Map<unknown, HostPool>()
-    const kinds = new Map<string, HostTask>()
-    for (const task of group.requests.values()) {
-      const options = Context.getUnsafe(task.annotations, TaskOptions)
-      const own = handlerOf(task, context).permits
-      const permits = own ?? findPool(pools, options.pool)
-      const pool = known.get(permits) ?? new HostPool(own === undefined ? options.pool : "threads", permits)
-      known.set(permits, pool)
-      const defined = defineTask(task, context, pools, share, noRate, undefined)
-      const definition = refuse === undefined ? defined : { ...defined, handle: refusing(refuse, defined.handle) }
-      kinds.set(task._tag, { task, shape: shapeOf(task), definition, pool })
-    }
-    const host = new WorkerHost(kinds, { clock, self, deadlines }, context)
-    yield* Effect.addFinalizer(() => host.close)
-    return host
-  }))
+  Layer.effect(
+    ClusterHost,
+    Effect.gen(function*() {
+      const context = yield* Effect.context<Task.Handler<R>>()
+      const pools = yield* Pools
+      const { self } = yield* OwnerLiveness
+      const clock = yield* Clock.Clock
+      const deadlines = makeDeadlines(clock)
+      yield* Effect.forkScoped(deadlines.watch)
+      const share = new Share({ clock, deadlines }, {})
+      // The owner of a job keeps the rate at which its tasks begin.
+      const noRate = () => makePermits(Number.POSITIVE_INFINITY, clock)
+      const known = new Map<unknown, HostPool>()
+      const kinds = new Map<string, HostTask>()
+      for (const task of group.requests.values()) {
+        const options = Context.getUnsafe(task.annotations, TaskOptions)
+        const own = handlerOf(task, context).permits
+        const permits = own ?? findPool(pools, options.pool)
+        const pool = known.get(permits) ?? new HostPool(own === undefined ? options.pool : "threads", permits)
+        known.set(permits, pool)
+        const defined = defineTask(task, context, pools, share, noRate, undefined)
+        const definition = refuse === undefined ? defined : { ...defined, handle: refusing(refuse, defined.handle) }
+        kinds.set(task._tag, { task, shape: shapeOf(task), definition, pool })
+      }
+      const host = new WorkerHost(kinds, { clock, self, deadlines }, context)
+      yield* Effect.addFinalizer(() => host.close)
+      return host
+    })
+  )

@@ -30,7 +30,7 @@ const eager = { minVersion: "TLSv1.3", noDelay: true } as const
 /** Name under which the secret is used, as TLS has keys of several names. */
 const identity = "fanout"
 
-/** TLS with a key that both sides have (RFC 8446, section 2.2), by an exchange of keys that keeps old messages secret. */
+/** TLS with a key that both sides have (RFC 8446, section 2.2). An exchange of keys keeps old messages secret. */
 const sharedKey = (secret: Redacted.Redacted) => {
   const text = Redacted.value(secret)
   if (text.length < leastCharacters) {

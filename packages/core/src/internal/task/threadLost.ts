@@ -1,5 +1,6 @@
 /**
- * The defects of a task whose thread has ended, or whose worker was lost. The runtime tries the task again or quarantines the task.
+ * The defects of a task whose thread has ended, or whose worker was lost. The runtime tries the task again or
+ * quarantines the task.
  */
 
 /** The defect of an attempt whose thread has ended before the attempt. */
