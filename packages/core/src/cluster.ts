@@ -108,8 +108,8 @@ const registry = (config: Partial<ShardingConfig.ShardingConfig["Service"]>) =>
     }))
   )
 
-/** A character takes 3 bytes, or is escaped by a second one, and there is an envelope around a message. */
-const serialization = LongLines.layer(3 * mostCharacters + 1024)
+/** A character takes 3 bytes, or is escaped by a second one. Short messages may go with a long one. */
+const serialization = LongLines.layer(4 * mostCharacters)
 
 /** A connection that ends is no error of the server's, which goes on. Owners tell of the end. */
 const quiet = Layer.succeed(References.UnhandledLogLevel, "Debug")

@@ -20,7 +20,7 @@ export const protocol = 1
 export const mostCharacters = 16 * 1024 * 1024
 
 /** A message of several elements is no longer than this, so that other things have their turns. */
-const fewCharacters = 1024 * 1024
+export const fewCharacters = 1024 * 1024
 
 /** Time of the sender in milliseconds: of its monotonic clock, and since the epoch. */
 export const Times = Schema.Tuple([Schema.Finite, Schema.Finite])

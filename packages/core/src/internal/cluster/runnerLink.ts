@@ -7,18 +7,21 @@
  * and not for whoever has a shard. A volatile message of an entity whose runner has died is sent again elsewhere, and
  * nobody learns that it may have run.
  */
+import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import type { RunnerAddress } from "effect/cluster/RunnerAddress"
 import * as Runners from "effect/cluster/Runners"
 import * as RunnerStorage from "effect/cluster/RunnerStorage"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { fewCharacters } from "./messages.ts"
 import { brief, ClusterLink, Disconnected, type Wire } from "./wire.ts"
 import { ClusterHost } from "./workerLayer.ts"
 
@@ -58,6 +61,19 @@ interface Inbox {
   isTelling: boolean
 }
 
+/** Takes messages that go together, of which only the last one may be long: the other side reads them as one line. */
+const takeSome = Effect.fnUntraced(function*(outbox: Queue.Dequeue<string, Cause.Done>) {
+  const first = yield* Queue.take(outbox)
+  const some: Arr.NonEmptyArray<string> = [first]
+  for (let size = first.length; size < fewCharacters;) {
+    const next = yield* Queue.poll(outbox)
+    if (Option.isNone(next)) break
+    some.push(next.value)
+    size += next.value.length
+  }
+  return some
+})
+
 /** Handlers of the calls, by the worker of this process. */
 export const layerCalls = OwnerCalls.toLayer(Effect.gen(function*() {
   const host = yield* ClusterHost
@@ -76,8 +92,7 @@ export const layerCalls = OwnerCalls.toLayer(Effect.gen(function*() {
     }
     const served = Effect.catch(host.serve(wire), ({ why }) => Effect.logWarning(`An owner was refused: ${why}`))
     yield* Effect.forkScoped(Effect.ensuring(served, Queue.end(outbox)))
-    // Messages that go together must not be longer than what the owner reads as one.
-    return Stream.rechunk(Stream.fromQueue(outbox), 1)
+    return Stream.fromPull(Effect.succeed(takeSome(outbox)))
   })
   const tell = Effect.fnUntraced(function*(connection: string, message: string) {
     const inbox = inboxes.get(connection)
