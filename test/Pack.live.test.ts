@@ -46,7 +46,9 @@ beforeAll(async () => {
   fs.writeFileSync(path.join(project, "package.json"), `{ "private": true, "type": "module" }`)
   for (const { file, program } of programs) fs.writeFileSync(path.join(project, file), program)
   const { devDependencies } = JSON.parse(read("package.json"))
-  const tools = ["effect", "typescript", "@types/node"].map((name) => `${name}@${devDependencies[name]}`)
+  const tools = ["effect", "@effect/platform-node", "typescript", "@types/node"].map((name) =>
+    `${name}@${devDependencies[name]}`
+  )
   await output(project, "npm", "install", ...quickly, ...tarballs, ...tools)
 })
 

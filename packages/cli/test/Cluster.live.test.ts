@@ -117,7 +117,7 @@ describe.skipIf(programs === undefined)("fanout jobs work --cluster", () => {
     await queue(at, /^\w+ +done .* verify from with /, "verify", from, to)
 
     const sums = path.join(shared, "sums")
-    await queue(at, / {2}hash to$/, "hash", to, "--algo", "sha3-512", "--output", sums)
+    await queue(at, /└ hash to$/, "hash", to, "--algo", "sha3-512", "--output", sums)
     const ownerOf = () => at.workers.find(({ output }) => busyIn(output.stderr).size === 3)
     await until(() => {
       for (const { child } of at.workers) child.kill("SIGUSR1")
@@ -126,7 +126,7 @@ describe.skipIf(programs === undefined)("fanout jobs work --cluster", () => {
     const owner = ownerOf()
     const victim = at.workers.find((worker) => worker !== owner)
     victim?.child.kill("SIGKILL")
-    await until(() => /^\w+ +done .* {2}hash to$/m.test(at.run("jobs", "list").stdout))
+    await until(() => /^\w+ +done .*└ hash to$/m.test(at.run("jobs", "list").stdout))
     assert.match(owner?.output.stderr ?? "", new RegExp(`Worker 127.0.0.1:${victim?.port} is lost with \\d+ tasks`))
     const [dead] = at.run("doctor", "--cluster").stdout.match(/^- +worker .*/gm) ?? []
     assert.match(dead ?? "", new RegExp(`127.0.0.1:${victim?.port}: can't be reached: connect ECONNREFUSED`))

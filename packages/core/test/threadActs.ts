@@ -2,9 +2,11 @@ import type { FanOutOptions } from "@fanout/core/FanOut"
 import * as JobId from "@fanout/core/JobId"
 import { JobStore } from "@fanout/core/JobStore"
 import type { Outcome } from "@fanout/core/Outcome"
+import type * as Progress from "@fanout/core/Progress"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { asRun, runningJob } from "./fanOutHarness.ts"
@@ -38,6 +40,12 @@ const withoutStack = (outcome: Outcome): Outcome => {
   return { _tag: "Failed", failure: { _tag: "Defect", message, ...name === undefined ? {} : { name } } }
 }
 
+/** Which of many reasons are counted by their names depends on which ended first. */
+const withoutReasons = ({ reasons, ...tally }: Progress.Tally) => ({
+  ...tally,
+  withReason: Num.sumAll(Object.values(reasons ?? {}))
+})
+
 /** What acts come to: the tally, how much they have said there is, and how each of them ended. */
 export const outcomeOfActs = (acts: ReadonlyArray<string>, options: FanOutOptions) =>
   Effect.gen(function*() {
@@ -50,7 +58,7 @@ export const outcomeOfActs = (acts: ReadonlyArray<string>, options: FanOutOption
     const { progress } = yield* JobStore.use((store) => store.pulse(JobId.make("acts")))
     return {
       totals: progress.totals,
-      tally: Exit.isSuccess(exit) ? exit.value : String(exit),
+      tally: Exit.isSuccess(exit) ? withoutReasons(exit.value) : String(exit),
       rows: rows.map(([, { key, outcome }]) => [key, withoutStack(outcome)] as const).toSorted(([a], [b]) =>
         Number(a) - Number(b)
       )
