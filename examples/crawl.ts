@@ -12,11 +12,10 @@
 import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import * as JobManager from "@fanout/core/JobManager"
-import * as LimitedTaskDispatcher from "@fanout/core/LimitedTaskDispatcher"
 import * as Fanout from "@fanout/core/node"
 import * as Source from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
-import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
@@ -76,7 +75,7 @@ const Crawl = Job.make("crawl/Crawl", {
 
 const crawl = Effect.fnUntraced(function*(start: string) {
   const sql = yield* SqlClient.SqlClient
-  const { fanOut } = yield* TaskDispatcher
+  const { fanOut } = yield* TaskDispatcher.TaskDispatcher
   yield* sql`CREATE TABLE IF NOT EXISTS pages (
     id INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE, level INTEGER NOT NULL, title TEXT)`
   yield* sql`INSERT INTO pages (url, level) VALUES (${start}, 0) ON CONFLICT DO NOTHING`
@@ -122,7 +121,7 @@ const crawl = Effect.fnUntraced(function*(start: string) {
 const Program = Crawl.toLayer(({ start }) =>
   crawl(start).pipe(
     // The limits hold for all levels together. A further attempt of a page does not count as one of the 50.
-    Effect.provide(LimitedTaskDispatcher.layer({ tasksPerSecond: 50, permits: { network: 8 } })),
+    Effect.provide(TaskDispatcher.layerLimited({ tasksPerSecond: 50, permits: { network: 8 } })),
     Effect.catchTag("SqlError", Effect.die)
   )
 ).pipe(Layer.provide(Handlers))

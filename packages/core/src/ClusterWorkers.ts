@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 
 /**
  * A registered worker.
@@ -54,3 +55,24 @@ export class ClusterWorkers extends Context.Service<ClusterWorkers, {
   /** All registered workers, in the order of their addresses. */
   readonly list: Effect.Effect<ReadonlyArray<WorkerStatus>>
 }>()("@fanout/core/ClusterWorkers") {}
+
+/**
+ * Error of a cluster in which no worker takes a task: each lacks the task, has another version of it, or can't start
+ * the threads that it needs. The tasks stay unsettled.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class WorkersUnavailable
+  extends Schema.TaggedError<WorkersUnavailable>("@fanout/core/WorkersUnavailable")("WorkersUnavailable", {
+    task: Schema.String,
+    /** Address of each worker, and why it does not take the task. */
+    workers: Schema.Array(Schema.Tuple([Schema.String, Schema.String]))
+  })
+{
+  override get message(): string {
+    const reasons = this.workers.map(([address, reason]) => `${address} ${reason}`)
+    const why = reasons.length === 0 ? "the pool of workers is closed" : reasons.join("; ")
+    return `No worker takes the task "${this.task}": ${why}`
+  }
+}

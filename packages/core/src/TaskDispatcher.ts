@@ -27,7 +27,6 @@ import { noteMoved, waitForOthers as waitForOthersInternal } from "./internal/ta
 import { type Interrupted, makeUnsafe } from "./Interrupter.ts"
 import type { JobContext } from "./JobContext.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
-import type { Limits } from "./LimitedTaskDispatcher.ts"
 import type { Pools } from "./Pools.ts"
 import type { Tally } from "./Progress.ts"
 import type { Source } from "./Source.ts"
@@ -189,6 +188,29 @@ export interface Dispatcher {
 }
 
 /**
+ * Limits of the tasks of a dispatcher, together.
+ *
+ * **Details**
+ *
+ * - `concurrency`: tasks that run at the same time, in whatever pools.
+ * - `permits`: permits of pools, by pool name. The size of a pool is the only bound of a pool without an entry.
+ * - `tasksPerSecond`: tasks that begin. The retries of a task do not wait for this limit, nor does a task that goes on
+ *   after it has waited for other tasks.
+ * - `bytesPerSecond`: bytes that the tasks ask `TaskDispatcher.throttle` for.
+ * - `priority`: the highest priority of a task. A higher priority is lowered to this one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Limits {
+  readonly concurrency?: number
+  readonly permits?: Readonly<Record<string, number>>
+  readonly tasksPerSecond?: number
+  readonly bytesPerSecond?: number
+  readonly priority?: Task.Priority
+}
+
+/**
  * The type of a durable `forEach` whose function starts something durable itself. The function runs as a task: where it
  * runs again, a fan-out in it would not.
  *
@@ -280,3 +302,27 @@ export const layer: Layer.Layer<TaskDispatcher, never, Pools> = Layer.effect(
   TaskDispatcher,
   Effect.suspend(() => Effect.map(makeDispatcher(makeUnsafe()), ({ dispatcher }) => dispatcher))
 )
+
+/**
+ * Layer that narrows a dispatcher. A dispatcher that is narrowed twice obeys both limits, so an inner dispatcher never
+ * gets more than the outer one. The tasks that a task runs use the narrowed dispatcher as well.
+ *
+ * **Example** (Leaving most of a pool to others)
+ *
+ * ```ts
+ * const gentle = crawl.pipe(
+ *   Effect.provide(TaskDispatcher.layerLimited({ permits: { network: 2 }, tasksPerSecond: 10, priority: "low" }))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerLimited = (limits: Limits): Layer.Layer<TaskDispatcher, never, TaskDispatcher> =>
+  Layer.effectContext(
+    TaskDispatcher.use(({ limited }) => limited(limits)).pipe(
+      Effect.map((dispatcher) =>
+        Context.add(Context.make(TaskDispatcher, dispatcher), Current, Option.some(dispatcher))
+      )
+    )
+  )

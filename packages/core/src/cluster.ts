@@ -36,8 +36,7 @@ import type { OwnerLiveness } from "./OwnerLiveness.ts"
 import type { Pools } from "./Pools.ts"
 import type * as Task from "./Task.ts"
 
-export { ClusterWorkers, type WorkerStatus } from "./ClusterWorkers.ts"
-export { WorkersUnavailable } from "./WorkersUnavailable.ts"
+export { ClusterWorkers, type WorkerStatus, WorkersUnavailable } from "./ClusterWorkers.ts"
 
 /**
  * How owners and workers prove to each other who they are. All connections use TLS 1.3.

@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Interrupter from "@fanout/core/Interrupter"
-import type * as LimitedTaskDispatcher from "@fanout/core/LimitedTaskDispatcher"
 import * as Pools from "@fanout/core/Pools"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
@@ -377,7 +376,7 @@ describe("a limit", () => {
   it.effect("that would let nothing run, or is of a pool that there is not, is refused", () =>
     Effect.gen(function*() {
       const { limited } = yield* dispatcher
-      const refused: ReadonlyArray<readonly [LimitedTaskDispatcher.Limits, string]> = [
+      const refused: ReadonlyArray<readonly [TaskDispatcher.Limits, string]> = [
         [{ concurrency: 0 }, "A limit of 0 for \"concurrency\""],
         [{ concurrency: Number.NaN }, "A limit of NaN for \"concurrency\""],
         [{ permits: { io: Number.NaN } }, "A limit of NaN for \"io\""],

@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as LimitedTaskDispatcher from "@fanout/core/LimitedTaskDispatcher"
 import * as Pools from "@fanout/core/Pools"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import { settle } from "@fanout/core/testing"
@@ -54,7 +53,7 @@ const read = (algorithm: "sha256" | "sampled") =>
     return seconds
   })
 
-const atRate = LimitedTaskDispatcher.layer({ bytesPerSecond: 4 * mebi }).pipe(
+const atRate = TaskDispatcher.layerLimited({ bytesPerSecond: 4 * mebi }).pipe(
   Layer.provide(TaskDispatcher.layer),
   Layer.provide(Pools.layer())
 )

@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as JobId from "@fanout/core/JobId"
 import * as Lease from "@fanout/core/Lease"
-import * as LimitedTaskDispatcher from "@fanout/core/LimitedTaskDispatcher"
 import * as Pools from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
@@ -472,7 +471,7 @@ describe("large files", () => {
 
 describe("files that are copied at a rate", () => {
   const atRate = (bytesPerSecond: number) =>
-    LimitedTaskDispatcher.layer({ bytesPerSecond }).pipe(
+    TaskDispatcher.layerLimited({ bytesPerSecond }).pipe(
       Layer.provide(TaskDispatcher.layer),
       Layer.provide(Pools.layer())
     )

@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as LimitedTaskDispatcher from "@fanout/core/LimitedTaskDispatcher"
 import * as Pools from "@fanout/core/Pools"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as FilePath from "@fanout/ops/FilePath"
@@ -98,7 +97,7 @@ describe("VerifyEntryLive", () => {
     }).pipe(
       Effect.scoped,
       Effect.provide(
-        LimitedTaskDispatcher.layer({ bytesPerSecond: 2 ** 20 }).pipe(
+        TaskDispatcher.layerLimited({ bytesPerSecond: 2 ** 20 }).pipe(
           Layer.provide(TaskDispatcher.layer),
           Layer.provide(Pools.layer())
         )

@@ -2,9 +2,8 @@
  * What one dispatcher may use of the process: the dispatcher of a job, or of a part of a job. A part never gets more
  * than the whole.
  */
-import type { Limits } from "../../LimitedTaskDispatcher.ts"
 import type { Priority } from "../../Task.ts"
-import type { Bandwidth } from "../../TaskDispatcher.ts"
+import type { Bandwidth, Limits } from "../../TaskDispatcher.ts"
 import { makePermits, type PermitPool, type Permits, ranks, type Share as PermitShare } from "./permits.ts"
 import { both, ByteRate, type Environment, Rate } from "./rate.ts"
 

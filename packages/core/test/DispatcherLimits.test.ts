@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as LimitedTaskDispatcher from "@fanout/core/LimitedTaskDispatcher"
 import * as Pools from "@fanout/core/Pools"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
@@ -38,7 +37,7 @@ const counted = (count: number, pool = "io") => {
   return { seen, all }
 }
 
-describe("LimitedTaskDispatcher", () => {
+describe("layerLimited", () => {
   const Limit = Schema.Struct({
     concurrency: Schema.optionalKey(int(1, 20)),
     permits: Schema.optionalKey(Schema.Struct({ io: int(1, 20) }))
@@ -51,7 +50,7 @@ describe("LimitedTaskDispatcher", () => {
       Effect.gen(function*() {
         const { all, seen } = counted(40)
         const limited = limits.reduce<typeof all>(
-          (inner, limit) => Effect.provide(inner, LimitedTaskDispatcher.layer(limit)),
+          (inner, limit) => Effect.provide(inner, TaskDispatcher.layerLimited(limit)),
           all
         )
         yield* Effect.forkScoped(limited)
@@ -71,7 +70,7 @@ describe("LimitedTaskDispatcher", () => {
       yield* inside.all.pipe(
         // Waiting for those that it runs costs a task nothing.
         Effect.andThen(Effect.flatMap(dispatcher, ({ runEffect }) => runEffect(inside.all))),
-        Effect.provide(LimitedTaskDispatcher.layer({ permits: { io: 3 } })),
+        Effect.provide(TaskDispatcher.layerLimited({ permits: { io: 3 } })),
         Effect.forkScoped
       )
       yield* settle
@@ -84,7 +83,7 @@ describe("LimitedTaskDispatcher", () => {
   it.effect("lets tasks begin at a rate", () =>
     Effect.gen(function*() {
       const { all, seen } = counted(100)
-      yield* Effect.forkScoped(Effect.provide(all, LimitedTaskDispatcher.layer({ tasksPerSecond: 5 })))
+      yield* Effect.forkScoped(Effect.provide(all, TaskDispatcher.layerLimited({ tasksPerSecond: 5 })))
       yield* settle
       yield* TestClock.adjust("9 seconds")
       assert.isAtLeast(seen.began, 44)
@@ -96,7 +95,7 @@ describe("LimitedTaskDispatcher", () => {
       const [before, slow] = [counted(16), counted(2)]
       yield* Effect.forkScoped(before.all)
       yield* settle
-      yield* Effect.forkScoped(Effect.provide(slow.all, LimitedTaskDispatcher.layer({ tasksPerSecond: 0.1 })))
+      yield* Effect.forkScoped(Effect.provide(slow.all, TaskDispatcher.layerLimited({ tasksPerSecond: 0.1 })))
       yield* TestClock.adjust("9 seconds")
       assert.deepStrictEqual([before.seen.began, slow.seen.began], [16, 1])
       yield* TestClock.adjust("1 second")
@@ -114,7 +113,7 @@ describe("LimitedTaskDispatcher", () => {
       yield* Effect.forEach(Array.from({ length: 999 }), () =>
         Effect.forkScoped(runEffect(Effect.sleep("1 second"), { pool: "bytes" })))
       yield* settle
-      yield* Effect.forkScoped(Effect.provide(run("limited"), LimitedTaskDispatcher.layer({ priority: "low" })))
+      yield* Effect.forkScoped(Effect.provide(run("limited"), TaskDispatcher.layerLimited({ priority: "low" })))
       yield* settle
       yield* Effect.forkScoped(run("free"))
       yield* TestClock.adjust("1 second")
@@ -140,7 +139,7 @@ describe("LimitedTaskDispatcher", () => {
           yield* Effect.forEach([1, 2, 3], () => runEffect(mover), { concurrency: 3, discard: true })
         })
         // Those inside of another limit have the lower rate.
-        const layers = [rate, 2 * rate].map((bytesPerSecond) => LimitedTaskDispatcher.layer({ bytesPerSecond }))
+        const layers = [rate, 2 * rate].map((bytesPerSecond) => TaskDispatcher.layerLimited({ bytesPerSecond }))
         yield* Effect.forkScoped(
           layers.reduce<typeof movers>((inner, one) => Effect.provide(inner, one), movers)
         )
@@ -170,7 +169,7 @@ describe("LimitedTaskDispatcher", () => {
       assert.closeTo(moved, 100_000, 5000)
     }).pipe(
       Effect.scoped,
-      Effect.provide(LimitedTaskDispatcher.layer({ bytesPerSecond: 10_000 })),
+      Effect.provide(TaskDispatcher.layerLimited({ bytesPerSecond: 10_000 })),
       Effect.provide(layer)
     ))
 
@@ -188,7 +187,7 @@ describe("LimitedTaskDispatcher", () => {
       assert.isDefined(running.pollUnsafe())
     }).pipe(
       Effect.scoped,
-      Effect.provide(LimitedTaskDispatcher.layer({ bytesPerSecond: 1000 })),
+      Effect.provide(TaskDispatcher.layerLimited({ bytesPerSecond: 1000 })),
       Effect.provide(layer)
     ))
 
@@ -202,7 +201,7 @@ describe("LimitedTaskDispatcher", () => {
           discard: true
         }))
       const moving = yield* Effect.forkScoped(
-        Effect.provide(slow, LimitedTaskDispatcher.layer({ bytesPerSecond: 1000 }))
+        Effect.provide(slow, TaskDispatcher.layerLimited({ bytesPerSecond: 1000 }))
       )
       yield* settle
       yield* TestClock.adjust("1 second")
@@ -220,7 +219,7 @@ describe("LimitedTaskDispatcher", () => {
 
   it("refuses a limit that would let nothing run", () => {
     const program = Effect.flatMap(dispatcher, ({ runEffect }) => runEffect(Effect.void)).pipe(
-      Effect.provide(LimitedTaskDispatcher.layer({ permits: { io: 0 } })),
+      Effect.provide(TaskDispatcher.layerLimited({ permits: { io: 0 } })),
       Effect.provide(layer)
     )
     assert.throws(() => Effect.runSync(Effect.scoped(program)), /A limit of 0 for "io"/)
