@@ -41,10 +41,12 @@ const pathsOf = (payload: Task.Payload<TravellingTask>): ReadonlyArray<FilePath>
     : FileThread.pathsOf(payload)
 
 /** The registry of workers is beside the jobs. */
-const registry = ({ filename, server }: Database): Layer.Layer<SqlClient, JobStoreError> =>
+const registry = ({ filename, server, shown }: Database): Layer.Layer<SqlClient, JobStoreError> =>
   server === undefined
     ? layerSqlClient({ filename })
-    : Layer.unwrap(Effect.map(Effect.promise(() => import("./Postgres.ts")), ({ layerClient }) => layerClient(server)))
+    : Layer.unwrap(
+      Effect.map(Effect.promise(() => import("./Postgres.ts")), ({ layerClient }) => layerClient(server, shown))
+    )
 
 /** Layer that knows the workers of a cluster, without being one. */
 export const layerLook = (

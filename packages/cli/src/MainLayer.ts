@@ -87,10 +87,13 @@ const pools = (concurrency: Option.Option<number>, paths: ReadonlyArray<FilePath
   }))
 
 /** Layer that keeps the jobs where this database is. */
-export const layerStore = ({ filename, server }: Database, isDurable = false): Layer.Layer<JobStore, JobStoreError> =>
+export const layerStore = (
+  { filename, server, shown }: Database,
+  isDurable = false
+): Layer.Layer<JobStore, JobStoreError> =>
   server === undefined
     ? layerSqlite({ filename, synchronous: isDurable ? "FULL" : "NORMAL" })
-    : Layer.unwrap(Effect.map(Effect.promise(() => import("./Postgres.ts")), ({ layer }) => layer(server)))
+    : Layer.unwrap(Effect.map(Effect.promise(() => import("./Postgres.ts")), ({ layer }) => layer(server, shown)))
 
 /** Layer that runs the jobs which it may claim. */
 export const layer = (

@@ -5,13 +5,18 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import type { JobStore } from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
 import * as SqlJobStore from "@fanout/core/SqlJobStore"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import * as fs from "node:fs"
 import { homedir, userInfo } from "node:os"
+import * as format from "./ui/format.ts"
+import { complain } from "./ui/View.ts"
 
 /** What a line of a password file is looked up by. */
 interface Login {
@@ -78,16 +83,63 @@ const configOf = (server: URL, env: NodeJS.ProcessEnv): PgClient.PgPoolConfig =>
   }
 }
 
-/** Why there is no connection. An error of the client may repeat the address that it was given. */
-const unreachable = ({ reason }: SqlError): JobStoreError => {
-  const problem = reason._tag === "AuthenticationError" ? "Unreadable" : "Unreachable"
-  return new JobStoreError({ reason: new StorageFailure({ operation: "connect", problem, cause: reason.cause }) })
+/** Most seconds that a server is waited for which is starting, or whose network is. */
+const patienceSeconds = 10
+
+/** Codes of what passes while a server or a network starts. All else is told at once. */
+const passing: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EAI_AGAIN",
+  // There is no socket yet.
+  "ENOENT",
+  // The server is starting, or has as many connections as it takes.
+  "57P03",
+  "53300"
+])
+
+const codeOf = ({ reason: { cause } }: SqlError): string =>
+  Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
+
+const problemOf = (error: SqlError): StorageFailure["problem"] => {
+  const [code, { _tag }] = [codeOf(error), error.reason]
+  if (_tag === "AuthenticationError") return "Denied"
+  if (code === "3D000") return "Missing"
+  return _tag === "ConnectionError" || passing.has(code) ? "Unreachable" : "Other"
 }
 
-/** Layer that connects to the database that an address names. */
-export const layerClient = (server: URL): Layer.Layer<SqlClient, JobStoreError> =>
-  Layer.suspend(() => PgClient.layerFrom(Effect.mapError(PgClient.make(configOf(server, process.env)), unreachable)))
+const storeError = (error: SqlError): JobStoreError =>
+  new JobStoreError({
+    reason: new StorageFailure({ operation: "connect", problem: problemOf(error), cause: error.reason.cause })
+  })
 
-/** Layer that keeps jobs in the database that an address names. */
-export const layer = (server: URL): Layer.Layer<JobStore, JobStoreError> =>
-  Layer.provide(SqlJobStore.layer, layerClient(server))
+/** Makes the first connection. Who waits for it for more than a moment is told so. */
+const connect = ({ reserve }: SqlClient, shown: string) =>
+  Effect.suspend(() => {
+    let latest = new SqlError({ reason: new ConnectionError({ cause: new Error("it does not answer") }) })
+    const attempt = Effect.tapError(Effect.scoped(reserve), (error) =>
+      Effect.sync(() => {
+        latest = error
+      }))
+    const told = Effect.suspend(() =>
+      complain(format.printable(`${storeError(latest).message} (${shown}). Trying for ${patienceSeconds} seconds.`))
+    )
+    return attempt.pipe(
+      Effect.retry({ schedule: Schedule.spaced("250 millis"), while: (error) => passing.has(codeOf(error)) }),
+      Effect.timeoutOrElse({ duration: Duration.seconds(patienceSeconds), orElse: () => Effect.fail(latest) }),
+      Effect.raceFirst(Effect.andThen(Effect.delay(told, "600 millis"), Effect.never))
+    )
+  })
+
+/** Layer that connects to the database that an address names. People are told of it as `shown`. */
+export const layerClient = (server: URL, shown: string): Layer.Layer<SqlClient, JobStoreError> =>
+  Layer.suspend(() => {
+    const client = Effect.tap(PgClient.make(configOf(server, process.env)), (client) => connect(client, shown))
+    return PgClient.layerFrom(Effect.mapError(client, storeError))
+  })
+
+/** Layer that keeps jobs in the database that an address names. People are told of it as `shown`. */
+export const layer = (server: URL, shown: string): Layer.Layer<JobStore, JobStoreError> =>
+  Layer.provide(SqlJobStore.layer, layerClient(server, shown))

@@ -95,18 +95,53 @@ describe.skipIf(programs === undefined)("fanout with jobs on Postgres", () => {
     assert.strictEqual((await service.ended).code, 143)
   })
 
-  it("says what is wrong with the server, and nothing of a password", async () => {
-    const nobody = `postgres://me:s3cret@127.0.0.1:1/jobs`
-    const { status, stderr } = spawnSync(...commandLine(["jobs", "list"]), {
-      env: { ...process.env, FANOUT_DB: nobody, FANOUT_DEBUG: "1" },
+  const list = (address: string) =>
+    spawnSync(...commandLine(["jobs", "list"]), {
+      env: { ...process.env, FANOUT_DB: address, FANOUT_DEBUG: "1" },
       encoding: "utf8"
     })
+
+  it("says what is wrong with the server, and nothing of a password", () => {
+    const nobody = `postgres://me:s3cret@127.0.0.1:1/jobs`
+    const { status, stderr } = list(nobody)
     assert.strictEqual(status, 3)
-    assert.include(stderr, "postgres://me@127.0.0.1:1/jobs")
+    const [wait, ...rest] = stderr.trim().split("\n")
+    const why = "The job store failed to connect: its server can't be reached: connect ECONNREFUSED 127.0.0.1:1 " +
+      "(postgres://me@127.0.0.1:1/jobs)."
+    assert.strictEqual(wait, `${why} Trying for 10 seconds.`)
+    assert.match(rest.at(-1) ?? "", /^The job store .* Check its name and port.*--db/)
     assert.notInclude(stderr, "s3cret")
     const given = spawnSync(...commandLine(["jobs", "list", "--db", nobody]), { encoding: "utf8" })
     assert.strictEqual(given.status, 2)
     assert.include(given.stderr, "PGPASSWORD")
     assert.notInclude(given.stderr, "s3cret")
+  })
+
+  it.each([
+    ["nowhere", "user=fanout", /database "nowhere" does not exist .*`createdb`/],
+    ["postgres", "user=nobody", /role "nobody" does not exist .*PGPASSWORD/],
+    ["postgres", "user=fanout&sslmode=require", /The server does not support TLS/],
+    ["postgres", "user=fanout&host=nowhere.invalid", /ENOTFOUND nowhere\.invalid/]
+  ])("waits for nothing that can't be: %s?%s", (name, rest, told) => {
+    const address = `postgres:///${name}?host=${encodeURIComponent(server.folder)}&${rest}&password=s3cret`
+    const started = performance.now()
+    const { status, stderr } = list(address)
+    assert.isBelow(performance.now() - started, 8000)
+    assert.strictEqual(status, 3)
+    assert.match(stderr, told)
+    assert.notInclude(stderr, "Trying")
+    assert.notInclude(stderr, "s3cret")
+  })
+
+  it("goes on once the server has started", async () => {
+    const at = await place("starts")
+    server.halt()
+    const listed = at.start("jobs", "list")
+    await until(() => listed.output.stderr.includes("Trying for 10 seconds"))
+    server.resume()
+    assert.deepInclude(await listed.ended, {
+      code: 0,
+      stdout: "There are no jobs yet. `fanout copy SRC DEST` starts one.\n"
+    })
   })
 })

@@ -127,6 +127,11 @@ export class UnsafeFileSystem
 /**
  * Schema for the problem of the storage.
  *
+ * - `Busy`, `Unreachable`: it may go away by itself.
+ * - `Denied`: this user has no rights to the storage. `Missing`: the server has no such database.
+ * - `Unreadable`: the storage can't be opened for another reason. `Corrupt`: it is damaged, or no job store.
+ * - `Full`, `ReadOnly`, `Faulty`: it can't be written, or its device fails.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -136,6 +141,8 @@ export const StorageProblem = Schema.Literals([
   "Faulty",
   "Corrupt",
   "Unreachable",
+  "Denied",
+  "Missing",
   "Unreadable",
   "ReadOnly",
   "Other"
@@ -155,15 +162,18 @@ export class StorageFailure
   })
 {
   override get message(): string {
+    const why = lineOf(this.cause)
     const problem = {
       Busy: "it stays locked by another process",
       Full: "no space is left",
       Faulty: "the device that it is on fails to read or write",
-      Corrupt: `it is damaged or not a job store (${lineOf(this.cause)})`,
-      Unreachable: "its server can't be reached",
-      Unreadable: "it can't be opened",
-      ReadOnly: "it can't be written",
-      Other: this.cause instanceof Error ? this.cause.message : String(this.cause)
+      Corrupt: `it is damaged or not a job store: ${why}`,
+      Unreachable: `its server can't be reached: ${why}`,
+      ReadOnly: `it can't be written: ${why}`,
+      Denied: why,
+      Missing: why,
+      Unreadable: why,
+      Other: why
     }[this.problem]
     return `The job store failed to ${this.operation}: ${problem}`
   }

@@ -70,7 +70,16 @@ const layerClient = (
       // A longer wait would block this thread. Operations that meet a lock are tried again without blocking.
       return yield* make({ filename: file, busyTimeoutMillis: 10, synchronous }).pipe(
         Effect.retry({ schedule: whileBusy, while: (error) => sqliteProblem(error) === "Busy" }),
-        Effect.mapError((error) => storageFailure("open", sqliteProblem(error), error.reason.cause))
+        Effect.mapError((error) => {
+          const problem = sqliteProblem(error)
+          const obstacle = problem === "Unreadable" || problem === "ReadOnly"
+            ? DatabaseFile.obstacleTo(file)
+            : Option.none()
+          return Option.match(obstacle, {
+            onNone: () => storageFailure("open", problem, error.reason.cause),
+            onSome: (reason) => new JobStoreError({ reason })
+          })
+        })
       )
     })
   ).pipe(Layer.provide(Reactivity.layer))

@@ -917,9 +917,10 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
 
     it.live("with a database that is not there, or a role that may not come in, is told at once", () =>
       Effect.gen(function*() {
-        for (const wrong of [{ database: "nowhere" }, { username: "nobody" }]) {
+        const wrongs = [[{ database: "nowhere" }, "Missing"], [{ username: "nobody" }, "Denied"]] as const
+        for (const [wrong, problem] of wrongs) {
           const opening = Effect.catchTag(Effect.scoped(openStore(wrong)), "SqlError", Effect.die)
-          assert.strictEqual(yield* Effect.timeout(problemOf(opening), "5 seconds"), "Unreadable")
+          assert.strictEqual(yield* Effect.timeout(problemOf(opening), "5 seconds"), problem)
         }
       }))
 

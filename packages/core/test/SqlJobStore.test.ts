@@ -208,7 +208,8 @@ describe("SqlJobStore", () => {
       Corrupt: [11, 26, 267, "SQLITE_NOTADB", "SQLITE_CORRUPT"],
       Full: [13, 4874, "SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"],
       Faulty: [10, 266, 778, "SQLITE_IOERR", "SQLITE_IOERR_WRITE"],
-      Unreadable: [3, 14, 23, 526, "SQLITE_CANTOPEN_ISDIR"],
+      Denied: [3, 23, "SQLITE_PERM"],
+      Unreadable: [14, 526, "SQLITE_CANTOPEN_ISDIR"],
       Other: [1, "SQLITE_BUSYBODY", "ENOENT", undefined]
     }
     for (const [expected, some] of Object.entries(codes)) {
@@ -227,7 +228,7 @@ describe("SqlJobStore", () => {
       Full: ["53100"],
       Faulty: ["58030"],
       Unreachable: ["53300", "57P01", "57P02", "57P03", "57P05", "25P03"],
-      Unreadable: ["3D000"],
+      Missing: ["3D000"],
       Other: ["42P01", "25P02", "ENOENT", undefined]
     }
     for (const [expected, some] of Object.entries(codes)) {
@@ -239,7 +240,7 @@ describe("SqlJobStore", () => {
     const reasons = {
       Busy: [DeadlockError, LockTimeoutError, SerializationError, StatementTimeoutError],
       Unreachable: [ConnectionError],
-      Unreadable: [AuthenticationError],
+      Denied: [AuthenticationError],
       Other: [AuthorizationError, ConstraintError]
     }
     for (const [expected, some] of Object.entries(reasons)) {

@@ -111,6 +111,9 @@ describe("layerSqlite", () => {
 
       assert.strictEqual(yield* problemOf(open(text)), "Corrupt (open)")
       assert.strictEqual(yield* problemOf(open(folder)), "Unreadable (open)")
+      assert.include(yield* Effect.flip(open(folder)), {
+        message: `The job store failed to open: ${folder} is a folder`
+      })
       assert.strictEqual(yield* problemOf(open("/dev/null")), "Unreadable (open)")
       assert.strictEqual(yield* problemOf(open(path.join(text, "jobs.db"))), "Unreadable (open)")
       assert.strictEqual(yield* problemOf(open(path.join(folder, "n".repeat(300)))), "Unreadable (open)")

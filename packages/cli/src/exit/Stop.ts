@@ -3,7 +3,7 @@
  */
 import type { JobId } from "@fanout/core/JobId"
 import type { JobManagerError } from "@fanout/core/JobManager"
-import type { JobStoreError } from "@fanout/core/JobStoreError"
+import type { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
 import type { FilePath } from "@fanout/ops/FilePath"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as Match from "effect/Match"
@@ -65,6 +65,24 @@ export const fromManager = ({ reason }: JobManagerError): Stop =>
 
 const elsewhere = "Another database can be named with --db or FANOUT_DB."
 
+type Problem = StorageFailure["problem"]
+
+/** What can be done about the file of a database. */
+const filesWaysOut: Readonly<Partial<Record<Problem, string>>> = {
+  Denied: "This user has to own or be let into the file and its folder: `ls -ld` tells whose they are. ",
+  Corrupt: "If it held jobs, move it away: the next command makes another one. ",
+  Full: "Free space there, and run the same command again. "
+}
+
+/** What can be done about a server of databases. */
+const serversWaysOut: Readonly<Partial<Record<Problem, string>>> = {
+  Denied: "A password comes from PGPASSWORD, or from the file that PGPASSFILE names. ",
+  Missing: "`createdb` makes a database. ",
+  Unreachable: "Check its name and port, and that the server runs. ",
+  ReadOnly: "Name the server that takes writes. ",
+  Full: "Free space there, and run the same command again. "
+}
+
 /** Says what is wrong with the database, and the way out. */
 export const fromStore = (database: string) => ({ reason }: JobStoreError): Stop => {
   const again = ({ message }: Error) => failure(`${message}. Try again.`)
@@ -77,11 +95,9 @@ export const fromStore = (database: string) => ({ reason }: JobStoreError): Stop
     StoreTooNew: ({ message }) => failure(`${message} (${database}). Update fanout. ${elsewhere}`),
     UnsafeFileSystem: ({ message }) => failure(`${message}. ${elsewhere}`),
     StorageFailure: ({ message, problem }) => {
-      const free = problem === "Full" ? "Free space there, and run the same command again. " : ""
-      const login = problem === "Unreadable" && /^postgres/i.test(database)
-        ? "A password comes from PGPASSWORD, or from the file that PGPASSFILE names. "
-        : ""
-      return failure(`${message} (${database}). ${free}${login}${elsewhere}`)
+      const waysOut = /^postgres/i.test(database) ? serversWaysOut : filesWaysOut
+      const where = message.includes(database) ? "" : ` (${database})`
+      return failure(`${message}${where}. ${waysOut[problem] ?? ""}${elsewhere}`)
     }
   })
 }

@@ -13,6 +13,7 @@ export const messageOf = (error: unknown): string => {
       ? `${error.message}: ${describe(error.cause)}`
       : error.message
   }
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join(", ")
   if ("_tag" in error) return String(error._tag)
   return error instanceof Error ? String(error) : Formatter.format(error)
 }

@@ -2,8 +2,10 @@
  * Prepares the place of a database: the folder, and the file with its permissions. Refuses a file system where SQLite
  * is not safe.
  */
+import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { getSystemErrorMessage } from "node:util"
 import { StorageFailure, type StorageProblem, UnsafeFileSystem } from "../../JobStoreError.ts"
 import { mountIn } from "./linux.ts"
 
@@ -76,23 +78,49 @@ export const prepare = (filename: string): string => {
     // SQLite gives the other files of the database the permissions of this one.
     fs.closeSync(fs.openSync(file, "a", 0o600))
   } else if (!existing.isFile()) {
-    throw new StorageFailure({ operation: "open", problem: "Unreadable", cause: new Error(`${file} is not a file`) })
+    const kind = existing.isDirectory() ? "a folder" : "no file"
+    throw new StorageFailure({ operation: "open", problem: "Unreadable", cause: new Error(`${file} is ${kind}`) })
   }
   return file
 }
 
-const unreadable = new Set(["EACCES", "EPERM", "ENOENT", "ENOTDIR", "EEXIST", "ELOOP", "ENAMETOOLONG"])
+const denied = new Set(["EACCES", "EPERM"])
+const unreadable = new Set(["ENOENT", "ENOTDIR", "EEXIST", "ELOOP", "ENAMETOOLONG"])
 const full = new Set(["ENOSPC", "EDQUOT"])
 
 const problemOf = (code: string): typeof StorageProblem.Type => {
+  if (denied.has(code)) return "Denied"
   if (unreadable.has(code)) return "Unreadable"
   if (full.has(code)) return "Full"
   return code === "EROFS" ? "ReadOnly" : "Other"
 }
 
+interface SystemError extends Error {
+  readonly code: string
+  readonly errno: number
+  readonly path: string
+}
+
+const isSystemError = (error: unknown): error is SystemError =>
+  error instanceof Error && "errno" in error && "path" in error
+
 /** Why a place could not be prepared. */
 export const reasonOf = (cause: unknown): UnsafeFileSystem | StorageFailure => {
   if (cause instanceof UnsafeFileSystem || cause instanceof StorageFailure) return cause
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
-  return new StorageFailure({ operation: "open", problem: problemOf(code), cause })
+  if (!isSystemError(cause)) return new StorageFailure({ operation: "open", problem: "Other", cause })
+  const { code, errno, path } = cause
+  const told = new Error(`${getSystemErrorMessage(errno)} (${code}): ${path}`, { cause })
+  return new StorageFailure({ operation: "open", problem: problemOf(code), cause: told })
+}
+
+/** Why a file that was prepared can't be used: SQLite writes to it, and makes others beside it, but tells no cause. */
+export const obstacleTo = (file: string): Option.Option<UnsafeFileSystem | StorageFailure> => {
+  const { R_OK, W_OK, X_OK } = fs.constants
+  try {
+    fs.accessSync(file, R_OK | W_OK)
+    fs.accessSync(path.dirname(file), W_OK | X_OK)
+    return Option.none()
+  } catch (error) {
+    return Option.some(reasonOf(error))
+  }
 }

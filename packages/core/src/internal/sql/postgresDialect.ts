@@ -98,7 +98,7 @@ const lastOfEach = (rows: ReadonlyArray<OutcomeColumns>): ReadonlyArray<OutcomeC
 const problems: Readonly<Record<string, Problem>> = {
   "25006": "ReadOnly",
   "25P03": "Unreachable",
-  "3D000": "Unreadable",
+  "3D000": "Missing",
   "53100": "Full",
   "53300": "Unreachable",
   "57P01": "Unreachable",
@@ -120,7 +120,7 @@ export const postgresProblem = ({ reason }: SqlError): Problem => {
     case "ConnectionError":
       return "Unreachable"
     case "AuthenticationError":
-      return "Unreadable"
+      return "Denied"
     default:
       return problems[Predicate.hasProperty(reason.cause, "code") ? String(reason.cause.code) : ""] ?? "Other"
   }

@@ -76,7 +76,7 @@ const sqliteCode = ({ reason: { cause } }: SqlError): string | number => {
 }
 
 const sqliteProblems: ReadonlyArray<readonly [code: number, name: string, problem: Problem]> = [
-  [3, "SQLITE_PERM", "Unreadable"],
+  [3, "SQLITE_PERM", "Denied"],
   [5, "SQLITE_BUSY", "Busy"],
   [6, "SQLITE_LOCKED", "Busy"],
   [8, "SQLITE_READONLY", "ReadOnly"],
@@ -86,7 +86,7 @@ const sqliteProblems: ReadonlyArray<readonly [code: number, name: string, proble
   [11, "SQLITE_CORRUPT", "Corrupt"],
   [13, "SQLITE_FULL", "Full"],
   [14, "SQLITE_CANTOPEN", "Unreadable"],
-  [23, "SQLITE_AUTH", "Unreadable"],
+  [23, "SQLITE_AUTH", "Denied"],
   [26, "SQLITE_NOTADB", "Corrupt"]
 ]
 
