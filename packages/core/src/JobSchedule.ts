@@ -24,7 +24,8 @@ export const Missed = Schema.Literals(["skip", "latest", "all"])
  * that are:
  *
  * - `"start"`: it starts its job all the same, unless an active job has one of the keys of that job.
- * - `"skip"`: it starts nothing. Of several ticks that are due at once, the latest one starts its job.
+ * - `"skip"`: it starts nothing. Of several ticks that are due at once, the latest one starts its job. Missed ticks
+ *   wait in turn where `missed` is `"all"`, and no other tick starts its job before them.
  * - `"queue"`: it waits until no job of the schedule is active. Of the ticks that wait, the latest one is kept; all of
  *   them, at most the newest 100, where `missed` is `"all"`.
  * - `"cancel"`: it cancels that job, and starts its own once the other one is over.

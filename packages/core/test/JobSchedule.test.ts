@@ -438,6 +438,23 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.deepStrictEqual(ran, ["00:10", "00:40", "01:10"])
       }))
 
+    test("makes up in turn for ticks that were missed, where all are to be run and others are skipped", () =>
+      Effect.gen(function*() {
+        const ran: Array<string> = []
+        const options = { name: "s", cron: "* * * * *", overlap: "skip", missed: "all" } as const
+        const one = yield* process([Report], reports(ran, 50 * second))
+        yield* one.jobs.schedule(Report, "r", options)
+        yield* pass(70 * second)
+        yield* one.kill
+        yield* pass(220 * second)
+        const two = yield* process([Report], reports(ran, 50 * second))
+        for (let i = 0; i < 54; i++) yield* pass(5 * second)
+
+        const scheduled = (yield* two.jobs.list({ limit: 20 })).map((job) => Option.getOrThrow(job.scheduled).at)
+        // Those from the fifth to the eighth minute have come while others waited.
+        assert.deepStrictEqual(scheduled.toReversed().map((tick) => (tick - start) / minute), [1, 2, 3, 4, 9])
+      }))
+
     test("has the latest tick wait for the job of an earlier one", () =>
       Effect.gen(function*() {
         const ran = yield* atTicks({ overlap: "queue" }, { seconds: 75, millis: 25 * second })

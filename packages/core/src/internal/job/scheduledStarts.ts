@@ -202,20 +202,23 @@ const turnOf = Effect.fnUntraced(function*(
   store: Store,
   schedule: JobSchedule,
   now: number,
-  { due, nextAt }: Ticks
+  { due, isMissed, nextAt }: Ticks
 ): Effect.fn.Return<Turn, JobStoreError> {
   const { missed, overlap, waiting } = schedule
-  const ticks = [...waiting, ...due]
-  const [latest] = ticks.slice(-1)
+  const all = [...waiting, ...due]
+  const [latest] = all.slice(-1)
   // A clock that was set back makes no tick come again.
   const moved = schedule.with({ nextAt: due.length === 0 ? Math.max(nextAt, schedule.nextAt) : nextAt, waiting: [] })
   if (latest === undefined) return { schedule: moved, starts: [] }
   if (yield* isFailing(store, schedule)) return { schedule: paused(moved, now, "failures"), starts: [] }
-  if (overlap === "start") return { schedule: moved, starts: ticks }
+  if (overlap === "start") return { schedule: moved, starts: all }
   const active = yield* activeJobs(store, schedule)
   const isFree = active.length === 0 && (yield* lastParent(store, schedule)) === undefined
-  if (overlap === "skip") return { schedule: moved, starts: isFree ? [latest] : [] }
-  const kept = overlap === "queue" && missed === "all" ? ticks.slice(-ticksLimit) : [latest]
+  const runsAll = missed === "all" && overlap !== "cancel"
+  // Only ticks that were missed wait where a tick skips, and only if all of them are to run.
+  const skips = overlap === "skip" && !(runsAll && isMissed)
+  const ticks = !skips ? all : isFree && waiting.length === 0 ? [latest] : waiting
+  const kept = ticks.slice(runsAll ? -ticksLimit : -1)
   if (isFree) return { schedule: moved.with({ waiting: kept.slice(1) }), starts: kept.slice(0, 1) }
   // Another process may have started the job of the latest tick by now, and that one stays.
   const isEarlier = (job: JobRecord) => Option.exists(job.scheduled, ({ at }) => at < latest)

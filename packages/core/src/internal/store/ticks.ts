@@ -12,9 +12,10 @@ const missedMillis = 60_000
 /** Most ticks that run at once, or wait. */
 export const ticksLimit = 100
 
-/** The due ticks, the oldest first, and the next tick, whose job starts after `now`. */
+/** The due ticks, the oldest first, whether some of them were missed, and the next tick, which starts after `now`. */
 export interface Ticks {
   readonly due: ReadonlyArray<number>
+  readonly isMissed: boolean
   readonly nextAt: number
 }
 
@@ -143,5 +144,5 @@ export const ticksOf = (
         if (start <= now) due.unshift(tick)
         else if (tick <= now) coming = tick
       }
-      return { due, nextAt: coming }
+      return { due, isMissed, nextAt: coming }
     }))
