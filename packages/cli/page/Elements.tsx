@@ -154,11 +154,6 @@ export const Elements = ({ job, route: { query } }: Properties & { readonly rout
         ))}
       </nav>
       {canChoose && cause !== null && <OfCause job={job} cause={cause} />}
-      {job.parent !== null && (
-        <p class="hint">
-          These are tried again with <a href={to(["jobs", job.parent])}>the job that has started this one</a>.
-        </p>
-      )}
       {value === undefined && (error === undefined ? <Waiting /> : <Broken error={error} />)}
       {value?.items.length === 0 && <Blank title="There are no more failures here." />}
       {value !== undefined && value.items.length > 0 && <ElementTable items={value.items} canChoose={canChoose} />}

@@ -100,7 +100,8 @@ const askNow = (action: Action, ids: ReadonlyArray<string>): void => {
 }
 
 /** Says who runs a job that is queued. */
-export const whoRunsIt = ({ hasCode, id }: Pick<Detail, "hasCode" | "id">): string => {
+export const whoRunsIt = ({ hasCode, id, parent }: Pick<Detail, "hasCode" | "id" | "parent">): string => {
+  if (parent !== null) return "It begins once a process runs the job that has started this one."
   if (!hasCode) return "Its own program runs it."
   return server.value?.works === true
     ? "The process of this page runs it."
@@ -131,7 +132,9 @@ export const askOfSchedule = (
     const { job = null, refused = null } = answer ?? {}
     if (refused !== null) tell(`Refused. ${printable(refused)}.`, true)
     else if (action !== "run") tell(`Schedule “${printable(name)}” ${scheduleVerbs[action]}.`)
-    else if (job !== null) tell(`Job ${job} of “${printable(name)}” is queued. ${whoRunsIt({ hasCode, id: job })}`)
+    else if (job !== null) {
+      tell(`Job ${job} of “${printable(name)}” is queued. ${whoRunsIt({ hasCode, id: job, parent: null })}`)
+    }
     if (refused === null) onDone()
     look()
   }, tellError)

@@ -401,6 +401,37 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     assert.deepStrictEqual(complaints, [])
   })
 
+  it("tries chosen failures of a job again that another one has started", async () => {
+    const a = makeFiles("started", 4, 1)
+    const b = makeFiles("started b", 2, 2)
+    run("schedule", "add", "compare", "--cron", "@yearly", "--", "verify", "--ignore", "times", a, b)
+    const { complaints, page } = await open({}, "#/schedules/compare")
+    await page.getByRole("button", { name: /^Run now/ }).click()
+    const top = await page.locator("li.job").getAttribute("data-id") ?? ""
+    run("jobs", "resume", top)
+    const id = run("jobs", "list", "--ids", "--parent", top).stdout.trim()
+    await visit(page, `#/jobs/${id}/failed`)
+    run("schedule", "remove", "compare")
+    const rows = page.locator("table.elements tbody tr")
+    await rows.nth(3).waitFor()
+    await rows.nth(1).getByRole("checkbox").check()
+    const chosen = await rows.nth(1).locator("code").innerText()
+    const said = (await text(page, ".strip.chosen")).replaceAll(/\s+/g, " ")
+    assert.include(
+      said,
+      "The other 3 stay as they are. It begins once a process runs the job that has started this one."
+    )
+    await page.getByRole("button", { name: "Retry these 1" }).click()
+    await page.locator(".strip", { hasText: "1 failure queued to run again. It begins once" }).waitFor()
+    run("jobs", "resume", top)
+    await page.locator(".sentence", { hasText: "attempt 2" }).waitFor()
+    const again = rows.filter({ hasText: "attempt 2" })
+    await again.waitFor()
+    assert.deepStrictEqual(await again.locator("code").allInnerTexts(), [chosen])
+    assert.strictEqual(await rows.count(), 4)
+    assert.deepStrictEqual(complaints, [])
+  })
+
   it("says which failures can't be tried again any more", async () => {
     const { page } = await open({}, `#/jobs/${differing}/failed`)
     const first = page.locator("table.elements tbody tr").first()

@@ -256,6 +256,26 @@ describe("fanout schedule", () => {
     assert.lengthOf(fs.readdirSync(at.to), 20)
   })
 
+  it("tries again what is chosen of the job that it has started", () => {
+    const at = place("chosen", 4)
+    fs.mkdirSync(at.to)
+    for (const name of ["file-0", "file-1"]) fs.writeFileSync(path.join(at.to, name), "differs")
+    at.add("each", "--cron", "@yearly", "--", "verify", "--ignore", "times", "from", "to")
+    const [, id = ""] = /Job (\w+)/.exec(at.run("schedule", "run", "each").stdout) ?? []
+    assert.strictEqual(at.run("jobs", "resume", id).status, 1)
+    const [child] = at.json("jobs", "list", "--parent", id)
+    const show = () => at.run("jobs", "show", child?.id ?? "").stdout
+    assert.match(show(), new RegExp(`4 different\\n.*\`fanout jobs retry ${child?.id}\``, "s"))
+    fs.cpSync(at.from, at.to, { recursive: true })
+    const retried = at.run("jobs", "retry", child?.id ?? "", "--cause", "Missing")
+    assert.strictEqual(retried.status, 1)
+    assert.include(retried.stderr, `Job ${id} (scheduled) is done, but some of it failed.`)
+    assert.match(show(), /2 same, 1 folder, 2 different, .*file-1: 10 bytes in A.*file-0: 10 bytes in A/s)
+    assert.include(at.run("jobs", "logs", child?.id ?? "").stdout, "Retried what failed with Missing by its parent")
+    assert.strictEqual(at.run("jobs", "retry", child?.id ?? "").status, 0)
+    assert.include(show(), "4 same, 1 folder")
+  })
+
   it("cancels the copy of an earlier time, where that is asked for, and begins anew", async () => {
     const at = place("cancels", 20, 100_000)
     const slow = ["--bandwidth", "100KB"]

@@ -39,9 +39,10 @@ describe("summary", () => {
 
   it("tells what was set of a job, and which of its failures it tries again", () => {
     const state = { _tag: "Running", attempt: 2, tries: 0 } as const
-    const of = (only: JobState.Choice, more = {}) => summary.settings(record({ ...state, only }, more))
+    const of = (only: JobState.Only, more = {}) => summary.settings(record({ ...state, only }, more))
     assert.deepStrictEqual(summary.settings(record(state)), [])
     assert.deepStrictEqual(of({ elements: [7] }), ["only 1 chosen failure"])
+    assert.deepStrictEqual(of({ child: "a", only: { elements: [7] } }), ["only what failed in its child a"])
     assert.deepStrictEqual(of({ cause: "E\u001b" }, { priority: 1, limits: { concurrency: 2 } }), [
       "high priority",
       "at most 2 tasks at once",

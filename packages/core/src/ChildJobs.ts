@@ -58,8 +58,9 @@ const currentChildren = Children as unknown as Effect.Effect<Children["Service"]
  *
  * A second run finds the child by its name; the child keeps the payload of the first run. A failed child runs again if
  * a later attempt or a later try of the parent asks for it. A child that completed with errors runs again if a later
- * attempt asks for it. A later attempt replaces a cancelled child by a new one. `start` ignores the `idempotencyKey` of
- * the child, and fails with `ActiveJobDiffers` if another active job has its `exclusiveKey`.
+ * attempt asks for it, unless the retry was limited to something else. A later attempt replaces a cancelled child by a
+ * new one. `start` ignores the `idempotencyKey` of the child, and fails with `ActiveJobDiffers` if another active job
+ * has its `exclusiveKey`.
  *
  * **Gotchas**
  *

@@ -174,7 +174,8 @@ export class JobManager extends Context.Service<JobManager, {
    */
   readonly set: (id: JobId, changes: JobChanges) => Effect.Effect<void, JobManagerError | JobStoreError>
   /**
-   * Runs the failed elements of a finished job again, or its failed program. A child is retried with its parent.
+   * Runs the failed elements of a finished job again, or its failed program. For a child, the jobs above it run again,
+   * too, so they must be finished. Other failed elements of the family stay failed, and so do children with errors.
    *
    * With `only`, the other failed elements stay failed, and so do children that have ended with errors. `only` names at
    * most 1,000 elements by their numbers in `outcomePage`, or all elements of a cause. Fails with `ChoiceRefused` if

@@ -39,11 +39,31 @@ export const Choice = Schema.Union([
  */
 export type Choice = typeof Choice.Type
 
+/**
+ * What an attempt is limited to: failed elements of the job itself, or one child of it by its name. The attempt of the
+ * child is limited in the same way, by its own `only`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Only = Choice | { readonly child: string; readonly only?: Only }
+
+/**
+ * Schema for what an attempt is limited to.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Only: Schema.Codec<Only> = Schema.Union([
+  ...Choice.members,
+  Schema.Struct({ child: Schema.String, only: Schema.optionalKey(Schema.suspend((): Schema.Codec<Only> => Only)) })
+])
+
 const untilOver = {
   ...counters,
   failedAt: Schema.optionalKey(Schema.Finite),
   deadline: Schema.optionalKey(Schema.Finite),
-  only: Schema.optionalKey(Choice)
+  only: Schema.optionalKey(Only)
 }
 
 /**
@@ -72,7 +92,7 @@ export type PausedBy = typeof PausedBy.Type
  * - `failedAt` is the time of the program's first failure in the attempt, in milliseconds since the epoch. The job's
  *   own `retry` counts from this time. A job that has not failed has no `failedAt`.
  * - `deadline` is the time by which the attempt must be over, in milliseconds since the epoch, if it has such a time.
- * - `only` are the failed elements that the attempt runs again, if it does not run all of them again.
+ * - `only` is what the attempt runs again of what has failed, if it does not run all of it again.
  *
  * @category models
  * @since 0.1.0

@@ -222,6 +222,88 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.strictEqual((yield* failed(one, child.id)).length, 7)
       }))
 
+    test("is as well one of a child's, at any depth, and leaves all others of the family failed", () =>
+      Effect.gen(function*() {
+        const [Top, Middle] = [Job.make("test/Top", {}), Job.make("test/Middle", {})]
+        const ran: Array<string> = []
+        let isWell = false
+        let takes = 0
+        const programs = Layer.mergeAll(
+          Top.toLayer(() =>
+            Effect.gen(function*() {
+              yield* ChildJobs.run("middle", Middle, undefined)
+              yield* ChildJobs.run("beside", World, undefined)
+              yield* TaskDispatcher.use((_) =>
+                _.fanOut("own", Visit, (after) =>
+                  Option.isSome(after) ? Stream.empty : Stream.make({ _tag: "Item", cursor: "0", payload: { n: 99 } }))
+              ).pipe(
+                Effect.provide(Tasks.toLayer({
+                  "test/Visit": () =>
+                    Effect.fail(new Bad({ code: "own" }))
+                }))
+              )
+            }).pipe(Effect.orDie)
+          ),
+          Middle.toLayer(() => Effect.orDie(ChildJobs.run("world", World, undefined))),
+          world(ran, () => isWell, () => takes)
+        )
+        const one = yield* process([Top, Middle, World], programs)
+        const { id } = yield* one.jobs.start(Top, undefined)
+        yield* TestClock.adjust("10 seconds")
+        const child = Effect.fnUntraced(function*(parent: JobId.JobId, name: string) {
+          const found = (yield* one.jobs.list({ parent })).find((record) =>
+            Option.exists(record.parent, (asked) => asked.name === name)
+          )
+          return found?.id ?? assert.fail(`there is no ${name}`)
+        })
+        const stateOf = (id: JobId.JobId) => Effect.map(one.jobs.get(id), ({ state }) => state)
+        const middle = yield* child(id, "middle")
+        const [deep, beside] = [yield* child(middle, "world"), yield* child(id, "beside")]
+        const before = yield* failed(one, deep)
+        assert.strictEqual(before.length, 7)
+        ran.length = 0
+        isWell = true
+        takes = 1000
+
+        assert.include(refusal(yield* Effect.flip(one.jobs.retry(deep, { elements: [4711] }))), `Job ${deep} is not`)
+        assert.deepInclude(yield* stateOf(id), { _tag: "CompletedWithErrors", attempt: 1 })
+        yield* one.jobs.retry(deep, { elements: numbersOf(before, 3, 15) })
+        assert.match(
+          refusal(yield* Effect.flip(one.jobs.retry(beside))),
+          new RegExp(`^NotAllowed: Job ${id} is (Queued|Running): it can't be retried for its child beside$`)
+        )
+        yield* TestClock.adjust("1500 millis")
+        yield* one.kill
+        const two = yield* process([Top, Middle, World], programs)
+        yield* TestClock.adjust("30 seconds")
+
+        assert.deepStrictEqual(Array.from(new Set(ran)), ["3", "15"])
+        assert.deepStrictEqual((yield* failed(two, deep)).map(({ n }) => n), ["0", "6", "9", "12", "18"])
+        for (const again of [id, middle, deep]) {
+          assert.deepStrictEqual(
+            yield* Effect.map(two.jobs.get(again), ({ state }) => state),
+            JobState.JobState.cases.CompletedWithErrors.make({ attempt: 2, tries: 0 })
+          )
+        }
+        assert.deepInclude((yield* two.jobs.get(beside)).state, { _tag: "CompletedWithErrors", attempt: 1 })
+        assert.strictEqual((yield* two.jobs.progress(id)).tally.failed, 1)
+        const lines = (id: JobId.JobId) =>
+          Effect.map(Stream.runCollect(two.jobs.logs(id)), (all) => all.map(({ message }) => message))
+        assert.include(yield* lines(id), "Retried for its child middle")
+        assert.include(yield* lines(middle), "Retried for its child world by its parent")
+        assert.include(yield* lines(deep), "Retried 2 chosen elements by its parent")
+
+        // All of it, and so that nothing is left in this child.
+        yield* two.jobs.retry(deep)
+        yield* TestClock.adjust("30 seconds")
+        assert.deepInclude((yield* two.jobs.get(middle)).state, { _tag: "Completed", attempt: 3 })
+        assert.deepInclude((yield* two.jobs.get(id)).state, { _tag: "CompletedWithErrors", attempt: 3 })
+        assert.match(
+          refusal(yield* Effect.flip(two.jobs.retry(deep))),
+          /^NotAllowed: .* is Completed: it can't be retried$/
+        )
+      }))
+
     let laws = 0
     it.effect.prop(
       "holds for any program, through any crashes and pauses",

@@ -49,13 +49,13 @@ const progressOf = ({ isOwnerDead, progress, record }: JobOverview): Api.Progres
 }
 
 /** What the state of a job allows. */
-const actionsOf = ({ parent, request, state }: JobRecord): ReadonlyArray<Api.Action> => {
+const actionsOf = ({ request, state }: JobRecord): ReadonlyArray<Api.Action> => {
   const isAsked = (what: string) => Option.exists(request, (asked) => asked === what)
   const isActive = JobState.isActive(state)
   const canPause = (state._tag === "Queued" || state._tag === "Running") && Option.isNone(request)
   const canResume = state._tag === "Paused" || isAsked("Pause")
   const canCancel = isActive ? !isAsked("Cancel") : state._tag === "Failed"
-  const canRetry = (state._tag === "Failed" || state._tag === "CompletedWithErrors") && Option.isNone(parent)
+  const canRetry = state._tag === "Failed" || state._tag === "CompletedWithErrors"
   return [
     ...canPause ? ["pause" as const] : [],
     ...canResume ? ["resume" as const] : [],

@@ -106,24 +106,32 @@ export const cancel = asking("cancel", "Give jobs up; what they have done stays"
 
 const here = { id: Settings.jobId, concurrency: Settings.concurrency, json: Settings.json, quiet: Settings.quiet }
 
-/** Makes a job that waits go on, and runs it in this process to its end where there is code for it. */
+/** Makes a job that waits go on, and runs what it gives in this process to its end where there is code for that. */
 const runHere = (
   { concurrency, id, ...options }: Command.Command.Config.Infer<typeof here>,
-  goOn: (record: JobRecord) => Effect.Effect<void, JobManagerError | JobStoreError, JobManager>
+  goOn: (record: JobRecord) => Effect.Effect<JobRecord, JobManagerError | JobStoreError, JobManager>
 ) =>
   withJobs({ claim: { ids: [] }, concurrency, isDurable: true })(Effect.gen(function*() {
-    const record = yield* find(id)
-    yield* goOn(record)
+    const record = yield* Effect.flatMap(find(id), goOn)
     if (yield* hasCode(record)) return yield* RunJob.run(record.id, options)
     if (!options.quiet) yield* tell(yield* JobManager.use((manager) => manager.get(record.id)), options.json)
   }))
 
 /** `fanout jobs resume` */
 export const resume = Command.make("resume", here, (config) =>
-  runHere(config, ({ id, request, state }) => {
+  runHere(config, (record) => {
+    const { id, request, state } = record
     const isWaiting = state._tag === "Queued" || state._tag === "Running"
-    return isWaiting && Option.isNone(request) ? Effect.void : JobManager.use((manager) => manager.resume(id))
+    const isOn = isWaiting && Option.isNone(request)
+    return Effect.as(isOn ? Effect.void : JobManager.use((manager) => manager.resume(id)), record)
   })).pipe(Command.withDescription("Go on with a paused job here, to its end, or have its own program do so"))
+
+/** The job that has started a job, or the one that has started that one, and so on. All of them run again with it. */
+const topOf = (record: JobRecord): Effect.Effect<JobRecord, JobStoreError, JobManager> =>
+  Option.match(record.parent, {
+    onNone: () => Effect.succeed(record),
+    onSome: ({ id }) => Effect.flatMap(JobManager.use((manager) => manager.get(id)), topOf)
+  })
 
 /** `fanout jobs retry` */
 export const retry = Command.make(
@@ -138,7 +146,10 @@ export const retry = Command.make(
   },
   ({ cause, ...config }) => {
     const only = Option.getOrUndefined(Option.map(cause, (cause) => ({ cause })))
-    return runHere(config, ({ id }) => JobManager.use((manager) => manager.retry(id, only)))
+    return runHere(
+      config,
+      (record) => Effect.andThen(JobManager.use((manager) => manager.retry(record.id, only)), topOf(record))
+    )
   }
 ).pipe(Command.withDescription("Run the failed items of a finished job again, here or by its own program"))
 

@@ -63,9 +63,10 @@ export const counts = (progress: Progress, { failures }: Known = {}): string => 
   return parts.join(", ")
 }
 
-/** Which failed elements a job tries again, if somebody has chosen some; otherwise empty. */
+/** What a job tries again of what has failed, if somebody has chosen that; otherwise empty. */
 export const only = ({ state }: JobRecord): string => {
   if (!("only" in state) || state.only === undefined) return ""
+  if ("child" in state.only) return `only what failed in its child ${format.printable(state.only.child)}`
   return "cause" in state.only
     ? `only what failed with ${format.printable(state.only.cause)}`
     : `only ${format.counted(state.only.elements.length, "chosen failure")}`
@@ -263,12 +264,12 @@ const withLines = new Set(["hash", "metadata"])
  * does what is asked for here.
  */
 export const next = (record: JobRecord, hasCode = true, isOwnerDead = false): string => {
-  const { name, state } = record
-  // A child is asked through its parent.
-  const id = Option.match(record.parent, { onNone: () => record.id, onSome: (parent) => parent.id })
+  const { id, name, state } = record
   if (!hasCode) return nextElsewhere(record, isOwnerDead)
   if (state._tag === "Paused" || isOwnerDead || isGivenUp(record)) {
-    const other = `\`fanout jobs ${isGivenUp(record) ? "retry" : "resume"} ${id}\``
+    // A child goes on with its parent.
+    const paused = Option.match(record.parent, { onNone: () => id, onSome: (parent) => parent.id })
+    const other = `\`fanout jobs ${isGivenUp(record) ? `retry ${id}` : `resume ${paused}`}\``
     return withLines.has(name)
       ? `Go on with the same command again; ${other} would write no lines.`
       : `Go on with ${other}, or with the same command again.`

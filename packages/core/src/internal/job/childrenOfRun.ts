@@ -16,7 +16,7 @@ import type { Progress } from "../../Progress.ts"
 import { isToCancel } from "../store/request.ts"
 import { waitForOthers } from "../task/slot.ts"
 import { type Change, step, update } from "./change.ts"
-import { described, newRecord } from "./commands.ts"
+import { described, newRecord, retriedLine } from "./commands.ts"
 import { changeWithin, type JobRuntime, type Run } from "./runtime.ts"
 import { awaitJob } from "./watch.ts"
 
@@ -50,7 +50,7 @@ const start = (run: Run): Children["Service"]["start"] =>
     const { lease, record: parent, runtime } = run
     const { changed, claimable, store, timing } = runtime
     const { attempt, tries } = parent.state
-    const isChosen = "only" in parent.state
+    const only = "only" in parent.state ? parent.state.only : undefined
     const asking = { id: parent.id, name, attempt, tries }
     while (true) {
       yield* check
@@ -81,7 +81,7 @@ const start = (run: Run): Children["Service"]["start"] =>
         yield* withoutAny(run, changeWithin(nextChange, timing.pollMillis))
         continue
       }
-      yield* update(store, found.id, (child, now) => Effect.succeed(askedAgain(child, asking, limits, isChosen, now)))
+      yield* update(store, found.id, (child, now) => Effect.succeed(askedAgain(child, asking, limits, only, now)))
         .pipe(
           Effect.catchReason(
             "JobStoreError",
@@ -117,13 +117,13 @@ const isOlder = ({ parent }: JobRecord, attempt: number): boolean =>
 
 /**
  * Makes the change of a child for a later attempt or a later try of the parent. A failed child runs again, and so do
- * failed elements of a child, unless the retry was limited to chosen elements of the parent.
+ * failed elements of a child, unless the retry was limited to something else.
  */
 const askedAgain = (
   child: JobRecord,
   asking: Option.Option.Value<JobRecord["parent"]>,
   limits: JobRecord["limits"],
-  isChosen: boolean,
+  only: JobState.Only | undefined,
   now: number
 ): Change | undefined => {
   const older = isOlder(child, asking.attempt)
@@ -133,7 +133,10 @@ const askedAgain = (
   if (JobState.isActive(child.state)) {
     return { record: child.with({ parent, updatedAt: now }), line: "Asked for again by its parent" }
   }
-  const hasElements = older && !isChosen && child.state._tag === "CompletedWithErrors"
+  const chosen = only !== undefined && "child" in only && only.child === asking.name ? only : undefined
+  const isMeant = only === undefined || chosen !== undefined
+  const hasElements = older && isMeant && child.state._tag === "CompletedWithErrors"
   if (child.state._tag !== "Failed" && !hasElements) return undefined
-  return step(child, { _tag: "Retried" }, now, "Retried by its parent", { parent, limits })
+  const fresh = chosen?.only === undefined ? {} : { only: chosen.only }
+  return step(child, { _tag: "Retried", ...fresh }, now, `${retriedLine(fresh.only)} by its parent`, { parent, limits })
 }

@@ -365,30 +365,40 @@ const checkChoice = Effect.fnUntraced(function*({ store }: JobRuntime, id: JobId
   if (unknown.length > 0) yield* refused(id, "it has no failed elements that can run again with the numbers", unknown)
 })
 
-const retriedLine = (only: JobState.Choice | undefined): string => {
+/** What the log of a job says of a retry. */
+export const retriedLine = (only: JobState.Only | undefined): string => {
   if (only === undefined) return "Retried"
+  if ("child" in only) return `Retried for its child ${only.child}`
   return "cause" in only ? `Retried what failed with ${only.cause}` : `Retried ${only.elements.length} chosen elements`
 }
 
-export const retry = (
+type Fresh = Until & { readonly only?: JobState.Only }
+
+/** The change of a job that runs again, or why the job can't. */
+const retried = (runtime: JobRuntime, record: JobRecord, fresh: Fresh, now: number): Decision => {
+  const { id, state } = record
+  const { only } = fresh
+  const ofChild = only !== undefined && "child" in only
+  if (isToCancel(record)) return notAllowed(id, state._tag, "retried: it is about to be cancelled")
+  if (Option.isNone(JobState.transition(state, { _tag: "Retried" }))) {
+    return notAllowed(id, state._tag, ofChild ? `retried for its child ${only.child}` : "retried")
+  }
+  const change = Effect.sync(() => step(record, { _tag: "Retried", ...fresh }, now, retriedLine(only)))
+  return only === undefined || ofChild ? change : Effect.andThen(checkChoice(runtime, id, only), change)
+}
+
+export const retry = Effect.fnUntraced(function*(
   runtime: JobRuntime,
   id: JobId.JobId,
-  fresh: Until & { readonly only?: JobState.Choice } = {}
-) =>
-  change(runtime, id, (record, now): Decision => {
-    if (Option.isSome(record.parent)) {
-      // Only the program of the parent knows whether the parent still needs the result of the child.
-      return notAllowed(
-        id,
-        record.state._tag,
-        `retried by itself: retry job ${record.parent.value.id}, which started it`
-      )
-    }
-    if (isToCancel(record)) return notAllowed(id, record.state._tag, "retried: it is about to be cancelled")
-    if (Option.isNone(JobState.transition(record.state, { _tag: "Retried" }))) {
-      return notAllowed(id, record.state._tag, "retried")
-    }
-    const { only } = fresh
-    const retried = Effect.sync(() => step(record, { _tag: "Retried", ...fresh }, now, retriedLine(only)))
-    return only === undefined ? retried : Effect.andThen(checkChoice(runtime, id, only), retried)
-  })
+  fresh: Fresh = {}
+): Effect.fn.Return<void, JobManagerError | JobStoreError> {
+  const record = yield* runtime.store.get(id)
+  if (Option.isNone(record.parent)) {
+    return void (yield* change(runtime, id, (latest, now) => retried(runtime, latest, fresh, now)))
+  }
+  // Only the program of the parent knows whether it still needs the child: so the parent runs again, and asks for it.
+  yield* retried(runtime, record, fresh, record.updatedAt)
+  const { id: parent, name } = record.parent.value
+  const { only, ...rest } = fresh
+  yield* retry(runtime, parent, { ...rest, only: { child: name, ...only === undefined ? {} : { only } } })
+})

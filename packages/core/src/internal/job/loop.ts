@@ -157,10 +157,11 @@ const watchLease = Effect.fnUntraced(function*({ lease }: Run) {
   while (lease.isHeldUnsafe()) yield* Effect.sleep(lease.remainingUnsafe())
 })
 
-/** Which attempt a run belongs to, and which failed elements the attempt runs again. */
+/** Which attempt a run belongs to, and which failed elements of its own the attempt runs again. */
 const attemptOf = (state: JobRecord["state"]) => {
   const { attempt, tries } = state
-  return { attempt, tries, only: "only" in state ? state.only : undefined }
+  const only = "only" in state ? state.only : undefined
+  return { attempt, tries, only: only !== undefined && "child" in only ? { elements: [] } : only }
 }
 
 /** Runs the program. All fibers of the program have ended, or are abandoned, when `runProgram` ends. */
