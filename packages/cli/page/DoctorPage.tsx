@@ -5,6 +5,7 @@ import { useEffect, useState } from "preact/hooks"
 import { Blank, Broken, Waiting } from "./Blank.tsx"
 import { type Examination, examination } from "./client.ts"
 import { Processes } from "./Processes.tsx"
+import { Section } from "./Section.tsx"
 import { count, printable } from "./shown.ts"
 import { Sign } from "./StateSign.tsx"
 
@@ -12,8 +13,7 @@ const signs = { ok: "done", lacking: "partial", broken: "failed" } as const
 
 const Found = ({ checks, pools }: Examination) => (
   <>
-    <section>
-      <h2>Checks</h2>
+    <Section title="Checks">
       <table>
         <tbody>
           {checks.map(({ found, state, what }) => (
@@ -30,9 +30,8 @@ const Found = ({ checks, pools }: Examination) => (
           ))}
         </tbody>
       </table>
-    </section>
-    <section>
-      <h2>Pools</h2>
+    </Section>
+    <Section title="Pools">
       <table>
         <thead>
           <tr>
@@ -51,7 +50,7 @@ const Found = ({ checks, pools }: Examination) => (
           ))}
         </tbody>
       </table>
-    </section>
+    </Section>
   </>
 )
 

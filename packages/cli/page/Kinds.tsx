@@ -7,6 +7,7 @@ import { useLive } from "./live.ts"
 import { isOver } from "./places.ts"
 import { PoolTable, ThreadTable } from "./PoolTables.tsx"
 import { sampleMillis } from "./rates.ts"
+import { Section } from "./Section.tsx"
 import { count, counted, printable, span } from "./shown.ts"
 
 type Kind = TaskTimes["kinds"][number]
@@ -131,16 +132,14 @@ export const TaskCharts = ({ kinds, pools, threads, upperMillis }: TaskTimes) =>
         </section>
       ))}
       {pools.length > 0 && (
-        <section>
-          <h2>Pools of its process</h2>
+        <Section title="Pools of its process">
           <PoolTable pools={pools} />
-        </section>
+        </Section>
       )}
       {threads.length > 0 && (
-        <section>
-          <h2>Threads of its process</h2>
+        <Section title="Threads of its process">
           <ThreadTable threads={threads} />
-        </section>
+        </Section>
       )}
     </>
   )

@@ -1,7 +1,6 @@
 /**
  * Shows each component in each of its states, for whoever changes one: `#/kit`, to which nothing leads.
  */
-import type { ComponentChildren } from "preact"
 import { Blank, Broken, Waiting } from "./Blank.tsx"
 import type { Detail, History, Process, Row, Schedule, TaskTimes } from "./client.ts"
 import { CopyText } from "./CopyText.tsx"
@@ -15,6 +14,7 @@ import { ProcessList } from "./Processes.tsx"
 import { RatePlot } from "./RatePlot.tsx"
 import { ScheduleHead } from "./SchedulePage.tsx"
 import { NoSchedules, ScheduleTable } from "./SchedulesPage.tsx"
+import { Section } from "./Section.tsx"
 import { choose } from "./selection.ts"
 import { SettingsForm } from "./SettingsForm.tsx"
 import { Branch, ChildCounts } from "./Tree.tsx"
@@ -204,39 +204,32 @@ const times: TaskTimes = {
 
 const process: Process = { process: "4711-a1", machine: "ada", jobs: [row.id], pools: times.pools, threads: [] }
 
-const Part = ({ children, title }: { readonly title: string; readonly children: ComponentChildren }) => (
-  <section>
-    <h2>{title}</h2>
-    {children}
-  </section>
-)
-
 const Times = () => (
   <>
-    <Part title="Tasks">
+    <Section title="Tasks">
       <TaskCharts {...times} />
-    </Part>
-    <Part title="Processes">
+    </Section>
+    <Section title="Processes">
       <ProcessList found={[]} />
       <ProcessList found={[process, { ...process, process: "12-b", pools: [] }]} />
-    </Part>
+    </Section>
   </>
 )
 
 export const Kit = () => (
   <main>
     <h1>Kit</h1>
-    <Part title="Rows">
+    <Section title="Rows">
       <ul class="jobs can-select">{rows.map((job) => <JobRow key={job.id} job={job} canSelect />)}</ul>
-    </Part>
-    <Part title="Job">
+    </Section>
+    <Section title="Job">
       <Sentence job={job} />
       <Figures job={job} history={past} />
       <RatePlot history={past} />
       <SettingsForm job={job} />
-    </Part>
+    </Section>
     <Times />
-    <Part title="Failures">
+    <Section title="Failures">
       <ElementTable
         canChoose
         items={["/home/ada/Photos/2019/IMG_0042.jpg", "/<script>alert(1)</script>"].map((key, seq) => ({
@@ -251,13 +244,13 @@ export const Kit = () => (
           at: start
         }))}
       />
-    </Part>
-    <Part title="Chosen failures">
+    </Section>
+    <Section title="Chosen failures">
       <OfCause job={{ ...job, progress: { ...job.progress, causes: { exists: 9 } } }} cause="exists" />
       <button type="button" onClick={() => choose([0, 1, 2], true)}>Choose three</button>
       <ChosenStrip job={job} />
-    </Part>
-    <Part title="Tree">
+    </Section>
+    <Section title="Tree">
       <ChildCounts id="7x2k9qv4m1ab" counts={{ Running: 1, Completed: 8 }} />
       <ul class="tree">
         {rows.map((row, index) => (
@@ -270,24 +263,24 @@ export const Kit = () => (
           </li>
         ))}
       </ul>
-    </Part>
-    <Part title="Schedules">
+    </Section>
+    <Section title="Schedules">
       <ScheduleTable rows={schedules} />
       <ScheduleHead schedule={schedule} />
       <NoSchedules />
-    </Part>
-    <Part title="Blank">
+    </Section>
+    <Section title="Blank">
       <Waiting />
       <Blank title="There are no jobs yet.">
         <CopyText text="fanout copy a b" />
       </Blank>
       <Broken error={new TypeError()} />
-    </Part>
-    <Part title="Strips">
+    </Section>
+    <Section title="Strips">
       <LostStrip since={start} />
       <TroubleStrip why="The database is locked." />
       <NoticeStrip notice={{ id: 1, text: "12 jobs asked to pause.", isBad: false }} />
       <NoticeStrip notice={{ id: 2, text: "Refused. It is not paused.", isBad: true }} />
-    </Part>
+    </Section>
   </main>
 )

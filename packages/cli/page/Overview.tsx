@@ -2,15 +2,16 @@
  * Shows what most look for first at a job: its plot, the causes of its failures, its children, its settings, and the
  * commands that do the same.
  */
-import type { ComponentChildren } from "preact"
 import { server } from "./asking.ts"
 import { Causes } from "./Causes.tsx"
 import type { Detail, History } from "./client.ts"
 import { CopyText } from "./CopyText.tsx"
+import { type Fact, Facts } from "./Facts.tsx"
 import { isOver } from "./places.ts"
 import { RatePlot } from "./RatePlot.tsx"
 import { pointsOf, unitOf } from "./rates.ts"
 import { to } from "./route.ts"
+import { Section } from "./Section.tsx"
 import { SettingsForm } from "./SettingsForm.tsx"
 import { count, printable, setBytes } from "./shown.ts"
 import { Moment } from "./Time.tsx"
@@ -20,17 +21,11 @@ interface Properties {
   readonly job: Detail
 }
 
-const Section = ({ children, title }: { readonly title: string; readonly children: ComponentChildren }) => (
-  <section>
-    <h2>{title}</h2>
-    {children}
-  </section>
-)
-
-const Facts = ({ job }: Properties) => {
+/** What it is to do, and what it may use. */
+const factsOf = (job: Detail): ReadonlyArray<Fact> => {
   const [verb, what] = job.what
   const { bytesPerSecond, concurrency } = job.limits
-  const facts: ReadonlyArray<readonly [string, ComponentChildren]> = [
+  return [
     [verb, printable(what)],
     ["so far", printable(job.counted)],
     ["priority", job.priority],
@@ -45,16 +40,6 @@ const Facts = ({ job }: Properties) => {
       : [["schedule", <a href={to(["schedules", job.schedule])}>{printable(job.schedule)}</a>] as const],
     ...job.tags.length === 0 ? [] : [["tags", job.tags.map(printable).join(", ")] as const]
   ]
-  return (
-    <dl class="facts">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  )
 }
 
 export const Overview = ({ history, job }: Properties & { readonly history: History | undefined }) => {
@@ -78,7 +63,7 @@ export const Overview = ({ history, job }: Properties & { readonly history: Hist
         </Section>
       )}
       <Section title="What it is">
-        <Facts job={job} />
+        <Facts facts={factsOf(job)} />
       </Section>
       {canSet && (
         <Section title="Settings">

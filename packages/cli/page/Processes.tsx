@@ -7,6 +7,7 @@ import { useLive } from "./live.ts"
 import { PoolTable, ThreadTable } from "./PoolTables.tsx"
 import { sampleMillis } from "./rates.ts"
 import { to } from "./route.ts"
+import { Section } from "./Section.tsx"
 import { count, printable } from "./shown.ts"
 
 /** So many of its jobs are named. */
@@ -37,13 +38,12 @@ export const ProcessList = ({ found }: { readonly found: ReadonlyArray<Process> 
 export const Processes = () => {
   const { error, value } = useLive("processes", processes, sampleMillis)
   return (
-    <section>
-      <h2>Processes that run jobs</h2>
+    <Section title="Processes that run jobs">
       {value !== undefined
         ? <ProcessList found={value} />
         : error === undefined
         ? <Waiting />
         : <Broken error={error} />}
-    </section>
+    </Section>
   )
 }

@@ -1,16 +1,17 @@
 /**
  * Shows one schedule: when it runs next, the jobs that it has started, and the command that it runs.
  */
-import type { ComponentChildren } from "preact"
 import { server } from "./asking.ts"
 import { Blank, Broken, Waiting } from "./Blank.tsx"
 import { list, Refusal, type Schedule, schedule as read } from "./client.ts"
 import { CopyText } from "./CopyText.tsx"
+import { type Fact, Facts } from "./Facts.tsx"
 import { JobRow } from "./JobRow.tsx"
 import { useLive } from "./live.ts"
 import { Prose } from "./Prose.tsx"
 import { type Route, to } from "./route.ts"
 import { Coming, Last, ScheduleActions, Standing, Times } from "./ScheduleParts.tsx"
+import { Section } from "./Section.tsx"
 import { duration, printable, word } from "./shown.ts"
 import { Moment } from "./Time.tsx"
 
@@ -46,9 +47,10 @@ const Jobs = ({ name }: { readonly name: string }) => {
     )
 }
 
-const Facts = ({ schedule }: Properties) => {
+/** How it runs. */
+const factsOf = (schedule: Schedule): ReadonlyArray<Fact> => {
   const { cron, failures, folder, jitterMillis, missed, overlap, pausedAt, timeZone } = schedule
-  const facts: ReadonlyArray<readonly [string, ComponentChildren]> = [
+  return [
     ["times", <code>{printable(cron)}</code>],
     ["time zone", printable(timeZone)],
     ["last", <Last schedule={schedule} />],
@@ -59,16 +61,6 @@ const Facts = ({ schedule }: Properties) => {
     ...pausedAt === null ? [] : [["paused", <Moment at={pausedAt} />] as const],
     ...folder === null ? [] : [["folder", <code>{printable(folder)}</code>] as const]
   ]
-  return (
-    <dl class="facts">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  )
 }
 
 export const ScheduleHead = ({ schedule }: Properties) => (
@@ -93,8 +85,7 @@ const Shown = ({ schedule }: Properties) => (
     <p class="hint">
       <Prose text={prospect(schedule)} />
     </p>
-    <section>
-      <h2>{schedule.state === "paused" ? "Next, if it were resumed now" : "Next"}</h2>
+    <Section title={schedule.state === "paused" ? "Next, if it were resumed now" : "Next"}>
       {schedule.next.length === 0
         ? <p class="nothing">It never runs again.</p>
         : (
@@ -106,27 +97,23 @@ const Shown = ({ schedule }: Properties) => (
             ))}
           </ol>
         )}
-    </section>
-    <section>
-      <h2>Its jobs</h2>
+    </Section>
+    <Section title="Its jobs">
       <Jobs name={schedule.name} />
-    </section>
-    <section>
-      <h2>What it runs</h2>
+    </Section>
+    <Section title="What it runs">
       {schedule.command === null
         ? <p class="nothing">Jobs of the type “{printable(schedule.job)}”.</p>
         : <CopyText text={schedule.command} />}
-    </section>
-    <section>
-      <h2>How it runs</h2>
-      <Facts schedule={schedule} />
-    </section>
-    <section>
-      <h2>The same on a terminal</h2>
+    </Section>
+    <Section title="How it runs">
+      <Facts facts={factsOf(schedule)} />
+    </Section>
+    <Section title="The same on a terminal">
       {["show", schedule.state === "paused" ? "resume" : "pause", "run", "remove"].map((verb) => (
         <CopyText key={verb} text={`fanout schedule ${verb} ${word(schedule.name)}`} />
       ))}
-    </section>
+    </Section>
   </main>
 )
 
