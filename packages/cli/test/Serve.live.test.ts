@@ -70,6 +70,19 @@ describe("fanout serve", () => {
     assert.isFalse(fs.existsSync(at.file))
   })
 
+  it("tells of each job, also of one that is over in no time", async () => {
+    const at = await serving("quick")
+    const from = path.join(at.folder, "file")
+    fs.writeFileSync(from, "")
+    for (const name of ["a", "b", "c", "d", "e"]) at.run("copy", from, path.join(at.folder, name))
+    await setTimeout(1500)
+    for (const id of at.run("jobs", "list", "--ids").stdout.trim().split("\n")) {
+      assert.match(at.service.output.stdout, new RegExp(`Job ${id} \\(\\w+\\) is done`))
+    }
+    at.service.child.kill("SIGTERM")
+    await at.service.ended
+  })
+
   it("answers whoever asks for its health, and keeps its address to its user", async () => {
     const at = await serving("health")
     const health = await fetch(`${at.origin}/healthz`)

@@ -245,8 +245,8 @@ const jobsToTell = Effect.fnUntraced(function*(seen: Map<JobId, string>) {
   return Array.from(listed.values())
 })
 
-/** Says when jobs begin to run, pause and end, and what they have come to by then. */
-const announce = (seen: Map<JobId, string>, json: boolean) =>
+/** Says when jobs begin to run, pause and end, and what they have come to by then. Nothing is said of earlier ends. */
+const announce = (seen: Map<JobId, string>, since: number, json: boolean) =>
   Effect.gen(function*() {
     const now = yield* Clock.currentTimeMillis
     for (const { isOwnerDead, progress, record } of yield* jobsToTell(seen)) {
@@ -255,7 +255,8 @@ const announce = (seen: Map<JobId, string>, json: boolean) =>
       const standing = `${_tag} ${record.token}`
       const before = seen.get(record.id)
       seen.set(record.id, standing)
-      const isNews = before === undefined ? _tag === "Queued" || _tag === "Running" : before !== standing
+      const isMoving = _tag === "Queued" || _tag === "Running"
+      const isNews = before === undefined ? isMoving || record.updatedAt >= since : before !== standing
       if (!isNews) continue
       yield* json
         ? print(events.line("state", events.job(record)))
@@ -278,8 +279,9 @@ const remindOfAll = Effect.gen(function*() {
 /** Tells what becomes of all jobs, for as long as nobody stops it. */
 export const tellOfAll = Effect.fnUntraced(function*({ json, quiet }: Options) {
   const seen = new Map<JobId, string>()
+  const since = yield* Clock.currentTimeMillis
   // The runtime says so where a store does not answer, and jobs may go on.
-  const tell = Effect.catchTag(announce(seen, json), "JobStoreError", () => Effect.void)
+  const tell = Effect.catchTag(announce(seen, since, json), "JobStoreError", () => Effect.void)
   if (!json && !quiet) yield* Effect.forkScoped(RunJob.reminding(remindOfAll))
   if (quiet) return yield* Effect.never
   return yield* tell.pipe(Effect.andThen(Effect.sleep(Duration.millis(500))), Effect.forever)
