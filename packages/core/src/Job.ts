@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import type { Checkpoint, CheckpointUnreadable } from "./Checkpoint.ts"
 import { programKey, type SuppliedProgram } from "./internal/jobProgram.ts"
 import { retrySchedule } from "./internal/task/retrySchedule.ts"
@@ -24,6 +25,7 @@ import type { StartOptions } from "./JobRecord.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 import type { Pools } from "./Pools.ts"
 import type * as Task from "./Task.ts"
+import type { TaskCheckpoint } from "./TaskCheckpoint.ts"
 import type { TaskDispatcher } from "./TaskDispatcher.ts"
 
 /**
@@ -52,14 +54,44 @@ export interface Migration {
 }
 
 /**
- * Reads the value that the program of a job has saved last in a `Checkpoint`.
+ * A task that was begun and is not done, with the value that it has saved last in its `TaskCheckpoint`.
  *
  * @category models
  * @since 0.1.0
  */
-export type Saved = <A>(
-  checkpoint: Checkpoint<A>
-) => Effect.Effect<Option.Option<A>, CheckpointUnreadable | JobStoreError>
+export interface SavedTask<T extends Task.Any, A> {
+  /** The cursor of the element in the source of its fan-out. */
+  readonly cursor: string
+  readonly payload: Task.Payload<T>
+  readonly checkpoint: A
+}
+
+/**
+ * Reads what a job has saved, for the clean-up after the job.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Saved {
+  /** Reads the value that the program has saved last in a `Checkpoint`. */
+  <A>(checkpoint: Checkpoint<A>): Effect.Effect<Option.Option<A>, CheckpointUnreadable | JobStoreError>
+
+  /**
+   * Reads the checkpoints of the unfinished tasks of a fan-out (`fanOut` or `runAll`): first of the elements that are
+   * not settled, then of the elements that have failed, in the order in which they failed.
+   *
+   * **Details**
+   *
+   * Tasks without a checkpoint are left out. The stream reads failed elements page by page, so its memory does not grow
+   * with their number. The migrations of the job lift what an older version has stored. A checkpoint that does not fit
+   * its schema is left out with a warning.
+   */
+  readonly tasks: <T extends Task.Any, A>(
+    fanOut: string,
+    task: T,
+    checkpoint: TaskCheckpoint<A>
+  ) => Stream.Stream<SavedTask<T, A>, JobStoreError>
+}
 
 /**
  * Definition of a job.
@@ -120,8 +152,8 @@ export interface Job<
    *
    * The program receives a `TaskDispatcher`, its `JobContext` and the `Pools`. The layer requires everything else that
    * the program needs, such as the handlers of its tasks. `onCancel` cleans up after a cancelled job, even if the job
-   * was not running, and reads what the program has saved. If the process ends during `onCancel`, the next owner
-   * repeats it.
+   * was not running, and reads what the program and its unfinished tasks have saved. If the process ends during
+   * `onCancel`, the next owner repeats it, and reads the same.
    */
   readonly toLayer: <R, RC = never>(
     program: (

@@ -5,6 +5,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Move from "@fanout/ops/Move"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import * as TemporaryName from "../src/internal/path/temporaryName.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -567,7 +568,7 @@ describe("a move that is cancelled", () => {
         leaveOut: []
       },
       job,
-      () => Effect.succeedNone
+      Object.assign(() => Effect.succeedNone, { tasks: () => Stream.empty })
     ).pipe(Effect.provideService(Files.Files, MemoryFiles.make(disk)))
 
   it.effect("gives sources that it was about to remove their names again, and removes none", () =>

@@ -171,6 +171,21 @@ export const restore = (text: string, lift: Lift, make: (header: Header) => Ledg
   return state
 }
 
+/**
+ * The checkpoints that tasks of a stored fan-out have saved: of unsettled elements, and by their cursors of failed
+ * elements that a retry has run again. Their payloads are in their rows.
+ */
+export const keptIn = (text: string, lift: Lift) => {
+  const stored = decode(text)
+  const { cursor, payload } = lift(stored.v)
+  const kept = stored.entries.flatMap(({ s, ...entry }) => s === undefined ? [] : [{ ...entry, s }])
+  return {
+    unsettled: kept.filter(({ k, x }) => k !== "retried" && x === undefined)
+      .map(({ c, p, s }) => ({ cursor: cursor(c), payload: payload(p), checkpoint: s })),
+    retried: new Map(kept.filter(({ k }) => k === "retried").map(({ c, s }) => [cursor(c), s]))
+  }
+}
+
 /** Gives functions that lift cursors and payloads from a version of the job to the current one. */
 export type Lift = (version: number) => {
   readonly cursor: (cursor: string) => string

@@ -9,14 +9,14 @@ import type { Checkpoint, CheckpointUnreadable } from "../../Checkpoint.ts"
 import { Interrupter, makeUnsafe } from "../../Interrupter.ts"
 import type { Saved } from "../../Job.ts"
 import type { JobRecord } from "../../JobRecord.ts"
-import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { Lease } from "../../Lease.ts"
 import { defectOf, sentenceOfDefect } from "../defect.ts"
-import { StoredJob } from "../fanOut/jobRun.ts"
+import { type JobRunOptions, StoredJob } from "../fanOut/jobRun.ts"
+import { savedTasksOf } from "../fanOut/savedTasks.ts"
 import { decode, lift } from "./codec.ts"
 import { untilStopped } from "./patience.ts"
-import { noted, type Run, type Runnable } from "./runtime.ts"
+import { noted, type Run } from "./runtime.ts"
 
 /** Most clean-ups at once in a process. A clean-up takes no place. */
 export const cleanUpsAtOnce = 16
@@ -70,18 +70,20 @@ const onCancel = (
       ? Effect.die(new Error(`version ${job.version} of "${job.name}" can't read version ${record.version}`))
       : decode(job.payload, payload)
   }).pipe(
-    Effect.flatMap((payload) => program.onCancel(payload, record.id, savedOf(store, job, record))),
+    Effect.flatMap((payload) => {
+      const stored = { id: record.id, migrations: job.migrations, store, version: job.version }
+      return program.onCancel(payload, record.id, savedOf(stored))
+    }),
     Effect.provideService(Lease, lease),
     Effect.provideService(Interrupter, signal)
   )
 
-/** Makes the function that reads checkpoints of a job's program. */
-const savedOf = (store: JobStore["Service"], { migrations, version }: Runnable["job"], { id }: JobRecord): Saved => {
-  const stored = { id, migrations, store, version }
-  return <A>({ get }: Checkpoint<A>) =>
+const savedOf = (stored: Pick<JobRunOptions, "id" | "migrations" | "store" | "version">): Saved => {
+  const own = <A>({ get }: Checkpoint<A>) =>
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a checkpoint needs no other service
     Effect.provideService(get, StoredJob, stored) as Effect.Effect<
       Option.Option<A>,
       CheckpointUnreadable | JobStoreError
     >
+  return Object.assign(own, { tasks: savedTasksOf(stored) })
 }
