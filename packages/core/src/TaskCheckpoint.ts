@@ -22,7 +22,10 @@ export interface TaskCheckpoint<in out A> {
   /** The value saved last; `None` if there is none, or if it no longer fits the schema. */
   readonly get: Effect.Effect<Option.Option<A>>
 
-  /** Saves how far the task has come. The value is in the store after the next flush. */
+  /**
+   * Saves how far the task has come, together with all amounts that the task has added to units by now. The value is in
+   * the store after the next flush.
+   */
   readonly save: (value: A) => Effect.Effect<void>
 
   /**
@@ -31,6 +34,12 @@ export interface TaskCheckpoint<in out A> {
    * store, and `commit` returns at once.
    */
   readonly commit: (value: A) => Effect.Effect<void>
+
+  /**
+   * Commits the value with which the task begins anew, such as the id of a new upload where the old one is gone. All
+   * amounts that the task has added to units, in this attempt and before it, are taken back.
+   */
+  readonly startOver: (value: A) => Effect.Effect<void>
 
   /** Encodes a value for the `checkpoint` of a fan-out's `Item`, whose task then goes on from that value. */
   readonly encode: (value: A) => Schema.Json
@@ -46,8 +55,11 @@ export interface Cell {
   /** The checkpoint saved last; `undefined` if there is none. */
   readonly checkpoint: Schema.Json | undefined
 
-  /** Saves a checkpoint together with the amounts that the task has added to its units. */
-  readonly saveUnsafe: (checkpoint: Schema.Json) => void
+  /**
+   * Saves a checkpoint together with the amounts that the task has added to its units. A checkpoint that `startsOver`
+   * takes these amounts back before.
+   */
+  readonly saveUnsafe: (checkpoint: Schema.Json, startsOver?: boolean) => void
 
   /** Waits until the saved checkpoint is in the store. */
   readonly recorded: Effect.Effect<void>
@@ -73,10 +85,10 @@ export const make = <A>(schema: Schema.Codec<A, unknown>): TaskCheckpoint<A> => 
   const codec = Schema.toCodecJson(schema)
   const encode = Schema.encodeSync(codec)
   const decode = Schema.decodeUnknownOption(codec)
-  const save = (value: A) =>
+  const save = (value: A, startsOver = false) =>
     Effect.withFiber((fiber) => {
       const cell = Context.get(fiber.context, Cell)
-      cell.saveUnsafe(encode(value))
+      cell.saveUnsafe(encode(value), startsOver)
       return Effect.succeed(cell)
     })
   return {
@@ -86,6 +98,7 @@ export const make = <A>(schema: Schema.Codec<A, unknown>): TaskCheckpoint<A> => 
     }),
     save: (value) => Effect.asVoid(save(value)),
     commit: (value) => Effect.flatMap(save(value), ({ recorded }) => recorded),
+    startOver: (value) => Effect.flatMap(save(value, true), ({ recorded }) => recorded),
     encode
   }
 }

@@ -678,6 +678,42 @@ const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>
         assert.lengthOf(yield* Laws.outcomesOf("saves"), 0)
       }).pipe(Effect.provide(Layer.merge(pools, store))))
 
+    it.effect("count nothing of what a task had done before it started over", () =>
+      Effect.gen(function*() {
+        yield* runningJob("anew")
+        const upload = TaskCheckpoint.make(Schema.String)
+        const seen: Array<Option.Option<string>> = []
+        const work = Effect.fnUntraced(function*(n: number, attempt: number) {
+          seen.push(yield* upload.get)
+          if (attempt === 1) {
+            yield* upload.commit("one")
+            yield* Progress.add("bytes", 900)
+            yield* upload.save("one")
+            yield* Progress.add("bytes", 50)
+            return yield* new Bad({ n })
+          }
+          // The upload is gone.
+          if (attempt === 2) yield* upload.startOver("two")
+          yield* Progress.add("bytes", 600)
+          yield* upload.save("two")
+          if (attempt === 2) return yield* new Bad({ n })
+          yield* Progress.add("bytes", 500)
+          return { _tag: "Seen", n } as const
+        })
+        const run = (attempt: number) =>
+          asRun(
+            "anew",
+            () =>
+              TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("all", Visit, numbers(1))).pipe(
+                Effect.provide(Tasks.toLayer({ "test/Visit": ({ n }) => work(n, attempt) }))
+              ),
+            { attempt }
+          )
+        for (const attempt of [1, 2]) assert.deepStrictEqual(tallyOf((yield* run(attempt)).exit), [0, 1, {}])
+        assert.deepStrictEqual(tallyOf((yield* run(3)).exit), [1, 0, { bytes: 600 + 600 + 500 }])
+        assert.deepStrictEqual(seen, [Option.none(), Option.some("one"), Option.some("two")])
+      }).pipe(Effect.provide(Layer.merge(pools, store))))
+
     it.effect.prop(
       "hold for any program, through any crashes and pauses",
       { program: Laws.Program },

@@ -116,6 +116,15 @@ describe("ThreadPool", () => {
         )
       }).pipe(Effect.provide([layer, pools, MemoryJobStore.layer])))
 
+    it.live("counts nothing of what a task had done before it started over", () =>
+      Effect.gen(function*() {
+        const { exit } = yield* fanOut(`starts over on ${_}`, 3, () => "starts over")
+        assert.deepStrictEqual(
+          Exit.isSuccess(exit) ? [exit.value.done, exit.value.units] : exit,
+          [3, { pages: 27 }]
+        )
+      }).pipe(Effect.provide([layer, pools, MemoryJobStore.layer])))
+
     it.live("knows which attempt it is, also after a saved checkpoint", () =>
       Effect.gen(function*() {
         const acts = ["tells its attempt", "fails, then tells its attempt", "pages, then tells its attempt"]

@@ -944,4 +944,38 @@ describe("ThreadWorker", () => {
         added: [["steps", 4]]
       }])
     }))
+
+  it.effect("says that a task has started over, and what it has added since then", () =>
+    Effect.gen(function*() {
+      const cell = TaskCheckpoint.make(Schema.Number)
+      const { post, posted } = yield* serving(
+        Steps,
+        Steps.toLayer({
+          "test/Step": ({ n }) =>
+            Effect.gen(function*() {
+              yield* Progress.add("steps", 1)
+              yield* cell.save(1)
+              yield* Progress.add("steps", 2)
+              yield* Effect.forkChild(cell.startOver(2), { startImmediately: true })
+              yield* Progress.add("steps", 4)
+              yield* cell.save(3)
+              yield* Progress.add("steps", 8)
+              return n
+            })
+        })
+      )
+      post({ _tag: "Batch", id: 1, items: [["test/Step", { n: 1 }]], lease: [null, 0] })
+      yield* turns
+      const saved = posted.flatMap((message) =>
+        message._tag === "Report"
+          ? [message.saved]
+          : message._tag === "Ended"
+          ? (message.reports ?? []).map(({ saved }) => saved)
+          : []
+      )
+      assert.deepStrictEqual(saved, [
+        { checkpoint: 2, added: [], startsOver: true },
+        { checkpoint: 3, added: [["steps", 4]] }
+      ])
+    }))
 })

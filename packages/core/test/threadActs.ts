@@ -23,7 +23,8 @@ export const deterministic = [
   "yields",
   "pages",
   "commits",
-  "adds around a save"
+  "adds around a save",
+  "starts over"
 ] as const
 
 /** Acts in their order, as the source of a fan-out. */

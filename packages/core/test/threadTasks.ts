@@ -197,6 +197,18 @@ export const handlers = (thread: boolean) =>
           if (before === 0) return yield* new Bad({ n })
           break
         }
+        case "starts over": {
+          const before = Option.getOrElse(yield* pages.get, () => 0)
+          yield* Progress.add("pages", 7)
+          if (before === 0) {
+            yield* pages.save(5)
+            yield* Progress.add("pages", 1)
+            return yield* new Bad({ n })
+          }
+          yield* pages.startOver(9)
+          yield* Progress.add("pages", Option.getOrElse(yield* pages.get, () => 0))
+          break
+        }
         case "pages": {
           const before = Option.getOrElse(yield* pages.get, () => 0)
           for (let page = before + 1; page <= 5; page++) {

@@ -36,6 +36,7 @@ export class HostedTask extends Linked<HostedTask> {
   /** Amounts that the owner was told, and the checkpoint that it has. */
   private told: Amounts = noUnits
   private toldCheckpoint: PostedTask["saved"] | undefined
+  private toldStarts = 0
   private totals: Map<string, number> | undefined = undefined
   /** Commits that wait for the owner's word, and how many of them the owner was told. */
   private readonly commits: Array<(effect: Effect.Effect<void>) => void> = []
@@ -125,9 +126,11 @@ export class HostedTask extends Linked<HostedTask> {
     const { newCommits: commits, totals, unit: { kept } } = this
     this.hasNews = false
     if (kept === undefined && totals === undefined && commits === 0) return undefined
-    const saved = kept?.checkpoint === undefined || kept.checkpoint === this.toldCheckpoint
+    const startsOver = kept !== undefined && kept.starts > this.toldStarts
+    if (startsOver) this.told = noUnits
+    const saved = kept?.checkpoint === undefined || (kept.checkpoint === this.toldCheckpoint && !startsOver)
       ? undefined
-      : { checkpoint: kept.checkpoint, added: since(this.told, kept.saved) }
+      : { checkpoint: kept.checkpoint, added: since(this.told, kept.saved), ...startsOver ? { startsOver } : {} }
     const added = since(saved === undefined ? this.told : kept?.saved ?? noUnits, kept?.units ?? this.told)
     if (saved === undefined && added.length === 0 && totals === undefined && commits === 0) return undefined
     const report: Report = {
@@ -139,6 +142,7 @@ export class HostedTask extends Linked<HostedTask> {
     }
     this.told = new Map(kept?.units)
     this.toldCheckpoint = kept?.checkpoint
+    this.toldStarts = kept?.starts ?? 0
     this.totals = undefined
     this.newCommits = 0
     return report

@@ -101,8 +101,10 @@ export type Ending = typeof Ending.Type
 
 const Report = Schema.Struct({
   id: Id,
-  /** The last checkpoint, with the amounts that were added before it. */
-  saved: Schema.optionalKey(Schema.Struct({ checkpoint: Schema.Json, added: Units })),
+  /** The last checkpoint, with the amounts that were added before it: all of them, where the task has begun anew. */
+  saved: Schema.optionalKey(
+    Schema.Struct({ checkpoint: Schema.Json, added: Units, startsOver: Schema.optionalKey(Schema.Literal(true)) })
+  ),
   /** The amounts that were added after it. */
   added: Schema.optionalKey(Units),
   totals: Schema.optionalKey(Units),

@@ -48,6 +48,7 @@ export class RemoteTask extends CalledTask {
   note({ added = [], saved, totals = [] }: Report): void {
     const { cell, reporter } = this
     if (saved !== undefined) {
+      if (saved.startsOver === true) cell.saveUnsafe(saved.checkpoint, true)
       for (const [unit, amount] of saved.added) reporter.addUnsafe(unit, amount)
       cell.saveUnsafe(saved.checkpoint)
     }

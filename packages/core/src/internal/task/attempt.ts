@@ -165,10 +165,10 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     return this.task.unit.kept?.checkpoint
   }
 
-  saveUnsafe(checkpoint: Schema.Json): void {
+  saveUnsafe(checkpoint: Schema.Json, startsOver = false): void {
     if (this.closed) return
     this.task.unit.kept ??= new Kept()
-    this.task.unit.kept.save(checkpoint)
+    this.task.unit.kept.save(checkpoint, startsOver)
     this.work.onChange()
   }
 

@@ -11,6 +11,8 @@ export class Kept {
   checkpoint: Schema.Json | undefined
   /** The units at the time of the checkpoint. The next attempt starts with these units. */
   saved: Units
+  /** How often the task has begun anew. */
+  starts = 0
   private added: Map<string, number> | undefined = undefined
 
   constructor(checkpoint?: Schema.Json, saved: Units = noUnits) {
@@ -27,7 +29,11 @@ export class Kept {
     this.added.set(unit, (this.added.get(unit) ?? 0) + amount)
   }
 
-  save(checkpoint: Schema.Json): void {
+  save(checkpoint: Schema.Json, startsOver: boolean): void {
+    if (startsOver) {
+      this.starts++
+      this.added = new Map()
+    }
     this.checkpoint = checkpoint
     this.saved = new Map(this.units)
   }

@@ -80,8 +80,8 @@ export type Ending =
 /** News of a task since its last report. A field without news is left out: a million tasks may have a report each. */
 export interface Report {
   readonly index: number
-  /** The last checkpoint, with the amounts that were added before it. */
-  readonly saved?: { readonly checkpoint: Schema.Json; readonly added: Amounts }
+  /** The last checkpoint, with the amounts that were added before it: all of them, where the task has begun anew. */
+  readonly saved?: { readonly checkpoint: Schema.Json; readonly added: Amounts; readonly startsOver?: true }
   /** The amounts that were added after it. */
   readonly added?: Amounts
   readonly totals?: Amounts

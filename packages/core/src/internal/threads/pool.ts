@@ -240,6 +240,7 @@ export class Pool implements CrewListener, LivePool {
     if (hand === undefined || item === undefined || item.hand !== hand) return
     const { cell, reporter } = item
     if (saved !== undefined) {
+      if (saved.startsOver === true) cell.saveUnsafe(saved.checkpoint, true)
       for (const [unit, amount] of saved.added) reporter.addUnsafe(unit, amount)
       cell.saveUnsafe(saved.checkpoint)
     }

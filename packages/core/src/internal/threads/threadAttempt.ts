@@ -86,10 +86,12 @@ export class Attempt implements Interrupter, Cell, Reporter {
     this.reportIfDue()
   }
 
-  saveUnsafe(checkpoint: Schema.Json): void {
+  saveUnsafe(checkpoint: Schema.Json, startsOver = false): void {
     this.checkpoint = checkpoint
     // Amounts that are added later are not part of this checkpoint.
-    this.saved = { checkpoint, added: addUp(this.saved?.added ?? [], this.added ?? []) }
+    this.saved = startsOver
+      ? { checkpoint, added: [], startsOver }
+      : { ...this.saved, checkpoint, added: addUp(this.saved?.added ?? [], this.added ?? []) }
     this.added = undefined
     this.reportIfDue()
   }
