@@ -209,9 +209,8 @@ const remove = Effect.fnUntraced(function*(payload: Payload) {
     return sum([yield* fanOut("trash", DeleteOne, (after) => trashable(payload, after))])
   }
   const quick = Option.getOrElse(yield* DeleteElements.quickFiles(payload), () => files)
-  const met = new ElementCount.Met(DeleteElements.removableOf)
-  // Which files and folders stay is known where they are removed.
-  if (payload.request.rules === undefined) yield* ElementCount.countBeside(met.whole)
+  const met = new ElementCount.Met(DeleteElements.removables())
+  yield* ElementCount.countBeside(met.whole)
   const source = (after: Option.Option<string>) =>
     Stream.provideService(entries(payload, met)(after), Files.Files, quick)
   const concurrency = Math.min(mostBatches, yield* filesAtOnce)

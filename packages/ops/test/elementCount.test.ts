@@ -81,8 +81,8 @@ const expected = {
 /** What there is without a folder with a file in it. */
 const withoutFolder = {
   copy: { items: 10 },
-  // Of folders it is not known beforehand which ones stay.
-  delete: {},
+  // The folders that it is in stay, too.
+  delete: { removedFiles: 4, removedFolders: 1 },
   hash: { items: 3, bytes: 14 },
   verify: { items: 7, bytes: 5 }
 } satisfies Record<keyof typeof starts, Readonly<Record<string, number>>>
@@ -152,9 +152,11 @@ describe("the count of elements", () => {
         slowIn[name],
         Effect.fnUntraced(function*(id) {
           yield* progressAfter(id, name === "delete" ? "15 seconds" : "6 seconds")
-          const { state, totals } = yield* progressAfter(id, "1 minute")
+          const { items, state, totals, units } = yield* progressAfter(id, "1 minute")
           assert.include(state, "Completed")
           assert.deepStrictEqual(totals, withoutFolder[name])
+          const all = Struct.keys(totals).map((unit) => [unit, unit === "items" ? items : units[unit]])
+          assert.deepStrictEqual(Object.fromEntries(all), withoutFolder[name])
         }),
         { rules: [Filter.Rule.make("/a/b")] }
       ))

@@ -40,7 +40,7 @@ export const quickFiles = (payload: Payload) =>
 const optionsOf = (payload: Payload, after: Option.Option<string>) => ({
   sources: present(payload).map(({ path }) => path),
   oneFileSystem: payload.request.oneFileSystem,
-  filter: Filter.make(payload.request.rules ?? []),
+  ...payload.request.rules === undefined ? {} : { filter: Filter.make(payload.request.rules) },
   after
 })
 
@@ -168,17 +168,31 @@ export const walkFolders = (payload: Payload, after: Option.Option<string>) => {
   )
 }
 
-/** What is to be removed of what a walk in folders meets: files, and everything else that is no folder, and folders. */
-export const removableOf = (element: Met): Readonly<Record<string, number>> => {
-  switch (element._tag) {
-    case "Whole":
-      return { [removedUnits.files]: element.leaves, [removedUnits.folders]: element.folders }
-    case "Open":
-      return { [removedUnits.files]: element.others ?? 0, [removedUnits.folders]: 1 }
-    case "Leaf":
-      return { [removedUnits.files]: 1 }
-    default:
-      return {}
+/**
+ * Says what is to be removed of each thing that a walk in folders meets, one after the other: everything that is no
+ * folder, and folders that nothing stays in.
+ */
+export const removables = () => {
+  /** Whether something stays, for each folder that the walk is in. */
+  const stays: Array<boolean> = []
+  const stay = (): Readonly<Record<string, number>> => {
+    if (stays.length > 0) stays[stays.length - 1] = true
+    return {}
+  }
+  return (element: Met): Readonly<Record<string, number>> => {
+    switch (element._tag) {
+      case "Whole":
+        return { [removedUnits.files]: element.leaves, [removedUnits.folders]: element.folders }
+      case "Open":
+        stays.push(element.holds ?? false)
+        return { [removedUnits.files]: element.others ?? 0 }
+      case "Close":
+        return stays.pop() === true ? stay() : { [removedUnits.folders]: 1 }
+      case "Leaf":
+        return { [removedUnits.files]: 1 }
+      case "Unreadable":
+        return element.error.isMissing ? {} : stay()
+    }
   }
 }
 

@@ -37,14 +37,15 @@ const place = {
 /**
  * Schema for what a walk meets.
  *
- * - `Open` and `Close`: a folder begins and ends. A walk that leaves out all else tells how many `others` are in it.
+ * - `Open` and `Close`: a folder begins and ends. A walk that leaves out all else tells how many `others` are in it,
+ *   and whether it `holds` something that a filter leaves out.
  * - `Leaf`: anything else. Of a `special` source it is told what that is.
  * - `Unreadable`: a folder that can't be listed, in place of its `Open` and `Close`; or, right before its `Close`, the
  *   rest of a folder that could be listed once and now can't. Also what can't even be told to be a folder. With
  *   `retryAfter`, a walk after that cursor begins with what is missing, and ends it with the `Close` of the folder.
  */
 export const Element = Schema.TaggedUnion({
-  Open: { ...place, others: Schema.optionalKey(Schema.Natural) },
+  Open: { ...place, others: Schema.optionalKey(Schema.Natural), holds: Schema.optionalKey(Schema.Literal(true)) },
   Close: place,
   Leaf: {
     ...place,
@@ -137,10 +138,9 @@ interface Frame {
   rest: { readonly error: FilesError; readonly retryAfter: string } | undefined
 }
 
-/** What is in a folder, and how many entries of it are left out. */
-interface Listed {
+/** What is in a folder; where only folders are met, also how many others, and whether a filter leaves something out. */
+interface Listed extends Pick<Extract<Element, { readonly _tag: "Open" }>, "holds" | "others"> {
   readonly listing: FolderListing.FolderListing
-  readonly others?: number
 }
 
 interface Entered extends Listed {
@@ -206,7 +206,7 @@ class Walker extends Asking<Element | Whole, Question> {
     if (this.isLeftOut(path, kind === "folder") && (kind !== "unknown" || this.isLeftOut(path, true))) return
     if (kind === "folder" || kind === "unknown") {
       this.question = { path, kind }
-    } else {
+    } else if (this.options.onlyFolders !== true) {
       const cursor = frame.cursor + FilePath.toText(name)
       const leaf = { _tag: "Leaf", cursor, source: this.source, path, kind } as const
       this.chunk.push(this.isTwin(path) ? { ...leaf, mayFold: true } : leaf)
@@ -281,7 +281,7 @@ class Walker extends Asking<Element | Whole, Question> {
 
   private list(path: FilePath.FilePath): Effect.Effect<Listed, FilesError> {
     const absolute = this.absolute(path)
-    const { oneFileSystem = false, onlyFolders = false } = this.options
+    const { filter, oneFileSystem = false, onlyFolders = false } = this.options
     /** Fails where a folder is not on the same file system as its source, and that matters. */
     const requireHome = (identity: Files.Identity): Effect.Effect<void, FilesError> => {
       if (path === "") this.home = identity
@@ -289,14 +289,29 @@ class Walker extends Asking<Element | Whole, Question> {
         ? Effect.void
         : Effect.fail(unreadable("scandir", absolute, "EXDEV"))
     }
-    if (onlyFolders) return Effect.tap(this.calls.folders(absolute), ({ identity }) => requireHome(identity))
-    if (!oneFileSystem) return Effect.map(this.calls.list(absolute), (listing) => ({ listing }))
+    if (onlyFolders && filter === undefined) {
+      return Effect.tap(this.calls.folders(absolute), ({ identity }) => requireHome(identity))
+    }
+    const listed = (listing: FolderListing.FolderListing): Listed =>
+      onlyFolders ? { listing, ...this.othersIn(path, listing) } : { listing }
+    if (!oneFileSystem) return Effect.map(this.calls.list(absolute), listed)
     return Effect.scoped(Effect.flatMap(this.calls.folder(absolute), (folder) =>
       folder.identity.pipe(
         Effect.flatMap(requireHome),
         Effect.andThen(folder.list),
-        Effect.map((listing) => ({ listing }))
+        Effect.map(listed)
       )))
+  }
+
+  /** What a filter leaves of a folder that is no folder, or may be none, and whether it leaves out something. */
+  private othersIn(folder: FilePath.FilePath, listing: FolderListing.FolderListing): Omit<Listed, "listing"> {
+    let [others, holds] = [0, false]
+    for (let index = 0; index < listing.size; index++) {
+      const isFolder = listing.kindAt(index) === "folder"
+      if (this.isLeftOut(FilePath.join(folder, listing.nameAt(index)), isFolder)) holds = true
+      else if (!isFolder) others++
+    }
+    return holds ? { others, holds } : { others }
   }
 
   /** Looks whether a folder may be entered, where a link may lead to one that the walk is in, or that is written to. */
@@ -382,11 +397,11 @@ class Walker extends Asking<Element | Whole, Question> {
     return this.options.tellsTwins === true ? CollidingNames.find(FolderListing.namesOf(listing)) : outermost.twins
   }
 
-  private begin(path: FilePath.FilePath, { identity, listing, others }: Entered): void {
+  private begin(path: FilePath.FilePath, { identity, listing, ...told }: Entered): void {
     const place = this.at(path, "open")
     const twins = this.twinsIn(listing)
     this.frames.push({ path, cursor: place.cursor, identity, listing, twins, index: 0, rest: undefined })
-    this.chunk.push({ _tag: "Open", ...place, ...others === undefined ? {} : { others } })
+    this.chunk.push({ _tag: "Open", ...place, ...told })
   }
 
   /** Goes to where an earlier walk has been. */
