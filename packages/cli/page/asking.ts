@@ -101,7 +101,7 @@ const askNow = (action: Action, ids: ReadonlyArray<string>): void => {
 
 /** Says who runs a job that is queued. */
 export const whoRunsIt = ({ hasCode, id, parent }: Pick<Detail, "hasCode" | "id" | "parent">): string => {
-  if (parent !== null) return "It begins once a process runs the job that has started this one."
+  if (parent !== null) return "It begins once the job runs that has started this one."
   if (!hasCode) return "Its own program runs it."
   return server.value?.works === true
     ? "The process of this page runs it."

@@ -419,7 +419,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     const said = (await text(page, ".strip.chosen")).replaceAll(/\s+/g, " ")
     assert.include(
       said,
-      "The other 3 stay as they are. It begins once a process runs the job that has started this one."
+      "The other 3 stay as they are. It begins once the job runs that has started this one."
     )
     await page.getByRole("button", { name: "Retry these 1" }).click()
     await page.locator(".strip", { hasText: "1 failure queued to run again. It begins once" }).waitFor()
@@ -511,6 +511,11 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await page.getByRole("button", { name: "Remove it" }).click()
     await page.locator(".strip", { hasText: "is removed. Jobs that it has started go on." }).waitFor()
     await page.getByText("There are no schedules yet.").waitFor()
+    await page.setViewportSize({ width: 1280, height: 900 })
+    run("schedule", "add", "nightly", "--cron", "@weekly", "--tz", "Europe/Berlin", "--", "copy", "-T", from, home)
+    await row.waitFor()
+    assert.strictEqual(await row.locator("a.title").evaluate((link) => link.getClientRects().length), 1)
+    run("schedule", "remove", "nightly")
     await visit(page, "#/schedules/nope")
     await page.getByText("There is no such schedule.").waitFor()
     // The browser itself tells of the answer 404.
