@@ -1,11 +1,11 @@
 /**
- * Shows how long the tasks of a job waited and ran, kind by kind, and the pools and threads that they use.
+ * Shows how long the tasks of a job waited and ran, kind by kind, and the pools, threads and workers that they use.
  */
 import { Blank, Broken, Waiting } from "./Blank.tsx"
 import { type Detail, type TaskTimes, taskTimes } from "./client.ts"
 import { useLive } from "./live.ts"
 import { isOver } from "./places.ts"
-import { PoolTable, ThreadTable } from "./PoolTables.tsx"
+import { PoolTable, ThreadTable, WorkerTable } from "./PoolTables.tsx"
 import { sampleMillis } from "./rates.ts"
 import { Section } from "./Section.tsx"
 import { count, counted, printable, span } from "./shown.ts"
@@ -115,7 +115,7 @@ const Numbers = ({ kind: { running, waiting }, upper }: { readonly kind: Kind; r
 }
 
 /** All that is known of the tasks of a job. */
-export const TaskCharts = ({ kinds, pools, threads, upperMillis }: TaskTimes) => {
+export const TaskCharts = ({ kinds, pools, threads, upperMillis, workers }: TaskTimes) => {
   const buckets = bucketsOf(kinds)
   return (
     <>
@@ -140,6 +140,12 @@ export const TaskCharts = ({ kinds, pools, threads, upperMillis }: TaskTimes) =>
         <Section title="Threads of its process">
           <ThreadTable threads={threads} />
         </Section>
+      )}
+      {workers.length > 0 && (
+        <section>
+          <h2>Workers of its cluster</h2>
+          <WorkerTable workers={workers} />
+        </section>
       )}
     </>
   )

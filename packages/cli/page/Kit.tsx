@@ -170,6 +170,22 @@ const past: History = {
   ]
 }
 
+const worker: TaskTimes["workers"][number] = {
+  address: "node1.example:7433",
+  state: "connected",
+  stateText: "answered in 4 ms",
+  since: start,
+  inHand: 64,
+  ended: 16_412,
+  perSecond: 640,
+  greetingMillis: 4,
+  silentMillis: 0,
+  isLeaving: false,
+  refuses: []
+}
+const unheard = { since: null, inHand: null, ended: null, perSecond: null, greetingMillis: null, silentMillis: null }
+const unusable = { ...worker, ...unheard, state: "unusable" as const }
+
 const none = Array<number>(47).fill(0)
 const times: TaskTimes = {
   upperMillis: none.map((_, index) => 0.1 * 2 ** (index / 2)),
@@ -199,10 +215,28 @@ const times: TaskTimes = {
   threads: [
     { name: "hash", size: 2, alive: 2, busy: 1, queued: 0, ended: 16_412, lost: 0, abandoned: 0 },
     { name: "read", size: 2, alive: 2, busy: 2, queued: 31, ended: 12, lost: 3, abandoned: 1 }
+  ],
+  workers: [
+    worker,
+    { ...worker, address: "node2.example:7433", inHand: 0, perSecond: 0.4, silentMillis: 3000 },
+    { ...unusable, address: "node3.example:7433", stateText: "can't be reached: connect ECONNREFUSED 10.0.0.3:7433" },
+    {
+      ...worker,
+      address: "node4.<b>example</b>\u202E:7433",
+      isLeaving: true,
+      stateText: "answered in 9 ms, is about to end, does not take @fanout/ops/Hash (has another version of it)"
+    }
   ]
 }
 
-const process: Process = { process: "4711-a1", machine: "ada", jobs: [row.id], pools: times.pools, threads: [] }
+const process: Process = {
+  process: "4711-a1",
+  machine: "ada",
+  jobs: [row.id],
+  pools: times.pools,
+  threads: [],
+  workers: times.workers
+}
 
 const Times = () => (
   <>

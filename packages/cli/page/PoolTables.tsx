@@ -1,8 +1,9 @@
 /**
- * Shows how a process uses its pools and threads. A bar in another colour says that tasks wait.
+ * Shows how a process uses its pools and threads, and the workers of its cluster. A bar in another colour says that
+ * tasks wait.
  */
 import type { TaskTimes } from "./client.ts"
-import { count, printable } from "./shown.ts"
+import { count, printable, rate, span } from "./shown.ts"
 
 interface UseProperties {
   readonly used: number
@@ -72,6 +73,35 @@ export const ThreadTable = ({ threads }: Pick<TaskTimes, "threads">) => (
             {lost + abandoned === 0 ? "none" : count(lost)}
             {abandoned > 0 && `, ${count(abandoned)} held by the system`}
           </td>
+        </tr>
+      ))}
+    </tbody>
+  </table>
+)
+
+const figure = (value: number | null, text: (value: number) => string) => value === null ? "" : text(value)
+
+export const WorkerTable = ({ workers }: Pick<TaskTimes, "workers">) => (
+  <table class="workers">
+    <thead>
+      <tr>
+        <th>Worker</th>
+        <th class="number">Tasks in hand</th>
+        <th class="number">Rate</th>
+        <th class="number ended">Tasks ended</th>
+        <th>Last word</th>
+        <th>State</th>
+      </tr>
+    </thead>
+    <tbody>
+      {workers.map(({ address, ended, inHand, perSecond, silentMillis, stateText }) => (
+        <tr key={address}>
+          <th scope="row" class="wrap">{printable(address)}</th>
+          <td class="number">{figure(inHand, count)}</td>
+          <td class="number">{figure(perSecond, (all) => rate("items", all))}</td>
+          <td class="number ended">{figure(ended, count)}</td>
+          <td>{figure(silentMillis, (millis) => millis < 1000 ? "just now" : `${span(millis)} ago`)}</td>
+          <td class="wrap">{printable(stateText)}</td>
         </tr>
       ))}
     </tbody>

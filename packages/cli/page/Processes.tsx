@@ -1,10 +1,10 @@
 /**
- * Shows the live processes that run jobs, each with its pools and threads.
+ * Shows the live processes that run jobs, each with its pools, threads and workers.
  */
 import { Broken, Waiting } from "./Blank.tsx"
 import { type Process, processes } from "./client.ts"
 import { useLive } from "./live.ts"
-import { PoolTable, ThreadTable } from "./PoolTables.tsx"
+import { PoolTable, ThreadTable, WorkerTable } from "./PoolTables.tsx"
 import { sampleMillis } from "./rates.ts"
 import { to } from "./route.ts"
 import { Section } from "./Section.tsx"
@@ -16,7 +16,7 @@ const namedJobs = 8
 export const ProcessList = ({ found }: { readonly found: ReadonlyArray<Process> }) => (
   <>
     {found.length === 0 && <p class="nothing">No process runs a job now.</p>}
-    {found.map(({ jobs, machine, pools, process, threads }) => (
+    {found.map(({ jobs, machine, pools, process, threads, workers }) => (
       <section key={`${process} ${machine}`}>
         <h3 title={printable(`${process} on ${machine}`)}>Process {printable(process.replace(/-.*/, ""))}</h3>
         <p>
@@ -30,6 +30,7 @@ export const ProcessList = ({ found }: { readonly found: ReadonlyArray<Process> 
         </p>
         {pools.length === 0 ? <p class="nothing">It has told nothing yet.</p> : <PoolTable pools={pools} />}
         {threads.length > 0 && <ThreadTable threads={threads} />}
+        {workers.length > 0 && <WorkerTable workers={workers} />}
       </section>
     ))}
   </>

@@ -278,7 +278,7 @@ const suite = (name: keyof typeof stores) =>
         }
       })))
 
-    it.effect("tells how long tasks waited and ran, and what pools and threads a live process has", () =>
+    it.effect("tells how long tasks waited and ran, and what pools, threads and workers a live process has", () =>
       live(Effect.gen(function*() {
         const { get } = yield* client
         const store = yield* JobStore
@@ -287,16 +287,24 @@ const suite = (name: keyof typeof stores) =>
           owner: new OwnerLiveness.Owner({ machine: "m", boot: "", process: "7-a" })
         })
         yield* put(job("a", { _tag: "Running", ...counters }, { token: 1, lease }))
-        const nothing = { kinds: [], pools: [], threads: [] }
+        const nothing = { kinds: [], pools: [], threads: [], workers: [] }
         const before = (yield* get("/api/jobs/a/tasks")).body
         assert.lengthOf(before.upperMillis, 47)
         assert.deepInclude(before, nothing)
         const process = { process: "7-a", machine: "m", jobs: ["a"] }
-        assert.deepStrictEqual((yield* get("/api/processes")).body, [{ ...process, pools: [], threads: [] }])
+        assert.deepStrictEqual((yield* get("/api/processes")).body, [{
+          ...process,
+          pools: [],
+          threads: [],
+          workers: []
+        }])
 
         const pool = { name: markup, size: 2, held: 2, waiting: 9, bounds: { least: 1, most: 8 } }
         const counts = { size: 2, alive: 2, busy: 1, queued: 3, ended: 4, lost: 1, abandoned: 0 }
         const slow = [...Array<number>(47).fill(0), 1]
+        const worker = { _tag: "Connected" as const, address: "b:1", since: 1, inHand: 3, ended: 4, perSecond: 2.5 }
+        const heard = { greetingMillis: 4, silentMillis: 1000, isLeaving: false }
+        const refuses = (why: string) => [["hash", why] as const]
         yield* store.saveTasks(
           JobId.make("a"),
           1,
@@ -304,10 +312,15 @@ const suite = (name: keyof typeof stores) =>
             token: 1,
             kinds: [{ name: `${markup}\u001b`, waiting: [90, 10], running: slow }],
             pools: [pool],
-            threads: [{ name: "hash", ...counts }]
+            threads: [{ name: "hash", ...counts }],
+            workers: [
+              { _tag: "Connecting", address: "a:1\u001b" },
+              { ...worker, ...heard, refuses: refuses(`${markup}\u202e`) },
+              { _tag: "Unusable", address: "c:1", why: "gone\n" }
+            ]
           })
         )
-        const { kinds, pools, threads } = (yield* get("/api/jobs/a/tasks")).body
+        const { kinds, pools, threads, workers } = (yield* get("/api/jobs/a/tasks")).body
         assert.deepStrictEqual(kinds, [{
           name: `${markup}\\x1b`,
           attempts: 1,
@@ -315,10 +328,29 @@ const suite = (name: keyof typeof stores) =>
           running: { counts: slow, p50: null, p95: null, p99: null }
         }])
         assert.deepStrictEqual([pools, threads], [[pool], [{ name: "hash", ...counts }]])
-        assert.deepStrictEqual((yield* get("/api/processes")).body, [{ ...process, pools, threads }])
+        const silent = { since: null, inHand: null, ended: null, perSecond: null, greetingMillis: null }
+        const unheard = { ...silent, silentMillis: null, isLeaving: false, refuses: [] }
+        const why = `${markup}\\u202e`
+        const { _tag, ...figures } = worker
+        assert.deepStrictEqual(workers, [
+          { address: "a:1\\x1b", state: "connecting", stateText: "has not answered yet", ...unheard },
+          {
+            ...figures,
+            ...heard,
+            state: "connected",
+            stateText: `answered in 4 ms, does not take hash (${why})`,
+            refuses: [{ task: "hash", why }]
+          },
+          { address: "c:1", state: "unusable", stateText: "gone\\n", ...unheard }
+        ])
+        assert.deepStrictEqual((yield* get("/api/processes")).body, [{ ...process, pools, threads, workers }])
 
         // Those of an owner before say nothing of the process that runs it now.
-        yield* store.saveTasks(JobId.make("a"), 1, new JobTasks({ token: 0, kinds: [], pools: [pool], threads: [] }))
+        yield* store.saveTasks(
+          JobId.make("a"),
+          1,
+          new JobTasks({ token: 0, kinds: [], pools: [pool], threads: [], workers: [] })
+        )
         assert.deepInclude((yield* get("/api/jobs/a/tasks")).body, nothing)
         assert.deepInclude((yield* get("/api/processes")).body[0], { pools: [] })
       })))

@@ -145,6 +145,28 @@ describe.skipIf(programs === undefined)("fanout jobs work --cluster", () => {
     assert.strictEqual(spawnSync("diff", ["-r", from, to]).status, 0)
   })
 
+  it("shows to any process which workers there are", async () => {
+    const at = await cluster()
+    const from = path.join(shared, "slow")
+    fs.mkdirSync(from)
+    for (let n = 0; n < 100; n++) fs.writeFileSync(path.join(from, `file ${n}`), Buffer.alloc(50_000, n))
+    const command = ["copy", from, path.join(shared, "slow to"), "--bandwidth", "50KB"]
+    const id = await queue(at, /^\w+ +running .* copy slow → /, ...command)
+    let shown = ""
+    await until(() => {
+      shown = at.run("jobs", "processes").stdout
+      return ports.every((port) => shown.includes(` 127.0.0.1:${port}: answered in `))
+    })
+    assert.match(shown, new RegExp(`^jobs .*${id}`, "m"))
+    assert.match(shown, /^workers +\d+ +\d+\/s +\d+ +(?:just now|\ds ago) +127/m)
+    at.workers[2]?.child.kill("SIGKILL")
+    const gone = `127.0.0.1:${ports[2]}: can't be reached: connect ECONNREFUSED`
+    const isShown = () => [["processes"], ["show", id]].every((args) => at.run("jobs", ...args).stdout.includes(gone))
+    await until(() => at.workers[2]?.child.signalCode !== null && isShown())
+    assert.strictEqual(at.run("jobs", "cancel", id).status, 0)
+    await stop(at)
+  })
+
   it("pauses a job whose files are not shared, and says what to do", async () => {
     const at = await cluster()
     const own = path.join(home, "own")

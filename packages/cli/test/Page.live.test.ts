@@ -4,6 +4,7 @@ import * as JobId from "@fanout/core/JobId"
 import * as JobManager from "@fanout/core/JobManager"
 import { JobState } from "@fanout/core/JobState"
 import { JobStore } from "@fanout/core/JobStore"
+import { JobTasks } from "@fanout/core/JobTasks"
 import { layerSqlite } from "@fanout/core/node"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
@@ -272,6 +273,58 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     assert.strictEqual(await page.locator(".pools").count(), 0)
     await visit(page, `#/jobs/${named}/tasks`)
     await page.getByText("Nothing is known of its tasks.").waitFor()
+    assert.deepStrictEqual(complaints, [])
+  })
+
+  it("shows the workers of a process: what each has in hand, its rate, its last word, its refusals", async () => {
+    const owner = new OwnerLiveness.Owner({ machine: "elsewhere", boot: "", process: "4711-1" })
+    const fields = { id: JobId.make("clustered"), revision: 0, token: 1 }
+    const running = record(JobState.cases.Running.make(counters), {
+      ...fields,
+      lease: Option.some({ token: 1, owner })
+    })
+    const { revision } = await store.runPromise(JobStore.use((store) => store.insert(running)))
+    const worker = {
+      _tag: "Connected" as const,
+      address: "node1.example:7433",
+      since: Date.now(),
+      inHand: 64,
+      ended: 1204,
+      perSecond: 41.2,
+      greetingMillis: 4,
+      silentMillis: 0,
+      isLeaving: false,
+      refuses: [[markup, "has another version of it"] as const]
+    }
+    const pool = { name: "io", size: 16, held: 16, waiting: 0, bounds: null }
+    const tell = (...workers: JobTasks["workers"]) => {
+      const tasks = new JobTasks({ token: 1, kinds: [], pools: [pool], threads: [], workers })
+      return store.runPromise(JobStore.use((store) => store.saveTasks(running.id, 1, tasks)))
+    }
+    await tell(worker, { _tag: "Connecting", address: "node2.example:7433" })
+
+    const { complaints, page } = await open({}, "#/doctor")
+    const process = page.locator("section section", { has: page.getByRole("link", { name: "clustered" }) })
+    const rows = process.locator(".workers tbody tr")
+    await rows.first().waitFor()
+    const cells = (n: number) => rows.nth(n).locator("th, td").allInnerTexts()
+    const refusal = `answered in 4 ms, does not take ${markup.replace("\u202E", "\\u202e")} (has another version of it)`
+    assert.deepStrictEqual(await cells(0), [worker.address, "64", "41/s", "1,204", "just now", refusal])
+    assert.deepStrictEqual(await cells(1), ["node2.example:7433", "", "", "", "", "has not answered yet"])
+
+    await tell(
+      { ...worker, silentMillis: 3000, refuses: [] },
+      { _tag: "Unusable", address: "node2.example:7433", why: "can't be reached: connect ECONNREFUSED" }
+    )
+    await rows.getByText("can't be reached: connect ECONNREFUSED").waitFor()
+    await rows.getByText("3 s ago").waitFor()
+    await visit(page, "#/jobs/clustered/tasks")
+    await page.locator(".workers", { hasText: "node1.example:7433" }).waitFor()
+    const over = { ...fields, revision, finishedAt: Option.some(Date.now()) }
+    const ended = record(JobState.cases.Completed.make(counters), over)
+    await store.runPromise(JobStore.use((store) => store.put(ended, "Completed")))
+    await page.getByText("Nothing is known of its tasks.").waitFor()
+    assert.strictEqual(await page.locator(".workers").count(), 0)
     assert.deepStrictEqual(complaints, [])
   })
 

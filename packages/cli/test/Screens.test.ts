@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { WorkerStatus } from "@fanout/core/ClusterWorkers"
 import type { JobId } from "@fanout/core/JobId"
 import * as JobManager from "@fanout/core/JobManager"
 import type { JobStore } from "@fanout/core/JobStore"
@@ -29,6 +30,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as path from "node:path"
 import { afterAll, beforeAll, vi } from "vitest"
+import { LiveClusters } from "../../core/src/internal/cluster/liveWorkers.ts"
 import * as FaultyFiles from "../../ops/test/FaultyFiles.ts"
 import * as MemoryFiles from "../../ops/test/MemoryFiles.ts"
 import * as ApiRows from "../src/api/ApiRows.ts"
@@ -75,6 +77,38 @@ const before = (world: { isSlow: boolean }): FaultyFiles.Before => (call, path) 
 
 const definitions = [Copy.job, Delete.job, Hash.job, Verify.job, ScheduledCommand.job] as const
 
+const self = new OwnerLiveness.Owner({ machine: "52b7c1 node1 pid:[4026531836]", boot: "", process: "4711-8813" })
+
+/** Workers of a cluster that the process takes part in. */
+const workers: ReadonlyArray<WorkerStatus> = [
+  {
+    _tag: "Connected",
+    address: "node1.example:7433",
+    since: 0,
+    inHand: 64,
+    ended: 120_400,
+    perSecond: 1041.3,
+    greetingMillis: 3,
+    silentMillis: 200,
+    isLeaving: false,
+    refuses: []
+  },
+  {
+    _tag: "Connected",
+    address: "node2.example:7433",
+    since: 0,
+    inHand: 0,
+    ended: 7,
+    perSecond: 0,
+    greetingMillis: 4,
+    silentMillis: 3100,
+    isLeaving: false,
+    refuses: [["@fanout/ops/HashFile", "has another version of it, with other schemas"]]
+  },
+  { _tag: "Connecting", address: "node3.example:7433" },
+  { _tag: "Unusable", address: "node4.example:7433", why: "can't be reached: connect ECONNREFUSED 10.0.0.4:7433" }
+]
+
 /** All that jobs and commands run on: real jobs, on files and in a store that are in memory. */
 const worldOf = (world: { isSlow: boolean }) => {
   const files = FaultyFiles.intercept(MemoryFiles.make(plant()), before(world))
@@ -95,7 +129,8 @@ const worldOf = (world: { isSlow: boolean }) => {
     Layer.provideMerge(Layer.mergeAll(
       Layer.fresh(MemoryJobStore.layer),
       Pools.layer(),
-      Layer.fresh(OwnerLiveness.layerBlind),
+      Layer.succeed(OwnerLiveness.OwnerLiveness, { self, isDead: () => Effect.succeed(false) }),
+      Layer.succeed(LiveClusters, new Set([{ statuses: workers }])),
       Layer.succeed(Files.Files, { ...files, atOnce: () => Effect.succeedNone })
     ))
   )
@@ -248,6 +283,7 @@ const screens = (
   ),
   ["fanout jobs show --all copy", command(["jobs", "show", "--all", jobs.copy])],
   ["fanout jobs show --limit 1 copy", command(["jobs", "show", "--limit", "1", jobs.copy])],
+  ["fanout jobs processes", command(["jobs", "processes"])],
   ["fanout jobs watch", boardOf(jobs, columns)],
   ["fanout jobs set running", command(["jobs", "set", jobs.running, "--bandwidth", "20MB"])],
   ["fanout schedule list", command(["schedule", "list"])],

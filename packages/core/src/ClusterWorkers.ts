@@ -8,42 +8,48 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
 /**
- * A registered worker.
+ * Schema for a registered worker.
  *
  * - `Connected`: the worker takes tasks of this owner.
  * - `Connecting`: the worker has not answered yet.
- * - `Unusable`: the worker can't be reached, or takes no task at all, for this reason.
+ * - `Unusable`: the worker can't be reached, or takes no task at all, for the reason `why`.
+ *
+ * Of a connected worker:
+ *
+ * - `since`: since when there is a connection, in milliseconds since the epoch.
+ * - `inHand`: tasks of this owner that the worker has in hand.
+ * - `ended`, `perSecond`: tasks of this owner that the worker has ended since then, and ends in a second.
+ * - `greetingMillis`: how long the worker took to answer the greeting.
+ * - `silentMillis`: how long ago the worker said something. A worker that is silent for 4 seconds is lost.
+ * - `isLeaving`: whether the worker is about to end, and takes no more tasks.
+ * - `refuses`: tags of the tasks that the worker does not take, each with the reason.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const WorkerStatus = Schema.Union([
+  Schema.TaggedStruct("Connected", {
+    address: Schema.String,
+    since: Schema.Finite,
+    inHand: Schema.Natural,
+    ended: Schema.Natural,
+    perSecond: Schema.Finite,
+    greetingMillis: Schema.Finite,
+    silentMillis: Schema.Finite,
+    isLeaving: Schema.Boolean,
+    refuses: Schema.Array(Schema.Tuple([Schema.String, Schema.String]))
+  }),
+  Schema.TaggedStruct("Connecting", { address: Schema.String }),
+  Schema.TaggedStruct("Unusable", { address: Schema.String, why: Schema.String })
+])
+
+/**
+ * A registered worker.
  *
  * @category models
  * @since 0.1.0
  */
-export type WorkerStatus = {
-  readonly _tag: "Connected"
-  readonly address: string
-  /** Since when there is a connection, in milliseconds since the epoch. */
-  readonly since: number
-  /** Tasks of this owner that the worker has in hand. */
-  readonly inHand: number
-  /** Tasks of this owner that the worker has ended since then. */
-  readonly ended: number
-  /** Tasks of this owner that the worker ends in a second. */
-  readonly perSecond: number
-  /** How long the worker took to answer the greeting. */
-  readonly greetingMillis: number
-  /** How long ago the worker said something. A worker that is silent for 4 seconds is lost. */
-  readonly silentMillis: number
-  /** Whether the worker is about to end, and takes no more tasks. */
-  readonly isLeaving: boolean
-  /** Tags of the tasks that the worker does not take, each with the reason. */
-  readonly refuses: ReadonlyArray<readonly [task: string, why: string]>
-} | {
-  readonly _tag: "Connecting"
-  readonly address: string
-} | {
-  readonly _tag: "Unusable"
-  readonly address: string
-  readonly why: string
-}
+export type WorkerStatus = typeof WorkerStatus.Type
 
 /**
  * Service that knows the workers of a cluster. `layerCluster` of `@fanout/core/cluster` provides it.

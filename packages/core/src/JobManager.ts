@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import { LiveClusters } from "./internal/cluster/liveWorkers.ts"
 import { claimJobs } from "./internal/job/claims.ts"
 import * as Commands from "./internal/job/commands.ts"
 import { hearChanges } from "./internal/job/hearing.ts"
@@ -153,9 +154,12 @@ export class JobManager extends Context.Service<JobManager, {
   }) => Effect.Effect<ReadonlyArray<readonly [seq: number, row: OutcomeRow]>, JobStoreError>
   /** How the progress of a job went; empty if no run of the job has lasted a second. */
   readonly history: (id: JobId) => Effect.Effect<JobHistory.JobHistory, JobStoreError>
-  /** How long the tasks of a job waited and ran, and the pools and threads of its process; empty as `history` is. */
+  /**
+   * How long the tasks of a job waited and ran, and the pools, threads and workers of its process; empty as `history`
+   * is.
+   */
   readonly tasks: (id: JobId) => Effect.Effect<JobTasks.JobTasks, JobStoreError>
-  /** The live processes that run jobs now, with their pools and threads, in the order of their names. */
+  /** The live processes that run jobs now, with their pools, threads and workers, in the order of their names. */
   readonly processes: Effect.Effect<ReadonlyArray<JobProcess>, JobStoreError>
   readonly logs: (id: JobId) => Stream.Stream<LogEntry, JobStoreError>
   readonly watch: (id: JobId) => Stream.Stream<JobEvent, JobStoreError>
@@ -424,6 +428,7 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
     },
     pools: yield* Pools.Pools,
     threads: yield* LivePools,
+    clusters: yield* LiveClusters,
     rates: makeRates(store, clock, yield* FiberSet.makeRuntime()),
     runs: new Map(),
     places: new Places(

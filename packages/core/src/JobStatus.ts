@@ -25,8 +25,8 @@ export interface JobOverview {
 }
 
 /**
- * Process that runs jobs. `pools` and `threads` are as one of these jobs has told within the last second, and empty
- * where none of them has told yet.
+ * Process that runs jobs. `pools`, `threads` and `workers` are as one of these jobs has told within the last second,
+ * and empty where none of them has told yet.
  *
  * @category models
  * @since 0.1.0
@@ -36,6 +36,7 @@ export interface JobProcess {
   readonly jobs: ReadonlyArray<JobId>
   readonly pools: JobTasks["pools"]
   readonly threads: JobTasks["threads"]
+  readonly workers: JobTasks["workers"]
 }
 
 /**

@@ -1,9 +1,9 @@
 /**
- * How long the tasks of a job waited and ran, and how its process uses pools and threads.
+ * How long the tasks of a job waited and ran, and how its process uses pools, threads and workers of a cluster.
  *
  * The owner of a running job stores these figures once a second, if they have changed. A job that is over within a
- * second has none. The times of all owners of a job are counted together. Pools and threads are those of the process
- * that stored them last.
+ * second has none. The times of all owners of a job are counted together. Pools, threads and workers are those of the
+ * process that stored them last.
  *
  * **Details**
  *
@@ -23,7 +23,9 @@
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { WorkerStatus } from "./ClusterWorkers.ts"
 import { PoolStatus } from "./Pools.ts"
 
 /**
@@ -139,8 +141,9 @@ export const ThreadsStatus = Schema.Struct({
 export type ThreadsStatus = typeof ThreadsStatus.Type
 
 /**
- * Schema for what is known of the tasks of a job. `token` is that of the owner whose `pools` and `threads` these are,
- * and 0 if no owner has stored any. There are at most 32 of each.
+ * Schema for what is known of the tasks of a job. `token` is that of the owner whose `pools`, `threads` and
+ * `workers` these are, and 0 if no owner has stored any. There are at most 32 pools, 32 pools of threads and 128
+ * workers. Of a worker, `silentMillis` is in whole seconds, and a reason has at most 300 characters.
  *
  * @category schemas
  * @since 0.1.0
@@ -149,7 +152,8 @@ export class JobTasks extends Schema.Class<JobTasks>("@fanout/core/JobTasks")({
   token: Schema.Natural,
   kinds: Schema.Array(TaskKind),
   pools: Schema.Array(PoolStatus),
-  threads: Schema.Array(ThreadsStatus)
+  threads: Schema.Array(ThreadsStatus),
+  workers: Schema.Array(WorkerStatus).pipe(Schema.withDecodingDefaultKey(Effect.succeed([])))
 }) {}
 
 /**
@@ -158,4 +162,4 @@ export class JobTasks extends Schema.Class<JobTasks>("@fanout/core/JobTasks")({
  * @category constructors
  * @since 0.1.0
  */
-export const empty: JobTasks = new JobTasks({ token: 0, kinds: [], pools: [], threads: [] })
+export const empty: JobTasks = new JobTasks({ token: 0, kinds: [], pools: [], threads: [], workers: [] })

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ClusterWorkers, type WorkerStatus } from "@fanout/core/ClusterWorkers"
+import { JobManager } from "@fanout/core/JobManager"
 import * as Pools from "@fanout/core/Pools"
 import * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
@@ -8,6 +9,7 @@ import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
+import { briefs } from "../src/internal/cluster/liveWorkers.ts"
 import * as Worker from "../src/internal/cluster/workerLayer.ts"
 import { drive, ownerOf, runMany, Tasks, World } from "./ClusterWorld.ts"
 
@@ -90,4 +92,60 @@ describe("ClusterWorkers", () => {
       assert.isFalse(world.marks.some(({ n, worker }) => worker === "picky" && n === 2))
       assert.strictEqual(new Set(world.marks.map(({ n }) => n)).size, 60)
     }))
+
+  it.effect("are told of by the jobs of a process, which other processes read", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      yield* world.start()
+      const lost = yield* world.start()
+      world.cut.add(lost)
+      const [before, after, ended] = yield* Effect.gen(function*() {
+        const { processes } = yield* JobManager
+        const looks = Effect.all([Effect.delay(processes, 900), Effect.delay(processes, 5600)])
+        const [found] = yield* Effect.all([looks, runMany(40, 200)], { concurrency: 2 })
+        return [...found, yield* processes] as const
+      }).pipe(Effect.provide(ownerOf(world)), (job) => drive(job))
+
+      assert.deepStrictEqual(before.map(({ workers }) => workers), [[]])
+      assert.deepStrictEqual(ended, [])
+      const [worker, other, ...more] = after[0]?.workers ?? []
+      assert.deepInclude(worker, { _tag: "Connected", address: "worker-1", silentMillis: 0, refuses: [] })
+      assert.isAtLeast(worker?._tag === "Connected" ? worker.inHand : 0, 8)
+      assert.deepStrictEqual(other, {
+        _tag: "Unusable",
+        address: lost,
+        why: "can't be reached: it gave no answer within 5 s"
+      })
+      assert.deepStrictEqual(more, [])
+    }))
+
+  it("are told of in so many words at most, and not told anew while they have nothing to do", () => {
+    const connected = {
+      _tag: "Connected" as const,
+      address: "a".repeat(400),
+      since: 5,
+      inHand: 0,
+      ended: 7,
+      perSecond: 0.04,
+      greetingMillis: 1.26,
+      isLeaving: false,
+      refuses: Array.from({ length: 40 }, (_, n) => [`task ${n}`, "why ".repeat(200)] as const)
+    }
+    const told = (silentMillis: number) =>
+      briefs(
+        new Set([{ statuses: Array.from({ length: 90 }, () => ({ ...connected, silentMillis })) }, { statuses: [] }])
+      )
+    const [one] = told(20)
+    assert.lengthOf(told(20), 90)
+    assert.deepStrictEqual(told(20), told(980))
+    assert.deepInclude(one, { perSecond: 0, greetingMillis: 1.3, silentMillis: 0, ended: 7 })
+    assert.isBelow(JSON.stringify(one).length, 6000)
+    const unusable = Array.from(
+      { length: 90 },
+      () => ({ _tag: "Unusable" as const, address: "b", why: "x".repeat(999) })
+    )
+    const all = briefs(new Set([{ statuses: unusable }, { statuses: unusable }]))
+    assert.lengthOf(all, 128)
+    assert.deepStrictEqual(all[0], { _tag: "Unusable", address: "b", why: `${"x".repeat(299)}…` })
+  })
 })

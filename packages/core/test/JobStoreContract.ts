@@ -744,7 +744,23 @@ export const jobStoreContract = <E>(
             token: 1,
             kinds: [{ name: "\udc80 odd\0", waiting: [5, 0, 2 ** 50], running: [1] }],
             pools: [pool, { ...pool, bounds: null }],
-            threads: [{ name: "hash", size: 2, ...counts }]
+            threads: [{ name: "hash", size: 2, ...counts }],
+            workers: [
+              { _tag: "Connecting", address: "a:1" },
+              { _tag: "Unusable", address: "b:1", why: "can't be reached" },
+              {
+                _tag: "Connected",
+                address: "c:1",
+                since: 1,
+                inHand: 3,
+                ended: 4,
+                perSecond: 2.5,
+                greetingMillis: 0.1,
+                silentMillis: 1000,
+                isLeaving: false,
+                refuses: [["test/Work", "\ud800"]]
+              }
+            ]
           })
 
           yield* store.saveTasks(record.id, 1, first)

@@ -19,6 +19,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { JobRun } from "../src/internal/fanOut/jobRun.ts"
+import { decodeTasks } from "../src/internal/store/rows.ts"
 import { TaskTimes } from "../src/internal/task/taskTimes.ts"
 import * as ThreadPool from "../src/internal/threads/poolLayer.ts"
 import { asRun, runningJob } from "./fanOutHarness.ts"
@@ -257,6 +258,12 @@ describe("the tasks of a job", () => {
       yield* pass(2)
       assert.isAbove((yield* jobs.processes)[0]?.pools.length ?? 0, 0)
     }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
+
+  it("that a version without clusters has stored can be read", () =>
+    assert.deepStrictEqual(
+      decodeTasks({ tasks: JSON.stringify({ token: 0, kinds: [], pools: [], threads: [] }) }),
+      JobTasks.empty
+    ))
 
   it.effect("that can't be stored keep no job from its end", () =>
     Effect.gen(function*() {

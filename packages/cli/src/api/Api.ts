@@ -259,6 +259,29 @@ const Times = Schema.Struct({
   p99: Schema.NullOr(Schema.Number)
 })
 
+/** A worker of a cluster, as a process sees it that has tasks for it. What a worker has not told is `null`. */
+export const Worker = Schema.Struct({
+  address: Schema.String,
+  /** `unusable`: it can't be reached, or takes no task at all. */
+  state: Schema.Literals(["connected", "connecting", "unusable"]),
+  /** The state in words: `answered in 4 ms, does not take hash (…)`, `can't be reached: …`. */
+  stateText: Schema.String,
+  /** Since when there is a connection. */
+  since: Schema.NullOr(Schema.Number),
+  /** Tasks that it has in hand, has ended since then, and ends in a second. */
+  inHand: Schema.NullOr(Schema.Number),
+  ended: Schema.NullOr(Schema.Number),
+  perSecond: Schema.NullOr(Schema.Number),
+  /** How long it took to answer, and how long ago it said something, in whole seconds. */
+  greetingMillis: Schema.NullOr(Schema.Number),
+  silentMillis: Schema.NullOr(Schema.Number),
+  /** Whether it is about to end, and takes no more tasks. */
+  isLeaving: Schema.Boolean,
+  /** Tasks that it does not take, and why. */
+  refuses: Schema.Array(Schema.Struct({ task: Schema.String, why: Schema.String }))
+})
+export type Worker = typeof Worker.Type
+
 /** How the tasks of a job went; see core's `JobTasks`. */
 export const TaskTimes = Schema.Struct({
   /** Upper bounds of the buckets, in milliseconds. One more bucket has no bound. */
@@ -271,9 +294,10 @@ export const TaskTimes = Schema.Struct({
     waiting: Times,
     running: Times
   })),
-  /** Pools and threads of the process that runs the job; empty while none does. */
+  /** Pools, threads and workers of the process that runs the job; empty while none does. */
   pools: Schema.Array(PoolStatus),
-  threads: Schema.Array(ThreadsStatus)
+  threads: Schema.Array(ThreadsStatus),
+  workers: Schema.Array(Worker)
 })
 export type TaskTimes = typeof TaskTimes.Type
 
@@ -359,7 +383,7 @@ class Jobs extends HttpApiGroup.make("jobs").add(
   }),
   /** `GET /api/jobs/ID/history`: samples for a plot in columns of one length, and marks; see core's `JobHistory`. */
   HttpApiEndpoint.get("history", "/jobs/:id/history", { params, success: JobHistory, error: [NotFound, StoreFailed] }),
-  /** `GET /api/jobs/ID/tasks`: how long its tasks waited and ran, and what pools and threads its process has. */
+  /** `GET /api/jobs/ID/tasks`: how long its tasks waited and ran, and pools, threads and workers of its process. */
   HttpApiEndpoint.get("tasks", "/jobs/:id/tasks", { params, success: TaskTimes, error: [NotFound, StoreFailed] }),
   /**
    * `GET /api/jobs/ID/items`: recorded elements, in the order in which they were recorded: failed ones unless `outcome`
@@ -556,7 +580,9 @@ export const Process = Schema.Struct({
   machine: Schema.String,
   jobs: Schema.Array(JobId),
   pools: Schema.Array(PoolStatus),
-  threads: Schema.Array(ThreadsStatus)
+  threads: Schema.Array(ThreadsStatus),
+  /** The workers of the cluster that it takes part in, as it sees them. */
+  workers: Schema.Array(Worker)
 })
 export type Process = typeof Process.Type
 
@@ -565,7 +591,7 @@ class Server extends HttpApiGroup.make("server").add(
   HttpApiEndpoint.get("about", "/about", { success: About }),
   /** `GET /api/doctor`: looks anew each time, which can take a second. */
   HttpApiEndpoint.get("doctor", "/doctor", { success: Examination }),
-  /** `GET /api/processes`: live processes that run jobs, with their pools and threads. */
+  /** `GET /api/processes`: live processes that run jobs, with their pools, threads and workers. */
   HttpApiEndpoint.get("processes", "/processes", { success: Schema.Array(Process), error: StoreFailed })
 ) {}
 

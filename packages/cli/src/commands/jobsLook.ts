@@ -30,6 +30,7 @@ import * as summary from "../ui/summary.ts"
 import { table } from "../ui/table.ts"
 import * as timesText from "../ui/timesText.ts"
 import { columns, hanging, itemLine, type Options, print, tell, whileRead } from "../ui/View.ts"
+import * as workerText from "../ui/workerText.ts"
 import * as JobBoard from "./jobBoard.ts"
 import * as jobChildren from "./jobChildren.ts"
 import { tellOfAll } from "./jobsAsk.ts"
@@ -250,6 +251,7 @@ export const show = Command.make(
         ]
         for (const [name, value] of fields) yield* print(hanging(name.padEnd(10), value, process.stdout))
         for (const line of timesText.lines(times, columns(process.stdout))) yield* print(line)
+        for (const line of workerText.lines(times.workers, columns(process.stdout))) yield* print(line)
         for (const line of yield* jobChildren.lines(status, work.title, columns(process.stdout))) yield* print(line)
       }
       // What reads lines has always had them all, the oldest first.

@@ -2,7 +2,9 @@
  * What is told of workers of a cluster.
  */
 import type { WorkerStatus } from "@fanout/core/ClusterWorkers"
+import type * as Api from "../api/Api.ts"
 import * as format from "./format.ts"
+import { wrappedTable } from "./table.ts"
 
 type Connected = Extract<WorkerStatus, { readonly _tag: "Connected" }>
 
@@ -46,3 +48,33 @@ export const sentence = (worker: WorkerStatus, now: number): string =>
   format.printable(
     `Worker ${worker.address}: ${worker._tag === "Connected" ? load(worker, now) : ""}${reached(worker)}`
   )
+
+/** How many workers are shown. */
+const shown = 32
+
+const header = ["", "IN HAND", "RATE", "ENDED", "LAST WORD", "WORKER"]
+
+/** A narrower terminal does without some columns. */
+const wide = 80
+const isWide = (column: number): boolean => column >= 2 && column <= 4
+
+const figure = (value: number | null, text: (value: number) => string): string => value === null ? "" : text(value)
+
+/** Lines of a table: what each worker has in hand, its rate and its last word, and how it can be reached. */
+export const lines = (workers: ReadonlyArray<Api.Worker>, columns: number): ReadonlyArray<string> => {
+  if (workers.length === 0) return []
+  const rows = workers.slice(0, shown).map(({ address, ended, inHand, perSecond, silentMillis, stateText }, index) => [
+    index === 0 ? "workers " : "",
+    figure(inHand, format.count),
+    figure(perSecond, (rate) => `${format.count(Math.round(rate))}/s`),
+    figure(ended, format.count),
+    figure(silentMillis, (millis) => millis < 1000 ? "just now" : `${format.age(millis)} ago`),
+    `${address}: ${stateText}`
+  ])
+  const fitting = (row: ReadonlyArray<string>) => row.filter((_, column) => columns >= wide || !isWide(column))
+  const more = workers.length - shown
+  return [
+    ...wrappedTable(fitting(header), rows.map(fitting), columns),
+    ...more > 0 ? [`          and ${format.counted(more, "more worker")}: --json has them all`] : []
+  ]
+}

@@ -14,6 +14,7 @@ import type * as Task from "../../Task.ts"
 import type { TaskHandler } from "../task/taskDefinition.ts"
 import { Measures } from "./clusterMetrics.ts"
 import { ClusterPool } from "./clusterPool.ts"
+import { LiveClusters } from "./liveWorkers.ts"
 import { ClusterLink } from "./wire.ts"
 
 /** How a pool of workers works, as `ClusterOptions` of `@fanout/core/cluster` says it. */
@@ -41,6 +42,9 @@ export const layer = <R extends Task.Any>(
       grantMillis: Duration.toMillis(grant),
       patienceMillis: Duration.toMillis(patience)
     })
+    const live = yield* LiveClusters
+    live.add(pool)
+    yield* Effect.addFinalizer(() => Effect.sync(() => live.delete(pool)))
     yield* Effect.addFinalizer((exit) => Effect.andThen(pool.close, Scope.close(scope, exit)))
     for (const work of [pool.find, pool.forget, pool.tick]) yield* Effect.forkIn(work, scope)
     const { permits } = pool

@@ -20,7 +20,7 @@ interface Held {
   readonly lease: typeof Lease.Type
 }
 
-/** The pools and threads that one of the jobs of a process has stored. Most often the first one has. */
+/** The pools, threads and workers that one of the jobs of a process has stored. Most often the first one has. */
 const usedBy = Effect.fnUntraced(function*({ store }: JobRuntime, jobs: ReadonlyArray<Held>) {
   for (const { id, lease } of jobs) {
     const tasks = Option.getOrUndefined(yield* store.tasks(id))
@@ -30,7 +30,7 @@ const usedBy = Effect.fnUntraced(function*({ store }: JobRuntime, jobs: Readonly
   return JobTasks.empty
 })
 
-/** Gives the live processes that run jobs, with their pools and threads. */
+/** Gives the live processes that run jobs, with their pools, threads and workers. */
 export const processesOf = (runtime: JobRuntime): Effect.Effect<ReadonlyArray<JobProcess>, JobStoreError> =>
   Effect.gen(function*() {
     const running = yield* overviewOf(runtime, { states: ["Running"], limit: most })
@@ -42,11 +42,12 @@ export const processesOf = (runtime: JobRuntime): Effect.Effect<ReadonlyArray<Jo
     return yield* Effect.forEach(
       processes,
       ([, jobs]) =>
-        Effect.map(usedBy(runtime, jobs), ({ pools, threads }): JobProcess => ({
+        Effect.map(usedBy(runtime, jobs), ({ pools, threads, workers }): JobProcess => ({
           owner: jobs[0].lease.owner,
           jobs: jobs.map(({ id }) => id),
           pools,
-          threads
+          threads,
+          workers
         }))
     )
   })

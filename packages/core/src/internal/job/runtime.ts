@@ -13,6 +13,7 @@ import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { OwnerLiveness } from "../../OwnerLiveness.ts"
 import type { Pools } from "../../Pools.ts"
+import type { LiveCluster } from "../cluster/liveWorkers.ts"
 import type { JobRun } from "../fanOut/jobRun.ts"
 import type { SuppliedProgram } from "../jobProgram.ts"
 import type { StoredRates } from "../permits/storedRates.ts"
@@ -41,6 +42,7 @@ export interface JobRuntime {
   readonly timing: Timing
   readonly pools: Pools["Service"]
   readonly threads: ReadonlySet<LivePool>
+  readonly clusters: ReadonlySet<LiveCluster>
   readonly rates: StoredRates
   /** The stop signals of the current runs of this process. */
   readonly runs: Map<JobId, Interrupter>

@@ -1,6 +1,6 @@
 /**
  * Samples of a run: the rates of the last seconds for whoever looks now, the history for whoever looks back, and the
- * times of its tasks with the pools and threads of the process.
+ * times of its tasks with the pools, threads and workers of the process.
  */
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -9,6 +9,7 @@ import * as JobHistory from "../../JobHistory.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { JobTasks, type TaskKind } from "../../JobTasks.ts"
 import type { Progress } from "../../Progress.ts"
+import { briefs } from "../cluster/liveWorkers.ts"
 import type { JobRun } from "../fanOut/jobRun.ts"
 import { nowMillis } from "../task/deadlines.ts"
 import type { Run } from "./runtime.ts"
@@ -44,10 +45,10 @@ export interface Sampler {
 /** Most pools, and most pools of threads, that are told of. */
 const mostPools = 32
 
-/** Stores the times of the tasks, and the pools and threads of this process, if they have changed. */
+/** Stores the times of the tasks, and the pools, threads and workers of this process, if they have changed. */
 const makeTaskSampler = (
   { id, token }: Pick<Run["record"], "id" | "token">,
-  { pools, store, threads }: Run["runtime"],
+  { clusters, pools, store, threads }: Run["runtime"],
   { times }: JobRun["Service"]
 ): Effect.Effect<void, JobStoreError> => {
   let earlier: ReadonlyArray<TaskKind> | undefined
@@ -58,7 +59,8 @@ const makeTaskSampler = (
       token,
       kinds: times.with(earlier),
       pools: (yield* pools.status).slice(0, mostPools),
-      threads: Array.from(threads, (pool) => pool.statusUnsafe()).slice(0, mostPools)
+      threads: Array.from(threads, (pool) => pool.statusUnsafe()).slice(0, mostPools),
+      workers: briefs(clusters)
     })
     if (Equal.equals(latest, stored)) return
     yield* store.saveTasks(id, token, latest)
