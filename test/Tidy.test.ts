@@ -22,10 +22,13 @@ const examples = Object.entries(
 )
 const pages = files("*.md", "docs/**/*.md", "{packages/*,examples,scratchpad}/*.md")
 const libraries = ["core", "ops"]
-/** Modules that users import: everything right in `src`, and all but three of these through the barrel too. */
+/** Modules that users import: everything right in `src`, and all but a few of these through the barrel too. */
 const publicModules = libraries.flatMap((name) => files(`packages/${name}/src/*.ts`))
   .filter((file) => path.basename(file) !== "index.ts")
-const besidesBarrel = new Set(["cluster", "node", "testing", "threads"].map((name) => `packages/core/src/${name}.ts`))
+const besidesBarrel = new Set(
+  ["core/src/cluster", "core/src/node", "core/src/testing", "core/src/threads", "ops/src/clouds"]
+    .map((name) => `packages/${name}.ts`)
+)
 
 // --- Direction ------------------------------------------------------------------------------------------------------
 
@@ -104,6 +107,7 @@ const folders = {
   ops: {
     top: "packages/ops/src/internal/",
     order: [
+      "cloud",
       "path",
       "files",
       "tree",
@@ -287,7 +291,8 @@ describe("Tidy", () => {
   })
 
   it.each(sources)("%s is named for what it holds", (file) => {
-    const entries = /^(?:index|bin|process|thread|mediaThread|bundled(?:Bin|Thread)|cluster|node|testing|threads)\.ts$/
+    const entries =
+      /^(?:index|bin|process|thread|mediaThread|bundled(?:Bin|Thread)|clouds|cluster|node|testing|threads)\.ts$/
     const entry = entries.test(path.basename(file))
     const inner = /\/(?:internal|commands|ui)\//.test(file)
     assert.isTrue(entry || (inner ? /^[a-z]\w*\.ts$/i : /^[A-Z]\w*\.ts$/).test(path.basename(file)))

@@ -37,7 +37,6 @@ import * as HashTaskLive from "./internal/hash/hashTaskLive.ts"
 import * as SqlHashCache from "./internal/hash/sqlHashCache.ts"
 import * as VerifyEntryLive from "./internal/verify/verifyEntryLive.ts"
 import * as Move from "./Move.ts"
-import * as SqlHardLinks from "./SqlHardLinks.ts"
 import * as SystemFiles from "./SystemFiles.ts"
 import * as Trash from "./Trash.ts"
 import * as Verify from "./Verify.ts"
@@ -119,7 +118,7 @@ export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Fi
     const helpers = mayTravel(options) && !options.isMove ? anywhere : others
     return Layer.merge(
       CopyEntryLive.layerShared(helpers.beside, { paths: pathsOf.copy(payload) }),
-      options.keeps.has("links") ? Layer.provide(SqlHardLinks.layer, client) : HardLinks.layerNone
+      options.keeps.has("links") ? Layer.provide(HardLinks.layerSql, client) : HardLinks.layerNone
     )
   }
   /** A program that runs once its paths are admitted. */

@@ -136,6 +136,11 @@ export * as Move from "./Move.ts"
 /**
  * @since 0.1.0
  */
+export * as ObjectStore from "./ObjectStore.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as OutputFile from "./OutputFile.ts"
 
 /**
@@ -152,11 +157,6 @@ export * as SkipReason from "./SkipReason.ts"
  * @since 0.1.0
  */
 export * as SourceRows from "./SourceRows.ts"
-
-/**
- * @since 0.1.0
- */
-export * as SqlHardLinks from "./SqlHardLinks.ts"
 
 /**
  * @since 0.1.0

@@ -1,0 +1,343 @@
+/**
+ * Buckets in memory, which behave as those of S3 do: for tests, and the model that other backends are compared with.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { createHash, randomUUID } from "node:crypto"
+import { crc32 } from "node:zlib"
+import type {
+  ByteRange,
+  Capabilities,
+  Checksum,
+  Condition,
+  CopySource,
+  ListedObject,
+  ObjectContent,
+  ObjectInfo,
+  ObjectStore,
+  ObjectStoreError,
+  OpenUpload,
+  StoreCall,
+  StoredObject,
+  StoreReason,
+  Upload,
+  UploadedPart,
+  Uploads,
+  WriteOptions
+} from "../../ObjectStore.ts"
+import { checkKey, checkMetadata, type Failure, failureOf } from "./storeFailure.ts"
+
+interface Entry {
+  readonly info: ObjectInfo
+  readonly bytes: Uint8Array
+}
+
+interface OpenParts {
+  readonly open: OpenUpload
+  readonly metadata: Readonly<Record<string, string>>
+  readonly parts: Map<number, { readonly part: UploadedPart; readonly bytes: Uint8Array }>
+}
+
+/** Objects and uploads of one bucket. */
+interface Bucket {
+  readonly objects: Map<string, Entry>
+  readonly uploads: Map<string, OpenParts>
+}
+
+export type Buckets = ReadonlyMap<string, Bucket>
+
+export const makeBuckets = (names: Iterable<string>): Buckets =>
+  new Map(Array.from(names, (name) => [name, { objects: new Map(), uploads: new Map() }]))
+
+const MiB = 2 ** 20
+
+export const memoryCapabilities: Capabilities = {
+  checksum: "crc32",
+  conditions: { put: true, complete: true, copy: true },
+  copies: true,
+  limits: {
+    keyBytes: 1024,
+    metadataBytes: 2048,
+    putBytes: 5 * 1024 * MiB,
+    leastPartBytes: 5 * MiB,
+    mostPartBytes: 5 * 1024 * MiB,
+    parts: 10_000,
+    objectBytes: 50_000 * 1024 * MiB,
+    removedKeys: 1000
+  }
+}
+
+const md5 = (...bytes: ReadonlyArray<Uint8Array>): Buffer => {
+  const hash = createHash("md5")
+  for (const one of bytes) hash.update(one)
+  return hash.digest()
+}
+
+const crcOf = (bytes: Uint8Array): Checksum => ({
+  algorithm: "crc32",
+  digest: crc32(bytes).toString(16).padStart(8, "0")
+})
+
+/** The order of keys is that of their bytes, and not of their UTF-16 units. */
+const compareKeys = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
+
+const refused = (code: string, detail: string): StoreReason => ({ _tag: "Refused", status: 400, code, detail })
+
+/** As many as S3 gives, so that a second page is asked for as there. */
+const pageKeys = 1000
+
+/** What all calls to one bucket need. */
+interface Place {
+  readonly name: string
+  readonly capabilities: Capabilities
+  readonly failure: Failure
+  readonly fail: (call: StoreCall, key: string, reason: StoreReason) => Effect.Effect<never, ObjectStoreError>
+  /** The bucket itself, or another one that a copy is made of. */
+  readonly inBucket: (call: StoreCall, key: string, bucket?: string) => Effect.Effect<Bucket, ObjectStoreError>
+}
+
+const placeOf = (buckets: Buckets, name: string, capabilities: Capabilities): Place => {
+  const failure = failureOf({ scheme: "s3", bucket: name })
+  const fail = (call: StoreCall, key: string, reason: StoreReason) => Effect.fail(failure(call, key, reason))
+  return {
+    name,
+    capabilities,
+    failure,
+    fail,
+    inBucket: (call, key, bucket = name) =>
+      Effect.suspend(() => {
+        const found = buckets.get(bucket)
+        return found === undefined ? fail(call, key, { _tag: "BucketMissing" }) : Effect.succeed(found)
+      })
+  }
+}
+
+const checkCondition = (
+  { capabilities: { conditions }, fail }: Place,
+  call: "put" | "copy" | "completeUpload",
+  key: string,
+  condition: Condition | undefined,
+  there: Entry | undefined
+): Effect.Effect<void, ObjectStoreError> => {
+  if (condition === undefined) return Effect.void
+  if (!conditions[call === "completeUpload" ? "complete" : call]) {
+    return fail(call, key, { _tag: "Unsupported", what: "a condition" })
+  }
+  const holds = condition._tag === "Absent" ? there === undefined : there?.info.etag === condition.etag
+  if (holds) return Effect.void
+  const isGone = condition._tag === "Same" && there === undefined
+  return fail(call, key, { _tag: isGone ? "ObjectMissing" : "PreconditionFailed" })
+}
+
+interface Written {
+  readonly key: string
+  readonly bytes: Uint8Array
+  readonly etag: string
+  /** Checksums that this way of writing gives, besides the one of the store. */
+  readonly checksums: ReadonlyArray<Checksum>
+}
+
+const write = Effect.fnUntraced(function*(
+  place: Place,
+  call: "put" | "copy" | "completeUpload",
+  { bytes, etag, key, ...written }: Written,
+  { condition, metadata = {} }: WriteOptions = {}
+): Effect.fn.Return<StoredObject, ObjectStoreError> {
+  const { capabilities, failure, inBucket } = place
+  yield* checkKey(failure, capabilities.limits, call, key)
+  yield* checkMetadata(failure, capabilities.limits, call, key, metadata)
+  const { objects } = yield* inBucket(call, key)
+  const now = yield* Clock.currentTimeMillis
+  yield* checkCondition(place, call, key, condition, objects.get(key))
+  const checksums = [...capabilities.checksum === undefined ? [] : [crcOf(bytes)], ...written.checksums]
+  const storedMillis = Math.floor(now / 1000) * 1000
+  objects.set(key, { bytes, info: { key, sizeBytes: bytes.length, etag, storedMillis, metadata, checksums } })
+  return { etag, checksums }
+})
+
+const writeWhole = (place: Place, call: "put" | "copy", key: string, bytes: Uint8Array, options?: WriteOptions) => {
+  if (bytes.length > place.capabilities.limits.putBytes) {
+    return place.fail(call, key, refused("EntityTooLarge", "the object is too large"))
+  }
+  const digest = md5(bytes).toString("hex")
+  return write(place, call, { key, bytes, etag: digest, checksums: [{ algorithm: "md5", digest }] }, options)
+}
+
+const sourceOf = Effect.fnUntraced(function*(
+  { capabilities, fail, inBucket }: Place,
+  call: StoreCall,
+  key: string,
+  source: CopySource
+): Effect.fn.Return<Entry, ObjectStoreError> {
+  if (!capabilities.copies) return yield* fail(call, key, { _tag: "Unsupported", what: "copies by the store" })
+  const entry = (yield* inBucket(call, key, source.bucket)).objects.get(source.key)
+  if (entry === undefined) return yield* fail(call, key, { _tag: "ObjectMissing" })
+  if (entry.info.etag !== source.etag) return yield* fail(call, key, { _tag: "PreconditionFailed" })
+  return entry
+})
+
+const inUpload = (
+  { fail, inBucket }: Place,
+  call: StoreCall,
+  { id, key }: Upload
+): Effect.Effect<OpenParts, ObjectStoreError> =>
+  Effect.flatMap(inBucket(call, key), ({ uploads }) => {
+    const found = uploads.get(id)
+    return found?.open.key === key ? Effect.succeed(found) : fail(call, key, { _tag: "UploadMissing" })
+  })
+
+const putPart = Effect.fnUntraced(function*(
+  place: Place,
+  call: StoreCall,
+  upload: Upload,
+  number: number,
+  bytes: Uint8Array
+): Effect.fn.Return<UploadedPart, ObjectStoreError> {
+  const { checksum, limits } = place.capabilities
+  const { parts } = yield* inUpload(place, call, upload)
+  if (number < 1 || number > limits.parts || bytes.length > limits.mostPartBytes) {
+    return yield* place.fail(call, upload.key, refused("InvalidArgument", "the part has a wrong number or size"))
+  }
+  const part = {
+    number,
+    sizeBytes: bytes.length,
+    etag: md5(bytes).toString("hex"),
+    ...checksum === undefined ? {} : { checksum: crcOf(bytes) }
+  }
+  parts.set(number, { part, bytes })
+  return part
+})
+
+const complete = Effect.fnUntraced(function*(
+  place: Place,
+  upload: Upload,
+  parts: ReadonlyArray<UploadedPart>,
+  options: Pick<WriteOptions, "condition"> = {}
+): Effect.fn.Return<StoredObject, ObjectStoreError> {
+  const { key } = upload
+  const refuse = (code: string, detail: string) => place.fail("completeUpload", key, refused(code, detail))
+  const { metadata, parts: there } = yield* inUpload(place, "completeUpload", upload)
+  const found = parts.flatMap(({ etag, number }) => {
+    const one = there.get(number)
+    return one?.part.etag === etag ? [one] : []
+  })
+  if (found.length === 0 || found.length < parts.length) {
+    return yield* refuse("InvalidPart", "a part is missing or another one")
+  }
+  if (parts.some(({ number }, index) => index > 0 && number <= (parts[index - 1]?.number ?? 0))) {
+    return yield* refuse("InvalidPartOrder", "the parts are not in the order of their numbers")
+  }
+  if (found.slice(0, -1).some(({ bytes }) => bytes.length < place.capabilities.limits.leastPartBytes)) {
+    return yield* refuse("EntityTooSmall", "a part is too small")
+  }
+  const digest = md5(...found.map(({ part }) => Buffer.from(part.etag, "hex"))).toString("hex")
+  const bytes = Buffer.concat(found.map(({ bytes }) => bytes))
+  const written = { key, bytes, etag: `${digest}-${found.length}`, checksums: [] }
+  const stored = yield* write(place, "completeUpload", written, { ...options, metadata })
+  const { uploads } = yield* place.inBucket("completeUpload", key)
+  uploads.delete(upload.id)
+  return stored
+})
+
+const uploadsOf = (place: Place): Uploads => {
+  const { capabilities: { limits }, fail, failure, inBucket } = place
+  return {
+    begin: Effect.fnUntraced(function*(key, { metadata = {} } = {}) {
+      yield* checkKey(failure, limits, "beginUpload", key)
+      yield* checkMetadata(failure, limits, "beginUpload", key, metadata)
+      const { uploads } = yield* inBucket("beginUpload", key)
+      const id = randomUUID()
+      uploads.set(id, {
+        open: { key, id, begunMillis: yield* Clock.currentTimeMillis },
+        metadata,
+        parts: new Map()
+      })
+      return { key, id }
+    }),
+    put: (upload, number, bytes) => Effect.suspend(() => putPart(place, "putPart", upload, number, bytes.slice())),
+    copy: (upload, number, source, { end, start }) =>
+      Effect.flatMap(sourceOf(place, "copyPart", upload.key, source), ({ bytes }) =>
+        end > bytes.length
+          ? fail("copyPart", upload.key, refused("InvalidRange", "the range is behind the end"))
+          : putPart(place, "copyPart", upload, number, bytes.slice(start, end))),
+    parts: (upload) =>
+      Stream.fromIterableEffect(
+        Effect.map(inUpload(place, "listParts", upload), ({ parts }) =>
+          Array.from(parts.values(), ({ part }) => part).toSorted((a, b) => a.number - b.number))
+      ),
+    complete: (upload, parts, options) => complete(place, upload, parts, options),
+    abort: ({ id, key }) => Effect.map(inBucket("abortUpload", key), ({ uploads }) => void uploads.delete(id)),
+    open: (prefix) =>
+      Stream.fromIterableEffect(
+        Effect.map(inBucket("listUploads", prefix), ({ uploads }) =>
+          Array.from(uploads.values(), ({ open }) => open)
+            .filter(({ key }) => key.startsWith(prefix))
+            .toSorted((a, b) => compareKeys(a.key, b.key) || compareKeys(a.id, b.id)))
+      )
+  }
+}
+
+const page = Effect.fnUntraced(function*(
+  { inBucket }: Place,
+  prefix: string,
+  after: string | undefined
+): Effect.fn.Return<readonly [ReadonlyArray<ListedObject>, Option.Option<string>], ObjectStoreError> {
+  const { objects } = yield* inBucket("list", prefix)
+  const keys = Array.from(objects.keys())
+    .filter((key) => key.startsWith(prefix) && (after === undefined || compareKeys(key, after) > 0))
+    .toSorted(compareKeys)
+  const found = keys.slice(0, pageKeys).flatMap((key) => objects.get(key)?.info ?? [])
+  const listed = found.map(({ etag, key, sizeBytes, storedMillis }) => ({ key, sizeBytes, etag, storedMillis }))
+  return [listed, Option.fromUndefinedOr(keys.length > pageKeys ? keys[pageKeys - 1] : undefined)]
+})
+
+const get = Effect.fnUntraced(function*(
+  { capabilities: { limits }, fail, failure, inBucket }: Place,
+  key: string,
+  { etag, range }: { readonly range?: ByteRange | undefined; readonly etag?: string | undefined } = {}
+): Effect.fn.Return<ObjectContent, ObjectStoreError> {
+  yield* checkKey(failure, limits, "get", key)
+  const entry = (yield* inBucket("get", key)).objects.get(key)
+  if (entry === undefined) return yield* fail("get", key, { _tag: "ObjectMissing" })
+  if (etag !== undefined && etag !== entry.info.etag) return yield* fail("get", key, { _tag: "PreconditionFailed" })
+  if (range !== undefined && (range.start >= entry.bytes.length || range.end <= range.start)) {
+    return yield* fail("get", key, refused("InvalidRange", "the range is behind the end"))
+  }
+  return { info: entry.info, bytes: Stream.make(entry.bytes.slice(range?.start, range?.end)) }
+})
+
+export const makeMemoryStore = (buckets: Buckets, name: string, capabilities = memoryCapabilities): ObjectStore => {
+  const place = placeOf(buckets, name, capabilities)
+  const { fail, failure, inBucket } = place
+  const { limits } = capabilities
+  return {
+    bucket: { scheme: "s3", bucket: name },
+    provider: "memory",
+    capabilities,
+    list: (prefix, { after } = {}) => Stream.paginate(after, (after) => page(place, prefix, after)),
+    head: (key) =>
+      Effect.andThen(
+        checkKey(failure, limits, "head", key),
+        Effect.sync(() => Option.fromUndefinedOr(buckets.get(name)?.objects.get(key)?.info))
+      ),
+    get: (key, options) => get(place, key, options),
+    put: (key, bytes, options) => Effect.suspend(() => writeWhole(place, "put", key, bytes.slice(), options)),
+    copy: (source, key, options = {}) =>
+      Effect.flatMap(
+        sourceOf(place, "copy", key, source),
+        ({ bytes, info }) =>
+          writeWhole(place, "copy", key, bytes, { ...options, metadata: options.metadata ?? info.metadata })
+      ),
+    remove: (keys) =>
+      Effect.flatMap(inBucket("remove", ""), ({ objects }) => {
+        if (keys.length > limits.removedKeys) {
+          return fail("remove", "", refused("MalformedXML", `there are more than ${limits.removedKeys} keys`))
+        }
+        for (const key of keys) objects.delete(key)
+        return Effect.succeed([])
+      }),
+    uploads: uploadsOf(place)
+  }
+}
