@@ -197,7 +197,7 @@ export interface ObjectInfo extends ListedObject {
  * @since 0.1.0
  */
 export interface ObjectContent {
-  /** Of the whole object, even where a part of it is read. */
+  /** Of the whole object, even where a range of it is read. A read of a range may tell fewer checksums. */
   readonly info: ObjectInfo
   /** The bytes, once. Fails as `Unreachable` if the connection ends before the last byte. */
   readonly bytes: Stream.Stream<Uint8Array, ObjectStoreError>
@@ -307,7 +307,8 @@ export type UploadedPart = typeof UploadedPart.Type
  *
  * **Details**
  *
- * A call with an upload that is completed, aborted or was never begun fails as `UploadMissing`.
+ * A call with an upload that is completed, aborted or was never begun fails as `UploadMissing`. To complete an upload
+ * once more either fails so, or succeeds again.
  *
  * @category models
  * @since 0.1.0

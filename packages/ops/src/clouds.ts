@@ -1,12 +1,17 @@
 /**
- * Object stores that addresses as `s3://bucket/prefix` lead to.
+ * Object stores that addresses as `s3://bucket/prefix` lead to: S3, services that speak its protocol, and memory.
+ *
+ * This module is small. What a store needs is loaded once the first address asks for it.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as Memory from "./internal/cloud/memoryStore.ts"
-import { type Capabilities, ObjectStores } from "./ObjectStore.ts"
+import { type Capabilities, type ObjectStore, ObjectStores } from "./ObjectStore.ts"
 
 export {
   CloudAddress,
@@ -51,3 +56,64 @@ export const layerMemory = ({ buckets, capabilities }: MemoryOptions): Layer.Lay
     const kept = Memory.makeBuckets(buckets)
     return { at: ({ bucket }) => Effect.sync(() => Memory.makeMemoryStore(kept, bucket, capabilities)) }
   })
+
+/**
+ * Options of stores of S3. What is not given is taken from the environment, and then from the profile, as AWS's own
+ * tools do.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface S3Options {
+  /** URL of the service, such as `https://objects.example.com:8443`. AWS by default. */
+  readonly endpoint?: string
+  /** Region, `us-east-1` by default. Where a bucket of AWS is in another region, its requests go to that one. */
+  readonly region?: string
+  /** Profile of `~/.aws/config` and `~/.aws/credentials`. */
+  readonly profile?: string
+  /**
+   * Where a request names the bucket: in its path, or in the name of the host. By default in the name of the host at
+   * AWS, unless the name does not fit, and in the path elsewhere.
+   */
+  readonly addressing?: "path" | "virtual"
+  /** Whether the store sends, keeps and tells CRC-32. By default at AWS alone: other services refuse or forget it. */
+  readonly checksums?: boolean
+  /** Credentials, in the place of those that are found. */
+  readonly credentials?: {
+    readonly accessKeyId: string
+    readonly secretAccessKey: Redacted.Redacted
+    readonly sessionToken?: Redacted.Redacted
+  }
+  /** Connections to one bucket at the same time, 64 by default. Further requests wait. */
+  readonly sockets?: number
+}
+
+/**
+ * Layer with the stores of S3, and of services that speak its protocol.
+ *
+ * **Details**
+ *
+ * `at` fails as `Misconfigured` where the configuration contradicts itself. Credentials are looked for by the first
+ * request, and again when they have expired. Connections close with the layer.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = ({ sockets = 64, ...given }: S3Options = {}): Layer.Layer<ObjectStores> =>
+  Layer.effect(
+    ObjectStores,
+    Effect.gen(function*() {
+      const scope = yield* Effect.scope
+      const semaphore = yield* Semaphore.make(1)
+      const stores = new Map<string, ObjectStore>()
+      const opened = Effect.fnUntraced(function*(bucket: string) {
+        const there = stores.get(bucket)
+        if (there !== undefined) return there
+        const { openS3Store } = yield* Effect.promise(() => import("./internal/cloud/s3Stores.ts"))
+        const store = yield* Scope.provide(openS3Store({ ...given, sockets }, bucket), scope)
+        stores.set(bucket, store)
+        return store
+      })
+      return { at: ({ bucket }) => semaphore.withPermit(opened(bucket)) }
+    })
+  )

@@ -3,6 +3,7 @@ import type { ObjectStoreError } from "@fanout/ops/clouds"
 import { type Checksum, type ObjectStore, ObjectStores } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { crc32 } from "node:zlib"
@@ -135,7 +136,8 @@ export const objectStoreContract = (name: string, { bucket, otherBucket, partByt
         const { bytes, info } = yield* read(store, key, { range: { start: 3, end: 6 }, etag })
         assert.strictEqual(bytes.toString(), "345")
         assert.strictEqual(info.sizeBytes, 10)
-        assert.deepStrictEqual(Option.some(info), yield* store.head(key))
+        const { checksums: _, ...facts } = Option.getOrThrow(yield* store.head(key))
+        assert.deepInclude(info, facts)
         assert.strictEqual((yield* read(store, key, { range: { start: 8, end: 10 } })).bytes.toString(), "89")
       }))
 
@@ -160,7 +162,7 @@ export const objectStoreContract = (name: string, { bucket, otherBucket, partByt
         yield* store.put(key, bytesOf("3"), same)
         assert.strictEqual(yield* reasonOf(store.put(key, bytesOf("4"), same)), "PreconditionFailed")
         assert.strictEqual((yield* read(store, key)).bytes.toString(), "3")
-        assert.strictEqual(yield* reasonOf(store.put(`${prefix}none`, bytesOf("5"), same)), "ObjectMissing")
+        assert.strictEqual(yield* reasonOf(store.put(`${prefix}none`, bytesOf("5"), same)), "PreconditionFailed")
       }))
 
     withStore(
@@ -301,7 +303,9 @@ export const objectStoreContract = (name: string, { bucket, otherBucket, partByt
           store.capabilities.checksum === undefined ? [] : [crcOf(Buffer.concat([one, two]))]
         )
         assert.strictEqual(yield* reasonOf(Stream.runCollect(store.uploads.parts(upload))), "UploadMissing")
-        assert.strictEqual(yield* reasonOf(store.uploads.complete(upload, [first, second])), "UploadMissing")
+        const again = yield* Effect.result(store.uploads.complete(upload, [first, second]))
+        const isMissing = Result.isFailure(again) && again.failure.reason._tag === "UploadMissing"
+        assert.isTrue(isMissing || (Result.isSuccess(again) && again.success.etag === etag))
       }))
 
     withStore("goes on with an upload by the parts that the store lists", (store, prefix) =>
@@ -321,7 +325,7 @@ export const objectStoreContract = (name: string, { bucket, otherBucket, partByt
       Effect.gen(function*() {
         const one = yield* store.uploads.begin(`${prefix}a`)
         const two = yield* store.uploads.begin(`${prefix}b/ é&`)
-        yield* store.uploads.put(two, 1, bytesOf("part"))
+        const part = yield* store.uploads.put(two, 1, bytesOf("part"))
         const open = (yield* Stream.runCollect(store.uploads.open(prefix))).map(({ id, key }) => ({ id, key }))
         assert.deepStrictEqual(open, [one, two].map(({ id, key }) => ({ id, key })))
         yield* store.uploads.abort(one)
@@ -330,7 +334,7 @@ export const objectStoreContract = (name: string, { bucket, otherBucket, partByt
         assert.deepStrictEqual(yield* Stream.runCollect(store.uploads.open(prefix)), [])
         assert.deepStrictEqual(yield* keysOf(store, prefix), [])
         assert.strictEqual(yield* reasonOf(store.uploads.put(two, 1, bytesOf("part"))), "UploadMissing")
-        assert.strictEqual(yield* reasonOf(store.uploads.complete(two, [])), "UploadMissing")
+        assert.strictEqual(yield* reasonOf(store.uploads.complete(two, [part])), "UploadMissing")
       }))
 
     withStore("refuses to complete with parts that it does not have", (store, prefix) =>

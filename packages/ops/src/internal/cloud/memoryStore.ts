@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { createHash, randomUUID } from "node:crypto"
-import { crc32 } from "node:zlib"
 import type {
   ByteRange,
   Capabilities,
@@ -27,6 +26,7 @@ import type {
   Uploads,
   WriteOptions
 } from "../../ObjectStore.ts"
+import { crc32Of } from "./crc32.ts"
 import { checkKey, checkMetadata, type Failure, failureOf } from "./storeFailure.ts"
 
 interface Entry {
@@ -75,11 +75,6 @@ const md5 = (...bytes: ReadonlyArray<Uint8Array>): Buffer => {
   return hash.digest()
 }
 
-const crcOf = (bytes: Uint8Array): Checksum => ({
-  algorithm: "crc32",
-  digest: crc32(bytes).toString(16).padStart(8, "0")
-})
-
 /** The order of keys is that of their bytes, and not of their UTF-16 units. */
 const compareKeys = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
@@ -126,9 +121,7 @@ const checkCondition = (
     return fail(call, key, { _tag: "Unsupported", what: "a condition" })
   }
   const holds = condition._tag === "Absent" ? there === undefined : there?.info.etag === condition.etag
-  if (holds) return Effect.void
-  const isGone = condition._tag === "Same" && there === undefined
-  return fail(call, key, { _tag: isGone ? "ObjectMissing" : "PreconditionFailed" })
+  return holds ? Effect.void : fail(call, key, { _tag: "PreconditionFailed" })
 }
 
 interface Written {
@@ -151,7 +144,7 @@ const write = Effect.fnUntraced(function*(
   const { objects } = yield* inBucket(call, key)
   const now = yield* Clock.currentTimeMillis
   yield* checkCondition(place, call, key, condition, objects.get(key))
-  const checksums = [...capabilities.checksum === undefined ? [] : [crcOf(bytes)], ...written.checksums]
+  const checksums = [...capabilities.checksum === undefined ? [] : [crc32Of(bytes)], ...written.checksums]
   const storedMillis = Math.floor(now / 1000) * 1000
   objects.set(key, { bytes, info: { key, sizeBytes: bytes.length, etag, storedMillis, metadata, checksums } })
   return { etag, checksums }
@@ -204,7 +197,7 @@ const putPart = Effect.fnUntraced(function*(
     number,
     sizeBytes: bytes.length,
     etag: md5(bytes).toString("hex"),
-    ...checksum === undefined ? {} : { checksum: crcOf(bytes) }
+    ...checksum === undefined ? {} : { checksum: crc32Of(bytes) }
   }
   parts.set(number, { part, bytes })
   return part

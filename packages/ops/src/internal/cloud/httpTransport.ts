@@ -1,0 +1,183 @@
+/**
+ * Requests over HTTP by Node's own client: connections that are kept, a bound on how many there are, and an end for each
+ * request. Node's client sends a path as it is, where classes for URLs would drop `..`.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as http from "node:http"
+import * as https from "node:https"
+
+export interface Endpoint {
+  readonly protocol: "http:" | "https:"
+  /** Name or address, without brackets. */
+  readonly hostname: string
+  readonly port: number | undefined
+}
+
+export interface HttpRequest {
+  readonly method: string
+  /** With the query, encoded. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Uint8Array | undefined
+  /** How long nothing may come before the answer does. */
+  readonly patienceMillis: number
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | undefined>>
+}
+
+/** The connection broke, or nothing came. `code` is that of the system where there is one. */
+export class ConnectionLost
+  extends Schema.TaggedError<ConnectionLost>("@fanout/ops/ConnectionLost")("ConnectionLost", { code: Schema.String })
+{}
+
+export interface HttpTransport {
+  /** The answer with all of its content, which is small. */
+  readonly send: (
+    endpoint: Endpoint,
+    request: HttpRequest
+  ) => Effect.Effect<HttpAnswer & { readonly text: string }, ConnectionLost>
+  /** The answer, whose content is read once, before the scope closes. */
+  readonly open: (
+    endpoint: Endpoint,
+    request: HttpRequest
+  ) => Effect.Effect<OpenAnswer, ConnectionLost, Scope.Scope>
+}
+
+export interface OpenAnswer extends HttpAnswer {
+  readonly bytes: Stream.Stream<Uint8Array, ConnectionLost>
+}
+
+export interface TransportOptions {
+  /** Connections to one host at the same time. Further requests wait. */
+  readonly sockets: number
+  /** Certificates of authorities, in PEM format, instead of those that Node knows. */
+  readonly authorities?: string | undefined
+}
+
+/** Longest answer that is kept in memory: 1,000 keys of 1,024 bytes, each escaped, have 3 MiB. */
+const mostTextBytes = 32 * 2 ** 20
+
+const codeOf = (error: unknown): string => {
+  // Where several addresses were tried, the error is a list, and has no code of its own.
+  if (error instanceof AggregateError) return codeOf(error.errors[0])
+  if (!(error instanceof Error)) return "Unknown"
+  return "code" in error && typeof error.code === "string" ? error.code : error.message
+}
+const lost = (error: unknown): ConnectionLost => new ConnectionLost({ code: codeOf(error) })
+const timedOut = new Error("ETIMEDOUT")
+
+const headersOf = ({ headers }: http.IncomingMessage): HttpAnswer["headers"] =>
+  Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : value])
+  )
+
+/** The content, chunk by chunk. While nobody asks for the next chunk, no time counts against the server. */
+const bytesOf = (
+  response: http.IncomingMessage,
+  patienceMillis: number
+): Effect.Effect<Stream.Stream<Uint8Array, ConnectionLost>, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    let isAwaited = false
+    const timer = yield* Effect.acquireRelease(
+      Effect.sync(() => setTimeout(() => isAwaited && response.destroy(timedOut), patienceMillis)),
+      (timer) => Effect.sync(() => clearTimeout(timer))
+    )
+    const chunks: AsyncIterator<Uint8Array> = response.iterator({ destroyOnReturn: true })
+    const next = Effect.tryPromise({
+      try: () => {
+        isAwaited = true
+        timer.refresh()
+        return chunks.next()
+      },
+      catch: lost
+    })
+    return Stream.fromPull(Effect.succeed(Effect.flatMap(next, ({ done, value }) => {
+      isAwaited = false
+      return done === true ? Cause.done() : Effect.succeed([value] as const)
+    })))
+  })
+
+/** Makes a transport, whose connections close with the scope. */
+export const makeTransport = Effect.fnUntraced(function*(
+  { authorities, sockets }: TransportOptions
+): Effect.fn.Return<HttpTransport, never, Scope.Scope> {
+  const options = { keepAlive: true, maxSockets: sockets, scheduling: "lifo", proxyEnv: process.env } as const
+  const plain = yield* Effect.acquireRelease(
+    Effect.sync(() => new http.Agent(options)),
+    (agent) => Effect.sync(() => agent.destroy())
+  )
+  const secure = yield* Effect.acquireRelease(
+    Effect.sync(() => new https.Agent({ ...options, ...authorities === undefined ? {} : { ca: authorities } })),
+    (agent) => Effect.sync(() => agent.destroy())
+  )
+
+  const begin = (
+    { hostname, port, protocol }: Endpoint,
+    { body, headers, method, path, patienceMillis }: HttpRequest
+  ): http.ClientRequest => {
+    const isSecure = protocol === "https:"
+    const request = (isSecure ? https : http).request({
+      agent: isSecure ? secure : plain,
+      hostname,
+      port,
+      method,
+      path,
+      headers: body === undefined && method !== "PUT" && method !== "POST"
+        ? headers
+        : { ...headers, "content-length": String(body?.length ?? 0) },
+      timeout: patienceMillis
+    })
+    request.on("timeout", () => request.destroy(timedOut))
+    request.end(body)
+    return request
+  }
+
+  const send: HttpTransport["send"] = (endpoint, request) =>
+    Effect.callback((resume) => {
+      const running = begin(endpoint, request)
+      running.on("error", (error) => resume(Effect.fail(lost(error))))
+      running.on("response", (response) => {
+        const chunks: Array<Buffer> = []
+        let length = 0
+        response.on("data", (chunk: Buffer) => {
+          length += chunk.length
+          if (length > mostTextBytes) response.destroy(new Error("the answer is too long"))
+          chunks.push(chunk)
+        })
+        response.on("error", (error) => resume(Effect.fail(lost(error))))
+        response.on("end", () => {
+          const text = Buffer.concat(chunks).toString()
+          resume(Effect.succeed({ status: response.statusCode ?? 0, headers: headersOf(response), text }))
+        })
+      })
+      return Effect.sync(() => running.destroy())
+    })
+
+  const open: HttpTransport["open"] = Effect.fnUntraced(function*(endpoint, request) {
+    const answered = Effect.callback<http.IncomingMessage, ConnectionLost>((resume) => {
+      const running = begin(endpoint, request)
+      running.on("error", (error) => resume(Effect.fail(lost(error))))
+      running.on("response", (response) => {
+        // From now on it is the reader who waits, and who is told of a broken connection.
+        running.setTimeout(0)
+        response.on("error", () => undefined)
+        resume(Effect.succeed(response))
+      })
+      return Effect.sync(() => running.destroy())
+    })
+    // To destroy an answer that was read to its end leaves the connection to the next request.
+    const release = (response: http.IncomingMessage) => Effect.sync(() => response.destroy())
+    const response = yield* Effect.acquireRelease(answered, release, { interruptible: true })
+    const bytes = yield* bytesOf(response, request.patienceMillis)
+    return { status: response.statusCode ?? 0, headers: headersOf(response), bytes }
+  })
+
+  return { send, open }
+})

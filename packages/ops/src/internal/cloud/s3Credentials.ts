@@ -1,0 +1,48 @@
+/**
+ * Credentials by all the ways that AWS's own tools have: variables, files, single sign-on, programs, and the services
+ * of machines and containers.
+ */
+import { defaultProvider } from "@aws-sdk/credential-provider-node"
+import type { StoreReason } from "../../ObjectStore.ts"
+
+export interface Credentials {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string | undefined
+}
+
+export interface CredentialSource {
+  /** Kept until they expire. */
+  readonly find: () => Promise<Credentials>
+  /** Has the next call look again: a person may have logged in meanwhile. */
+  readonly forget: () => void
+}
+
+export const fixedCredentials = (credentials: Credentials): CredentialSource => ({
+  find: () => Promise.resolve(credentials),
+  forget: () => undefined
+})
+
+const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} }
+
+export const foundCredentials = (profile: string | undefined): CredentialSource => {
+  const make = () => defaultProvider({ ignoreCache: true, logger: silent, ...profile === undefined ? {} : { profile } })
+  let provider = make()
+  return {
+    find: () => provider(),
+    forget: () => {
+      provider = make()
+    }
+  }
+}
+
+/** What a provider says may hold what a program has printed, and how it was called: these are secrets. */
+export const credentialReason = (error: unknown): StoreReason => {
+  const text = error instanceof Error ? error.message : ""
+  if (/expired/i.test(text)) return { _tag: "CredentialsExpired", code: "Expired" }
+  if (/^Command failed|^Profile .* credential_process/.test(text)) {
+    return { _tag: "CredentialsMissing", detail: "the program of credential_process failed" }
+  }
+  const isKnown = /^(?:Could not (?:load|resolve)|Profile |Unable to find)[^\n]*$/.test(text)
+  return { _tag: "CredentialsMissing", detail: isKnown ? text.slice(0, 200) : "the sources of credentials failed" }
+}

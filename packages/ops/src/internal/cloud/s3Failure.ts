@@ -1,0 +1,90 @@
+/**
+ * What an answer of S3 that is no success means. The word of the service decides before the status, since servers differ
+ * in the status.
+ */
+import type { StoreCall, StoreReason } from "../../ObjectStore.ts"
+import type { HttpAnswer } from "./httpTransport.ts"
+import { parseRoot, textIn } from "./s3Xml.ts"
+
+/** Calls that name an upload: where they find nothing, it is the upload. Ceph says `NoSuchKey` then. */
+const ofUploads: ReadonlySet<StoreCall> = new Set(["putPart", "listParts", "completeUpload", "abortUpload"])
+
+type Coded = "Denied" | "CredentialsRefused" | "CredentialsExpired" | "Corrupt"
+
+const withCode: ReadonlyMap<string, Coded> = new Map([
+  ["AccessDenied", "Denied"],
+  ["AllAccessDisabled", "Denied"],
+  ["AccountProblem", "Denied"],
+  ["InvalidAccessKeyId", "CredentialsRefused"],
+  ["SignatureDoesNotMatch", "CredentialsRefused"],
+  ["InvalidToken", "CredentialsRefused"],
+  ["InvalidSecurity", "CredentialsRefused"],
+  ["NotSignedUp", "CredentialsRefused"],
+  ["ExpiredToken", "CredentialsExpired"],
+  ["TokenRefreshRequired", "CredentialsExpired"],
+  ["BadDigest", "Corrupt"],
+  ["InvalidDigest", "Corrupt"],
+  ["IncompleteBody", "Corrupt"],
+  ["XAmzContentSHA256Mismatch", "Corrupt"],
+  ["XAmzContentChecksumMismatch", "Corrupt"]
+])
+
+const byCode: ReadonlyMap<string, StoreReason> = new Map<string, StoreReason>([
+  ["NoSuchBucket", { _tag: "BucketMissing" }],
+  ["NoSuchUpload", { _tag: "UploadMissing" }],
+  ["PreconditionFailed", { _tag: "PreconditionFailed" }],
+  ["ConditionalRequestConflict", { _tag: "PreconditionFailed" }],
+  ["RequestTimeTooSkewed", { _tag: "ClockWrong" }]
+])
+
+const throttling = new Set(["SlowDown", "TooManyRequests", "Throttling", "ThrottlingException", "RequestLimitExceeded"])
+
+/** Seconds, or a date, in which the service takes requests again. */
+const afterMillisOf = (text: string | undefined, nowMillis: number): { readonly afterMillis?: number } => {
+  if (text === undefined) return {}
+  const millis = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMillis
+  return Number.isFinite(millis) ? { afterMillis: Math.max(0, Math.round(millis)) } : {}
+}
+
+const byStatus = (call: StoreCall, status: number, code: string, detail: string): StoreReason => {
+  if (status === 404) {
+    if (ofUploads.has(call)) return { _tag: "UploadMissing" }
+    // What a condition asks for is not there.
+    if (call === "put") return { _tag: "PreconditionFailed" }
+    return { _tag: call === "list" || call === "listUploads" ? "BucketMissing" : "ObjectMissing" }
+  }
+  if (status === 412) return { _tag: "PreconditionFailed" }
+  if (status === 401) return { _tag: "CredentialsRefused", code }
+  if (status === 403) return { _tag: code === "InvalidObjectState" ? "Archived" : "Denied", code }
+  if (status === 405 || status === 501) return { _tag: "Unsupported", what: code }
+  if (status === 408 || code === "RequestTimeout") return { _tag: "Unreachable", code }
+  // Another request changes the same thing at this moment.
+  if (status >= 500 || code === "OperationAborted") return { _tag: "ServiceFailed", status, code }
+  return { _tag: "Refused", status, code, detail }
+}
+
+/** Texts of the service are kept in databases, and shown on one line. */
+const mostDetail = 300
+
+export const reasonOf = (
+  call: StoreCall,
+  answer: HttpAnswer & { readonly text: string },
+  nowMillis: number
+): StoreReason => {
+  const { headers, status, text } = answer
+  const { root = {} } = parseRoot(text) ?? {}
+  const code = textIn(root, "Code") ?? String(status)
+  const detail = (textIn(root, "Message") ?? "the answer has no explanation").replaceAll(/\s+/g, " ")
+  const region = headers["x-amz-bucket-region"] ?? textIn(root, "Region")
+  const known = byCode.get(code)
+  if (known !== undefined) return known
+  const coded = withCode.get(code)
+  if (coded !== undefined) return { _tag: coded, code }
+  if (throttling.has(code) || status === 429 || status === 503) {
+    return { _tag: "Throttled", code, ...afterMillisOf(headers["retry-after"], nowMillis) }
+  }
+  if ((status >= 300 && status < 400) || (code === "AuthorizationHeaderMalformed" && region !== undefined)) {
+    return { _tag: "RegionWrong", ...region === undefined ? {} : { region } }
+  }
+  return byStatus(call, status, code, detail.slice(0, mostDetail))
+}

@@ -1,0 +1,76 @@
+/**
+ * What headers of S3 say of an object, and how it is told what an object is to have.
+ */
+import type { Checksum, ChecksumAlgorithm, Condition, CopySource, ObjectInfo } from "../../ObjectStore.ts"
+import type { HttpAnswer } from "./httpTransport.ts"
+
+type Headers = HttpAnswer["headers"]
+
+const algorithms: ReadonlyArray<ChecksumAlgorithm> = ["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]
+
+export const unquoted = (etag: string | undefined): string => (etag ?? "").replaceAll("\"", "")
+
+/**
+ * Whether an ETag of that form is the MD5 of the content. It is not where the service has a key for the content. AWS
+ * alone keeps it an MD5 with a key that is the bucket's.
+ */
+const isMd5 = (headers: Headers, etag: string, isAws: boolean): boolean => {
+  const encryption = headers["x-amz-server-side-encryption"]
+  return /^[0-9a-f]{32}$/.test(etag) &&
+    headers["x-amz-server-side-encryption-customer-algorithm"] === undefined &&
+    (encryption === undefined || (isAws && encryption === "AES256"))
+}
+
+export const hexOf = (base64: string): string => Buffer.from(base64, "base64").toString("hex")
+export const base64Of = ({ digest }: Checksum): string => Buffer.from(digest, "hex").toString("base64")
+
+/** Checksums of the whole content. One of parts has a number behind a hyphen, or the type `COMPOSITE`. */
+export const checksumsOf = (headers: Headers, isAws: boolean): ReadonlyArray<Checksum> => {
+  const etag = unquoted(headers.etag)
+  const isOfParts = headers["x-amz-checksum-type"] === "COMPOSITE"
+  return [
+    ...algorithms.flatMap((algorithm) => {
+      const text = headers[`x-amz-checksum-${algorithm}`]
+      return text === undefined || isOfParts || text.includes("-") ? [] : [{ algorithm, digest: hexOf(text) }]
+    }),
+    ...isMd5(headers, etag, isAws) ? [{ algorithm: "md5", digest: etag } as const] : []
+  ]
+}
+
+const metadataPrefix = "x-amz-meta-"
+
+/** Of a read of a range, too: `content-range` tells the size of the whole. */
+export const infoOf = (key: string, headers: Headers, isAws: boolean): ObjectInfo => {
+  const total = /\/(\d+)$/.exec(headers["content-range"] ?? "")?.[1] ?? headers["content-length"]
+  const metadata = Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value = ""]) =>
+      name.startsWith(metadataPrefix) ? [[name.slice(metadataPrefix.length), value]] : []
+    )
+  )
+  return {
+    key,
+    sizeBytes: Number(total),
+    etag: unquoted(headers.etag),
+    storedMillis: Date.parse(headers["last-modified"] ?? ""),
+    metadata,
+    checksums: checksumsOf(headers, isAws)
+  }
+}
+
+export const metadataHeaders = (metadata: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(metadata).map(([name, value]) => [metadataPrefix + name, value]))
+
+/** Without quotes: Ceph compares the header as it is with an ETag that has none. AWS takes both forms. */
+export const conditionHeaders = (condition: Condition | undefined): Readonly<Record<string, string>> => {
+  if (condition === undefined) return {}
+  return condition._tag === "Absent" ? { "if-none-match": "*" } : { "if-match": condition.etag }
+}
+
+/** `encode` is for keys: S3 decodes this header. */
+export const sourceHeaders = (
+  { bucket, etag, key }: CopySource,
+  encode: (key: string) => string
+): Readonly<Record<string, string>> => ({
+  "x-amz-copy-source": `/${bucket}/${encode(key)}`,
+  "x-amz-copy-source-if-match": `"${etag}"`
+})

@@ -1,0 +1,108 @@
+/**
+ * Listings of a bucket, page by page. Objects are asked for in the encoding of URLs, since XML can't write all keys.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { ListedObject, ObjectStoreError, OpenUpload, StoreCall, Upload, UploadedPart } from "../../ObjectStore.ts"
+import { partOf, resultOf, type S3Bucket } from "./s3Bucket.ts"
+import { unquoted } from "./s3Headers.ts"
+import { type Element, elementsIn, textIn } from "./s3Xml.ts"
+
+type Query = Readonly<Record<string, string>>
+
+/** Follows the pages of a listing. `after` reads what the next page is asked for with. */
+const pages = <A>(
+  bucket: S3Bucket,
+  { call, key, query, ...path }: {
+    readonly call: StoreCall
+    readonly key: string
+    readonly query: Query
+    readonly path?: string
+  },
+  itemsOf: (root: Element) => ReadonlyArray<A>,
+  nextOf: (root: Element) => Query
+): Stream.Stream<A, ObjectStoreError> =>
+  Stream.paginate<Query, A, ObjectStoreError>({}, (from) =>
+    Effect.gen(function*() {
+      const answer = yield* bucket.requests.send({
+        call,
+        method: "GET",
+        ...path.path === undefined ? {} : { key: path.path },
+        query: { ...query, ...from }
+      })
+      const root = yield* resultOf(bucket, call, key, answer)
+      const next = nextOf(root)
+      const isLast = textIn(root, "IsTruncated") !== "true"
+      // A page that does not tell how to go on, or that tells the same again, would never end.
+      if (!isLast && Object.entries(next).every(([name, value]) => value === "" || value === from[name])) {
+        return yield* bucket.fail(call, key, { _tag: "ServiceFailed", status: answer.status, code: "EndlessListing" })
+      }
+      return [itemsOf(root), isLast ? Option.none() : Option.some(next)] as const
+    }))
+
+const decodedKey = (root: Element, item: Element): string => {
+  const text = textIn(item, "Key") ?? ""
+  return textIn(root, "EncodingType") === "url" ? decodeURIComponent(text.replaceAll("+", " ")) : text
+}
+
+/** To the second, as all other answers tell it. */
+const secondsOf = (text: string | undefined): number => Math.floor(Date.parse(text ?? "") / 1000) * 1000
+
+export const listObjects = (
+  bucket: S3Bucket,
+  prefix: string,
+  after: string | undefined
+): Stream.Stream<ListedObject, ObjectStoreError> =>
+  pages(
+    bucket,
+    {
+      call: "list",
+      key: prefix,
+      query: {
+        "list-type": "2",
+        "encoding-type": "url",
+        prefix,
+        ...after === undefined || after === "" ? {} : { "start-after": after }
+      }
+    },
+    (root) =>
+      elementsIn(root, "Contents").map((item) => ({
+        key: decodedKey(root, item),
+        sizeBytes: Number(textIn(item, "Size")),
+        etag: unquoted(textIn(item, "ETag")),
+        storedMillis: secondsOf(textIn(item, "LastModified"))
+      })),
+    (root) => ({ "continuation-token": textIn(root, "NextContinuationToken") ?? "" })
+  )
+
+export const listParts = (
+  bucket: S3Bucket,
+  { id, key }: Upload
+): Stream.Stream<UploadedPart, ObjectStoreError> =>
+  pages(
+    bucket,
+    { call: "listParts", key, path: key, query: { uploadId: id } },
+    (root) =>
+      elementsIn(root, "Part").map((item) =>
+        partOf(bucket, item, { number: Number(textIn(item, "PartNumber")), sizeBytes: Number(textIn(item, "Size")) })
+      ),
+    (root) => ({ "part-number-marker": textIn(root, "NextPartNumberMarker") ?? "" })
+  )
+
+/** In plain XML: asked for keys in the encoding of URLs, Ceph does not tell that they are. */
+export const listUploads = (bucket: S3Bucket, prefix: string): Stream.Stream<OpenUpload, ObjectStoreError> =>
+  pages(
+    bucket,
+    { call: "listUploads", key: prefix, query: { uploads: "", prefix } },
+    (root) =>
+      elementsIn(root, "Upload").map((item) => ({
+        key: textIn(item, "Key") ?? "",
+        id: textIn(item, "UploadId") ?? "",
+        begunMillis: Date.parse(textIn(item, "Initiated") ?? "")
+      })),
+    (root) => ({
+      "key-marker": textIn(root, "NextKeyMarker") ?? "",
+      "upload-id-marker": textIn(root, "NextUploadIdMarker") ?? ""
+    })
+  )

@@ -1,0 +1,54 @@
+/**
+ * Finds the store of each bucket of S3. Nothing of this, nor of the libraries that it needs, is loaded before an
+ * address asks for it.
+ */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import { readFile } from "node:fs/promises"
+import { type ObjectStore, ObjectStoreError, type StoreReason } from "../../ObjectStore.ts"
+import { makeTransport } from "./httpTransport.ts"
+import { type CredentialSource, fixedCredentials, foundCredentials } from "./s3Credentials.ts"
+import { findSettings, type Given, SettingsError } from "./s3Settings.ts"
+import { makeS3Store } from "./s3Store.ts"
+
+export interface S3Given extends Given {
+  readonly credentials?: {
+    readonly accessKeyId: string
+    readonly secretAccessKey: Redacted.Redacted
+    readonly sessionToken?: Redacted.Redacted | undefined
+  } | undefined
+  readonly sockets: number
+}
+
+const sourceOf = ({ credentials, profile }: S3Given): CredentialSource =>
+  credentials === undefined ? foundCredentials(profile) : fixedCredentials({
+    accessKeyId: credentials.accessKeyId,
+    secretAccessKey: Redacted.value(credentials.secretAccessKey),
+    sessionToken: credentials.sessionToken === undefined ? undefined : Redacted.value(credentials.sessionToken)
+  })
+
+/** Makes the store of a bucket, whose connections close with the scope. */
+export const openS3Store = Effect.fnUntraced(function*(
+  given: S3Given,
+  bucket: string
+): Effect.fn.Return<ObjectStore, ObjectStoreError, Scope.Scope> {
+  const address = { scheme: "s3", bucket, key: "" } as const
+  const refuse = (detail: string): ObjectStoreError =>
+    new ObjectStoreError({
+      call: "configure",
+      address,
+      reason: { _tag: "Misconfigured", detail } satisfies StoreReason
+    })
+  const settings = yield* Effect.tryPromise({
+    try: () => findSettings(given, bucket),
+    catch: (error) => refuse(error instanceof SettingsError ? error.message : "the configuration of AWS can't be read")
+  })
+  const { authorities: file } = settings
+  const authorities = file === undefined ? undefined : yield* Effect.tryPromise({
+    try: () => readFile(file, "utf8"),
+    catch: () => refuse(`the file of certificates "${file}" can't be read. Check AWS_CA_BUNDLE`)
+  })
+  const transport = yield* makeTransport({ sockets: given.sockets, authorities })
+  return makeS3Store({ name: bucket, settings, transport, credentials: sourceOf(given) })
+})
