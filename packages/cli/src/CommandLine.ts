@@ -27,13 +27,19 @@ export const platform = Layer.mergeAll(
   Layer.mock(ChildProcessSpawner, {})
 )
 
+/** So many characters of a line, with their colours. */
+const coloured = (line: string, length: number): string =>
+  new RegExp(String.raw`^(?:(?:\x1b\[[\d;]*m)*[^\x1b]){${length}}`, "u").exec(line)?.[0] ?? ""
+
 /** Help that fits the terminal: what is said of something goes on below itself. No command or comment is broken. */
 const helpFor = (text: string, stream: NodeJS.WriteStream): string =>
-  text.split("\n").map((line) => {
+  text.replace(/(?<=[^\n]\n)(?=\S*EXAMPLES)/, "\n").split("\n").map((line) => {
     const plain = stripVTControlCharacters(line)
-    const rest = plain.slice(/^ *(?:\S.*? {2,})?/.exec(plain)?.[0].length ?? 0)
-    if (/^(?:fanout|#) /.test(rest) || !line.endsWith(rest)) return line
-    return hanging(line.slice(0, line.length - rest.length), rest, stream)
+    const head = /^ *(?:\S.*? {2,})?/.exec(plain)?.[0] ?? ""
+    const rest = plain.slice(head.length)
+    if (/^(?:fanout|#) /.test(rest) || rest === "" || head === "") return line
+    const text = hanging(coloured(line, head.length), rest, stream)
+    return text.includes("\n") ? text : line
   }).join("\n")
 
 /** A mistake is answered with a sentence about it; the whole help would bury that. */

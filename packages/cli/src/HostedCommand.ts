@@ -41,7 +41,10 @@ const run = (filename: string, args: ReadonlyArray<string>, host: Host.Host): Ef
     Effect.mapError((error) => {
       if (error instanceof Stop.Stop) return error
       if (!(error instanceof CliError.ShowHelp)) return Stop.usage(error.message)
-      return Stop.usage(error.errors.length === 0 ? "Which command is to run?" : sentencesOf(error.errors).join(" "))
+      if (error.errors.length === 0) return Stop.usage("Which command is to run?")
+      const isUnknown = error.errors.some(({ _tag }) => _tag === "UnknownSubcommand")
+      const known = isUnknown ? [`A schedule runs ${jobCommands.map(({ name }) => name).join(", ")}.`] : []
+      return Stop.usage([...sentencesOf(error.errors), ...known].join(" "))
     })
   )
 

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { stripVTControlCharacters } from "node:util"
 import { command } from "./command.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-asking-"))
@@ -11,6 +12,13 @@ afterAll(() => fs.rmSync(folder, { recursive: true }))
 const hasTerminal = spawnSync("script", ["--version"]).error === undefined
 
 let runs = 0
+
+/** Runs the command on a terminal of so many columns. */
+const onTerminal = (args: ReadonlyArray<string>, answer: string, columns = 200) => {
+  const line = [process.execPath, ...command.slice(1), ...args].map((word) => `'${word}'`).join(" ")
+  const options = { encoding: "utf8", input: answer } as const
+  return spawnSync("script", ["-qec", `stty cols ${columns} && ${line}`, "/dev/null"], options)
+}
 
 /** Copies two files on a terminal; one is there already, another one. */
 const copyOnTerminal = (answer: string, ...options: ReadonlyArray<string>) => {
@@ -21,8 +29,7 @@ const copyOnTerminal = (answer: string, ...options: ReadonlyArray<string>) => {
   fs.writeFileSync(path.join(source, "b"), "new b")
   fs.writeFileSync(path.join(target, "a"), "the old one")
   const args = ["copy", ...options, "-T", source, target, "--db", path.join(place, "jobs.db")]
-  const line = [process.execPath, ...command.slice(1), ...args].map((word) => `'${word}'`).join(" ")
-  const { status, stdout } = spawnSync("script", ["-qec", line, "/dev/null"], { encoding: "utf8", input: answer })
+  const { status, stdout } = onTerminal(args, answer)
   return { status, stdout, names: fs.readdirSync(target), text: fs.readFileSync(path.join(target, "a"), "utf8") }
 }
 
@@ -44,5 +51,26 @@ describe.skipIf(!hasTerminal)("fanout copy on a terminal", () => {
     const given = copyOnTerminal("", "--conflict", "overwrite")
     assert.notMatch(given.stdout, /in the way/)
     assert.deepStrictEqual([given.status, given.text], [0, "new a"])
+  })
+})
+
+describe.skipIf(!hasTerminal)("fanout delete on a terminal", () => {
+  it.each([
+    [40, ["101 files and folders are in", "\"PLACE\". Delete them", "all? [y/N]"]],
+    [80, ["101 files and folders are in \"PLACE\". Delete them all? [y/N]"]]
+  ])("asks in %i columns whether all is to go, and leaves it without a yes", (columns, asked) => {
+    const place = fs.mkdtempSync("/tmp/d-")
+    for (let n = 0; n < 100; n++) fs.writeFileSync(path.join(place, `file-${n}`), "")
+    const args = ["delete", place, "--db", path.join(folder, `jobs-${columns}.db`)]
+
+    const left = onTerminal(args, "n\n", columns)
+    const lines = stripVTControlCharacters(left.stdout).replaceAll(place, "PLACE").split(/\r?\n/)
+    const first = lines.findIndex((line) => line.startsWith("101 "))
+    assert.deepStrictEqual(lines.slice(first, first + asked.length).map((line) => line.replace(/\s+n?\s*$/, "")), asked)
+    assert.match(left.stdout, /Nothing was deleted\./)
+    assert.deepStrictEqual([left.status, fs.readdirSync(place).length], [1, 100])
+
+    assert.strictEqual(onTerminal(args, "y\n", columns).status, 0)
+    assert.isFalse(fs.existsSync(place))
   })
 })

@@ -10,7 +10,7 @@ import * as Num from "effect/Number"
 import * as format from "../ui/format.ts"
 import * as jobTree from "../ui/jobTree.ts"
 import * as summary from "../ui/summary.ts"
-import { table } from "../ui/table.ts"
+import { broken, table } from "../ui/table.ts"
 
 /** So many jobs of the tree are shown. */
 const most = 20
@@ -61,6 +61,8 @@ export const lines = Effect.fnUntraced(function*(
   return [
     first,
     ...others.map((line, n) => tree[n] === undefined ? line : jobTree.tinted(line, tree[n].job)),
-    ...all > shown ? [`and ${format.count(all - shown)} more: \`fanout jobs list --parent ${id}\` lists them`] : []
+    ...all > shown
+      ? broken(`and ${format.count(all - shown)} more: \`fanout jobs list --parent ${id}\` lists them`, columns - 1)
+      : []
   ]
 })

@@ -296,7 +296,7 @@ export const work = Command.make(
     const run = Effect.scoped(Effect.gen(function*() {
       const manager = yield* JobManager
       const signal = yield* Signals.listen
-      if (!json && !quiet) yield* print(`Waiting for jobs${ClusterFlags.asMember(membership)}; Ctrl-C stops.`)
+      if (!json && !quiet) yield* say(`Waiting for jobs${ClusterFlags.asMember(membership)}; Ctrl-C stops.`)
       const stoppedBy = yield* Effect.raceFirst(signal, tellOfAll({ json, quiet }))
       yield* manager.shutdown
       return yield* Stop.withCode(ExitCode.ofSignal(stoppedBy))

@@ -50,15 +50,26 @@ const header = ["ID", "STATE", "DONE", "LEFT", "RATE", "AGE", "COUNTED", "WHAT"]
 /** Columns that a narrow terminal does without, the first ones first. */
 const expendable = ["COUNTED", "AGE", "RATE", "DONE", "LEFT"]
 
-const row = (now: number, { isOwnerDead, progress, record }: JobOverview, what: string): ReadonlyArray<string> => [
-  record.id,
-  summary.shortState(record, isOwnerDead),
-  JobState.isActive(record.state) ? share(progress) : "",
-  ...record.state._tag === "Running" && !isOwnerDead ? [left(progress), rate(progress)] : ["", ""],
-  format.age(now - record.createdAt),
-  summary.countsOf(record, progress),
-  what
-]
+/** With fewer columns, how much is done is told behind the state. */
+const narrow = 52
+
+const row = (
+  { isNarrow, now }: { readonly isNarrow: boolean; readonly now: number },
+  { isOwnerDead, progress, record }: JobOverview,
+  what: string
+): ReadonlyArray<string> => {
+  const state = summary.shortState(record, isOwnerDead)
+  const done = JobState.isActive(record.state) ? share(progress) : ""
+  return [
+    record.id,
+    isNarrow && done !== "" ? `${state} ${done}` : state,
+    isNarrow ? "" : done,
+    ...record.state._tag === "Running" && !isOwnerDead ? [left(progress), rate(progress)] : ["", ""],
+    format.age(now - record.createdAt),
+    summary.countsOf(record, progress),
+    what
+  ]
+}
 
 /** `fanout jobs list` */
 export const list = Command.make(
@@ -120,7 +131,7 @@ export const list = Command.make(
           yield* print(events.line("job", { ...events.job(record), ...events.progress(progress), isOwnerDead }))
         }
       } else if (listed.length + unreadable.length === 0) {
-        yield* print(
+        yield* tell(
           Object.entries(filter).some(([field, value]) => field !== "limit" && value !== undefined)
             ? "There are no such jobs. `fanout jobs list` shows all there are."
             : "There are no jobs yet. `fanout copy SRC DEST` starts one."
@@ -128,7 +139,8 @@ export const list = Command.make(
       } else if (listed.length > 0) {
         const work = yield* Effect.promise(() => import("../ui/jobText.ts"))
         const tree = jobTree.asTree(listed)
-        const rows = tree.map(({ depth, job }) => row(now, job, jobTree.indented(depth, work.title(job.record))))
+        const room = { now, isNarrow: columns(process.stdout) < narrow }
+        const rows = tree.map(({ depth, job }) => row(room, job, jobTree.indented(depth, work.title(job.record))))
         const lines = table(header, rows, columns(process.stdout), expendable)
         for (const [n, line] of lines.entries()) {
           const one = tree[n - 1]
@@ -177,12 +189,22 @@ const reasonLines = ({ tally: { reasons = {} } }: Progress): ReadonlyArray<Field
     ["skipped", `${format.count(count)}: ${format.printable(reason)}`] as const
   )
 
+/** How much of a job that is not over is done, and of one that runs, how fast it is and how long it takes. */
+const doneOf = ({ isOwnerDead, progress, record }: JobStatus): string => {
+  if (!JobState.isActive(record.state)) return ""
+  const isRunning = record.state._tag === "Running" && !isOwnerDead
+  const remaining = isRunning ? left(progress) : ""
+  return [share(progress), isRunning ? rate(progress) : "", remaining === "" ? "" : `${remaining} left`]
+    .filter((part) => part !== "").join(" · ")
+}
+
 /** What is said of a job, whatever it has failed at or skipped. */
 const fieldsOf = (
-  { children, isOwnerDead, progress, record }: JobStatus,
+  status: JobStatus,
   work: Field,
   now: number
 ): ReadonlyArray<Field> => {
+  const { children, isOwnerDead, progress, record } = status
   const stateColour = colour.ofState(record.state._tag, isOwnerDead)
   const given = (name: string, value: string): ReadonlyArray<Field> => value === "" ? [] : [[name, value]]
   return [
@@ -194,9 +216,10 @@ const fieldsOf = (
       onSome: ({ at, schedule }) => [["schedule", `${format.printable(schedule)}, ${format.time(at)}`] as const]
     }),
     ["state", colour.paint(stateColour, summary.state(record, isOwnerDead), process.stdout)],
-    ...summary.settings(record).map((setting) => ["limit", setting] as const),
+    ...summary.settings(record).map((setting) => ["set", setting] as const),
     ...given("reason", summary.why(record)),
     ...given("progress", summary.countsOf(record, progress)),
+    ...given("done", doneOf(status)),
     ...given("ways", summary.ways(progress)),
     ...summary.warnings(progress).map((warning) => ["warning", warning] as const),
     ...moments(record, now),

@@ -15,7 +15,7 @@ import { withJobs } from "../run/JobRuntime.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
 import * as scheduleText from "../ui/scheduleText.ts"
-import { print } from "../ui/View.ts"
+import { print, tell } from "../ui/View.ts"
 
 const config = {
   name: Argument.String("NAME").pipe(
@@ -123,7 +123,7 @@ const keep = (given: Given, { request, settings }: Effect.Success<ReturnType<typ
     const next = yield* manager.nextTicks(schedule, 1)
     if (json) return yield* print(events.line("schedule", { ...events.schedule(schedule, next), isReplaced }))
     const what = `Schedule "${format.printable(name)}" is ${isReplaced ? "replaced" : "added"}.`
-    yield* print(`${what} ${scheduleText.nextSentence(schedule, next)}`)
+    yield* tell(`${what} ${scheduleText.nextSentence(schedule, next)}`)
   })
 
 /** `fanout schedule add` */

@@ -15,7 +15,7 @@ import { hasCode, withJobs } from "../run/JobRuntime.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
 import * as scheduleText from "../ui/scheduleText.ts"
-import { print } from "../ui/View.ts"
+import { print, tell } from "../ui/View.ts"
 
 /** `NAME` of a schedule. */
 export const scheduleName = Argument.String("NAME").pipe(
@@ -127,7 +127,7 @@ export const run = Command.make(
         ? `Job ${id} of schedule ${quoted(name)} is started.`
         : `Job ${id} of schedule ${quoted(name)} is not over yet: no other one is started.`
       const second = taken ? `\`fanout jobs watch ${id}\` follows it.` : untaken(id, yield* hasCode({ name: job }))
-      yield* print(`${first} ${second}`)
+      yield* tell(`${first} ${second}`)
     }))
 ).pipe(
   Command.withDescription("Start what a schedule runs at once, even if it is paused; its next time stays as it is")

@@ -10,7 +10,7 @@ import * as Signals from "../exit/Signals.ts"
 import * as Stop from "../exit/Stop.ts"
 import * as Settings from "../options/Settings.ts"
 import { withJobs } from "../run/JobRuntime.ts"
-import { print } from "../ui/View.ts"
+import { print, tell } from "../ui/View.ts"
 
 /** What is tried first where nobody names a port: with it, an address can be kept. */
 export const usualPort = 4180
@@ -61,7 +61,7 @@ export const ui = Command.make(
         ({ message }) => Effect.fail(Stop.usage(`${message}. Name another one with --port, or none at all.`))
       )
       yield* print(`Jobs are shown at ${address}`)
-      yield* print(`Who has this address can ${readOnly ? "see" : "see and control"} them. Ctrl-C stops.`)
+      yield* tell(`Who has this address can ${readOnly ? "see" : "see and control"} them. Ctrl-C stops.`)
       yield* print(note)
       if (!noOpen) yield* open(once)
       return yield* Stop.withCode(ExitCode.ofSignal(yield* signal))

@@ -93,7 +93,7 @@ const linesOf = (
   const first = spread(title, state, columns - 4)
   const parts = [
     share === undefined ? "" : `${bar(share, Math.min(20, Math.floor(columns / 4)))} ${Math.floor(share * 100)} %`,
-    counted(progress),
+    summary.isScheduled(record) ? "" : counted(progress),
     isRunning ? sparkline(history, 20) : "",
     record.id
   ]

@@ -3,6 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Host from "../host/Host.ts"
+import { broken } from "./table.ts"
+import { columns } from "./View.ts"
 
 /** Whether somebody is there to answer: what is asked on the standard error is answered on the standard input. */
 export const isPossible = (): boolean =>
@@ -17,7 +19,10 @@ const ask = (question: string): Effect.Effect<string> =>
         const reader = createInterface({ input: process.stdin, output: process.stderr })
         // Ctrl-C and Ctrl-D, which close it, are answers too.
         reader.on("close", () => resume(Effect.succeed("")))
-        reader.question(`${question} `, (answer) => {
+        // The reader draws no more than the last line anew, with the answer.
+        const lines = broken(question, columns(process.stderr) - 8)
+        process.stderr.write(lines.slice(0, -1).map((line) => `${line}\n`).join(""))
+        reader.question(`${lines.at(-1)} `, (answer) => {
           resume(Effect.succeed(answer.trim().toLowerCase()))
           reader.close()
         })

@@ -145,7 +145,7 @@ const throttled = new Set(["copy", "hash", "hash-check", "move", "verify"])
 export const isThrottled = (name: string, hasCode: boolean): boolean => throttled.has(name) || !hasCode
 
 /** A command that a schedule has started has a job of its own, which counts. */
-const isScheduled = ({ name }: Pick<JobRecord, "name">): boolean => name === "scheduled"
+export const isScheduled = ({ name }: Pick<JobRecord, "name">): boolean => name === "scheduled"
 
 /**
  * What a job has come to, in words; empty for one that only starts another one. In a comparison, what failed is

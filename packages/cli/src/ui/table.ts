@@ -30,7 +30,7 @@ const pad = (text: string, cells: number): string =>
 const widthsOf = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<number> =>
   header.map((_, i) => Math.max(...[header, ...rows].map((row) => CliOutput.displayWidth(row[i] ?? ""))))
 
-/** So many cells the last column has before others are left out for it, if it needs them. */
+/** So many cells the last column has at least before others are left out for it, if it needs them. */
 const leastLast = 16
 
 /**
@@ -47,7 +47,8 @@ export const table = (
   const [first, ...others] = expendable.toSorted((a, b) => Number(isEmpty(b)) - Number(isEmpty(a)))
   const all = [header, ...rows]
   const widths = widthsOf(header, rows)
-  const needed = widths.map((width, i) => i === widths.length - 1 ? Math.min(width, leastLast) : width + 2)
+  const wanted = Math.max(leastLast, Math.floor(columns / 3))
+  const needed = widths.map((width, i) => i === widths.length - 1 ? Math.min(width, wanted) : width + 2)
   if (first !== undefined && (isEmpty(first) || Num.sumAll(needed) > columns)) {
     const kept = (cells: ReadonlyArray<string>) => cells.filter((_, i) => header[i] !== first)
     return table(kept(header), rows.map(kept), columns, others)

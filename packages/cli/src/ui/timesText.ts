@@ -32,7 +32,7 @@ export const lines = (times: Api.TaskTimes, columns: number): ReadonlyArray<stri
     atMost(waiting.p95, times),
     atMost(running.p50, times),
     atMost(running.p95, times),
-    name
+    name.replace(/^@fanout\/ops\//, "")
   ])
   const more = kinds.length - shown
   return [
