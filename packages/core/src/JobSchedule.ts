@@ -28,7 +28,8 @@ export const Missed = Schema.Literals(["skip", "latest", "all"])
  *   wait in turn where `missed` is `"all"`, and no other tick starts its job before them.
  * - `"queue"`: it waits until no job of the schedule is active. Of the ticks that wait, the latest one is kept; all of
  *   them, at most the newest 100, where `missed` is `"all"`.
- * - `"cancel"`: it cancels that job, and starts its own once the other one is over.
+ * - `"cancel"`: it cancels that job, and starts its own once the other one is over. Of several ticks that are due at
+ *   once, the latest one does.
  *
  * @category schemas
  * @since 0.1.0
