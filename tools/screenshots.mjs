@@ -1,6 +1,7 @@
 // Takes the pictures of `fanout ui` that are in the documentation, of jobs that run here for a minute:
 // `npm run build && node tools/screenshots.mjs`. Needs chromium in PATH.
 import { execFileSync, spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
@@ -23,11 +24,14 @@ const run = (...args) => spawnSync(process.execPath, [fanout, ...args], { ...opt
 
 /** @type {Array<import("node:child_process").ChildProcess>} */
 const started = []
+/** @type {Array<Promise<unknown>>} */
+const ended = []
 
 /** @param {ReadonlyArray<string>} args */
 const start = (...args) => {
   const child = spawn(process.execPath, [fanout, ...args], { ...options, stdio: ["ignore", "pipe", "ignore"] })
   started.push(child)
+  ended.push(once(child, "exit"))
   return child
 }
 
@@ -81,6 +85,21 @@ const jobs = async () => {
   return id
 }
 
+/** Schedules in several states: one has copied, one has found differences, one has not run yet, one is paused. */
+const schedules = () => {
+  for (const folder of ["Notes", "backup/Notes"]) make(folder, 40, 20_000, "md")
+  make("Notes", 3, 10_000, "md")
+  run("schedule", "add", "nightly", "--cron", "0 3 * * *", "--", "copy", "-T", "Documents", "backup/Documents")
+  run("schedule", "add", "check", "--cron", "@weekly", "--failures", "3", "--", "verify", "Notes", "backup/Notes")
+  run("schedule", "add", "photos", "--cron", "30 4 * * 1-5", "--", "thumbnail", "Photos", "--output", "Thumbnails")
+  run("schedule", "add", "sums", "--cron", "0 */6 * * *", "--", "hash", "Music", "--output", "music.b3")
+  for (const name of ["nightly", "check"]) {
+    run("schedule", "run", name)
+    run("jobs", "resume", newest())
+  }
+  run("schedule", "pause", "sums")
+}
+
 try {
   const server = start("ui", "--no-open", "--port", "0")
   const address = await new Promise((resolve) => {
@@ -118,9 +137,15 @@ try {
   await job.waitForSelector(".plot .line")
   await setTimeout(2000)
   await take(job, "ui-job.png")
+  schedules()
+  const last = await opened("light", 380)
+  await last.goto(`${String(address).replace(/#.*/, "")}#/schedules`)
+  await last.waitForSelector("table.schedules")
+  await setTimeout(1000)
+  await take(last, "ui-schedules.png")
   await browser.close()
 } finally {
   for (const child of started) child.kill("SIGINT")
-  await setTimeout(2000)
+  await Promise.all(ended)
   rmSync(home, { recursive: true })
 }
