@@ -4,6 +4,7 @@
 import { useEffect, useState } from "preact/hooks"
 import { Blank, Broken, Waiting } from "./Blank.tsx"
 import { type Examination, examination } from "./client.ts"
+import { Limits } from "./Limits.tsx"
 import { Processes } from "./Processes.tsx"
 import { Section } from "./Section.tsx"
 import { count, printable } from "./shown.ts"
@@ -79,6 +80,7 @@ export const DoctorPage = () => {
         ? <Blank title="Nothing is examined here." />
         : <Found {...found} />)}
       <Processes />
+      <Limits />
     </main>
   )
 }

@@ -10,6 +10,7 @@ import { LostStrip, NoticeStrip, TroubleStrip } from "./Foot.tsx"
 import { Sentence } from "./JobPage.tsx"
 import { JobRow } from "./JobRow.tsx"
 import { TaskCharts } from "./Kinds.tsx"
+import { LimitTable } from "./Limits.tsx"
 import { ProcessList } from "./Processes.tsx"
 import { RatePlot } from "./RatePlot.tsx"
 import { ScheduleHead } from "./SchedulePage.tsx"
@@ -246,6 +247,11 @@ const Times = () => (
     <Section title="Processes">
       <ProcessList found={[]} />
       <ProcessList found={[process, { ...process, process: "12-b", pools: [] }]} />
+    </Section>
+    <Section title="Limits">
+      <LimitTable
+        found={[{ kind: "jobs", name: "copy", most: 2 }, { kind: "rate", name: "<b>api</b>\u202E", most: 1200 }]}
+      />
     </Section>
   </>
 )

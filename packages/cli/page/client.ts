@@ -24,6 +24,7 @@ export type Elements = typeof Api.ItemPage.Encoded
 export type About = Api.About
 export type TaskTimes = typeof Api.TaskTimes.Encoded
 export type Process = typeof Api.Process.Encoded
+export type CommonLimit = typeof Api.CommonLimit.Encoded
 export type Examination = typeof Api.Examination.Encoded
 export type Answer = typeof Api.Answer.Encoded
 
@@ -106,6 +107,12 @@ export const history = (id: string, signal: AbortSignal): Promise<History> => ge
 export const taskTimes = (id: string, signal: AbortSignal): Promise<TaskTimes> => get(`${job(id)}/tasks`, {}, signal)
 
 export const processes = (signal: AbortSignal): Promise<ReadonlyArray<Process>> => get("/processes", {}, signal)
+
+export const limits = (signal: AbortSignal): Promise<ReadonlyArray<CommonLimit>> => get("/limits", {}, signal)
+
+export const setLimit = async (limit: { readonly [K in keyof CommonLimit]: CommonLimit[K] | null }): Promise<void> => {
+  await post("/limits", limit)
+}
 
 export const elements = (id: string, query: Query, signal: AbortSignal): Promise<Elements> =>
   get(`${job(id)}/items`, query, signal)

@@ -5,6 +5,7 @@ import * as Command from "effect/cli/Command"
 import { examine } from "./commands/doctor.ts"
 import { jobCommands } from "./commands/jobCommands.ts"
 import { cancel, pause, prune, resume, retry, set, work } from "./commands/jobsAsk.ts"
+import { limit } from "./commands/jobsLimit.ts"
 import { list, logs, show, watch } from "./commands/jobsLook.ts"
 import { processes } from "./commands/jobsProcesses.ts"
 import { create } from "./commands/new.ts"
@@ -22,7 +23,7 @@ const jobs = Command.make("jobs").pipe(
     { command: "fanout jobs set 4k2m9x0c7ver --bandwidth 20MB", description: "Slow down a job that runs elsewhere" },
     { command: "fanout jobs prune --older-than 30d", description: "Forget jobs that ended more than 30 days ago" }
   ]),
-  Command.withSubcommands([list, show, watch, logs, pause, resume, cancel, retry, set, prune, processes, work])
+  Command.withSubcommands([list, show, watch, logs, pause, resume, cancel, retry, set, limit, prune, processes, work])
 )
 
 /** `fanout` */

@@ -542,7 +542,7 @@ const suite = (name: keyof typeof stores) =>
         ])
       })))
 
-    it.effect("sets priorities and limits, and forgets jobs that are over", () =>
+    it.effect("sets priorities and limits, also of all processes, and forgets jobs that are over", () =>
       live(Effect.gen(function*() {
         const { get, post } = yield* client
         yield* put(
@@ -566,6 +566,21 @@ const suite = (name: keyof typeof stores) =>
         for (const wrong of [{ concurrency: 0 }, { concurrency: 1.5 }, { bytesPerSecond: -1 }, { priority: "odd" }]) {
           assert.strictEqual((yield* post("/api/jobs/a/settings", wrong)).status, 400)
         }
+        assert.deepStrictEqual((yield* get("/api/limits")).body, [])
+        const limits = [
+          { kind: "jobs", name: "copy", most: 0 },
+          { kind: "jobs", name: markup, most: 2 },
+          { kind: "rate", name: "copy", most: 0.5 }
+        ]
+        for (const limit of limits.toReversed()) {
+          assert.strictEqual((yield* post("/api/limits", limit)).status, 204)
+        }
+        assert.sameDeepMembers((yield* get("/api/limits")).body, limits)
+        for (const wrong of [{ most: 0.5 }, { most: -1 }, { name: "" }, { kind: "odd" }, { kind: "rate", most: -1 }]) {
+          assert.strictEqual((yield* post("/api/limits", { ...limits[0], ...wrong })).status, 400)
+        }
+        for (const limit of limits) yield* post("/api/limits", { ...limit, most: null })
+        assert.deepStrictEqual((yield* get("/api/limits")).body, [])
         yield* TestClock.adjust("4 seconds")
         assert.deepStrictEqual((yield* post("/api/jobs/prune", { olderThanMillis: 7000 })).body, { removed: 0 })
         assert.deepStrictEqual((yield* post("/api/jobs/prune", { olderThanMillis: 1000 })).body, { removed: 1 })
@@ -593,6 +608,7 @@ describe("the API of jobs", () => {
         "/api/schedules/{name}",
         "/api/schedules/actions",
         "/api/events",
+        "/api/limits",
         "/api/processes"
       ])
     }).pipe(Effect.provide([manager(stores.memory), host()])))

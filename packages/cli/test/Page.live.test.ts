@@ -328,6 +328,20 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     assert.deepStrictEqual(complaints, [])
   })
 
+  it("limits what all processes do together", async () => {
+    const { complaints, page } = await open({}, "#/doctor")
+    const section = page.locator("section", { has: page.getByRole("heading", { name: /^Limits of all/ }) })
+    await section.getByText("None is set.").waitFor()
+    await section.getByLabel("Name").fill("copy")
+    await section.getByLabel("At most").fill("2")
+    await section.getByRole("button", { name: "Limit", exact: true }).click()
+    await section.locator("tr", { hasText: "at most 2 jobs at the same time" }).waitFor()
+    assert.strictEqual(run("jobs", "limit").stdout, "copy: at most 2 jobs at the same time in all processes together\n")
+    await section.getByRole("button", { name: "Remove the limit of copy" }).click()
+    await section.getByText("None is set.").waitFor()
+    assert.deepStrictEqual(complaints, [])
+  })
+
   it("has its filters in the address", async () => {
     const { page } = await open()
     await page.locator(".states a", { hasText: "some failed" }).click()

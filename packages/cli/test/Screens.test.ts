@@ -364,7 +364,7 @@ const dryRun = <E extends object, T extends object>(
 /** Names of all commands. */
 const names = [
   "copy move delete hash verify thumbnail metadata jobs schedule serve ui doctor new".split(" "),
-  "list show watch logs pause resume cancel retry set prune work".split(" ").map((word) => `jobs ${word}`),
+  "list show watch logs pause resume cancel retry set prune work processes limit".split(" ").map((word) => `jobs ${word}`),
   "add list show pause resume run remove".split(" ").map((word) => `schedule ${word}`),
   "new job"
 ].flat()
@@ -392,6 +392,19 @@ const screens = (
   ["fanout jobs logs copying", command(["jobs", "logs", lived.running.copying])],
   ["fanout jobs show --all copy", command(["jobs", "show", "--all", lived.resting.copy])],
   ["fanout jobs show --limit 1 copy", command(["jobs", "show", "--limit", "1", lived.resting.copy])],
+  ["fanout jobs processes", command(["jobs", "processes"])],
+  ["fanout jobs limit", command(["jobs", "limit"])],
+  ["fanout jobs limit copy 2", command(["jobs", "limit", "copy", "2"])],
+  ["fanout jobs limit club/Mailing 0", command(["jobs", "limit", "club/Mailing", "0"])],
+  ["fanout jobs limit --rate api 1200.5", command(["jobs", "limit", "--rate", "api", "1200.5"])],
+  ["fanout jobs limit", command(["jobs", "limit"])],
+  ["fanout jobs limit --json", command(["jobs", "limit", "--json"])],
+  ["fanout jobs limit copy off", command(["jobs", "limit", "copy", "off"])],
+  ["fanout jobs limit --rate api off", command(["jobs", "limit", "--rate", "api", "off"])],
+  ["fanout jobs limit copy 2.5", command(["jobs", "limit", "copy", "2.5"])],
+  ["fanout jobs limit copy", command(["jobs", "limit", "copy"])],
+  ["fanout jobs limit copy many", command(["jobs", "limit", "copy", "many"])],
+  ["fanout jobs limit", command(["jobs", "limit"])],
   ["fanout jobs watch", boardOf(lived, columns)],
   ["fanout jobs set copying", command(["jobs", "set", lived.running.copying, "--bandwidth", "20MB"])],
   ["fanout schedule list", command(["schedule", "list"])],

@@ -301,6 +301,28 @@ export const TaskTimes = Schema.Struct({
 })
 export type TaskTimes = typeof TaskTimes.Type
 
+/**
+ * What all processes keep together. Of the kind `jobs`: at most so many jobs of the name run at the same time. Of the
+ * kind `rate`: at most so many tasks of the rate begin in a second; a rate is one that a definition of a task names.
+ */
+export const CommonLimit = Schema.Struct({
+  kind: Schema.Literals(["jobs", "rate"]),
+  name: Schema.String,
+  most: Schema.Number
+})
+export type CommonLimit = typeof CommonLimit.Type
+
+/** The same, with `null` for no limit. Jobs run in whole numbers. */
+export const CommonLimitChange = Schema.Union([
+  Schema.Struct({ kind: Schema.Literal("jobs"), name: Schema.NonEmptyString, most: Schema.NullOr(Schema.Natural) }),
+  Schema.Struct({
+    kind: Schema.Literal("rate"),
+    name: Schema.NonEmptyString,
+    most: Schema.NullOr(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)))
+  })
+])
+export type CommonLimitChange = typeof CommonLimitChange.Type
+
 /** What has become of an action on one job: `null`, or why the job refused it. */
 export const Answer = Schema.Struct({ id: JobId, refused: Schema.NullOr(Schema.String) })
 export type Answer = typeof Answer.Type
@@ -437,6 +459,17 @@ class Jobs extends HttpApiGroup.make("jobs").add(
   HttpApiEndpoint.post("prune", "/jobs/prune", {
     payload: Schema.Struct({ olderThanMillis: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)) }),
     success: Schema.Struct({ removed: Schema.Number }),
+    error: StoreFailed
+  }),
+  /** `GET /api/limits`: what all processes keep together, first the jobs of a name, then rates. */
+  HttpApiEndpoint.get("limits", "/limits", { success: Schema.Array(CommonLimit), error: StoreFailed }),
+  /**
+   * `POST /api/limits`: sets one of these limits. 0 lets nothing begin, `null` takes the limit away. What runs goes on.
+   * Answers 204.
+   */
+  HttpApiEndpoint.post("setLimit", "/limits", {
+    payload: CommonLimitChange,
+    success: HttpApiSchema.NoContent,
     error: StoreFailed
   }),
   /**

@@ -23,6 +23,7 @@ import * as Api from "./Api.ts"
 import * as ApiRows from "./ApiRows.ts"
 import * as ApiTimes from "./ApiTimes.ts"
 import * as ChangeEvents from "./ChangeEvents.ts"
+import * as CommonLimits from "./CommonLimits.ts"
 import * as Guard from "./Guard.ts"
 import * as Page from "./Page.ts"
 import { notFoundOrFailed, storeFailed, whyNot } from "./Refusals.ts"
@@ -162,6 +163,7 @@ const jobs = HttpApiBuilder.group(
   Effect.fnUntraced(function*(handlers) {
     const { children, detail, history, items, list, log, tasks } = yield* looking
     const { ask, prune, retry, set } = yield* asking
+    const manager = yield* JobManager
     const events = yield* ChangeEvents.make
     return handlers.handleAll({
       // It is as its schema would encode it, which would take a quarter of what a list takes.
@@ -177,6 +179,9 @@ const jobs = HttpApiBuilder.group(
       retry: ({ params: { id }, payload }) => retry(id, payload),
       set: ({ params: { id }, payload }) => set(id, payload),
       prune: ({ payload: { olderThanMillis } }) => prune(olderThanMillis),
+      limits: () => Effect.provideService(Effect.mapError(CommonLimits.list, storeFailed), JobManager, manager),
+      setLimit: ({ payload }) =>
+        Effect.provideService(Effect.mapError(CommonLimits.set(payload), storeFailed), JobManager, manager),
       events: () => Effect.succeed(events)
     })
   })
