@@ -15,10 +15,9 @@ import * as Logger from "effect/Logger"
 import { SqlClient } from "effect/sql/SqlClient"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import { isLong } from "../../../test/effort.ts"
-import { overlaps, Process, startOwner, startProxy, startWorker, startWorkers, until } from "./clusterProcesses.ts"
+import { overlaps, startOwner, startProxy, startWorker, startWorkers, until } from "./clusterProcesses.ts"
 import {
   clientOf,
   Echo,
@@ -103,33 +102,6 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
       assert.deepStrictEqual(plain(yield* comesTo(onWorkers)), onFibers)
       assert.deepStrictEqual(plain(yield* comesTo(layerThreads(Acts, { ...child, size: 2 }))), onFibers)
       assert.deepStrictEqual(plain(yield* comesTo(layerProcesses(Acts, { ...child, size: 2 }))), onFibers)
-    }))
-
-  it.live("runs a program for threads as it is", () =>
-    Effect.gen(function*() {
-      const { registry } = yield* prepared
-      yield* startWorkers(registry, 3, { tasks: "images", cpu: 1 })
-      const places = isLong ? ["threads", "fibers", "processes", "workers"] : ["threads", "workers"]
-      const strips = yield* Effect.forEach(places, (place) =>
-        Effect.gen(function*() {
-          const folder = yield* Effect.acquireRelease(
-            Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "fanout-pictures-"))),
-            (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true }))
-          )
-          const program = yield* Effect.acquireRelease(
-            Effect.sync(() =>
-              new Process("../../../examples/images/main.ts", [folder], {
-                NODE_OPTIONS: `--import=${new URL("./clusterInstead.ts", import.meta.url).href}`,
-                FANOUT_INSTEAD: `${place} ${JSON.stringify(registry)}`
-              })
-            ),
-            ({ end }) => end
-          )
-          yield* until("end", () => !program.isAlive, 60_000)
-          assert.include(program.output, "160 drawn, 160 shrunk, 4 strips")
-          return [0, 1, 2, 3].map((n) => fs.readFileSync(path.join(folder, `strip-${n}.pgm`), "latin1"))
-        }))
-      for (const strip of strips) assert.isTrue(strip.join() === strips[0]?.join())
     }))
 
   it.live("carries what is large, and says of what is too large which task it was", () =>

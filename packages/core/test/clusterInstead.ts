@@ -4,22 +4,35 @@
  */
 import { layerCluster } from "@fanout/core/cluster"
 import { layerOwnerLiveness } from "@fanout/core/node"
+import type * as Task from "@fanout/core/Task"
 import * as Threads from "@fanout/core/threads"
 import * as Layer from "effect/Layer"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
 import { registerHooks } from "node:module"
-import { Handlers, type Tasks } from "../../../examples/images/tasks.ts"
-import { clientOf, security } from "./clusterTasks.ts"
+import { clientOf, type Registry, security, type TasksModule } from "./clusterTasks.ts"
 
-const [place = "", registry = ""] = (process.env["FANOUT_INSTEAD"] ?? "").split(" ", 2)
+/** Where the tasks run, and what is needed for that. */
+export interface Instead {
+  readonly place: "fibers" | "threads" | "processes" | "workers"
+  readonly registry: Registry
+  /** The module with the tasks of the program. */
+  readonly module: string
+}
+
+const { module, place, registry }: Instead = JSON.parse(process.env["FANOUT_INSTEAD"] ?? "")
+const { Handlers }: TasksModule = await import(module)
 
 registerHooks({
   resolve: (specifier, context, next) => {
-    const isProgram = context.parentURL?.endsWith("/main.ts") === true
+    const isProgram = /\/(?:m|sealM)ain\.ts$/.test(context.parentURL ?? "")
     return next(isProgram && specifier === "@fanout/core/threads" ? import.meta.url : specifier, context)
   }
 })
 
-export const layerThreads = (tasks: typeof Tasks, options: { readonly module: URL }) => {
+export const layerThreads = <R extends Task.Any>(
+  tasks: RpcGroup.RpcGroup<R>,
+  options: { readonly module: URL }
+) => {
   switch (place) {
     case "fibers":
       return Handlers
@@ -27,9 +40,7 @@ export const layerThreads = (tasks: typeof Tasks, options: { readonly module: UR
       return Threads.layerThreads(tasks, options)
     case "processes":
       return Threads.layerProcesses(tasks, { ...options, execArgv: ["--conditions=@fanout/source"] })
-    default:
-      return layerCluster(tasks, { security }).pipe(
-        Layer.provide([clientOf(JSON.parse(registry)), layerOwnerLiveness])
-      )
+    case "workers":
+      return layerCluster(tasks, { security }).pipe(Layer.provide([clientOf(registry), layerOwnerLiveness]))
   }
 }

@@ -27,7 +27,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import * as Images from "../../../examples/images/tasks.ts"
+import type * as Images from "../../../examples/images/tasks.ts"
 import { handlers as handlersOfActs, Tasks as Acts } from "./threadTasks.ts"
 
 export const secret = "the secret of tests, of nothing else: 4f1c"
@@ -208,6 +208,9 @@ export const layerOwner = (registry: Registry) =>
     Layer.provideMerge(clientOf(registry))
   )
 
+/** A module of tasks and their handlers, as a program for threads has one. */
+export type TasksModule = Pick<typeof Images, "Tasks" | "Handlers">
+
 /** What a worker is told by its argument. */
 export interface WorkerChild {
   readonly registry: Registry
@@ -216,7 +219,7 @@ export interface WorkerChild {
   readonly listen?: string
   readonly cpu?: number
   /** The tasks that it has, all of this module by default. */
-  readonly tasks?: "an older version" | "acts" | "images"
+  readonly tasks?: "an older version" | "acts" | { readonly module: string }
   /** The folder of its certificate, if it has one. */
   readonly certificates?: string
 }
@@ -226,8 +229,11 @@ export const layerChild = (
 ) => {
   const by = certificates === undefined ? security : byCertificate(certificates, "worker")
   const options = { security: by, host, listen, port }
-  const worker = tasks === "images"
-    ? Layer.provide(layerWorker(Images.Tasks, options), Images.Handlers)
+  const worker = typeof tasks === "object"
+    ? Layer.unwrap(Effect.promise(async () => {
+      const { Handlers, Tasks }: TasksModule = await import(tasks.module)
+      return Layer.provide(layerWorker(Tasks, options), Handlers)
+    }))
     : tasks === "acts"
     ? Layer.provide(layerWorker(Acts, options), handlersOfActs(true))
     : tasks === undefined
