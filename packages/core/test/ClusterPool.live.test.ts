@@ -7,25 +7,23 @@ import * as Pools from "@fanout/core/Pools"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import { layerProcesses, layerThreads } from "@fanout/core/threads"
 import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import { SqlClient } from "effect/sql/SqlClient"
 import { spawnSync } from "node:child_process"
-import * as fs from "node:fs"
 import * as path from "node:path"
 import { isLong } from "../../../test/effort.ts"
+import { surviveKills } from "./clusterKills.ts"
 import { overlaps, startOwner, startProxy, startWorker, startWorkers, until } from "./clusterProcesses.ts"
 import {
   clientOf,
+  createWalked,
   Echo,
   Keep,
   layerOwner,
   layerTasks,
   notesOf,
-  runsOf,
   security,
   Walk,
   Walking,
@@ -76,9 +74,7 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
   let files = 0
   const prepared = Effect.gen(function*() {
     const registry = yield* server.schema
-    yield* SqlClient.use((sql) => sql`create table walked (n integer primary key)`).pipe(
-      Effect.provide(clientOf(registry), { local: true })
-    )
+    yield* Effect.provide(createWalked, clientOf(registry), { local: true })
     const logged: Array<string> = []
     const logger = Logger.layer([
       Logger.make(({ logLevel, message }) => void logged.push(`${logLevel}: ${String(message)}`))
@@ -362,48 +358,21 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
     () =>
       Effect.gen(function*() {
         const { notes, registry } = yield* prepared
-        const sql = Context.get(yield* Layer.build(clientOf(registry)), SqlClient)
-        const walks = { count, steps: 0, millis: 0, notes }
-        const runs = () => fs.existsSync(notes) ? fs.statSync(notes).size / 4 : 0
-        const workers = Array.from(yield* startWorkers(registry, 3))
-        const killAny = Effect.gen(function*() {
-          yield* Effect.sleep(isLong ? 1000 + 3000 * Math.random() : 700)
-          const [killed] = workers.splice(Math.floor(Math.random() * workers.length), 1)
-          yield* killed?.kill("SIGKILL") ?? Effect.void
-          workers.push(yield* startWorker(registry))
-        })
-        yield* Effect.forkScoped(Effect.forever(killAny))
+        const everyMillis = isLong ? 2500 : 700
+        const { done, failed, again, inHand, lost, neverRun, output, redone, residentMiB, twice } = yield* surviveKills(
+          {
+            registry,
+            notes,
+            count,
+            workers: 3,
+            everyMillis
+          }
+        )
 
-        const outputs: Array<string> = []
-        /** Where the runs after an owner's end begin, and what it has recorded. */
-        const ends: Array<readonly [from: number, acked: ReadonlySet<number>]> = []
-        for (const share of [0.3, 0.6]) {
-          const owner = yield* startOwner(registry, walks)
-          yield* until("runs", () => runs() > share * count, 600_000)
-          yield* owner.end
-          outputs.push(owner.output)
-          const from = 4 * runs()
-          // The database may not be through with what the owner has sent.
-          yield* Effect.sleep(300)
-          const acked = new Set((yield* sql<{ n: number }>`select n from walked`).map(({ n }) => n))
-          assert.isAbove(acked.size, 0)
-          ends.push([from, acked])
-        }
-        const last = yield* startOwner(registry, walks)
-        yield* until("end", () => !last.isAlive, 600_000)
-        outputs.push(last.output)
-        assert.strictEqual(last.child.exitCode, 0, last.output)
-
-        const [row] = yield* sql`select count(*) as n from walked`
-        assert.strictEqual(Number(row?.["n"]), count)
-        const ran = runsOf(notes)
-        assert.strictEqual(new Set(ran).size, count)
-        for (const [from, acked] of ends) {
-          assert.deepStrictEqual(ran.subarray(from / 4).filter((n) => acked.has(n)).length, 0)
-        }
-        const inHand = Array.from(outputs.join("\n").matchAll(/is lost with (\d+) tasks/g), ([, n]) => Number(n))
-        const window = 256
-        assert.isAtMost(ran.length - count, inHand.reduce((sum, n) => sum + n, 2 * window), outputs.join("\n"))
+        const ends = { done, failed, again, lost, neverRun, twice }
+        assert.deepStrictEqual(ends, { done: count, failed: 0, again: 0, lost: 0, neverRun: 0, twice: 0 }, output)
+        assert.isAtMost(redone, inHand, output)
+        assert.isBelow(Math.max(...residentMiB.flat()), 512)
       }),
     isLong ? 1_200_000 : 120_000
   )

@@ -10,6 +10,6 @@ await Effect.runPromise(
     const jobs = yield* JobManager
     const job = yield* jobs.start(Walking, JSON.parse(walks))
     process.stdout.write(`${job.id}\n`)
-    yield* job.await
+    process.stdout.write(`${JSON.stringify(yield* job.await)}\n`)
   }).pipe(Effect.provide(layerOwner(JSON.parse(registry))))
 )

@@ -15,7 +15,6 @@ import * as SqlJobStore from "@fanout/core/SqlJobStore"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
-import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -109,6 +108,9 @@ const noteRun = (notes: string, n: number): number => {
   return n
 }
 
+/** How many runs there are. */
+export const runsIn = (notes: string): number => fs.existsSync(notes) ? fs.statSync(notes).size / 4 : 0
+
 /** Numbers of the elements that were run, in their order. */
 export const runsOf = (notes: string): Uint32Array => {
   const bytes = fs.readFileSync(notes)
@@ -148,7 +150,12 @@ const handlers = Walks.toLayer({
   "test/Echo": ({ size, text }) => Effect.succeed(text.repeat(size))
 })
 
-/** Walks of so many elements. What is acknowledged is in a table, once. */
+/** A table of what owners have recorded: elements, and how many runs there had been before. */
+export const createWalked = SqlClient.use((sql) =>
+  sql`create table walked (ran bigint not null, elements bytea not null)`
+)
+
+/** Walks of so many elements. What is recorded of them is also in a table. */
 export const Walking = Job.make("test/Walking", {
   payload: Schema.Struct({
     count: Schema.Number,
@@ -177,7 +184,12 @@ const program = Walking.toLayer(Effect.fnUntraced(function*({ concurrency = 64, 
     ...Option.isNone(sql) ? {} : {
       onCommit: (ended) =>
         Effect.orDie(Effect.asVoid(
-          sql.value`insert into walked ${sql.value.insert(Arr.map(ended, ({ cursor }) => ({ n: Number(cursor) })))}`
+          sql.value`insert into walked ${
+            sql.value.insert({
+              ran: runsIn(walk.notes),
+              elements: Buffer.from(Uint32Array.from(ended, ({ cursor }) => Number(cursor)).buffer)
+            })
+          }`
         ))
     }
   })
