@@ -10,9 +10,14 @@ import * as path from "node:path"
 const root = path.join(import.meta.dirname, "..")
 const page = fs.readFileSync(path.join(root, "docs/job-lifecycle.md"), "utf8")
 
-const states: ReadonlyArray<JobState.JobState> = JobState.Tag.literals.map((_tag) =>
-  _tag === "Paused" ? { _tag, attempt: 1, tries: 0, by: "person" } : { _tag, attempt: 1, tries: 0 }
-)
+const wait: JobState.Wait = { by: "network", since: 0, looks: 0 }
+
+const states: ReadonlyArray<JobState.JobState> = [
+  { _tag: "Queued", attempt: 1, tries: 0, waits: wait },
+  ...JobState.Tag.literals.map((_tag) =>
+    _tag === "Paused" ? { _tag, attempt: 1, tries: 0, by: "person" } : { _tag, attempt: 1, tries: 0 }
+  )
+]
 
 /** Every transition by the name that the diagram gives it. */
 const transitions: Readonly<Record<string, JobState.Transition>> = {
@@ -22,6 +27,7 @@ const transitions: Readonly<Record<string, JobState.Transition>> = {
   Failed: { _tag: "Failed" },
   Backoff: { _tag: "Backoff", at: 0 },
   Paused: { _tag: "Paused", by: "person" },
+  Waits: { _tag: "Waits", wait },
   Resumed: { _tag: "Resumed" },
   Released: { _tag: "Released", why: "Shutdown" },
   Retried: { _tag: "Retried" },
@@ -30,12 +36,16 @@ const transitions: Readonly<Record<string, JobState.Transition>> = {
 }
 
 /** Every step that the code allows, as `from --> to: transition`. */
-const allowed = states.flatMap((state) =>
-  Object.entries(transitions).flatMap(([name, transition]) =>
-    Option.match(JobState.transition(state, transition), {
-      onNone: () => [],
-      onSome: (next) => [`${state._tag} --> ${next._tag}: ${name}`]
-    })
+const allowed = Array.from(
+  new Set(
+    states.flatMap((state) =>
+      Object.entries(transitions).flatMap(([name, transition]) =>
+        Option.match(JobState.transition(state, transition), {
+          onNone: () => [],
+          onSome: (next) => [`${state._tag} --> ${next._tag}: ${name}`]
+        })
+      )
+    )
   )
 )
 

@@ -147,6 +147,13 @@ describe("summary", () => {
     const broken = record({ _tag: "Paused", by: "printer\u001b", ...counters })
     assert.include(summary.sentence(broken, progress), "is paused by printer\\x1b.")
     assert.strictEqual(summary.state(broken), "paused (by printer\\x1b)")
+    const waits = { by: "network", since: 0, looks: 3 }
+    const alone = record({ _tag: "Queued", ...counters, waits }, { availableAt: Date.UTC(2030, 0, 2, 3, 4, 5) })
+    assert.strictEqual(summary.shortState(alone, false), "paused: network")
+    assert.match(
+      summary.sentence(alone, progress),
+      /^Job k1 \(copy\) is paused \(by network\), looks again at \d{4}-\d\d-\d\d \d\d:\d\d:05\. So far/
+    )
   })
 
   it("says what writes no lines where a job is there for these", () => {

@@ -149,9 +149,11 @@ export interface Pause {
 }
 
 /**
- * Decides whether a task's typed error pauses the job: an error that is not the fault of the element and would fail the
- * next elements too, such as a full disk or a missing device. The element then stays unsettled, and runs again when the
- * job is resumed. For any other error the function returns `undefined`.
+ * Decides whether the typed error of a task, or of the source, pauses the job: an error that is not the fault of the
+ * element and would fail the next elements too, such as a full disk, a missing device or a network that is down. The
+ * element then stays unsettled, and runs again when the job goes on; the source is opened again behind the last element
+ * that was taken. For any other error the function returns `undefined`. `waits` of `Job.toLayer` tells how the job goes
+ * on by itself.
  *
  * @category models
  * @since 0.1.0

@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Record from "effect/Record"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
@@ -94,6 +95,25 @@ export interface Saved {
 }
 
 /**
+ * How a pause by a name ends by itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Wait<Payload, R = never> {
+  /**
+   * Looks whether the job may go on, such as by one request to the server that was out of reach. A look that dies, or
+   * takes longer than a minute, counts as `false`.
+   */
+  readonly until: (payload: Payload) => Effect.Effect<boolean, never, R>
+  /**
+   * The times between looks. Where the schedule ends, the job stays paused until somebody resumes it. As in the `retry`
+   * of a job, only the time of the first pause is stored, and each look steps the schedule anew.
+   */
+  readonly schedule: Schedule.Schedule<unknown>
+}
+
+/**
  * Definition of a job.
  *
  * @category models
@@ -154,15 +174,19 @@ export interface Job<
    * the program needs, such as the handlers of its tasks. `onCancel` cleans up after a cancelled job, even if the job
    * was not running, and reads what the program and its unfinished tasks have saved. If the process ends during
    * `onCancel`, the next owner repeats it, and reads the same.
+   *
+   * `waits` has the pauses that end by themselves, by their names (`pauseOn`, `JobContext.pause`). A job that waits is
+   * queued, without a place or a process. Whoever claims it at the time of the next look looks first.
    */
-  readonly toLayer: <R, RC = never>(
+  readonly toLayer: <R, RC = never, RW = never>(
     program: (
       payload: Payload["Type"]
     ) => Effect.Effect<Success["Type"], Error["Type"] | Interrupted | JobStoreError, R>,
     options?: {
       readonly onCancel?: (payload: Payload["Type"], id: JobId, saved: Saved) => Effect.Effect<void, never, RC>
+      readonly waits?: Readonly<Record<string, Wait<Payload["Type"], RW>>>
     }
-  ) => Layer.Layer<Program<Name>, never, Exclude<R, TaskDispatcher | JobContext | Pools | Scope.Scope> | RC>
+  ) => Layer.Layer<Program<Name>, never, Exclude<R, TaskDispatcher | JobContext | Pools | Scope.Scope> | RC | RW>
 }
 
 /**
@@ -264,11 +288,15 @@ export const make = <
           ? Effect.die(new Error(`Job "${name}" can't be executed inside of a job: use ChildJobs.run`))
           : Effect.flatMap(job.start(payload, { ifOver: "retry", ifPaused: "resume", ...startOptions }), (handle) =>
             handle.await)),
-    toLayer: (program, { onCancel } = {}) =>
+    toLayer: (program, { onCancel, waits = {} } = {}) =>
       Layer.effect(
         programKey(name),
         Effect.map(Effect.context<Scope.Scope>(), (built): SuppliedProgram => ({
           run: (payload) => provideBuilt(program(payload), built),
+          waits: Record.map(waits, ({ schedule, until }) => ({
+            schedule,
+            until: (payload) => provideBuilt(until(payload), built)
+          })),
           onCancel: (payload, id, saved) =>
             onCancel === undefined ? Effect.void : provideBuilt(onCancel(payload, id, saved), built)
         }))

@@ -83,6 +83,25 @@ export const PausedBy = Schema.NonEmptyString
 export type PausedBy = typeof PausedBy.Type
 
 /**
+ * Schema for what a job waits for, after a pause that ends by itself: the name of the pause, the time at which the wait
+ * began in milliseconds since the epoch, and how often the job has looked in vain since then.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Wait = Schema.Struct({ by: PausedBy, since: Schema.Finite, looks: Schema.Natural })
+
+/**
+ * What a job waits for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Wait = typeof Wait.Type
+
+const untilSeen = { ...untilOver, waits: Schema.optionalKey(Wait) }
+
+/**
  * Schema for the states of a job.
  *
  * **Details**
@@ -93,13 +112,15 @@ export type PausedBy = typeof PausedBy.Type
  *   own `retry` counts from this time. A job that has not failed has no `failedAt`.
  * - `deadline` is the time by which the attempt must be over, in milliseconds since the epoch, if it has such a time.
  * - `only` is what the attempt runs again of what has failed, if it does not run all of it again.
+ * - `waits`: the job is paused by a name whose pause ends by itself. `availableAt` of the record is the time of the
+ *   next look. The owner of a running job has looked before the program began.
  *
  * @category models
  * @since 0.1.0
  */
 export const JobState = Schema.TaggedUnion({
-  Queued: untilOver,
-  Running: untilOver,
+  Queued: untilSeen,
+  Running: untilSeen,
   Paused: { ...untilOver, by: PausedBy },
   Completed: counters,
   CompletedWithErrors: counters,
@@ -148,8 +169,9 @@ export type Tag = typeof Tag.Type
  * - `Succeeded`: the program succeeded, with or without failed elements.
  * - `Failed`: the program failed, died, or took too long.
  * - `Backoff`: the program failed at the time `at`. The job's own `retry` runs the program again later.
- * - `Paused`: the job stopped at a safe point and waits.
- * - `Resumed`: somebody lets a paused job go on.
+ * - `Paused`: the job stopped at a safe point and waits for somebody to resume it.
+ * - `Waits`: the job stopped at a safe point and waits for something that it looks for itself.
+ * - `Resumed`: somebody lets a paused job go on, or does not let it wait any longer.
  * - `Released`: the owner shut down or was lost. Another owner may claim the job.
  * - `Retried`: somebody wants the failed elements, or the failed program, to run again. The new attempt has its own
  *   `deadline` and its own `only`, or none.
@@ -165,6 +187,7 @@ export const Transition = Schema.TaggedUnion({
   Failed: {},
   Backoff: { at: Schema.Finite },
   Paused: { by: PausedBy },
+  Waits: { wait: Wait },
   Resumed: {},
   Released: { why: Schema.Literals(["Shutdown", "OwnerLost"]) },
   Retried: { deadline: untilOver.deadline, only: untilOver.only },
@@ -220,10 +243,11 @@ export const transition = (state: JobState, by: Transition): Option.Option<JobSt
     ..."only" in state ? { only: state.only } : {}
   }
   const { Cancelled, Completed, CompletedWithErrors, Failed, Paused, Queued, Running } = JobState.cases
+  const waits = "waits" in state ? { waits: state.waits } : {}
   const from = (allowed: ReadonlyArray<Tag>, next: JobState) =>
     allowed.includes(state._tag) ? Option.some(next) : Option.none()
   return Transition.match(by, {
-    Claimed: () => from(["Queued"], Running.make(kept)),
+    Claimed: () => from(["Queued"], Running.make({ ...kept, ...waits })),
     Succeeded: ({ withErrors }) =>
       from(["Running"], (withErrors ? CompletedWithErrors : Completed).make({ attempt, tries })),
     Failed: () => from(["Running"], Failed.make({ attempt, tries })),
@@ -234,8 +258,9 @@ export const transition = (state: JobState, by: Transition): Option.Option<JobSt
         state._tag === "Paused" && state.by === "parent" && by === "person" ? ["Paused"] : ["Queued", "Running"],
         Paused.make({ ...kept, by })
       ),
-    Resumed: () => from(["Paused"], Queued.make(kept)),
-    Released: () => from(["Running"], Queued.make(kept)),
+    Waits: ({ wait }) => from(["Running"], Queued.make({ ...kept, waits: wait })),
+    Resumed: () => from("waits" in state ? ["Queued"] : ["Paused"], Queued.make(kept)),
+    Released: () => from(["Running"], Queued.make({ ...kept, ...waits })),
     Retried: ({ _tag, ...fresh }) =>
       from(["CompletedWithErrors", "Failed"], Queued.make({ attempt: attempt + 1, tries: 0, ...fresh })),
     AskedToCancel: () => from(["Queued", "Paused", "Failed"], Queued.make({ attempt, tries })),

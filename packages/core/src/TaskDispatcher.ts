@@ -122,7 +122,7 @@ export interface Dispatcher {
       /** For elements that stand for many elements. */
       readonly parts?: Parts<Task.Payload<T>, Task.Success<T>>
       /** For errors that are not the failure of one element. */
-      readonly pauseOn?: PauseOn<Task.Failure<T>>
+      readonly pauseOn?: PauseOn<Task.Failure<T> | NoInfer<E>>
       readonly onCommit?: OnCommit<Task.Payload<T>, Task.Success<T>, E2, R2>
       readonly onDone?: OnDone<Task.Payload<T>, Task.Success<T>, E3, R3>
     }

@@ -18,7 +18,10 @@ const byParent: ReadonlyMap<string, Wish> = new Map([
 ])
 /** What ends a run, and what the run itself makes of the job. */
 const ends: ReadonlyMap<string, ReadonlyArray<JobState.Transition>> = new Map([
-  ["stopped", [{ _tag: "Released", why: "Shutdown" }, { _tag: "Backoff", at: 0 }]],
+  ["stopped", [{ _tag: "Released", why: "Shutdown" }, { _tag: "Backoff", at: 0 }, {
+    _tag: "Waits",
+    wait: { by: "network", since: 0, looks: 0 }
+  }]],
   ["lost", [{ _tag: "Released", why: "OwnerLost" }]],
   ["pauses itself", [{ _tag: "Paused", by: "disk" }]],
   ["fails", [{ _tag: "Failed" }]],
@@ -105,6 +108,17 @@ const isOver = ({ state }: JobRecord): boolean => JobState.isTerminal(state)
 const isPausedByPerson = (record: JobRecord): boolean => ["Pausing", "Paused"].includes(nameOf(record))
 
 describe("what is asked of a job", () => {
+  it("takes back the wait of a job, and never its cancel", () => {
+    const waits = { by: "network", since: 0, looks: 1 }
+    const resumed = (request: JobRecord["request"]) => {
+      const record = fresh(1).with({ state: { _tag: "Queued", attempt: 1, tries: 0, waits }, request })
+      const next = stepAsked(record, "Run")
+      return next === undefined ? undefined : obey(record, next, "person", 5)?.record
+    }
+    assert.deepInclude(resumed(Option.none()), { state: { _tag: "Queued", attempt: 1, tries: 0 }, availableAt: 5 })
+    assert.isUndefined(resumed(Option.some("Cancel")))
+  })
+
   it("does what docs/job-lifecycle.md draws, and nothing else", () => {
     const found = new Map<string, string>()
     const seen = new Map<string, JobRecord>()

@@ -116,6 +116,8 @@ const words = (tag: string): string => tag.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g,
 export const shortState = (record: JobRecord, isOwnerDead: boolean): string => {
   const { _tag } = record.state
   if (isOwnerDead) return "process gone"
+  const wait = waitOf(record)
+  if (wait !== undefined) return `paused: ${format.printable(wait.by)}`
   if (record.state._tag === "Paused" && pauses.get(record.state.by)?.why !== "") {
     return `paused: ${format.printable(record.state.by)}`
   }
@@ -123,11 +125,20 @@ export const shortState = (record: JobRecord, isOwnerDead: boolean): string => {
   return Option.match(record.request, { onNone: () => stateWord(_tag), onSome: (what) => asking[what] })
 }
 
+/** What a queued job waits for, where it looks for it itself. */
+const waitOf = ({ request, state }: JobRecord) =>
+  state._tag === "Queued" && Option.isNone(request) ? state.waits : undefined
+
 /** State of a job as words. */
 export const state = (record: JobRecord, isOwnerDead = false): string => {
   if (record.state._tag === "Paused") {
     const { by } = record.state
     return pauses.get(by)?.shortly ?? `paused (by ${format.printable(by)})`
+  }
+  const wait = waitOf(record)
+  if (wait !== undefined) {
+    const at = format.time(record.availableAt)
+    return `paused (by ${format.printable(wait.by)}), looks again at ${at}`
   }
   const asked = Option.match(record.request, { onNone: () => "", onSome: (what) => ` (${asking[what]})` })
   if (record.state._tag === "CompletedWithErrors" && isVerify(record)) return "done, not the same"

@@ -4,7 +4,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Program, Saved } from "../Job.ts"
+import type { Program, Saved, Wait } from "../Job.ts"
 import type { JobContext } from "../JobContext.ts"
 import type { JobId } from "../JobId.ts"
 import type { Pools } from "../Pools.ts"
@@ -13,6 +13,7 @@ import type { TaskDispatcher } from "../TaskDispatcher.ts"
 /** The program of a job. Only the services of the runtime are still missing. */
 export interface SuppliedProgram {
   readonly run: (payload: unknown) => Effect.Effect<unknown, unknown, TaskDispatcher | JobContext | Pools | Scope.Scope>
+  readonly waits: Readonly<Record<string, Wait<unknown>>>
   readonly onCancel: (payload: unknown, id: JobId, saved: Saved) => Effect.Effect<void>
 }
 

@@ -190,9 +190,17 @@ class Engine {
       onSome: (text) => Checkpoint.restore(text, lift, makeLedger)
     })
     this.settling = new Settling(spec, this.ledger)
-    this.feeder = new Feeder(spec, this.ledger, lift, this.concurrency, () => {
-      this.tell()
-      this.wake()
+    this.feeder = new Feeder(spec, this.ledger, lift, this.concurrency, {
+      fed: () => {
+        this.tell()
+        this.wake()
+      },
+      failed: (cause) => {
+        const pause = this.settling.pauseAfter(cause)
+        if (!Effect.isEffect(pause)) return pause?.cause ?? cause
+        this.run(pause)
+        return undefined
+      }
     })
     const interval = Duration.fromInputUnsafe(options.flushInterval ?? defaults.flushInterval)
     this.flusher = new Flusher(spec, this.ledger, Duration.toMillis(interval), () => this.wake())

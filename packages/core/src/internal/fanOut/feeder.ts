@@ -2,6 +2,7 @@
  * Feeds a fan-out with elements. First comes the rest of the part of the source that a retry has begun, then come
  * failed rows, then the source.
  */
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
@@ -21,24 +22,36 @@ const pageSize = 100
 /** Which rows a retry reads. */
 type Wanted = Pick<Parameters<JobStore["Service"]["outcomes"]>[1], "tags" | "cause" | "elements">
 
+interface Listeners {
+  /** Called after new elements and after cleared rows. */
+  readonly fed: () => void
+  /** Called after a failure of the source. Gives the cause with which the fan-out fails, or none if its job pauses. */
+  readonly failed: (cause: Cause.Cause<unknown>) => Cause.Cause<unknown> | undefined
+}
+
 export class Feeder {
   private readonly spec: FanOut
   private readonly ledger: Ledger
   private readonly lift: Lift
   private readonly concurrency: number
-  /** Called after new elements and after cleared rows. */
-  private readonly onFed: () => void
+  private readonly on: Listeners
   /** Open while more elements may be pulled, and after an element has settled. */
   private readonly drained = Latch.makeUnsafe(true)
   private readonly settled = Latch.makeUnsafe(false)
   private isStopping = false
 
-  constructor(spec: FanOut, ledger: Ledger, lift: Lift, concurrency: number, onFed: () => void) {
+  constructor(
+    spec: FanOut,
+    ledger: Ledger,
+    lift: Lift,
+    concurrency: number,
+    on: Listeners
+  ) {
     this.spec = spec
     this.ledger = ledger
     this.lift = lift
     this.concurrency = concurrency
-    this.onFed = onFed
+    this.on = on
   }
 
   /** Feeds all elements. */
@@ -86,17 +99,20 @@ export class Feeder {
         feed.chunks.push(pulled.value)
         feed.left += pulled.value.length
         this.drained.closeUnsafe()
-        this.onFed()
+        this.on.fed()
         if (feed.left > feed.low) yield* this.drained.await
       }
       feed.low = 0
       while (feed.left > 0 && !feed.ended && !this.isStopping) {
         this.drained.closeUnsafe()
-        this.onFed()
+        this.on.fed()
         yield* this.drained.await
       }
       if (!this.isStopping) this.ledger.feed = undefined
-      return yield* end
+      if (Exit.isSuccess(end)) return
+      const cause = this.on.failed(end.cause)
+      if (cause !== undefined) return yield* Effect.failCause(cause)
+      this.stop()
     }))
   }
 
@@ -124,7 +140,7 @@ export class Feeder {
           const { isRetriable, opener, v } = decodeOrigin(row.origin)
           if (opener !== undefined) {
             this.ledger.journal.clearSkipped(row, this.lift(v).cursor(opener))
-            this.onFed()
+            this.on.fed()
           } else if (isRetriable && row.outcome._tag === "Failed") {
             yield* this.retryRow(row)
           }
@@ -145,7 +161,7 @@ export class Feeder {
         kept: Kept.restore(saved),
         bracketAfter: bracketAfter === undefined ? undefined : cursor(bracketAfter)
       })
-      this.onFed()
+      this.on.fed()
       const opens = entry.kind === "open"
       // No more rows are taken than tasks may be unsettled.
       while (!this.isStopping && (opens ? active.has(entry) : active.size >= this.concurrency)) {

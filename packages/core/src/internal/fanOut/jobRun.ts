@@ -177,6 +177,12 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
     })
   })
 
+/** Whether a run has ended an element, or moved a unit. */
+export const hasGoneOn = ({ latest, progress }: JobRun["Service"]): boolean => {
+  const { items, units } = latest()
+  return items > progress.items || !Equal.equals(units, progress.units)
+}
+
 /** The run of the job whose program runs now. Dies outside of a job. */
 export const runOf = (fanOut: string): Effect.Effect<JobRun["Service"]> =>
   Effect.contextWith((context: Context.Context<never>) => {

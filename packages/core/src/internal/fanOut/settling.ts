@@ -43,7 +43,7 @@ export class Settling {
    */
   settle(entry: Entry, ending: Ended): Effect.Effect<void, unknown> | undefined {
     const { name, options, run, task } = this.spec
-    const pause = this.pauseAfter(ending)
+    const pause = ending._tag === "Failed" ? this.pauseAfter(ending.cause) : undefined
     if (Effect.isEffect(pause)) return pause
     const keep = { keepsAll: options.keep === "all", keepsStack: this.defects < loggedDefects }
     const known = pause ?? ending
@@ -82,10 +82,10 @@ export class Settling {
   }
 
   /** Gives the effect that pauses the job if `pauseOn` asks for a pause, or the defect that `pauseOn` has thrown. */
-  private pauseAfter(ending: Ended): Effect.Effect<void> | Failed | undefined {
+  pauseAfter(cause: Cause.Cause<unknown>): Effect.Effect<void> | Failed | undefined {
     const { context, options: { pauseOn } } = this.spec
-    if (pauseOn === undefined || ending._tag !== "Failed") return undefined
-    const error = Cause.findErrorOption(ending.cause)
+    if (pauseOn === undefined) return undefined
+    const error = Cause.findErrorOption(cause)
     if (Option.isNone(error)) return undefined
     try {
       const pause = pauseOn(error.value)

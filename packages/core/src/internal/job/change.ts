@@ -10,7 +10,7 @@ import * as JobState from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { Renames } from "../store/fanOutNames.ts"
-import { type By, requestAfter, type Step } from "../store/request.ts"
+import { type By, isToCancel, requestAfter, type Step } from "../store/request.ts"
 
 export interface Change {
   readonly record: JobRecord
@@ -59,6 +59,8 @@ const fieldsOf = ({ _tag }: JobState.Transition, now: number): Fields => {
 
 /** Makes the change for a step that a person or the parent asked for. */
 export const obey = (record: JobRecord, next: Step, by: By, now: number): Change | undefined => {
+  // Nobody takes back a cancel, also not of a job that waited as it was asked to cancel.
+  if (next._tag === "Resumed" && isToCancel(record)) return undefined
   const line = lineOf(next, by)
   return next._tag === "Asked"
     ? { record: record.with({ request: next.request, updatedAt: now }), line }

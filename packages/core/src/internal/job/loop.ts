@@ -34,6 +34,7 @@ import { settle } from "./runEnd.ts"
 import { changeWithin, deadlineOf, type JobRuntime, noted, type Run, type Runnable } from "./runtime.ts"
 import { makeSampler } from "./sampling.ts"
 import { pauseIfFailing } from "./scheduledStarts.ts"
+import { mayRun } from "./waiting.ts"
 import { outcomesOf } from "./watch.ts"
 
 /** Runs a claimed job and records the end. `since` is the time before the claim request. */
@@ -62,6 +63,7 @@ export const runJob = Effect.fnUntraced(function*(
     lease,
     place,
     pausedBy: undefined,
+    hasGoneOn: () => false,
     isOverdue: false,
     trouble: undefined,
     refused: undefined,
@@ -78,6 +80,7 @@ export const runJob = Effect.fnUntraced(function*(
     stopAtDeadline(run)
     // A slow claim may outlast the lease. Another process may then own the job already.
     if (asked !== undefined || !lease.isHeldUnsafe()) return yield* settle(run, Option.none(), 0)
+    if (!(yield* mayRun(run))) return yield* settle(run, Option.none(), 0)
     const { exit, unfinished } = yield* runProgram(run)
     yield* settle(run, Option.some(exit), unfinished)
   }))
@@ -196,6 +199,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
       return sampler.end
     })
     run.report = jobRun.report
+    run.hasGoneOn = () => JobRun.hasGoneOn(jobRun)
     run.limit = limiting(share, () => sampler.mark("Set"))
     run.limit(record)
     unfinished = jobRun.unfinished

@@ -19,6 +19,7 @@ import { cleanUp } from "./cleanUp.ts"
 import { backoff, died, programEndOf } from "./codec.ts"
 import { promptly } from "./patience.ts"
 import { deadlineOf, type Run } from "./runtime.ts"
+import { nextLook } from "./waiting.ts"
 
 /** The end of a run, before requests to the job are considered. */
 type RunEnd =
@@ -151,13 +152,14 @@ const recordEnd = (run: Run, end: RunEnd) => {
 
 /** Computes the transition of a job without a request. */
 const ownStep = Effect.fnUntraced(function*(
-  { pausedBy, record, runtime }: Run,
+  run: Run,
   end: RunEnd,
   now: number
 ): Effect.fn.Return<
   { readonly by: Transition; readonly line: string; readonly fields?: Fields },
   JobStoreError
 > {
+  const { pausedBy, record, runtime } = run
   if (end._tag === "Backoff") {
     const { delayMillis, message } = end
     return {
@@ -168,6 +170,12 @@ const ownStep = Effect.fnUntraced(function*(
   }
   if (end._tag === "Stopped") {
     const isPause = end.reason === "Pause"
+    const next = isPause && pausedBy !== undefined ? yield* nextLook(run, pausedBy, now) : Option.none()
+    if (Option.isSome(next)) {
+      const { at, millis, wait } = next.value
+      const line = `Paused by ${wait.by}, looks again in ${Math.ceil(millis / 1000)} s`
+      return { by: { _tag: "Waits", wait }, line, fields: { availableAt: at } }
+    }
     return isPause && pausedBy !== undefined
       ? { by: { _tag: "Paused", by: pausedBy }, line: `Paused by ${pausedBy}` }
       : {

@@ -74,6 +74,8 @@ export interface Run {
   readonly place: Place
   /** The name that the program gave when the program paused the job. */
   pausedBy: PausedBy | undefined
+  /** Whether the program has got further in this run. */
+  hasGoneOn: () => boolean
   /** Whether the deadline of the job has stopped the run. */
   isOverdue: boolean
   /** The error of the store, while the store does not record the work of the run. */

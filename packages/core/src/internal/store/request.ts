@@ -54,7 +54,8 @@ const stepTo = (job: Job, wish: Wish, by: By): Step | undefined => {
   const weight = asked === undefined ? 0 : weights[asked]
   const pause = by === "parent" ? "PauseWithParent" : "Pause"
   if (wish === "Run") {
-    if (asked === undefined && JobState.isActive(state)) return undefined
+    const isWaiting = state._tag === "Queued" && state.waits !== undefined
+    if (asked === undefined && JobState.isActive(state) && !(isWaiting && by === "person")) return undefined
     if (by === "parent" && weight > weights[pause]) return undefined
     return isRunning && asked !== "Cancel" ? { _tag: "Asked", request: Option.none() } : { _tag: "Resumed" }
   }
