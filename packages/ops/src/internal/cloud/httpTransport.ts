@@ -1,6 +1,6 @@
 /**
- * Requests over HTTP by Node's own client: connections that are kept, a bound on how many there are, and an end for each
- * request. Node's client sends a path as it is, where classes for URLs would drop `..`.
+ * Requests over HTTP by Node's own client: connections that are kept, a bound on how many there are, and an end for
+ * each request. Node's client sends a path as it is, where classes for URLs would drop `..`.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

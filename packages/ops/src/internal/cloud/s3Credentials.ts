@@ -40,9 +40,6 @@ export const foundCredentials = (profile: string | undefined): CredentialSource 
 export const credentialReason = (error: unknown): StoreReason => {
   const text = error instanceof Error ? error.message : ""
   if (/expired/i.test(text)) return { _tag: "CredentialsExpired", code: "Expired" }
-  if (/^Command failed|^Profile .* credential_process/.test(text)) {
-    return { _tag: "CredentialsMissing", detail: "the program of credential_process failed" }
-  }
   const isKnown = /^(?:Could not (?:load|resolve)|Profile |Unable to find)[^\n]*$/.test(text)
   return { _tag: "CredentialsMissing", detail: isKnown ? text.slice(0, 200) : "the sources of credentials failed" }
 }

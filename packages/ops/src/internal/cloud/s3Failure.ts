@@ -1,6 +1,6 @@
 /**
- * What an answer of S3 that is no success means. The word of the service decides before the status, since servers differ
- * in the status.
+ * What an answer of S3 that is no success means. The word of the service decides before the status, since servers
+ * differ in the status.
  */
 import type { StoreCall, StoreReason } from "../../ObjectStore.ts"
 import type { HttpAnswer } from "./httpTransport.ts"
