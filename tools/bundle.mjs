@@ -21,12 +21,19 @@ const packageName = (specifier) => specifier.split("/", specifier.startsWith("@"
  * @param {ReadonlyArray<string>} moduleIds
  */
 const licences = (moduleIds) => {
-  const folders = moduleIds.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)?.[0] ?? [])
-  return Array.from(new Set(folders)).toSorted().map((folder) => {
-    const { license, name, version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
+  const found = moduleIds.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)?.[0] ?? [])
+  const folders = Array.from(new Set(found)).toSorted()
+  const textIn = (/** @type {string} */ folder) => {
     const [file] = globSync("{LICEN[CS]E,licen[cs]e}*", { cwd: folder })
-    if (file === undefined) throw new Error(`${name} is bundled and has no licence text`)
-    return `${name} ${version} (${license})\n\n${readFileSync(join(folder, file), "utf8").trim()}\n`
+    return file === undefined ? undefined : readFileSync(join(folder, file), "utf8").trim()
+  }
+  return folders.map((folder) => {
+    const { license, name, version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
+    // Some packages of AWS lack the text that others of AWS have.
+    const siblings = license === "Apache-2.0" ? folders.filter((other) => dirname(other) === dirname(folder)) : []
+    const text = [folder, ...siblings].map(textIn).find((text) => text !== undefined)
+    if (text === undefined) throw new Error(`${name} is bundled and has no licence text`)
+    return `${name} ${version} (${license})\n\n${text}\n`
   }).join(`\n${"-".repeat(80)}\n\n`)
 }
 
@@ -49,11 +56,15 @@ const loadedLate = new Set([
     worker_threads zlib`.split(/\s+/).map((name) => `node:${name}`)
 ])
 
+/** Libraries that few commands need have a file of their own, which is loaded as late. */
+const ownFiles = new Map([["./awsLibraries.ts", "aws.cjs"]])
+
 /**
  * @param {string} specifier
  * @param {string | undefined} importer
  */
-const isLate = (specifier, importer) => loadedLate.has(specifier) && importer?.startsWith("\0") === false
+const isLate = (specifier, importer) =>
+  (loadedLate.has(specifier) || ownFiles.has(specifier)) && importer?.startsWith("\0") === false
 
 /** Koffi's own loader takes as long as its binary: it copies `node:util`, and so loads all that this loads late. */
 const koffi = `const { createRequire } = require("node:module")
@@ -69,8 +80,10 @@ const late = {
   resolveId: (specifier, importer) => isLate(specifier, importer) ? `\0${specifier}` : undefined,
   load: (id) => {
     const specifier = id.slice(1)
-    if (!loadedLate.has(specifier)) return undefined
-    return specifier === "koffi" ? koffi : `module.exports = require(${JSON.stringify(specifier)})`
+    if (specifier === "koffi") return koffi
+    const file = ownFiles.get(specifier)
+    if (file !== undefined) return `module.exports = require(__dirname + "/${file}")`
+    return loadedLate.has(specifier) ? `module.exports = require(${JSON.stringify(specifier)})` : undefined
   }
 }
 
@@ -156,6 +169,7 @@ const made = {
   "mediaThread.code.cjs": "cli/src/mediaThread.ts",
   "process.cjs": "cli/src/bundledThread.ts",
   "process.code.cjs": "cli/src/process.ts",
+  "aws.cjs": "ops/src/internal/cloud/awsLibraries.ts",
   "ui.js": "cli/src/Mount.ts",
   "processRelay.js": "core/src/internal/node/processRelay.ts"
 }

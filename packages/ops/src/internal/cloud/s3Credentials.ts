@@ -2,7 +2,7 @@
  * Credentials by all the ways that AWS's own tools have: variables, files, single sign-on, programs, and the services
  * of machines and containers.
  */
-import { defaultProvider } from "@aws-sdk/credential-provider-node"
+import { defaultProvider } from "./awsLibraries.ts"
 import type { StoreReason } from "../../ObjectStore.ts"
 
 export interface Credentials {

@@ -1,7 +1,7 @@
 /**
  * Signed requests to one bucket of S3, with retries.
  */
-import { SignatureV4 } from "@smithy/signature-v4"
+import { SignatureV4 } from "./awsLibraries.ts"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"

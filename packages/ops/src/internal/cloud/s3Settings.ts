@@ -1,7 +1,7 @@
 /**
  * Where a bucket is and how it is asked, by the variables and files that AWS's own tools read.
  */
-import { loadSharedConfigFiles } from "@smithy/shared-ini-file-loader"
+import { loadSharedConfigFiles } from "./awsLibraries.ts"
 import type { Endpoint } from "./httpTransport.ts"
 
 /** What is set by a program. All that is not set is looked for in the environment and in the profile. */

@@ -1,7 +1,7 @@
 /**
  * Reads and writes the XML of S3.
  */
-import { parseXML } from "@aws-sdk/xml-builder"
+import { parseXML } from "./awsLibraries.ts"
 
 export type Element = Readonly<Record<string, unknown>>
 
