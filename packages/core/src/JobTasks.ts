@@ -16,7 +16,8 @@
  *   handler waits for other tasks or for bandwidth, without a permit.
  *
  * A thread takes both times of each of its tasks by itself, also of tasks that it got as a batch. So a task of a batch
- * waits while those before it run. Of a task that was lost with its thread, the owner takes the times.
+ * waits while those before it run. Of a task that was lost with its thread, the owner takes the times. A worker of a
+ * cluster tells how long each of its tasks ran. The ways of the task and of its result count as waiting.
  *
  * To read a clock for each attempt would slow tiny tasks down. So while a process begins more than 40,000 attempts of a
  * kind in a second, it times one in 16, which counts for all of them. Each 1,000 attempts decide about the next ones.

@@ -7,31 +7,21 @@
  *
  * @since 0.1.0
  */
-import * as MessageStorage from "effect/cluster/MessageStorage"
-import * as RunnerAddress from "effect/cluster/RunnerAddress"
-import * as RunnerHealth from "effect/cluster/RunnerHealth"
-import * as Runners from "effect/cluster/Runners"
-import * as RunnerServer from "effect/cluster/RunnerServer"
-import * as Sharding from "effect/cluster/Sharding"
 import * as ShardingConfig from "effect/cluster/ShardingConfig"
 import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
-import * as References from "effect/References"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
-import * as RpcServer from "effect/rpc/RpcServer"
 import type { SocketServerError } from "effect/socket/SocketServer"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { ClusterWorkers } from "./ClusterWorkers.ts"
 import * as ClusterPool from "./internal/cluster/clusterPoolLayer.ts"
-import { mostCharacters } from "./internal/cluster/messages.ts"
-import * as RunnerLink from "./internal/cluster/runnerLink.ts"
+import * as Registry from "./internal/cluster/registry.ts"
 import * as Worker from "./internal/cluster/workerLayer.ts"
 import * as Sockets from "./internal/node/clusterSockets.ts"
-import * as LongLines from "./internal/node/longLines.ts"
 import type { OwnerLiveness } from "./OwnerLiveness.ts"
 import type { Pools } from "./Pools.ts"
 import type * as Task from "./Task.ts"
@@ -96,22 +86,12 @@ export interface WorkerOptions<in R extends Task.Any = never> {
 }
 
 /** Tables of the registry are `fanout_cluster_runners` and `fanout_cluster_locks`. */
-const registry = (config: Partial<ShardingConfig.ShardingConfig["Service"]>) =>
+const registry = () =>
   SqlRunnerStorage.layerWith({ prefix: "fanout_cluster" }).pipe(
     Layer.orDie,
-    Layer.provideMerge(ShardingConfig.layer({
-      // Workers have no shards, so nobody needs a lock, nor a connection that holds one.
-      assignedShardGroups: [],
-      shardLockDisableAdvisory: true,
-      ...config
-    }))
+    // Workers have no shards, so nobody needs a lock, nor a connection that holds one.
+    Layer.provide(ShardingConfig.layer({ assignedShardGroups: [], shardLockDisableAdvisory: true }))
   )
-
-/** A character takes 3 bytes, or is escaped by a second one. Short messages may go with a long one. */
-const serialization = LongLines.layer(4 * mostCharacters)
-
-/** A connection that ends is no error of the server's, which goes on. Owners tell of the end. */
-const quiet = Layer.succeed(References.UnhandledLogLevel, "Debug")
 
 /**
  * Layer that provides the handlers of tasks by the workers of a cluster, and the service `ClusterWorkers`, which tells
@@ -142,9 +122,8 @@ export const layerCluster = <R extends Task.Any>(
   { security, ...options }: ClusterOptions
 ): Layer.Layer<Task.Handler<R> | ClusterWorkers, never, SqlClient | OwnerLiveness> =>
   ClusterPool.layer(group, options).pipe(
-    Layer.provide(RunnerLink.layer),
-    Layer.provide([Sockets.layerClient(security), registry({ runnerAddress: Option.none() })]),
-    Layer.provide(serialization)
+    Layer.provide(Registry.layer(() => Sockets.connector(security))),
+    Layer.provide(registry())
   )
 
 /**
@@ -160,28 +139,11 @@ export const layerCluster = <R extends Task.Any>(
 export const layerWorker = <R extends Task.Any>(
   group: RpcGroup.RpcGroup<R>,
   { host, leave = "10 seconds", listen = "0.0.0.0", port, refuse, security }: WorkerOptions<R>
-): Layer.Layer<never, SocketServerError, Task.Handler<R> | Pools | OwnerLiveness | SqlClient> => {
-  const client = Sockets.layerClient(security)
-  const leaving = Layer.effectDiscard(Effect.gen(function*() {
+): Layer.Layer<never, SocketServerError, Task.Handler<R> | Pools | OwnerLiveness | SqlClient> =>
+  Layer.effectDiscard(Effect.gen(function*() {
     const worker = yield* Worker.ClusterHost
+    yield* Sockets.listen(security, { host: listen, port }, worker.serve)
+    yield* Registry.register(host, port)
+    // The worker leaves before it is registered no more, and before its connections are closed.
     yield* Effect.addFinalizer(() => worker.leave(Duration.toMillis(leave)))
-  }))
-  const server = RpcServer.layer(Runners.Rpcs.merge(RunnerLink.OwnerCalls), {
-    spanPrefix: "RunnerServer",
-    disableTracing: true,
-    disableFatalDefects: true
-  })
-  return leaving.pipe(
-    // The worker leaves before its server is closed.
-    Layer.provide(Layer.provide(server, quiet)),
-    Layer.provide([RunnerServer.layerHandlers, RunnerLink.layerCalls]),
-    Layer.provide(Worker.layer(group, refuse)),
-    Layer.provide(Layer.provide(RpcServer.layerProtocolSocketServer, quiet)),
-    Layer.provide(Sharding.layer),
-    Layer.provide(RunnerHealth.layerPing),
-    Layer.provide(Runners.layerRpc),
-    Layer.provide([client, Sockets.layerServer(security, { host: listen, port }), MessageStorage.layerNoop]),
-    Layer.provide(registry({ runnerAddress: Option.some(RunnerAddress.make(host, port)) })),
-    Layer.provide(serialization)
-  )
-}
+  })).pipe(Layer.provide([Worker.layer(group, refuse), registry()]))

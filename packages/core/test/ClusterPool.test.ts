@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { JobManager } from "@fanout/core/JobManager"
+import { upperMillis } from "@fanout/core/JobTasks"
 import * as Pools from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
@@ -37,6 +38,23 @@ describe("ClusterPool, on a simulated network", () => {
       assert.match(rowOf("7"), /"error":\{"_tag":"Bad","at":"1970-01-01T00:00:00.007Z","n":7\}/)
       assert.match(rowOf("99"), /boom 99/)
       assert.strictEqual(new Set(world.marks.map(({ worker }) => worker)).size, 3)
+    }))
+
+  it.effect("counts how long tasks ran where they ran, and their ways there and back as waiting", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      world.latency = 100
+      yield* world.start()
+      const { kinds } = yield* drive(
+        Effect.gen(function*() {
+          const { id } = yield* runMany(3, 300)
+          return yield* JobManager.use((manager) => manager.tasks(id))
+        }).pipe(Effect.provide(ownerOf(world)))
+      )
+
+      // The greeting takes two ways, too.
+      const counts = (millis: number) => [...upperMillis.filter((upper) => upper < millis).map(() => 0), 3]
+      assert.deepStrictEqual(kinds, [{ name: "test/Work", waiting: counts(400), running: counts(3000) }])
     }))
 
   it.effect("loses nothing when workers are killed, and does what they had once more", () =>
@@ -221,7 +239,7 @@ describe("ClusterPool, on a simulated network", () => {
       const wire = { receive: Queue.take(told), send: (text: string) => Effect.asVoid(Queue.offer(heard, text)) }
       yield* Effect.forkChild(host.serve(wire))
       yield* tell({ protocol, tasks: [["test/Work", shapeOf(Work)]] })
-      yield* tell({ tasks: [{ id: 5, lease: 1, task: 0, payload: { n: 1, steps: 1 } }] })
+      yield* tell({ tasks: [[5, 1, 0, { n: 1, steps: 1 }]] })
 
       assert.include(yield* Queue.take(heard), "\"process\"")
       assert.include(yield* Queue.take(heard), "\"back\":[5]")

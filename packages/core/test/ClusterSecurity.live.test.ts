@@ -210,79 +210,54 @@ describe.runIf(process.platform === "linux" && hasOpenssl)("who may connect to a
       yield* Effect.promise(() => isOver)
       assert.isBelow(sent, 2 ** 27)
 
-      // What is no request, or no right one.
-      const request = (tag: string, payload: unknown, id = "1") =>
-        `${JSON.stringify({ _tag: "Request", id, tag, payload, headers: [] })}\n`
-      const frames = [
-        "{\n",
-        "null\n",
-        "7\n",
-        "[]\n",
-        "{}\n",
-        "{\"_tag\":\"Request\"}\n",
-        "{\"_tag\":\"Request\",\"id\":{},\"tag\":\"__proto__\",\"payload\":null}\n",
-        "{\"_tag\":\"Ack\",\"requestId\":\"9\"}\n",
-        "{\"_tag\":\"Interrupt\",\"requestId\":\"9\"}\n",
-        request("fanout/None", {}),
-        request("fanout/Open", { connection: 7 }),
-        request("fanout/Tell", { connection: "none", message: "{}" }),
-        request("constructor", {})
-      ]
-      for (const frame of frames) {
-        const socket = yield* connect()
-        socket.end(frame)
-        yield* ends(socket, "")
-        assert.isTrue(worker.isAlive, `${frame} has ended the worker: ${worker.output}`)
-      }
-
-      // What no owner tells.
+      // What is no greeting, or what no owner tells. It ends the connection, and nothing else.
       const greeting = (tasks: ReadonlyArray<readonly [string, string]>) => JSON.stringify({ protocol: 1, tasks })
-      const shape = shapeOf(Echo)
-      const hello = greeting([["test/Echo", shape]])
+      const hello = greeting([["test/Echo", shapeOf(Echo)]])
       const lease = { id: 1, job: null, token: 1, graceMillis: 1, heldUntil: [1e15, 1e15] }
-      const task = { id: 2, lease: 1, task: 0, payload: { text: "a", size: 1 } }
+      const task = [2, 1, 0, { text: "a", size: 1 }]
       const told: ReadonlyArray<ReadonlyArray<string>> = [
-        [JSON.stringify({ protocol: 2 })],
         ["{"],
         ["null"],
+        ["7"],
+        [""],
+        ["[]"],
+        ["{}"],
+        ["\xff\xfe"],
+        ["GET / HTTP/1.1\r"],
+        ["{\"_tag\":\"Request\",\"id\":{},\"tag\":\"__proto__\",\"payload\":null}"],
+        [JSON.stringify({ protocol: 1, tasks: [["test/Echo"]] })],
         [hello, "{"],
+        [hello, hello, "null"],
         [hello, "{\"tasks\":7}"],
-        [hello, JSON.stringify({ leases: [lease], tasks: [{ ...task, task: 1 }] })],
+        [hello, JSON.stringify({ leases: [lease], tasks: [[2, 1, 1, {}]] })],
         [hello, JSON.stringify({ leases: [{ ...lease, heldUntil: [null, 1] }] })],
-        [hello, JSON.stringify({ leases: [lease], tasks: [{ ...task, id: -1 }] })],
+        [hello, JSON.stringify({ leases: [lease], tasks: [[-1, 1, 0, {}]] })],
+        [hello, JSON.stringify({ leases: [lease], tasks: [[2, 1]] })],
         [greeting([["test/None", ""]]), JSON.stringify({ leases: [lease], tasks: [task] })],
         [hello, JSON.stringify({ leases: [lease], tasks: [task, task] })]
       ]
       for (const messages of told) {
-        const socket = yield* connect()
-        let heard = ""
-        socket.on("data", (data) => {
-          heard += data.toString()
-          // It waits for the receipt of each message.
-          if (/"Chunk"/.test(data.toString())) socket.write("{\"_tag\":\"Ack\",\"requestId\":\"1\"}\n")
-        })
-        socket.write(request("fanout/Open", { connection: "c" }))
-        yield* until("a stream", () => heard.includes("\"Chunk\""), 5000)
-        for (const [n, message] of messages.entries()) {
-          const id = String(n + 2)
-          socket.write(request("fanout/Tell", { connection: "c", message }, id))
-          yield* until("an answer", () => heard.includes(`"requestId":"${id}"`), 5000)
-        }
-        // The stream of the worker's messages ends, and has all that the worker has said.
-        yield* until(`end after ${messages.join()}: ${heard}`, () => /"Exit","requestId":"1"/.test(heard), 5000)
-        if (messages[0]?.includes("protocol") === true) assert.include(heard, "\\\"protocol\\\":1")
-        socket.destroy()
+        const { heard } = yield* ends(yield* connect(), Buffer.from(`${messages.join("\n")}\n`, "latin1"))
+        assert.isTrue(worker.isAlive, `${messages.join()} has ended the worker: ${worker.output}`)
+        assert.strictEqual(heard.includes("\"protocol\":1"), messages.length > 1, heard)
       }
+      const other = yield* ends(yield* connect(), `${JSON.stringify({ protocol: 2 })}\n`)
+      assert.include(other.heard, "\"protocol\":1")
 
-      // An owner that does not wait for answers.
+      // An owner that reads nothing, and goes on to send tasks that come back.
       const hasty = yield* connect()
-      hasty.resume()
-      hasty.write(request("fanout/Open", { connection: "c" }))
-      for (let id = 2; id < 20_000; id++) {
-        hasty.write(request("fanout/Tell", { connection: "c", message: hello }, String(id)))
+      const isRefused = new Promise((resolve) => hasty.on("close", resolve))
+      hasty.pause()
+      hasty.write(`${hello}\n`)
+      const many = JSON.stringify({ tasks: Array.from({ length: 1000 }, (_, id) => [id, 9, 0, {}]) })
+      for (let at = 0; at < 5000 && !hasty.destroyed; at++) {
+        const isFull = !hasty.write(`${many}\n`)
+        if (isFull) {
+          yield* Effect.promise(() => Promise.race([isRefused, new Promise((go) => hasty.once("drain", go))]))
+        }
       }
+      yield* Effect.promise(() => isRefused)
       yield* works(worker, registry)
-      hasty.destroy()
 
       assert.isBelow(yield* Fiber.join(silence), 6000)
       const [, rss = ""] = /VmHWM:\s+(\d+) kB/.exec(fs.readFileSync(`/proc/${worker.pid}/status`, "utf8")) ?? []

@@ -17,13 +17,15 @@ import { Interrupted, type Reason } from "../../Interrupter.ts"
 import type { OwnerLiveness } from "../../OwnerLiveness.ts"
 import type * as Task from "../../Task.ts"
 import { makePermits, type PermitPool } from "../permits/permits.ts"
+import { soon } from "../soon.ts"
 import { nowMillis } from "../task/deadlines.ts"
 import { WorkerLost } from "../task/threadLost.ts"
 import type { Measures } from "./clusterMetrics.ts"
 import { codecs, type Ending, type FromWorker, protocol, shapeOf } from "./messages.ts"
+import { read } from "./peer.ts"
 import { type RemoteDefinition, RemoteTask } from "./remoteTask.ts"
 import { RemoteWorker } from "./remoteWorker.ts"
-import { brief, type ClusterLink, Disconnected, type Wire } from "./wire.ts"
+import { brief, type ClusterLink, Disconnected, type Refused, type Wire } from "./wire.ts"
 
 /** How often the owner looks which workers there are. */
 const findMillis = 500
@@ -68,7 +70,7 @@ export class ClusterPool {
   private queue: Array<RemoteTask> = []
   /** The worker that gets nothing else until it is empty, and gets a suspect then. */
   private reserved: RemoteWorker | undefined = undefined
-  private isPumping = false
+  private readonly pumpSoon = soon(() => this.pump())
   private isClosed = false
   private refusedSince: number | undefined = undefined
 
@@ -150,7 +152,7 @@ export class ClusterPool {
   }
 
   /** Warns of a worker that is registered and can't be reached. One that has just ended is registered for a while. */
-  private noteUnreached(address: string, { why }: Disconnected): Effect.Effect<void> {
+  private noteUnreached(address: string, { why }: Disconnected | Refused): Effect.Effect<void> {
     const times = (this.failures.get(address) ?? 0) + 1
     this.failures.set(address, times)
     this.unreachable.set(address, `can't be reached: ${why}`)
@@ -165,26 +167,21 @@ export class ClusterPool {
     const late = new Disconnected({ why: `it gave no answer within ${welcomeMillis / 1000} s` })
     const greetedAt = this.now
     const text = yield* Effect.timeoutOrElse(greeting, { duration: welcomeMillis, orElse: () => Effect.fail(late) })
-    const decode = <A>(codec: { readonly decode: (text: string) => A }) =>
-      Effect.try({
-        try: () => codec.decode(text),
-        catch: (error) => new Disconnected({ why: `it gave no welcome: ${brief(error)}` })
-      })
-    const { protocol: theirs } = yield* decode(codecs.version)
+    const { protocol: theirs } = yield* read(codecs.version, text)
     if (theirs !== protocol) {
       this.strangers.set(address, `has version ${theirs} of the protocol; the owner has ${protocol}`)
       return yield* Effect.sleep(welcomeMillis)
     }
-    const welcome = yield* decode(codecs.welcome)
+    const welcome = yield* read(codecs.welcome, text)
     this.strangers.delete(address)
     this.failures.delete(address)
     this.unreachable.delete(address)
-    const worker = new RemoteWorker(address, welcome, clock, grantMillis)
+    const worker = new RemoteWorker(address, welcome, clock, grantMillis, this.receive)
     this.workers.set(address, worker)
     this.greetings.set(worker, { since: clock.currentTimeMillisUnsafe(), greetingMillis: this.now - greetedAt })
     this.resize()
     this.pumpSoon()
-    const talk = worker.run(wire, (message) => this.receive(worker, message))
+    const talk = worker.talk(wire)
     // However the connection ends, somebody has to run the tasks of the worker.
     const why = yield* Effect.catchCause(talk, (cause) => Effect.succeed(brief(Cause.squash(cause))))
     yield* this.lose(worker, why)
@@ -228,25 +225,16 @@ export class ClusterPool {
 
   // -- from the queue to workers
 
-  private pumpSoon(): void {
-    if (this.isPumping) return
-    this.isPumping = true
-    void Promise.resolve().then(() => {
-      this.isPumping = false
-      this.pump()
-    })
-  }
-
   private pump(): void {
     const rest: Array<RemoteTask> = []
-    const { queue } = this
+    const { now, queue } = this
     this.queue = []
     this.reserved = this.workerToEmpty(queue.find(({ isSettled, isSuspect }) => isSuspect && !isSettled))
     for (const task of queue) {
       if (task.isSettled) continue
       const worker = this.workerFor(task)
       if (worker === undefined) rest.push(task)
-      else worker.take(task)
+      else worker.take(task, now)
     }
     // A payload that can't be encoded settles its task, whose caller may have queued another one.
     this.queue = [...rest, ...this.queue]
@@ -284,8 +272,9 @@ export class ClusterPool {
 
   // -- what workers tell
 
-  private receive(worker: RemoteWorker, message: FromWorker): void {
+  private readonly receive = (worker: RemoteWorker, message: FromWorker): void => {
     const { back = [], endings = [], isLeaving, reports = [] } = message
+    const { now } = this
     for (const report of reports) {
       const task = worker.tasks.get(report.id)
       task?.note(report)
@@ -294,11 +283,13 @@ export class ClusterPool {
       this.options.fork(Effect.andThen(task.cell.recorded, Effect.sync(() => worker.tell("recorded", [id, commits]))))
     }
     const ended: Array<readonly [RemoteTask, Ending]> = []
-    for (const [id, ending] of endings) {
-      const task = worker.remove(id)
-      if (task !== undefined) ended.push([task, ending])
+    for (const [id, ending, ranMicros] of endings) {
+      const task = worker.remove(id, now)
+      if (task === undefined) continue
+      if (ranMicros !== undefined) task.noteRan(now, ranMicros / 1000)
+      ended.push([task, ending])
     }
-    const returned = back.flatMap((id) => worker.remove(id) ?? [])
+    const returned = back.flatMap((id) => worker.remove(id, now) ?? [])
     worker.ended += ended.length
     this.options.measures.noteTasks(ended.length)
     if (isLeaving === true) worker.isLeaving = true
@@ -306,10 +297,12 @@ export class ClusterPool {
     // A settled task's caller may queue the next task at once, so everything else is done before.
     for (const [task, ending] of ended) this.settle(worker, task, ending)
     for (const task of returned) if (!task.mayGoOn) task.settle(this.stopped(task))
+    // Where nothing came back, there may be room now for what waits.
     this.queueFirst(returned.filter(({ isSettled }) => !isSettled))
   }
 
   private settle(worker: RemoteWorker, task: RemoteTask, ending: Ending): void {
+    if ("done" in ending) return task.end(ending)
     if ("unavailable" in ending) {
       worker.refused.set(task.definition.index, `can't run it: ${ending.unavailable}`)
       return task.mayGoOn ? this.queueFirst([task]) : task.settle(this.stopped(task))

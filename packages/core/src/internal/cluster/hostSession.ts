@@ -3,7 +3,6 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
 import type { Reason } from "../../Interrupter.ts"
 import type * as Task from "../../Task.ts"
@@ -19,67 +18,50 @@ import { HostedTask, type Listener } from "./hostedTask.ts"
 import {
   codecs,
   type Ending,
+  type EndOfTask,
   type FromWorker,
   mostCharacters,
   type PostedTask,
   textsOf,
   type ToWorker
 } from "./messages.ts"
+import { Peer } from "./peer.ts"
 import { Slots } from "./slots.ts"
-import { brief, Disconnected, type Wire } from "./wire.ts"
+import type { Disconnected, Refused, Wire } from "./wire.ts"
 import type { HostTask, WorkerHost } from "./workerHost.ts"
 
-/** A worker says something at least so often, or its owner takes it for lost. */
-const saysMillis = 1000
 /** How long an owner without tasks has to end the connection to a worker that leaves. */
 const byeMillis = 1000
-/** An owner has fewer jobs, and no more tasks in hand at a worker than `Slots` takes. */
-const mostLeases = 65_536
+/** An owner has fewer jobs, and no more tasks at a worker than `Slots` takes. */
+const most = 65_536
 /** How often the worker looks whether leases are still held. */
 const leaseMillis = 250
 
-type EndOfTask = readonly [id: number, ending: Ending]
-
-export class HostSession implements Listener {
+export class HostSession extends Peer implements Listener {
+  /** An owner that was busy for a while goes on with its connection. Its leases may be over meanwhile. */
+  protected readonly silenceMillis = 15_000
   private readonly host: WorkerHost
   /** The tasks that the owner may send, by their index; none where the worker does not take one. */
   private readonly kinds: ReadonlyArray<HostTask | undefined>
   private readonly leases = new Map<number, HostedLease>()
   private readonly tasks = new Slots<HostedTask>()
-  private readonly news = Latch.makeUnsafe(false)
   private changed: Array<HostedTask> = []
   private endings: Array<EndOfTask> = []
   private back: Array<number> = []
   private isLeaving = false
   private leftAt = 0
   private isOver = false
-  /** When the owner was told something last, on the monotonic clock. */
-  private saidAt = 0
 
   constructor(host: WorkerHost, kinds: HostSession["kinds"]) {
+    super(host.clock)
     this.host = host
     this.kinds = kinds
   }
 
   /** Serves the owner until the connection is over. */
-  run(wire: Wire): Effect.Effect<never, Disconnected> {
-    const receiving = wire.receive.pipe(
-      Effect.flatMap((text) =>
-        Effect.try({
-          try: () => this.receive(codecs.toWorker.decode(text)),
-          catch: (error) => new Disconnected({ why: `it sent what is no message: ${brief(error)}` })
-        })
-      ),
-      Effect.forever
-    )
-    const sending = this.news.await.pipe(
-      // What else ends in this turn of the event loop goes with it.
-      Effect.andThen(Effect.yieldNow),
-      Effect.andThen(Effect.suspend(() => Effect.forEach(this.takeTexts(), wire.send, { discard: true }))),
-      Effect.forever
-    )
+  run(wire: Wire): Effect.Effect<never, Disconnected | Refused> {
     const watching = Effect.forever(Effect.andThen(Effect.sleep(leaseMillis), Effect.sync(() => this.look())))
-    return Effect.raceAllFirst([receiving, sending, watching])
+    return Effect.raceFirst(this.talk(wire), watching)
   }
 
   /** Ends all tasks, since nobody hears of them any more. */
@@ -94,14 +76,14 @@ export class HostSession implements Listener {
   /** Gives back what has not begun, and takes nothing more. */
   leave(): void {
     this.isLeaving = true
-    this.leftAt = nowMillis(this.host.clock)
+    this.leftAt = nowMillis(this.clock)
     this.giveBack(Number.POSITIVE_INFINITY)
-    this.news.openUnsafe()
+    this.noteNews()
   }
 
   /** Whether all tasks have ended, and the owner has had the time to say so or seems to be gone. */
   get hasNothing(): boolean {
-    if (nowMillis(this.host.clock) - this.leftAt < byeMillis) return false
+    if (nowMillis(this.clock) - this.leftAt < byeMillis) return false
     const ended = new Set(this.endings.map(([id]) => id))
     return Array.from(this.tasks).every(({ id }) => ended.has(id)) &&
       !Array.from(this.leases.values()).some((lease) => lease.isHeldUnsafe())
@@ -114,15 +96,17 @@ export class HostSession implements Listener {
 
   // -- what the owner tells
 
-  private receive(message: ToWorker): void {
+  protected receive(text: string): void {
+    const message: ToWorker = codecs.toWorker.decode(text)
     const { giveBack, interrupts = [], leases = [], recorded = [], stops = [], tasks = [] } = message
     for (const told of leases) {
       const lease = this.leases.get(told.id)
-      if (lease === undefined) this.leases.set(told.id, new HostedLease(told, this.host.clock))
+      if (lease === undefined) this.leases.set(told.id, new HostedLease(told, this.clock))
       else lease.hold(told.heldUntil)
     }
     for (const posted of tasks) this.take(posted)
-    if (this.leases.size > mostLeases) throw new Error(`it has more than ${mostLeases} leases`)
+    if (this.leases.size > most) throw new Error(`it has more than ${most} leases`)
+    if (this.back.length + this.endings.length > most) throw new Error(`it has more than ${most} tasks`)
     for (const [id, reason] of stops) this.stop(id, (task) => task.stop(reason))
     for (const id of interrupts) this.stop(id, (task) => task.interrupt())
     for (const [id, count] of recorded) this.tasks.get(id)?.noteRecorded(count)
@@ -130,24 +114,24 @@ export class HostSession implements Listener {
   }
 
   private take(posted: PostedTask): void {
-    const [kind, lease] = [this.kinds[posted.task], this.leases.get(posted.lease)]
-    if (kind === undefined) throw new Error(`task ${posted.id} has no definition here`)
+    const [id, leaseId, index, encoded] = posted
+    const [kind, lease] = [this.kinds[index], this.leases.get(leaseId)]
+    if (kind === undefined) throw new Error(`task ${id} has no definition here`)
     // A lease that was over is forgotten here, and its owner may have renewed it since then.
     if (this.isLeaving || lease === undefined) {
-      this.back.push(posted.id)
-      this.news.openUnsafe()
-      return
+      this.back.push(id)
+      return this.noteNews()
     }
     let isFree = true
     try {
-      const payload = kind.definition.payload.decode(posted.payload)
-      const task = new HostedTask(posted, payload, kind, lease, this)
-      isFree = this.tasks.put(task.id, task)
+      const payload = kind.definition.payload.decode(encoded)
+      const task = new HostedTask(posted, payload, kind, lease, this, this.clock)
+      isFree = this.tasks.put(id, task)
       if (isFree) this.host.take(task)
     } catch (thrown) {
-      this.tell(posted.id, { died: defectOf(Cause.die(thrown)) })
+      this.tell(id, { died: defectOf(Cause.die(thrown)) })
     }
-    if (!isFree) throw new Error(`there is a task ${posted.id} already`)
+    if (!isFree) throw new Error(`there is a task ${id} already`)
   }
 
   /** Stops a task. One that has not begun has ended by that. */
@@ -169,11 +153,10 @@ export class HostSession implements Listener {
       this.tasks.delete(task.id)
       this.back.push(task.id)
     }
-    this.news.openUnsafe()
+    this.noteNews()
   }
 
   private look(): void {
-    if (timesOf(this.host.clock)[0] - this.saidAt >= saysMillis) this.news.openUnsafe()
     for (const [id, lease] of this.leases) {
       if (lease.isHeldUnsafe()) continue
       const all = Array.from(this.tasks).filter((task) => task.lease === lease)
@@ -184,34 +167,33 @@ export class HostSession implements Listener {
 
   // -- what tasks tell
 
-  noteNews(task: HostedTask): void {
+  noteChange(task: HostedTask): void {
     if (this.isOver) return
     if (!task.hasNews) this.changed.push(task)
     task.hasNews = true
-    this.news.openUnsafe()
+    this.noteNews()
   }
 
   noteEnd(task: HostedTask, ending: TaskEnding): void {
     if (this.tasks.get(task.id) !== task) return
-    this.noteNews(task)
+    this.noteChange(task)
     // A handler that found the lease over has ended for that, however it says so. Its owner may still own the job.
     const isStopped = task.hasLostLease && ending._tag !== "Done"
-    this.tell(task.id, isStopped ? { stopped: "LeaseLost" } : endingOf(task.kind.task, task, ending))
+    const { id, kind, ranMillis } = task
+    this.tell(id, isStopped ? { stopped: "LeaseLost" } : endingOf(kind.task, task, ending), ranMillis)
   }
 
-  private tell(id: number, ending: Ending): void {
-    this.endings.push([id, ending])
-    this.news.openUnsafe()
+  private tell(id: number, ending: Ending, ranMillis?: number): void {
+    this.endings.push(ranMillis === undefined ? [id, ending] : [id, ending, Math.round(1000 * ranMillis)])
+    this.noteNews()
   }
 
   /** What is to be told, in as many messages as it takes. Reports come before the endings of their tasks. */
-  private takeTexts(): ReadonlyArray<string> {
-    const now = timesOf(this.host.clock)
-    this.saidAt = now[0]
+  protected takeTexts(): ReadonlyArray<string> {
+    const now = timesOf(this.clock)
     const reports = this.changed.flatMap((task) => task.takeReport() ?? [])
     const reported = textsOf(reports, (reports): FromWorker => ({ now, reports }), ({ id }) => this.refuse(id))
     const { back, endings, isLeaving } = this
-    this.news.closeUnsafe()
     this.changed = []
     this.endings = []
     this.back = []

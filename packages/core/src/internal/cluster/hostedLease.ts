@@ -2,9 +2,10 @@
  * The lease of a job as a worker was told it: held until a time on the worker's own clocks.
  */
 import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Option from "effect/Option"
 import type { JobId } from "../../JobId.ts"
-import type { Instant, Lease } from "../../Lease.ts"
+import { type Instant, Lease } from "../../Lease.ts"
 import type { Times, ToWorker } from "./messages.ts"
 
 export class HostedLease implements Lease {
@@ -14,6 +15,8 @@ export class HostedLease implements Lease {
   /** How often somebody has found the lease over. A task must not go on after that, even if the lease is held again. */
   losses = 0
   private isOver = false
+  /** What handlers find in their contexts, by the contexts that these come from. */
+  private readonly contexts = new Map<Context.Context<never>, Context.Context<never>>()
   private until: Instant
   private readonly clock: Clock.Clock
 
@@ -28,6 +31,15 @@ export class HostedLease implements Lease {
   hold(times: Times): void {
     this.until = instantOf(times)
     this.isOver = false
+  }
+
+  /** A context with the lease in it. It is the same for all tasks of a kind. */
+  contextOf(context: Context.Context<never>): Context.Context<never> {
+    const known = this.contexts.get(context)
+    if (known !== undefined) return known
+    const made = Context.makeUnsafe(new Map(Context.add(context, Lease, this).mapUnsafe))
+    this.contexts.set(context, made)
+    return made
   }
 
   isHeldUnsafe(): boolean {

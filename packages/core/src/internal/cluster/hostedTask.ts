@@ -1,15 +1,16 @@
 /**
  * A task on its worker: it waits until the worker begins it, runs to the end of one attempt, and reports.
  */
-import * as Context from "effect/Context"
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
 import type { Reason } from "../../Interrupter.ts"
-import { Lease } from "../../Lease.ts"
 import { Linked } from "../chain.ts"
 import { Signal } from "../signal.ts"
+import { nowMillis } from "../task/deadlines.ts"
 import { Kept, noUnits, type Units as Amounts } from "../task/kept.ts"
 import { type Ending as TaskEnding, type Environment, TaskRun, type Unit } from "../task/taskRun.ts"
+import { AttemptTimer, type Times } from "../task/taskTimes.ts"
 import type { HostedLease } from "./hostedLease.ts"
 import type { PostedTask, Report, Units } from "./messages.ts"
 import type { HostTask } from "./workerHost.ts"
@@ -17,11 +18,11 @@ import type { HostTask } from "./workerHost.ts"
 /** Who a task tells of its news. */
 export interface Listener {
   /** There is something to report. */
-  readonly noteNews: (task: HostedTask) => void
+  readonly noteChange: (task: HostedTask) => void
   readonly noteEnd: (task: HostedTask, ending: TaskEnding) => void
 }
 
-export class HostedTask extends Linked<HostedTask> {
+export class HostedTask extends Linked<HostedTask> implements Times {
   readonly id: number
   readonly kind: HostTask
   readonly lease: HostedLease
@@ -29,13 +30,16 @@ export class HostedTask extends Linked<HostedTask> {
   /** Whether the session knows that there is something to report. */
   hasNews = false
   readonly signal = new Signal()
+  readonly clock: Clock.Clock
+  /** For how long the handler ran, if it did. */
+  ranMillis: number | undefined = undefined
   private readonly lossesBefore: number
   private readonly unit: Unit
   private readonly attempt: number
   private run: TaskRun | undefined = undefined
   /** Amounts that the owner was told, and the checkpoint that it has. */
   private told: Amounts = noUnits
-  private toldCheckpoint: PostedTask["saved"] | undefined
+  private toldCheckpoint: Schema.Json | undefined
   private toldStarts = 0
   private totals: Map<string, number> | undefined = undefined
   /** Commits that wait for the owner's word, and how many of them the owner was told. */
@@ -43,17 +47,19 @@ export class HostedTask extends Linked<HostedTask> {
   private newCommits = 0
 
   constructor(
-    { attempt = 1, id, saved }: PostedTask,
+    [id, , , , { attempt = 1, saved } = {}]: PostedTask,
     payload: unknown,
     kind: HostTask,
     lease: HostedLease,
-    session: Listener
+    session: Listener,
+    clock: Clock.Clock
   ) {
     super()
     this.id = id
     this.kind = kind
     this.lease = lease
     this.session = session
+    this.clock = clock
     this.lossesBefore = lease.losses
     this.attempt = attempt
     this.unit = { payload, kept: saved === undefined ? undefined : new Kept(saved) }
@@ -69,40 +75,48 @@ export class HostedTask extends Linked<HostedTask> {
     return this.lease.losses !== this.lossesBefore
   }
 
-  /** Runs the task once. Its owner tries it again. */
-  begin(context: Context.Context<never>, environment: Environment, onEnd: (ending: TaskEnding) => void): void {
-    const { kind: { definition }, lease, session, signal } = this
+  /** Runs the task once. */
+  begin(environment: Environment, onEnd: (ending: TaskEnding) => void): void {
+    const { kind: { context, definition }, lease, session, signal } = this
     const run = this.run = new TaskRun(
       {
         run: definition.handle,
-        context: Context.add(Context.merge(context, definition.context), Lease, lease),
-        options: { ...definition.options, retry: Option.none() },
+        context: lease.contextOf(context),
+        options: definition.options,
         tag: definition.tag,
         permits: definition.permits,
         describe: () => `Task "${definition.tag}" of "${definition.options.key(this.unit.payload)}"`,
         parent: signal,
-        onChange: () => session.noteNews(this),
+        onChange: () => session.noteChange(this),
         onTotal: (unit, total) => {
           if (!Number.isFinite(total)) return
           this.totals ??= new Map()
           this.totals.set(unit, total)
-          session.noteNews(this)
+          session.noteChange(this)
         },
         recorded: Effect.callback<void>((resume) => {
           this.commits.push(resume)
           this.newCommits++
-          session.noteNews(this)
+          session.noteChange(this)
         }),
         beginsLater: definition.beginsLater,
         environment,
-        // The owner of the job times its tasks.
-        times: undefined
+        times: this
       },
       this.unit,
       onEnd
     )
     run.attempts = this.attempt - 1
     run.start()
+  }
+
+  ask(): AttemptTimer {
+    return new AttemptTimer(this, 1, nowMillis(this.clock))
+  }
+
+  /** Notes that the handler ran, once more if its thread was lost. */
+  add(_waited: number, ran: number): void {
+    this.ranMillis = (this.ranMillis ?? 0) + ran
   }
 
   /** Asks the task to stop. */

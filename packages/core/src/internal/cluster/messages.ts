@@ -1,5 +1,5 @@
 /**
- * The messages between the owner of jobs and a worker of a cluster. Each is a JSON text, decoded by its schema.
+ * The messages between the owner of jobs and a worker of a cluster. Each is a line of JSON, decoded by its schema.
  *
  * 1. The owner sends `Hello`, and the worker answers with `Welcome`.
  * 2. From then on each side sends what is new since its last message. So one message carries a chunk of tasks, or all
@@ -20,7 +20,7 @@ export const protocol = 1
 export const mostCharacters = 16 * 1024 * 1024
 
 /** A message of several elements is no longer than this, so that other things have their turns. */
-export const fewCharacters = 1024 * 1024
+const fewCharacters = 1024 * 1024
 
 /** Time of the sender in milliseconds: of its monotonic clock, and since the epoch. */
 export const Times = Schema.Tuple([Schema.Finite, Schema.Finite])
@@ -52,6 +52,31 @@ export type Units = typeof Units.Type
 
 const Id = Schema.Natural
 
+const Earlier = Schema.Struct({
+  saved: Schema.optionalKey(Schema.Json),
+  attempt: Schema.optionalKey(Schema.Natural)
+})
+
+/** A task, and what earlier attempts have left. `index` is that of the task in `Hello`. */
+export type PostedTask = readonly [
+  id: number,
+  lease: number,
+  index: number,
+  payload: unknown,
+  earlier?: typeof Earlier.Type
+]
+
+// Tasks and endings, the most of all messages, are checked by hand: a schema takes four times as long.
+const isNatural = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0
+
+const isEarlier = Schema.is(Earlier)
+
+const isPostedTask = (value: unknown): value is PostedTask => {
+  if (!Array.isArray(value) || value.length < 4) return false
+  const [id, lease, index, , earlier]: ReadonlyArray<unknown> = value
+  return isNatural(id) && isNatural(lease) && isNatural(index) && (earlier === undefined || isEarlier(earlier))
+}
+
 const ToWorker = Schema.Struct({
   /** Leases of jobs, new or held for longer, in the worker's time. A worker that hears no more stops at that time. */
   leases: Schema.optionalKey(Schema.Array(Schema.Struct({
@@ -61,14 +86,7 @@ const ToWorker = Schema.Struct({
     graceMillis: Schema.Finite,
     heldUntil: Times
   }))),
-  tasks: Schema.optionalKey(Schema.Array(Schema.Struct({
-    id: Id,
-    lease: Id,
-    task: Schema.Natural,
-    payload: Schema.Unknown,
-    saved: Schema.optionalKey(Schema.Json),
-    attempt: Schema.optionalKey(Schema.Natural)
-  }))),
+  tasks: Schema.optionalKey(Schema.Array(Schema.declare(isPostedTask))),
   stops: Schema.optionalKey(Schema.Array(Schema.Tuple([Id, Reason]))),
   /** Tasks whose fiber was interrupted. */
   interrupts: Schema.optionalKey(Schema.Array(Id)),
@@ -78,7 +96,6 @@ const ToWorker = Schema.Struct({
   giveBack: Schema.optionalKey(Schema.Natural)
 })
 export type ToWorker = typeof ToWorker.Type
-export type PostedTask = NonNullable<ToWorker["tasks"]>[number]
 
 const Defect = Schema.Struct({
   message: Schema.String,
@@ -86,8 +103,7 @@ const Defect = Schema.Struct({
   stack: Schema.optionalKey(Schema.String)
 })
 
-const Ending = Schema.Union([
-  Schema.Struct({ done: Schema.Unknown }),
+const OtherEnding = Schema.Union([
   Schema.Struct({ failed: Schema.Unknown }),
   Schema.Struct({ skipped: Schema.String }),
   Schema.Struct({ timedOut: Schema.Literal(true) }),
@@ -97,7 +113,19 @@ const Ending = Schema.Union([
   /** The worker can't start the threads that the task needs, for this reason. */
   Schema.Struct({ unavailable: Schema.String })
 ])
-export type Ending = typeof Ending.Type
+export type Ending = { readonly done: unknown } | typeof OtherEnding.Type
+
+/** How a task has ended, and for how many microseconds its handler ran, if it did. */
+export type EndOfTask = readonly [id: number, ending: Ending, ranMicros?: number]
+
+const isOtherEnding = Schema.is(OtherEnding)
+
+const isEndOfTask = (value: unknown): value is EndOfTask => {
+  if (!Array.isArray(value)) return false
+  const [id, ending, ranMicros]: ReadonlyArray<unknown> = value
+  if (!isNatural(id) || (ranMicros !== undefined && !isNatural(ranMicros))) return false
+  return (typeof ending === "object" && ending !== null && "done" in ending) || isOtherEnding(ending)
+}
 
 const Report = Schema.Struct({
   id: Id,
@@ -116,7 +144,7 @@ export type Report = typeof Report.Type
 const FromWorker = Schema.Struct({
   now: Times,
   reports: Schema.optionalKey(Schema.Array(Report)),
-  endings: Schema.optionalKey(Schema.Array(Schema.Tuple([Id, Ending]))),
+  endings: Schema.optionalKey(Schema.Array(Schema.declare(isEndOfTask))),
   /** Tasks that the worker has not begun, and will not begin. */
   back: Schema.optionalKey(Schema.Array(Id)),
   /** Whether the worker takes no more tasks, since its process is to end. */

@@ -8,7 +8,7 @@ import { errorOf } from "../defect.ts"
 import { CalledTask } from "../task/calledTask.ts"
 import { codecsOf } from "../task/taskCodecs.ts"
 import { Quarantined } from "../task/threadLost.ts"
-import type { Ending, PostedTask, Report } from "./messages.ts"
+import type { Ending, PostedTask } from "./messages.ts"
 import type { RemoteWorker } from "./remoteWorker.ts"
 import type { Workload } from "./workload.ts"
 
@@ -34,26 +34,20 @@ export class RemoteTask extends CalledTask {
   encode(lease: number): PostedTask {
     const { attempt, cell: { checkpoint }, definition: { index, task }, id } = this
     const payload = codecsOf(task).payload.encode(this.payload)
-    return {
+    const number = attempt?.number ?? 1
+    if (checkpoint === undefined && number === 1) return [id, lease, index, payload]
+    return [
       id,
       lease,
-      task: index,
+      index,
       payload,
-      ...checkpoint === undefined ? {} : { saved: checkpoint },
-      ...attempt === undefined || attempt.number === 1 ? {} : { attempt: attempt.number }
-    }
+      checkpoint === undefined ? { attempt: number } : { saved: checkpoint, attempt: number }
+    ]
   }
 
-  /** Takes what the task has reported. */
-  note({ added = [], saved, totals = [] }: Report): void {
-    const { cell, reporter } = this
-    if (saved !== undefined) {
-      if (saved.startsOver === true) cell.saveUnsafe(saved.checkpoint, true)
-      for (const [unit, amount] of saved.added) reporter.addUnsafe(unit, amount)
-      cell.saveUnsafe(saved.checkpoint)
-    }
-    for (const [unit, amount] of added) reporter.addUnsafe(unit, amount)
-    for (const [unit, total] of totals) reporter.totalUnsafe(unit, total)
+  /** Notes that the handler has ended now, after it ran for so long. The way of the message counts as waiting. */
+  noteRan(now: number, millis: number): void {
+    this.attempt?.noteRan(now - millis, now)
   }
 
   /** Settles the task as it has ended on its worker. */

@@ -7,21 +7,16 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type { Lease } from "../../Lease.ts"
 import { nowMillis } from "../task/deadlines.ts"
 import { ClockOffset, timesOf } from "./clocks.ts"
 import { codecs, type FromWorker, mostCharacters, textsOf, type ToWorker, type Welcome } from "./messages.ts"
+import { Peer } from "./peer.ts"
 import type { RemoteTask } from "./remoteTask.ts"
 import { Slots } from "./slots.ts"
-import { brief, Disconnected, type Wire } from "./wire.ts"
+import { Disconnected } from "./wire.ts"
 import { Workload } from "./workload.ts"
-
-/** A worker says something each second. One that is silent for so long is lost. */
-const silenceMillis = 4000
-/** How often the owner looks whether a worker is silent. */
-const listenMillis = 250
 
 /** A lease is told anew once it holds for so much longer than the worker knows, or is over so soon. */
 const renewMillis = 1000
@@ -41,7 +36,9 @@ type Outbox = {
 
 const emptyOutbox = (): Outbox => ({ leases: [], tasks: [], stops: [], interrupts: [], recorded: [] })
 
-export class RemoteWorker {
+export class RemoteWorker extends Peer {
+  /** A worker says something each second. One that is silent for so long is lost. */
+  protected readonly silenceMillis = 4000
   readonly address: string
   readonly welcome: Welcome
   readonly loads: ReadonlyArray<Workload>
@@ -55,23 +52,26 @@ export class RemoteWorker {
   readonly refused = new Map<number, string>()
   /** How many tasks the worker has ended. */
   ended = 0
-  /** When the worker said something last, on the monotonic clock of this process. */
-  heardAt: number
-  private readonly clock: Clock.Clock
+  private readonly onMessage: (message: FromWorker) => void
   private readonly grantMillis: number
   private readonly offset: ClockOffset
   private readonly leases = new Map<Lease, ToldLease>()
   private outbox = emptyOutbox()
   private giveBack = 0
-  private readonly news = Latch.makeUnsafe(false)
   private nextLease = 1
 
-  constructor(address: string, welcome: Welcome, clock: Clock.Clock, grantMillis: number) {
+  constructor(
+    address: string,
+    welcome: Welcome,
+    clock: Clock.Clock,
+    grantMillis: number,
+    onMessage: (worker: RemoteWorker, message: FromWorker) => void
+  ) {
+    super(clock)
     this.address = address
     this.welcome = welcome
-    this.clock = clock
-    this.heardAt = nowMillis(clock)
     this.grantMillis = grantMillis
+    this.onMessage = (message) => onMessage(this, message)
     this.offset = new ClockOffset(clock)
     this.offset.note(welcome.now)
     this.loads = welcome.pools.map(([, size]) => new Workload(size))
@@ -102,7 +102,7 @@ export class RemoteWorker {
   // -- what the worker is told
 
   /** Gives a task to the worker. */
-  take(task: RemoteTask): void {
+  take(task: RemoteTask, now: number): void {
     task.id = this.tasks.add(task)
     let posted
     try {
@@ -113,7 +113,7 @@ export class RemoteWorker {
     }
     task.worker = this
     task.load = this.loadOf(task.definition.index)
-    task.load?.add(nowMillis(this.clock))
+    task.load?.add(now)
     this.tell("tasks", posted)
   }
 
@@ -161,80 +161,47 @@ export class RemoteWorker {
   tell<K extends keyof Outbox>(what: K, one: Outbox[K][number]): void {
     const told: Array<Outbox[K][number]> = this.outbox[what]
     told.push(one)
-    this.news.openUnsafe()
+    this.noteNews()
   }
 
   /** Asks for tasks that the worker has not begun. */
   askBack(count: number): void {
     this.giveBack = count
-    this.news.openUnsafe()
+    this.noteNews()
   }
 
   /** What is to be told, in as many messages as it takes. */
-  private takeTexts(): ReadonlyArray<string> {
+  protected takeTexts(): ReadonlyArray<string> {
     const { giveBack, outbox: { tasks, ...others } } = this
     this.outbox = emptyOutbox()
     this.giveBack = 0
-    this.news.closeUnsafe()
     const told = Object.fromEntries(Object.entries(others).filter(([, all]) => all.length > 0))
     const first = giveBack > 0 ? { ...told, giveBack } : told
-    const texts = textsOf(tasks, (tasks) => ({ tasks }), ({ id }) => {
+    const texts = textsOf(tasks, (tasks) => ({ tasks }), ([id]) => {
       const size = `Its payload takes more than ${mostCharacters} characters as JSON`
       this.remove(id)?.settle(Effect.die(new Error(`${size}: put a reference into the payload`)))
       return undefined
     })
-    return Object.keys(first).length > 0 ? [JSON.stringify(first), ...texts] : texts
+    return Object.keys(first).length > 0 || texts.length === 0 ? [JSON.stringify(first), ...texts] : texts
   }
 
   // -- what the worker tells
 
   /** Forgets a task that the worker has no more. */
-  remove(id: number): RemoteTask | undefined {
+  remove(id: number, now = nowMillis(this.clock)): RemoteTask | undefined {
     const task = this.tasks.get(id)
     if (task === undefined) return undefined
     this.tasks.delete(id)
-    task.load?.remove(1, nowMillis(this.clock))
+    task.load?.remove(now)
     task.worker = undefined
     return task
   }
 
-  /** Sends and receives until the connection is over. */
-  run(wire: Wire, receive: (message: FromWorker) => void): Effect.Effect<never, Disconnected> {
-    let heardAt = nowMillis(this.clock)
-    const receiving = wire.receive.pipe(
-      Effect.flatMap((text) =>
-        Effect.try({
-          try: () => {
-            const message = codecs.fromWorker.decode(text)
-            heardAt = nowMillis(this.clock)
-            this.offset.note(message.now)
-            this.heardAt = nowMillis(this.clock)
-            receive(message)
-          },
-          catch: (error) => new Disconnected({ why: `it sent what is no message: ${brief(error)}` })
-        })
-      ),
-      // A worker that leaves waits until its owners have all that it told.
-      Effect.andThen(
-        Effect.suspend(() =>
-          this.isLeaving && this.tasks.size === 0 ? Effect.fail(new Disconnected({ why: "it has ended" })) : Effect.void
-        )
-      ),
-      Effect.forever
-    )
-    const sending = this.news.await.pipe(
-      // What else is new in this turn of the event loop goes with it.
-      Effect.andThen(Effect.yieldNow),
-      Effect.andThen(Effect.suspend(() => Effect.forEach(this.takeTexts(), wire.send, { discard: true }))),
-      Effect.forever
-    )
-    const silent = new Disconnected({ why: `it was silent for ${silenceMillis / 1000} s` })
-    const listening = Effect.sleep(listenMillis).pipe(
-      Effect.andThen(
-        Effect.suspend(() => nowMillis(this.clock) - heardAt > silenceMillis ? Effect.fail(silent) : Effect.void)
-      ),
-      Effect.forever
-    )
-    return Effect.raceAllFirst([receiving, sending, listening])
+  protected receive(text: string): void {
+    const message = codecs.fromWorker.decode(text)
+    this.offset.note(message.now)
+    this.onMessage(message)
+    // A worker that leaves waits until its owners have all that it told.
+    if (this.isLeaving && this.tasks.size === 0) throw new Disconnected({ why: "it has ended" })
   }
 }

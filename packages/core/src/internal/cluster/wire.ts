@@ -17,6 +17,13 @@ export class Disconnected extends Data.TaggedError("Disconnected")<{ readonly wh
   }
 }
 
+/** The other side has sent what it must not send. */
+export class Refused extends Data.TaggedError("Refused")<{ readonly why: string }> {
+  override get message(): string {
+    return this.why
+  }
+}
+
 /** One side of a connection. Messages arrive in the order in which they were sent. */
 export interface Wire {
   /** Waits for the next message. */

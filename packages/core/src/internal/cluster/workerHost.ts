@@ -20,10 +20,15 @@ import { timesOf } from "./clocks.ts"
 import type { HostedTask } from "./hostedTask.ts"
 import { HostSession } from "./hostSession.ts"
 import { codecs, protocol, type Welcome } from "./messages.ts"
-import { brief, Disconnected, type Wire } from "./wire.ts"
+import { read } from "./peer.ts"
+import { Disconnected, Refused, type Wire } from "./wire.ts"
 
 /** For so long tasks begin in a row before timers and sockets have their turn. */
 const turnMillis = 10
+/** Owners that are connected at the same time. */
+const mostOwners = 1000
+/** How long an owner may take to greet. */
+const helloMillis = 5000
 /** How often a worker that leaves looks whether all has ended. */
 const leaveMillis = 20
 
@@ -55,6 +60,8 @@ export interface HostTask {
   readonly task: Task.Any
   readonly shape: string
   readonly definition: TaskDefinition
+  /** Services of the handler. */
+  readonly context: Context.Context<never>
   readonly pool: HostPool
 }
 
@@ -82,20 +89,20 @@ export class WorkerHost {
   }
 
   /** Serves an owner until the connection is over, or the owner turns out to speak another language. */
-  readonly serve = Effect.fnUntraced({ self: this }, function*(this: WorkerHost, wire: Wire) {
-    const text = yield* wire.receive
+  readonly serve = (wire: Wire): Effect.Effect<void, Disconnected> =>
+    Effect.catchTag(this.greet(wire), "Refused", ({ why }) => Effect.logWarning(`An owner was refused: ${why}`))
+
+  private readonly greet = Effect.fnUntraced({ self: this }, function*(this: WorkerHost, wire: Wire) {
+    const late = new Disconnected({ why: `it sent no greeting within ${helloMillis / 1000} s` })
+    const text = yield* Effect.timeoutOrElse(wire.receive, { duration: helloMillis, orElse: () => Effect.fail(late) })
     if (this.isLeaving) return yield* new Disconnected({ why: "this worker is leaving" })
-    const decode = <A>(codec: { readonly decode: (text: string) => A }) =>
-      Effect.try({
-        try: () => codec.decode(text),
-        catch: (error) => new Disconnected({ why: `it sent no greeting: ${brief(error)}` })
-      })
-    const { protocol: theirs } = yield* decode(codecs.version)
+    if (this.sessions.size >= mostOwners) return yield* new Refused({ why: `there are ${mostOwners} others` })
+    const { protocol: theirs } = yield* read(codecs.version, text)
     if (theirs !== protocol) {
       yield* wire.send(JSON.stringify(this.welcome([])))
-      return yield* new Disconnected({ why: `it has version ${theirs} of the protocol; this worker has ${protocol}` })
+      return yield* new Refused({ why: `it has version ${theirs} of the protocol; this worker has ${protocol}` })
     }
-    const hello = yield* decode(codecs.hello)
+    const hello = yield* read(codecs.hello, text)
     const kinds = hello.tasks.map(([tag, shape]) => this.kindOf(tag, shape))
     yield* wire.send(JSON.stringify(this.welcome(kinds)))
     const session = new HostSession(this, kinds.map((kind) => typeof kind === "string" ? undefined : kind))
@@ -175,7 +182,7 @@ export class WorkerHost {
     pool.begun++
     this.running.add(task)
     try {
-      task.begin(this.context, { clock, deadlines, graceMillis: task.lease.graceMillis }, end)
+      task.begin({ clock, deadlines, graceMillis: task.lease.graceMillis }, end)
     } catch (defect) {
       logDefectUnsafe("A task could not begin", defect)
       end({ _tag: "Failed", cause: Cause.die(defect) })

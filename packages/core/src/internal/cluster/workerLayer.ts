@@ -61,8 +61,14 @@ export const layer = <R extends Task.Any>(
         const pool = known.get(permits) ?? new HostPool(own === undefined ? options.pool : "threads", permits)
         known.set(permits, pool)
         const defined = defineTask(task, context, pools, share, noRate, undefined)
-        const definition = refuse === undefined ? defined : { ...defined, handle: refusing(refuse, defined.handle) }
-        kinds.set(task._tag, { task, shape: shapeOf(task), definition, pool })
+        const definition = {
+          ...defined,
+          // The owner tries a task again.
+          options: { ...defined.options, retry: Option.none() },
+          ...refuse === undefined ? {} : { handle: refusing(refuse, defined.handle) }
+        }
+        const services = Context.merge(context, defined.context)
+        kinds.set(task._tag, { task, shape: shapeOf(task), definition, context: services, pool })
       }
       const host = new WorkerHost(kinds, { clock, self, deadlines }, context)
       yield* Effect.addFinalizer(() => host.close)

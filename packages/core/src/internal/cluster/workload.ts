@@ -43,10 +43,10 @@ export class Workload {
     this.inHand++
   }
 
-  /** Notes tasks that have ended. A rate grows until the worker is always busy. */
-  remove(count: number, now: number): void {
-    this.inHand -= count
-    this.ended += count
+  /** Notes that a task has ended. A rate grows until the worker is always busy. */
+  remove(now: number): void {
+    this.inHand--
+    this.ended++
     if (this.inHand === 0) this.emptyAt = now
     const millis = now - this.since
     if (millis < measureMillis) return

@@ -4,23 +4,21 @@
  */
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import * as NodeSocketServer from "@effect/platform-node/NodeSocketServer"
-import * as Runners from "effect/cluster/Runners"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as RpcClient from "effect/rpc/RpcClient"
-import * as RpcSerialization from "effect/rpc/RpcSerialization"
-import { Socket, SocketError, SocketOpenError } from "effect/socket/Socket"
-import { SocketServer, type SocketServerError } from "effect/socket/SocketServer"
+import * as Socket from "effect/socket/Socket"
 import * as crypto from "node:crypto"
 import * as tls from "node:tls"
 import type { ClusterSecurity } from "../../cluster.ts"
+import type { Connect } from "../cluster/registry.ts"
+import type { Disconnected, Wire } from "../cluster/wire.ts"
+import { wireOf } from "./lineSocket.ts"
 
 /** How long a connection may take to open. */
 const openMillis = 5000
-/** Clients say something each 5 seconds. A connection that is silent for so long is over. */
-const silentMillis = 15_000
+/** A connection on which nothing moves for so long is over. */
+const stuckMillis = 15_000
 /** Least length of a secret. */
 const leastCharacters = 32
 
@@ -74,54 +72,43 @@ const open = (options: tls.ConnectionOptions) =>
     Effect.sync(() => tls.connect(options)),
     (socket) => Effect.sync(() => socket.destroy())
   ).pipe(Effect.tap((socket) =>
-    Effect.callback<void, SocketError>((resume) => {
+    Effect.callback<void, Socket.SocketError>((resume) => {
       socket.once("secureConnect", () => resume(Effect.void))
       socket.on("error", (cause) => {
-        resume(Effect.fail(new SocketError({ reason: new SocketOpenError({ kind: "Unknown", cause }) })))
+        resume(Effect.fail(new Socket.SocketError({ reason: new Socket.SocketOpenError({ kind: "Unknown", cause }) })))
       })
     })
   ))
 
-/** Connects to runners. */
-export const layerClient = (
-  security: ClusterSecurity
-): Layer.Layer<Runners.RpcClientProtocol, never, RpcSerialization.RpcSerialization> =>
-  Layer.effect(
-    Runners.RpcClientProtocol,
-    Effect.gen(function*() {
-      const serialization = yield* RpcSerialization.RpcSerialization
-      const options = { ...clientOptions(security), ...eager }
-      const secureContext = tls.createSecureContext(options)
-      return {
-        codecFor: serialization.codecFor,
-        make: Effect.fnUntraced(function*({ host, port }) {
-          const connection = open({ ...options, secureContext, host, port })
-          const socket = yield* NodeSocket.fromDuplex(connection, { openTimeout: openMillis })
-          return yield* RpcClient.makeProtocolSocket().pipe(
-            Effect.provideService(Socket, socket),
-            Effect.provideService(RpcSerialization.RpcSerialization, serialization)
-          )
-        })
-      }
-    })
-  )
+/** How to connect to workers. */
+export const connector = (security: ClusterSecurity): Connect => {
+  const options = { ...clientOptions(security), ...eager }
+  const secureContext = tls.createSecureContext(options)
+  return ({ host, port }) =>
+    NodeSocket.fromDuplex(open({ ...options, secureContext, host, port }), { openTimeout: openMillis }).pipe(
+      Effect.flatMap(wireOf)
+    )
+}
 
-/** Nobody else ends the connection of an owner that is cut off, or reads no more. */
-const endIfSilent = Effect.map(
+/** Nobody else ends a connection that is to end, and of which the other side reads nothing. */
+const endIfStuck = Effect.map(
   Effect.serviceOption(NodeSocket.NetSocket),
-  Option.map((socket) => socket.setTimeout(silentMillis, () => socket.destroy()))
+  Option.map((socket) => socket.setTimeout(stuckMillis, () => socket.destroy()))
 )
 
-/** Listens for owners and other runners. */
-export const layerServer = (
+/** Listens for owners until the scope closes, and serves each of them by itself. */
+export const listen = Effect.fnUntraced(function*(
   security: ClusterSecurity,
-  listen: { readonly host: string; readonly port: number }
-): Layer.Layer<SocketServer, SocketServerError> =>
-  Layer.effect(
-    SocketServer,
-    Effect.gen(function*() {
-      const options = { ...serverOptions(security), ...eager, ...listen, handshakeTimeout: openMillis }
-      const server = yield* NodeSocketServer.makeTls(options)
-      return { ...server, run: (handler) => server.run((socket) => Effect.andThen(endIfSilent, handler(socket))) }
-    })
-  )
+  address: { readonly host: string; readonly port: number },
+  serve: (wire: Wire) => Effect.Effect<void, Disconnected>
+) {
+  const options = { ...serverOptions(security), ...eager, ...address, handshakeTimeout: openMillis }
+  const server = yield* NodeSocketServer.makeTls(options)
+  const served = (socket: Socket.Socket) =>
+    Effect.andThen(endIfStuck, Effect.flatMap(wireOf(socket), serve)).pipe(
+      Effect.scoped,
+      // An owner that connects again tells of the end itself.
+      Effect.catch((error) => Effect.logDebug(`A connection of an owner is over: ${error.why}`))
+    )
+  yield* Effect.forkScoped(server.run(served))
+})

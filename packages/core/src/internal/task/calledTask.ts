@@ -6,11 +6,23 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Schema from "effect/Schema"
 import { Interrupter } from "../../Interrupter.ts"
 import { Lease } from "../../Lease.ts"
 import { Reporter } from "../../Progress.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
 import { Attempt } from "./attempt.ts"
+
+export type Amounts = ReadonlyArray<readonly [unit: string, amount: number]>
+
+/** News of a task since its last report. A field without news is left out: a million tasks may have a report each. */
+export interface News {
+  /** The last checkpoint, with the amounts that were added before it: all of them, where the task has begun anew. */
+  readonly saved?: { readonly checkpoint: Schema.Json; readonly added: Amounts; readonly startsOver?: true }
+  /** The amounts that were added after it. */
+  readonly added?: Amounts
+  readonly totals?: Amounts
+}
 
 export class CalledTask {
   readonly payload: unknown
@@ -44,6 +56,18 @@ export class CalledTask {
   get mayGoOn(): boolean {
     const { ended, interrupter, isSettled, lease } = this
     return lease.isHeldUnsafe() && interrupter.reason === undefined && !isSettled && ended === undefined
+  }
+
+  /** Takes what the task has reported. */
+  note({ added = [], saved, totals = [] }: News): void {
+    const { cell, reporter } = this
+    if (saved !== undefined) {
+      if (saved.startsOver === true) cell.saveUnsafe(saved.checkpoint, true)
+      for (const [unit, amount] of saved.added) reporter.addUnsafe(unit, amount)
+      cell.saveUnsafe(saved.checkpoint)
+    }
+    for (const [unit, amount] of added) reporter.addUnsafe(unit, amount)
+    for (const [unit, total] of totals) reporter.totalUnsafe(unit, total)
   }
 
   settle(end: Effect.Effect<unknown, unknown>): void {

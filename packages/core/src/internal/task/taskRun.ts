@@ -23,7 +23,7 @@ import { Attempt } from "./attempt.ts"
 import type { Deadlines } from "./deadlines.ts"
 import type { Kept } from "./kept.ts"
 import type { Options } from "./taskOptions.ts"
-import type { AttemptTimer, KindTimes } from "./taskTimes.ts"
+import type { AttemptTimer, Times } from "./taskTimes.ts"
 import { maxLosses, maxStrikes, Quarantined, ThreadLost, WorkerLost } from "./threadLost.ts"
 
 /** Most attempts of one task, whatever the task's schedule says. */
@@ -73,7 +73,7 @@ export interface Work {
   readonly beginsLater: boolean
   readonly environment: Environment
   /** Where the times of all attempts are counted, if anywhere. */
-  readonly times: KindTimes | undefined
+  readonly times: Times | undefined
 }
 
 /** The payload of a task, and the state that the task keeps from one attempt to the next. */

@@ -31,8 +31,16 @@ class Counts {
   }
 }
 
+/** Where times of attempts are counted. */
+export interface Times {
+  readonly clock: Clock.Clock
+  /** Begins to time an attempt that asks for its permits, unless that goes untimed. */
+  readonly ask: () => AttemptTimer | undefined
+  readonly add: (waited: number, ran: number, weight: number) => void
+}
+
 /** The times of one kind of task in one run of a job. */
-export class KindTimes {
+export class KindTimes implements Times {
   readonly clock: Clock.Clock
   private readonly waiting = new Counts()
   private readonly running = new Counts()
@@ -47,7 +55,6 @@ export class KindTimes {
     this.clock = clock
   }
 
-  /** Begins to time an attempt that asks for its permits, unless that goes untimed. */
   ask(): AttemptTimer | undefined {
     if (this.isFast && this.passed < untimed) {
       this.passed++
@@ -77,12 +84,12 @@ export class KindTimes {
 
 /** Times one attempt. */
 export class AttemptTimer {
-  private readonly kind: KindTimes
+  private readonly kind: Times
   private readonly weight: number
   private askedAt: number
   private begunAt: number | undefined = undefined
 
-  constructor(kind: KindTimes, weight: number, askedAt: number) {
+  constructor(kind: Times, weight: number, askedAt: number) {
     this.kind = kind
     this.weight = weight
     this.askedAt = askedAt

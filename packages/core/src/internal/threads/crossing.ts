@@ -14,6 +14,7 @@ import type { JobId } from "../../JobId.ts"
 import type { Instant } from "../../Lease.ts"
 import type * as Task from "../../Task.ts"
 import { type Defect, defectOf, errorOf } from "../defect.ts"
+import type { News } from "../task/calledTask.ts"
 
 // -- messages
 
@@ -77,19 +78,11 @@ export type Ending =
   | { readonly leaseLost: true }
   | { readonly died: Defect }
 
-/** News of a task since its last report. A field without news is left out: a million tasks may have a report each. */
-export interface Report {
+export interface Report extends News {
   readonly index: number
-  /** The last checkpoint, with the amounts that were added before it: all of them, where the task has begun anew. */
-  readonly saved?: { readonly checkpoint: Schema.Json; readonly added: Amounts; readonly startsOver?: true }
-  /** The amounts that were added after it. */
-  readonly added?: Amounts
-  readonly totals?: Amounts
   /** Whether the task waits until the checkpoint is in the store. */
   readonly commits?: true
 }
-
-export type Amounts = ReadonlyArray<readonly [unit: string, amount: number]>
 
 // -- values
 

@@ -18,6 +18,7 @@ import { Interrupted, type Reason } from "../../Interrupter.ts"
 import type { ThreadsStatus } from "../../JobTasks.ts"
 import { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
 import { makePermits, type PermitPool } from "../permits/permits.ts"
+import { soon } from "../soon.ts"
 import { ThreadLost } from "../task/threadLost.ts"
 import { Capacity } from "./capacity.ts"
 import { closeMillis, Crew, type CrewListener, type PoolOptions } from "./crew.ts"
@@ -43,7 +44,7 @@ export class Pool implements CrewListener, LivePool {
   private readonly firstReady = Deferred.makeUnsafe<void, ThreadsUnavailable>()
   /** Tasks that have their permits and wait until this turn of the event loop is over, or a thread is free. */
   private queue: Array<Item> = []
-  private isPumping = false
+  private readonly pumpSoon = soon(() => this.pump())
   private isTicking = false
 
   constructor(options: PoolOptions) {
@@ -120,15 +121,6 @@ export class Pool implements CrewListener, LivePool {
   }
 
   // -- from the queue to the threads
-
-  private pumpSoon(): void {
-    if (this.isPumping) return
-    this.isPumping = true
-    void Promise.resolve().then(() => {
-      this.isPumping = false
-      this.pump()
-    })
-  }
 
   private pump(): void {
     for (;;) {
@@ -235,20 +227,13 @@ export class Pool implements CrewListener, LivePool {
   }
 
   private receiveReport(hand: Hand | undefined, report: Report): void {
-    const { added = [], commits = false, index, saved, totals = [] } = report
+    const { commits = false, index } = report
     const item = hand?.items[index]
     if (hand === undefined || item === undefined || item.hand !== hand) return
-    const { cell, reporter } = item
-    if (saved !== undefined) {
-      if (saved.startsOver === true) cell.saveUnsafe(saved.checkpoint, true)
-      for (const [unit, amount] of saved.added) reporter.addUnsafe(unit, amount)
-      cell.saveUnsafe(saved.checkpoint)
-    }
-    for (const [unit, amount] of added) reporter.addUnsafe(unit, amount)
-    for (const [unit, total] of totals) reporter.totalUnsafe(unit, total)
+    item.note(report)
     if (!commits) return
     const recorded = Effect.sync(() => hand.thread.tell({ _tag: "Recorded", id: hand.id, index }))
-    this.options.fork(Effect.andThen(cell.recorded, recorded))
+    this.options.fork(Effect.andThen(item.cell.recorded, recorded))
   }
 
   private receiveEndings(thread: PoolThread, message: Ended): void {

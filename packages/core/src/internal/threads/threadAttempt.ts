@@ -11,8 +11,9 @@ import { Lease } from "../../Lease.ts"
 import { Reporter } from "../../Progress.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
 import { Signal } from "../signal.ts"
+import type { Amounts } from "../task/calledTask.ts"
 import { numbered } from "../task/numbered.ts"
-import type { Amounts, Posted, Report } from "./crossing.ts"
+import type { Posted, Report } from "./crossing.ts"
 import type { ThreadBatch } from "./threadBatch.ts"
 
 /** Reports of a running task are at least so far apart. */
