@@ -238,8 +238,10 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
                   Option.isSome(after) ? Stream.empty : Stream.make({ _tag: "Item", cursor: "0", payload: { n: 99 } }))
               ).pipe(
                 Effect.provide(Tasks.toLayer({
-                  "test/Visit": () =>
-                    Effect.fail(new Bad({ code: "own" }))
+                  "test/Visit": () => {
+                    ran.push("own")
+                    return Effect.fail(new Bad({ code: "own" }))
+                  }
                 }))
               )
             }).pipe(Effect.orDie)
