@@ -2,7 +2,7 @@
  * Takes part in a cluster: runs tasks for all processes of it, and has them run tasks of the jobs here.
  */
 import { ClusterWorkers, layerCluster, layerWorker } from "@fanout/core/cluster"
-import { JobContext } from "@fanout/core/JobContext"
+import type * as Job from "@fanout/core/Job"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { layerOwnerLiveness, layerSqlClient } from "@fanout/core/node"
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
@@ -58,28 +58,21 @@ export const layerLook = (
 /** A stop of the service waits for it. */
 const leave = "4 seconds"
 
-/** Service that has the handlers of the workers of a cluster, and pauses jobs whose files these don't see. */
+/** Service that has the handlers of the workers of a cluster, and leaves jobs to others whose files are not shared. */
 export class ClusterMember extends Context.Service<ClusterMember, {
   readonly workers: Layer.Layer<Handlers>
-  readonly admit: (paths: ReadonlyArray<FilePath>) => Effect.Effect<void, never, JobContext>
+  readonly refuse: (paths: ReadonlyArray<FilePath>) => Effect.Effect<Option.Option<Job.Refusal>>
 }>()("@fanout/cli/ClusterMember") {}
 
-const admitBy = ({ whyNot }: SharedFiles.SharedFiles) => (paths: ReadonlyArray<FilePath>) =>
-  Effect.flatMap(
+const refuseBy = ({ whyNot }: SharedFiles.SharedFiles) => (paths: ReadonlyArray<FilePath>) =>
+  Effect.map(
     whyNot(paths),
-    Option.match({
-      onNone: () => Effect.void,
-      onSome: (why) =>
-        JobContext.use(({ id, name, pause }) => {
-          const sentence =
-            `${why}. A cluster runs jobs on shared files only: name a folder that all machines have by --shared DIR, ` +
-            `or run \`fanout jobs resume ${id}\` on the machine with the files`
-          return Effect.andThen(
-            Effect.logWarning(`Job ${id} (${name}) is paused: ${sentence}`),
-            pause("storage", sentence)
-          )
-        })
-    })
+    Option.map((why) => ({
+      by: "storage",
+      why:
+        `${why}. A cluster runs jobs on shared files only: name a folder that all machines have by --shared DIR, or ` +
+        "run the job by `fanout jobs resume ID` on the machine with the files"
+    }))
   )
 
 const portRefused = ({ host, port }: Membership, { reason: { cause } }: SocketServerError) => {
@@ -102,7 +95,7 @@ export const layer = (
     )
     const member = Layer.effectContext(Effect.map(Effect.context<Handlers | ClusterWorkers>(), (context) => {
       const { list } = Context.get(context, ClusterWorkers)
-      const own = ClusterMember.of({ workers: Layer.succeedContext(context), admit: admitBy(files) })
+      const own = ClusterMember.of({ workers: Layer.succeedContext(context), refuse: refuseBy(files) })
       return Context.make(ClusterMember, own).pipe(Context.add(KnownWorkers, list))
     }))
     return Layer.provideMerge(Layer.provide(member, layerCluster(Tasks, { security })), worker).pipe(

@@ -48,18 +48,17 @@ const decoders = layerProcesses(ProcessTasks, { module: moduleOf("process") })
  * Threads and processes are started by a job that needs them, and end with it. In a cluster, the workers have them.
  */
 const media = (member: ClusterMember["Service"] | undefined) => {
-  const { admit = () => Effect.void, workers } = member ?? {}
+  const { refuse = () => Effect.succeedNone, workers } = member ?? {}
   const readers = workers ?? Layer.orDie(mediaThreads)
   const makers = workers ?? Layer.orDie(decoders)
   return Layer.mergeAll(
-    Media.job.toLayer((payload) =>
-      Effect.andThen(admit(payload.sources), Effect.provide(Media.program(payload), readers))
-    ),
-    Thumbnail.job.toLayer(
-      (payload) =>
-        Effect.andThen(admit([...payload.sources, payload.output]), Effect.provide(Thumbnail.program(payload), makers)),
-      { onCancel: Thumbnail.onCancel }
-    )
+    Media.job.toLayer((payload) => Effect.provide(Media.program(payload), readers), {
+      refuse: ({ sources }) => refuse(sources)
+    }),
+    Thumbnail.job.toLayer((payload) => Effect.provide(Thumbnail.program(payload), makers), {
+      onCancel: Thumbnail.onCancel,
+      refuse: ({ output, sources }) => refuse([...sources, output])
+    })
   )
 }
 

@@ -74,8 +74,8 @@ describe.skipIf(programs === undefined)("fanout jobs work --cluster", () => {
     }
     const run = (...args: ReadonlyArray<string>) =>
       spawnSync(...commandLine(args), { env, cwd: home, encoding: "utf8" })
-    const work = (port: number) => {
-      const args = ["jobs", "work", "--cluster", `127.0.0.1:${port}`]
+    const work = (port: number, ...more: ReadonlyArray<string>) => {
+      const args = ["jobs", "work", "--cluster", `127.0.0.1:${port}`, ...more]
       const child = spawn(...commandLine(args), { env, stdio: ["ignore", "pipe", "pipe"] })
       children.add(child)
       return watched(child)
@@ -167,23 +167,33 @@ describe.skipIf(programs === undefined)("fanout jobs work --cluster", () => {
     await stop(at)
   })
 
-  it("pauses a job whose files are not shared, and says what to do", async () => {
-    const at = await cluster()
-    const own = path.join(home, "own")
-    fs.mkdirSync(own)
-    fs.writeFileSync(path.join(own, "file"), "mine")
-    const id = await queue(at, /^\w+ +paused: storage .* copy own → /, "copy", own, path.join(shared, "copy"))
-    const { stdout } = at.run("jobs", "logs", id)
-    assert.include(stdout, `"${own}" is on `)
-    assert.include(stdout, `which other machines may not see. A cluster runs jobs on shared files only`)
-    const sentence = `Job ${id} (copy) is paused: "${own}" is on`
-    await until(() => at.workers.some(({ output }) => output.stderr.includes(sentence)))
-    assert.isFalse(fs.existsSync(path.join(shared, "copy")))
-    await stop(at)
-    // Where the files are, it runs.
-    assert.strictEqual(at.run("jobs", "resume", id).status, 0)
-    assert.strictEqual(fs.readFileSync(path.join(shared, "copy", "file"), "utf8"), "mine")
-  })
+  it(
+    "leaves a job to a process that has its files, or pauses it, and says what to do",
+    { timeout: 240_000 },
+    async () => {
+      const at = await cluster()
+      const own = path.join(home, "own")
+      fs.mkdirSync(own)
+      fs.writeFileSync(path.join(own, "file"), "mine")
+      const id = await queue(at, /^\w+ +paused: storage .* copy own → /, "copy", own, path.join(shared, "copy"))
+      const { stdout } = at.run("jobs", "logs", id)
+      assert.lengthOf(stdout.match(/Process \S+ leaves it to others: "/g) ?? [], 3)
+      assert.include(stdout, `Paused by storage, since no process takes it: "${own}" is on `)
+      assert.include(stdout, `which other machines may not see. A cluster runs jobs on shared files only`)
+      const sentence = `Job ${id} (copy) is paused, since no process takes it: "${own}" is on`
+      await until(() => at.workers.some(({ output }) => output.stderr.includes(sentence)))
+      assert.isFalse(fs.existsSync(path.join(shared, "copy")))
+      const another = at.work(await freePort(), "--shared", shared, "--shared", own)
+      await queue(at, /^\w+ +done .* copy own → .*other/, "copy", own, path.join(shared, "other"))
+      assert.strictEqual(fs.readFileSync(path.join(shared, "other", "file"), "utf8"), "mine")
+      another.child.kill("SIGTERM")
+      await another.ended
+      await stop(at)
+      // Where the files are, it runs.
+      assert.strictEqual(at.run("jobs", "resume", id).status, 0)
+      assert.strictEqual(fs.readFileSync(path.join(shared, "copy", "file"), "utf8"), "mine")
+    }
+  )
 
   it("says what is wrong with a port", async () => {
     const at = await cluster()

@@ -114,6 +114,17 @@ export interface Wait<Payload, R = never> {
 }
 
 /**
+ * Why a process does not run a job. `by` is the name by which the job is paused if no process takes it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Refusal {
+  readonly by: string
+  readonly why: string
+}
+
+/**
  * Definition of a job.
  *
  * @category models
@@ -177,6 +188,11 @@ export interface Job<
    *
    * `waits` has the pauses that end by themselves, by their names (`pauseOn`, `JobContext.pause`). A job that waits is
    * queued, without a place or a process. Whoever claims it at the time of the next look looks first.
+   *
+   * `refuse` tells why this process does not run a job, if it does not: for example, since it lacks the files that the
+   * payload names. The process then leaves the job to others, notes why in the log of the job, and asks again after ten
+   * seconds. The job is paused if no process takes it for half a minute in which those that could had a free place. A
+   * clean-up is not refused.
    */
   readonly toLayer: <R, RC = never, RW = never>(
     program: (
@@ -185,6 +201,7 @@ export interface Job<
     options?: {
       readonly onCancel?: (payload: Payload["Type"], id: JobId, saved: Saved) => Effect.Effect<void, never, RC>
       readonly waits?: Readonly<Record<string, Wait<Payload["Type"], RW>>>
+      readonly refuse?: (payload: Payload["Type"]) => Effect.Effect<Option.Option<Refusal>, never, RC>
     }
   ) => Layer.Layer<Program<Name>, never, Exclude<R, TaskDispatcher | JobContext | Pools | Scope.Scope> | RC | RW>
 }
@@ -288,7 +305,7 @@ export const make = <
           ? Effect.die(new Error(`Job "${name}" can't be executed inside of a job: use ChildJobs.run`))
           : Effect.flatMap(job.start(payload, { ifOver: "retry", ifPaused: "resume", ...startOptions }), (handle) =>
             handle.await)),
-    toLayer: (program, { onCancel, waits = {} } = {}) =>
+    toLayer: (program, { onCancel, refuse, waits = {} } = {}) =>
       Layer.effect(
         programKey(name),
         Effect.map(Effect.context<Scope.Scope>(), (built): SuppliedProgram => ({
@@ -298,7 +315,8 @@ export const make = <
             until: (payload) => provideBuilt(until(payload), built)
           })),
           onCancel: (payload, id, saved) =>
-            onCancel === undefined ? Effect.void : provideBuilt(onCancel(payload, id, saved), built)
+            onCancel === undefined ? Effect.void : provideBuilt(onCancel(payload, id, saved), built),
+          refuse: (payload) => refuse === undefined ? Effect.succeedNone : provideBuilt(refuse(payload), built)
         }))
       )
   }

@@ -7,13 +7,13 @@
  * @since 0.1.0
  */
 import type * as Job from "@fanout/core/Job"
-import type { JobContext } from "@fanout/core/JobContext"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { layerSqlClient } from "@fanout/core/node"
 import type * as Task from "@fanout/core/Task"
 import { layerThreads, type ThreadsUnavailable } from "@fanout/core/threads"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
 import type * as SqlClient from "effect/sql/SqlClient"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
@@ -73,8 +73,8 @@ export interface Resources {
    * deletions, copies that are durable, verified or follow links, checks by checksum files, and what keeps digests.
    */
   readonly workers?: Layer.Layer<Task.Handler<FileThread.Task>>
-  /** What is done with the paths of a job before it runs. It may pause the job. */
-  readonly admit?: (paths: ReadonlyArray<FilePath.FilePath>) => Effect.Effect<void, never, JobContext>
+  /** Why this process does not run a job that works on these paths, if it does not; see `Job.toLayer`. */
+  readonly refuse?: (paths: ReadonlyArray<FilePath.FilePath>) => Effect.Effect<Option.Option<Job.Refusal>>
 }
 
 const cores = os.availableParallelism()
@@ -108,7 +108,7 @@ const mayTravel = ({ isDurable, isFollowing, isVerified }: CopyOptions): boolean
  * @since 0.1.0
  */
 export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Files> => {
-  const { admit = () => Effect.void, client, threads, workers } = resources
+  const { client, refuse = () => Effect.succeedNone, threads, workers } = resources
   const some = (count: number) => ({ layer: threads(count), count })
   // Those who share work with this thread where it does some of it to the end, and where all of it is theirs.
   const others = { beside: some(Math.max(1, cores - 1)), alone: some(cores) }
@@ -121,53 +121,46 @@ export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Fi
       options.keeps.has("links") ? Layer.provide(HardLinks.layerSql, client) : HardLinks.layerNone
     )
   }
-  /** A program that runs once its paths are admitted. */
-  const admitted = <P, A, E, R>(
-    pathsOf: (payload: P) => ReadonlyArray<FilePath.FilePath>,
-    program: (payload: P) => Effect.Effect<A, E, R>
-  ) =>
-  (payload: P) => Effect.andThen(admit(pathsOf(payload)), program(payload))
   return Layer.mergeAll(
     Copy.job.toLayer(
-      admitted(
-        pathsOf.copy,
-        (payload: Copy.Payload) =>
-          Effect.provide(Copy.program(payload), entries(payload, Copy.optionsOf(payload.request)))
-      ),
-      { onCancel: Copy.onCancel }
+      (payload) => Effect.provide(Copy.program(payload), entries(payload, Copy.optionsOf(payload.request))),
+      { onCancel: Copy.onCancel, refuse: (payload) => refuse(pathsOf.copy(payload)) }
     ),
     Move.job.toLayer(
-      admitted(
-        pathsOf.copy,
-        (payload: Copy.Payload) =>
-          Effect.provide(Move.program(payload), entries(payload, Move.optionsOf(payload.request)))
-      ),
-      { onCancel: Move.onCancel }
+      (payload) => Effect.provide(Move.program(payload), entries(payload, Move.optionsOf(payload.request))),
+      { onCancel: Move.onCancel, refuse: (payload) => refuse(pathsOf.copy(payload)) }
     ),
-    Delete.job.toLayer(admitted(pathsOf.delete, (payload) =>
-      Effect.provide(
-        Delete.program(payload),
-        // What goes to the trash has nothing for threads to do.
-        payload.request.trash ? DeleteBatchLive.layer : DeleteBatchLive.layerShared(others, payload)
-      ))).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer)),
-    Hash.job.toLayer(admitted(pathsOf.hash, (payload) => {
+    Delete.job.toLayer(
+      (payload) =>
+        Effect.provide(
+          Delete.program(payload),
+          // What goes to the trash has nothing for threads to do.
+          payload.request.trash ? DeleteBatchLive.layer : DeleteBatchLive.layerShared(others, payload)
+        ),
+      { refuse: (payload) => refuse(pathsOf.delete(payload)) }
+    ).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer)),
+    Hash.job.toLayer((payload) => {
       // A machine remembers digests for itself.
       const hashes = HashTaskLive.layerShared(payload.cache === true ? others : anywhere, { paths: payload.sources })
       return payload.cache === true
         ? Effect.provide(Hash.program(payload), Layer.provideMerge(hashes, Layer.provide(SqlHashCache.layer, client)))
         : Effect.provide(Hash.program(payload), hashes)
-    })),
-    HashCheck.job.toLayer(admitted(pathsOf.hashCheck, (payload) =>
-      Effect.provide(
-        HashCheck.program(payload),
-        HashTaskLive.layerSharedChecks(others, { paths: HashCheck.likelyPaths(payload) })
-      ))),
+    }, { refuse: (payload) => refuse(pathsOf.hash(payload)) }),
+    HashCheck.job.toLayer(
+      (payload) =>
+        Effect.provide(
+          HashCheck.program(payload),
+          HashTaskLive.layerSharedChecks(others, { paths: HashCheck.likelyPaths(payload) })
+        ),
+      { refuse: (payload) => refuse(pathsOf.hashCheck(payload)) }
+    ),
     Verify.job.toLayer(
-      admitted(pathsOf.verify, (payload) =>
+      (payload) =>
         Effect.provide(
           Verify.program(payload),
           VerifyEntryLive.layerShared(anywhere, { paths: [payload.a, payload.b] })
-        ))
+        ),
+      { refuse: (payload) => refuse(pathsOf.verify(payload)) }
     )
   ).pipe(
     Layer.provide(SystemFiles.layerQuick),

@@ -3,8 +3,9 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type { Program, Saved, Wait } from "../Job.ts"
+import type { Program, Refusal, Saved, Wait } from "../Job.ts"
 import type { JobContext } from "../JobContext.ts"
 import type { JobId } from "../JobId.ts"
 import type { Pools } from "../Pools.ts"
@@ -15,6 +16,7 @@ export interface SuppliedProgram {
   readonly run: (payload: unknown) => Effect.Effect<unknown, unknown, TaskDispatcher | JobContext | Pools | Scope.Scope>
   readonly waits: Readonly<Record<string, Wait<unknown>>>
   readonly onCancel: (payload: unknown, id: JobId, saved: Saved) => Effect.Effect<void>
+  readonly refuse: (payload: unknown) => Effect.Effect<Option.Option<Refusal>>
 }
 
 /** The key of a job's program in a context. */

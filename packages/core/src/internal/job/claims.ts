@@ -4,12 +4,14 @@
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { makeUnsafe } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
 import type { JobRecord } from "../../JobRecord.ts"
 import type { Held, JobStore, Kind, Look } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
+import { lineOf } from "../messageOf.ts"
 import { PassedOver } from "../store/passed.ts"
 import { activeTags, isToCancel, stepAtEnd } from "../store/request.ts"
 import { type Change, put, step } from "./change.ts"
@@ -19,6 +21,7 @@ import { align } from "./family.ts"
 import { instantUnsafe } from "./jobLease.ts"
 import { runJob } from "./loop.ts"
 import { Place } from "./places.ts"
+import { Refusals } from "./refusals.ts"
 import { changeWithin, type JobRuntime, quietMillis, type Runnable } from "./runtime.ts"
 import { runSchedules } from "./scheduledStarts.ts"
 import { Spreading } from "./spreading.ts"
@@ -60,6 +63,7 @@ interface Claims extends ClaimOptions {
   readonly warnings: Set<string>
   /** Jobs that this process can't run, although a program for their name and version exists. */
   readonly left: PassedOver<JobId>
+  readonly refusals: Refusals
   /** The generation of each job that runs here, counted from the first ancestor that runs here. */
   readonly depths: Map<JobId, number>
   readonly spreading: Spreading
@@ -75,6 +79,7 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
     sightings: new Map(),
     warnings: new Set(),
     left: new PassedOver(),
+    refusals: new Refusals(options.runtime),
     depths: new Map(),
     spreading
   }
@@ -95,8 +100,8 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
  * the time until the next look.
  */
 const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
-  const { left, names, runtime, sightings, spreading } = claims
-  const { claiming, clock, hearing, runs, store, timing } = runtime
+  const { names, runtime, sightings, spreading } = claims
+  const { claiming, clock, hearing, store, timing } = runtime
   const quiet = quietMillis(runtime)
   let millis = timing.pollMillis
   let isFailing = false
@@ -128,13 +133,20 @@ const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
     if (!hearing.isOn || look.hasDueSchedules || look.hasJobsToCancel) return
     // Every process tells of the end of a job, after which another one of its name may begin.
     const kinds = look.kinds.filter((kind) => runnableOf(claims, kind) !== undefined && !full.has(kind.name))
-    const except = [...left.atUnsafe(now), ...runs.keys()]
+    const except = exceptUnsafe(claims, now)
     if ((yield* store.due({ kinds, except, now: soon, limit: 1 })).length > 0) return
     millis = sightings.size > 0 ? Math.max(timing.ttlMillis / 10, millis) : quiet
   }))
   if (!isFailing) claiming.failure = undefined
   return [isFailing, isFailing ? timing.pollMillis : millis] as const
 })
+
+/** Jobs that are not to be read now. */
+const exceptUnsafe = ({ left, refusals, runtime: { runs } }: Claims, now: number): ReadonlyArray<JobId> => [
+  ...left.atUnsafe(now),
+  ...refusals.recentUnsafe(),
+  ...runs.keys()
+]
 
 /** Claims queued jobs. Returns the names of which no more jobs may begin in all processes together. */
 const claimQueued = Effect.fnUntraced(function*(claims: Claims, look: Look) {
@@ -230,12 +242,11 @@ const claimSome = Effect.fnUntraced(function*(
     readonly claim: (record: JobRecord) => Effect.Effect<boolean, JobStoreError>
   }
 ) {
-  const { left, runtime: { clock, runs } } = claims
-  const now = yield* clock.currentTimeMillis
+  const now = yield* claims.runtime.clock.currentTimeMillis
   let free = most
   // Some jobs can't be claimed, so the next read is larger and reaches the jobs behind them.
   for (let limit = free + spare; free > 0; limit *= 2) {
-    const due = yield* read({ except: [...left.atUnsafe(now), ...runs.keys()], limit })
+    const due = yield* read({ except: exceptUnsafe(claims, now), limit })
     for (const record of due) {
       if (free <= 0) return
       if (yield* claim(record)) free--
@@ -293,16 +304,24 @@ const liftedFor = Effect.fnUntraced(function*(claims: Claims, record: JobRecord)
 const leave = ({ left }: Claims, id: JobId, why: string) =>
   Effect.suspend(() => left.addUnsafe(id) ? Effect.logWarning(`Job ${id} is left as it is: ${why}`) : Effect.void)
 
+/** Whether a job is for other processes, as its program says. A program that dies of the question holds up no other. */
+const isForOthers = (claims: Claims, record: JobRecord, runnable: Runnable, payload: Schema.Json) =>
+  Effect.catchDefect(
+    claims.refusals.refuses(record, runnable, payload, claims.spreading.isAnyFull(record.name)),
+    (defect) => Effect.as(leave(claims, record.id, `whether to run it here can't be told: ${lineOf(defect)}`), true)
+  )
+
 /** Claims and runs a job. Returns whether the claim succeeded. */
 const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) {
   const { depths, runtime, scope } = claims
   const lifted = yield* liftedFor(claims, record)
   if (lifted === undefined) return false
   const { payload, runnable } = lifted
-  // The lease counts from the time before the claim request.
-  const since = instantUnsafe(runtime.clock)
   const token = record.token + 1
   const isCleanUp = isToCancel(record)
+  if (!isCleanUp && (yield* isForOthers(claims, record, runnable, payload))) return false
+  // The lease counts from the time before the claim request.
+  const since = instantUnsafe(runtime.clock)
   const began = token === 1 ? "Started" : `Started again, by owner ${token}`
   const claimed = step(
     record,

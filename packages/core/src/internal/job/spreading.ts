@@ -89,6 +89,11 @@ export class Spreading {
     })
   }
 
+  /** Whether another process that claims jobs of a name has no free place. */
+  isAnyFull(name: string): boolean {
+    return this.others.some(({ jobs, names, places }) => jobs >= places && names.includes(name))
+  }
+
   /** Whether this process may claim a job now, and does not leave it to the process with the least to do. */
   isForThisProcess({ id, name }: { readonly id: JobId; readonly name: string }): boolean {
     const { places, runs, timing } = this.runtime
