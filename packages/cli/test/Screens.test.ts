@@ -364,7 +364,8 @@ const dryRun = <E extends object, T extends object>(
 /** Names of all commands. */
 const names = [
   "copy move delete hash verify thumbnail metadata jobs schedule serve ui doctor new".split(" "),
-  "list show watch logs pause resume cancel retry set prune work processes limit".split(" ").map((word) => `jobs ${word}`),
+  "list show watch logs pause resume cancel retry set prune work processes limit".split(" ")
+    .map((word) => `jobs ${word}`),
   "add list show pause resume run remove".split(" ").map((word) => `schedule ${word}`),
   "new job"
 ].flat()

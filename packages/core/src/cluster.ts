@@ -78,7 +78,7 @@ export interface WorkerOptions<in R extends Task.Any = never> {
   readonly listen?: string
   /**
    * Why this worker does not run a task, if it does not: for example, since it lacks the file that the payload names.
-   * Other workers then get the task. Until its owner connects anew, the worker gets no task of that kind.
+   * Other workers then get the task. For ten seconds, the worker gets no task of that kind from this owner.
    */
   readonly refuse?: (payload: Task.Payload<R>) => Effect.Effect<Option.Option<string>>
   /** How long tasks that have begun may go on when the layer closes, 10 seconds by default. */

@@ -3,6 +3,7 @@ import { ClusterWorkers, type WorkerStatus } from "@fanout/core/ClusterWorkers"
 import { JobManager } from "@fanout/core/JobManager"
 import * as Pools from "@fanout/core/Pools"
 import * as Task from "@fanout/core/Task"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
@@ -91,6 +92,45 @@ describe("ClusterWorkers", () => {
       assert.isTrue(world.marks.some(({ worker }) => worker === "picky"))
       assert.isFalse(world.marks.some(({ n, worker }) => worker === "picky" && n === 2))
       assert.strictEqual(new Set(world.marks.map(({ n }) => n)).size, 60)
+    }))
+
+  it.effect("gives a worker tasks again that it could not run for a while", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const handlers = Layer.merge(world.handlers("picky"), Pools.layer({ io: 8 }))
+      let lacks = true
+      const refuse = () => Effect.sync(() => lacks ? Option.some("its disk is gone") : Option.none())
+      yield* world.startWith("picky", Layer.provide(Worker.layer(Tasks, refuse), handlers))
+      const statuses = yield* Effect.gen(function*() {
+        const { list } = yield* ClusterWorkers
+        const looks = Effect.all([Effect.delay(list, 5000), Effect.delay(list, 11_000), Effect.delay(list, 6000)])
+        const mend = Effect.delay(Effect.sync(() => (lacks = false)), 17_000)
+        const [found] = yield* Effect.all([looks, mend, runMany(60, 50)], { concurrency: 3 })
+        return found
+      }).pipe(Effect.provide(ownerOf(world)), (job) => drive(job))
+
+      const refused = [["test/Work", "can't run it: its disk is gone"] as const]
+      assert.deepStrictEqual(
+        statuses.map(([one]) => one?._tag === "Connected" ? one.refuses : undefined),
+        [refused, refused, []]
+      )
+      const from = Math.min(...world.marks.map(({ from }) => from))
+      assert.isAbove(from, 17_000)
+      assert.isBelow(from, 21_000)
+      assert.strictEqual(new Set(world.marks.map(({ n }) => n)).size, 60)
+    }))
+
+  it.effect("ends a job that all workers refuse, although they are asked again", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const handlers = Layer.merge(world.handlers("picky"), Pools.layer({ io: 8 }))
+      const refuse = () => Effect.succeedSome("its disk is gone")
+      yield* world.startWith("picky", Layer.provide(Worker.layer(Tasks, refuse), handlers))
+      const exit = yield* Effect.exit(runMany(20, 1)).pipe(Effect.provide(ownerOf(world)), (job) => drive(job))
+
+      assert.include(String(exit), "its disk is gone")
+      assert.approximately(yield* Clock.currentTimeMillis, 31_000, 1500)
+      assert.deepStrictEqual(world.marks, [])
     }))
 
   it.effect("are told of by the jobs of a process, which other processes read", () =>

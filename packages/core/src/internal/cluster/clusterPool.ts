@@ -304,9 +304,10 @@ export class ClusterPool {
   private settle(worker: RemoteWorker, task: RemoteTask, ending: Ending): void {
     if ("done" in ending) return task.end(ending)
     if ("unavailable" in ending) {
-      worker.refused.set(task.definition.index, `can't run it: ${ending.unavailable}`)
+      worker.refuse(task.definition.index, `can't run it: ${ending.unavailable}`)
       return task.mayGoOn ? this.queueFirst([task]) : task.settle(this.stopped(task))
     }
+    worker.noteRun(task.definition.index)
     // A worker that was told of the lease too late, or that leaves, has stopped what others can go on with.
     if ("stopped" in ending && task.mayGoOn) {
       task.attempt?.noteAgain()
@@ -330,6 +331,8 @@ export class ClusterPool {
   readonly tick: Effect.Effect<never> = Effect.sync(() => {
     for (const worker of this.workers.values()) worker.renew()
     this.giveUpIfRefused()
+    // A worker may take what it has refused a while ago.
+    if (this.queue.length > 0) this.pumpSoon()
     this.share()
     this.measure()
   }).pipe(Effect.andThen(Effect.sleep(tickMillis)), Effect.forever)

@@ -18,6 +18,9 @@ import { Slots } from "./slots.ts"
 import { Disconnected } from "./wire.ts"
 import { Workload } from "./workload.ts"
 
+/** A worker that could not run a task of a kind gets none for so long. Then what it lacks may have come. */
+const againMillis = 10_000
+
 /** A lease is told anew once it holds for so much longer than the worker knows, or is over so soon. */
 const renewMillis = 1000
 
@@ -48,8 +51,10 @@ export class RemoteWorker extends Peer {
   isLeaving = false
   /** Until when the worker may go on by itself, on the monotonic clock of this process. */
   grantedUntil = 0
-  /** Why the worker takes no more tasks of a kind, by their index. */
+  /** Why the worker takes no tasks of a kind, by their index. */
   readonly refused = new Map<number, string>()
+  /** When the worker gets tasks of a kind again that it could not run, on the monotonic clock of this process. */
+  private readonly againAt = new Map<number, number>()
   /** How many tasks the worker has ended. */
   ended = 0
   private readonly onMessage: (message: FromWorker) => void
@@ -81,7 +86,22 @@ export class RemoteWorker extends Peer {
   /** The pool in which the worker runs a kind of task; none where it does not take the task. */
   loadOf(index: number): Workload | undefined {
     const pool = this.welcome.tasks[index]
-    return typeof pool === "number" && !this.refused.has(index) ? this.loads[pool] : undefined
+    return typeof pool === "number" && !(this.refused.has(index) && !this.isDue(index)) ? this.loads[pool] : undefined
+  }
+
+  private isDue(index: number): boolean {
+    return nowMillis(this.clock) >= (this.againAt.get(index) ?? Number.POSITIVE_INFINITY)
+  }
+
+  /** Gives the worker no task of a kind for a while. */
+  refuse(index: number, why: string): void {
+    this.refused.set(index, why)
+    this.againAt.set(index, nowMillis(this.clock) + againMillis)
+  }
+
+  /** Notes that the worker has run a task of a kind. One that it got before a refusal says nothing. */
+  noteRun(index: number): void {
+    if (this.refused.has(index) && this.isDue(index)) this.refused.delete(index)
   }
 
   /** How many tasks the worker should have in hand, in all pools together. */
