@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
+import { stripVTControlCharacters } from "node:util"
 import { commandLine } from "./command.ts"
 import * as faults from "./faults.ts"
 
@@ -267,7 +268,8 @@ describe("fanout delete", () => {
     }
     grow(root, 3, 50)
     const no = onTerminal("n\n")
-    assert.include(no.stdout, `154 files and folders are in "${root}". Delete them all? [y/N]`)
+    const asked = stripVTControlCharacters(no.stdout).replaceAll(/\s+/g, " ")
+    assert.include(asked, `154 files and folders are in "${root}". Delete them all? [y/N]`)
     assert.include(no.stdout, "Nothing was deleted.")
     assert.strictEqual(no.status, 1)
     assert.lengthOf(fs.readdirSync(root), 3)

@@ -184,7 +184,7 @@ describe("fanout jobs", () => {
     assert.match(list, / running +[1-9]\d? % /)
     copy.child.kill("SIGINT")
     await copy.ended
-    assert.match(at.run("jobs", "show", id).stdout, /^tasks +1 +≤ .* ms +≤ .* ms +≤ .* s +≤ .* s +@fanout\/ops\/Copy/m)
+    assert.match(at.run("jobs", "show", id).stdout, /^tasks +1 +≤ .* ms +≤ .* ms +≤ .* s +≤ .* s +Copy/m)
     const { tasks } = JSON.parse(at.run("jobs", "show", id, "--json").stdout.split("\n")[0] ?? "")
     assert.hasAllKeys(tasks, ["upperMillis", "kinds", "pools", "threads"])
     assert.deepInclude(tasks.kinds[0], { attempts: 1 })

@@ -144,6 +144,7 @@ export const layer = (sizes: Readonly<Record<string, number | AdaptiveSize>> = {
         const isFixed = typeof size === "number"
         const pool = makePermits(isFixed ? size : size.first, clock, isFixed ? size : size.most)
         pools.set(name, pool)
+        yield* Effect.forkScoped(pool.reopen)
         if (isFixed) continue
         const own = yield* Scope.fork(scope)
         yield* Scope.provide(adapt(pool, size), own)

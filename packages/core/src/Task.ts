@@ -185,6 +185,11 @@ export type Handler<T extends Any> = Rpc.ToHandler<T>
  *   without permits. A retry waits as well. A task that runs outside of a job can't have a rate: that is a defect.
  * - `cost` is the work of a payload compared with a payload of cost 1, the default. The cost decides how many tasks a
  *   thread gets at once.
+ * - `busy` tells of which errors a service was too busy, such as status 429 or 503, and how long it asks to be left
+ *   alone: 0 if it did not say. The pool of the task then hands out no permits for so long, and an adaptive pool gets
+ *   smaller. The task is tried again after that time, and after at least 0.1 s, twice as long after each refusal, up to
+ *   5 s. That counts as no failed attempt, until a service was busy for 10 minutes. Give each service a pool of its
+ *   own.
  * - `timeout` is for each attempt; none by default.
  * - `retry` repeats a failed attempt while the schedule goes on, up to the 1,000th attempt. The input of the schedule
  *   is the error of the attempt, or `TimedOut`. An attempt that ended with `Interrupted` or `Skipped` is never
@@ -225,6 +230,7 @@ export const make = <
   readonly cost?: (
     payload: P extends Schema.Struct.Fields ? Schema.Struct<P>["Type"] : P extends Schema.Top ? P["Type"] : never
   ) => number
+  readonly busy?: (error: E extends Schema.Top ? E["Type"] : never) => Duration.Input | undefined
   readonly timeout?: Duration.Input
   readonly retry?: Retry<E extends Schema.Top ? E["Type"] | TimedOut : never>
 }): Task<Tag, P extends Schema.Struct.Fields ? Schema.Struct<P> : P extends Schema.Top ? P : never, S, E> => {
@@ -244,6 +250,8 @@ export const make = <
     priority: options.priority ?? "normal",
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
     cost: options.cost as ((payload: unknown) => number) | undefined ?? (() => 1),
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
+    busy: options.busy as Options["busy"],
     timeoutMillis: Duration.toMillis(options.timeout ?? Duration.infinity),
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
     retry: retrySchedule(options.retry as Retry<unknown> | undefined)

@@ -32,6 +32,7 @@ const run = (simulation: Simulation, before: AdaptiveLimit, from: number, millis
       completed: simulation.completed - completed,
       inUse: simulation.inUse,
       waiting: true,
+      refused: 0,
       pressure: 0
     })
     assert.isTrue(Number.isInteger(state.size) && state.size >= limits.least && state.size <= limits.most)
@@ -53,7 +54,7 @@ const run = (simulation: Simulation, before: AdaptiveLimit, from: number, millis
 /** Twenty seconds, or as long as it takes for 8,000 tasks. */
 const longFor = (device: Device): number => Math.max(20_000, 8000 / bestOf(device, limits.least, limits.most))
 
-const still: Omit<Sample, "completed"> = { millis: 100, inUse: 16, waiting: true, pressure: 0 }
+const still: Omit<Sample, "completed"> = { refused: 0, millis: 100, inUse: 16, waiting: true, pressure: 0 }
 
 describe("AdaptiveLimit", () => {
   it("begins with the first size, and has each size that it is given", () => {
@@ -170,6 +171,7 @@ describe("AdaptiveLimit", () => {
         completed: simulation.completed - completed,
         inUse: simulation.inUse,
         waiting: true,
+        refused: 0,
         pressure: 0.2
       })
       simulation.size = state.size
@@ -196,7 +198,7 @@ const crowd = (device: () => Device, lanes: number, spread: number) =>
       crowded: crowded.await,
       countsUnsafe: () => {
         pool.looks++
-        return { completed: pool.completed, inUse: pool.inUse, waiting: pool.inUse < lanes }
+        return { completed: pool.completed, refused: 0, inUse: pool.inUse, waiting: pool.inUse < lanes }
       },
       resizeUnsafe: (size: number) => {
         sizes.push(size)

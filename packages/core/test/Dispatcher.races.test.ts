@@ -125,6 +125,7 @@ describe("permits of a task", () => {
           priority: "normal",
           timeoutMillis: Number.POSITIVE_INFINITY,
           retry: Option.none(),
+          busy: undefined,
           cost: () => 1
         },
         permits,

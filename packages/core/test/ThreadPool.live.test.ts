@@ -125,6 +125,12 @@ describe("ThreadPool", () => {
         )
       }).pipe(Effect.provide([layer, pools, MemoryJobStore.layer])))
 
+    it.live("tries again what a busy service has refused, and counts no failed attempt", () =>
+      Effect.gen(function*() {
+        const { exit } = yield* fanOut(`refused on ${_}`, 3, () => "is refused twice, then fails")
+        assert.deepStrictEqual(Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed] : exit, [3, 0])
+      }).pipe(Effect.provide([layer, pools, MemoryJobStore.layer])))
+
     it.live("knows which attempt it is, also after a saved checkpoint", () =>
       Effect.gen(function*() {
         const acts = ["tells its attempt", "fails, then tells its attempt", "pages, then tells its attempt"]

@@ -21,6 +21,7 @@ class Bad extends Schema.TaggedError<Bad>("Bad")("Bad", { n: Schema.Number }) {}
 export const Act = Task.make("test/Act", {
   payload: { n: Schema.Number, act: Schema.String, when: Schema.optionalKey(Schema.Date) },
   retry: Schedule.recurs(1),
+  busy: ({ n }) => n === 503 ? "10 millis" : undefined,
   success: Schema.Struct({ n: Schema.Number, thread: Schema.Boolean, at: Schema.Option(Schema.Date) }),
   error: Bad,
   key: ({ n }) => String(n),
@@ -196,6 +197,12 @@ export const handlers = (thread: boolean) =>
           yield* Progress.add("pages", 3)
           if (before === 0) return yield* new Bad({ n })
           break
+        }
+        case "is refused twice": {
+          const before = Option.getOrElse(yield* pages.get, () => 0)
+          if (before === 2) break
+          yield* pages.save(before + 1)
+          return yield* new Bad({ n: 503 })
         }
         case "starts over": {
           const before = Option.getOrElse(yield* pages.get, () => 0)

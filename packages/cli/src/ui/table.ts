@@ -47,7 +47,7 @@ export const table = (
   const [first, ...others] = expendable.toSorted((a, b) => Number(isEmpty(b)) - Number(isEmpty(a)))
   const all = [header, ...rows]
   const widths = widthsOf(header, rows)
-  const wanted = Math.max(leastLast, Math.floor(columns / 3))
+  const wanted = Math.max(leastLast, Math.floor(columns / 4))
   const needed = widths.map((width, i) => i === widths.length - 1 ? Math.min(width, wanted) : width + 2)
   if (first !== undefined && (isEmpty(first) || Num.sumAll(needed) > columns)) {
     const kept = (cells: ReadonlyArray<string>) => cells.filter((_, i) => header[i] !== first)

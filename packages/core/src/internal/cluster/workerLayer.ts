@@ -64,7 +64,7 @@ export const layer = <R extends Task.Any>(
         const definition = {
           ...defined,
           // The owner tries a task again.
-          options: { ...defined.options, retry: Option.none() },
+          options: { ...defined.options, busy: undefined, retry: Option.none() },
           ...refuse === undefined ? {} : { handle: refusing(refuse, defined.handle) }
         }
         const services = Context.merge(context, defined.context)

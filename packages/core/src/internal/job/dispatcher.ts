@@ -134,6 +134,7 @@ class Dispatcher {
         options: {
           weight: () => 1,
           cost: () => 1,
+          busy: undefined,
           priority: options.priority ?? "normal",
           timeoutMillis: Number.POSITIVE_INFINITY,
           retry: Option.none()

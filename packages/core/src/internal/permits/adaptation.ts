@@ -25,6 +25,7 @@ export const adapt = (
     const clock = yield* Clock.Clock
     const measurePressure = yield* Pressure
     let state = make(size)
+    let refused = 0
     pool.resizeUnsafe(state.size)
 
     const sample = Effect.gen(function*() {
@@ -36,7 +37,10 @@ export const adapt = (
       const counts = pool.countsUnsafe()
       // The sleep may have taken longer, where the event loop was busy.
       const millis = Number(clock.monotonicTimeNanosUnsafe() - since) / 1e6
-      const next = step(state, { ...counts, completed: counts.completed - completed, millis, pressure })
+      // Tasks are refused while none waits for a permit, too.
+      const more = { completed: counts.completed - completed, refused: counts.refused - refused }
+      refused = counts.refused
+      const next = step(state, { ...counts, ...more, millis, pressure })
       if (next.size !== state.size) pool.resizeUnsafe(next.size)
       state = next
     })

@@ -18,6 +18,8 @@ export interface Sample {
   readonly millis: number
   /** Pieces of work that were finished, of about the same cost each. */
   readonly completed: number
+  /** Tasks for which the service behind the pool was too busy. */
+  readonly refused: number
   /** Permits that are held at the end. */
   readonly inUse: number
   /** Whether anybody waits for permits at the end. A limit that isn't reached says nothing about its size. */
@@ -49,9 +51,11 @@ export interface AdaptiveLimit {
   readonly rungs: ReadonlyArray<Rung>
   /** The rung of `size`. */
   readonly at: number
-  /** The highest rung that memory pressure allows. */
+  /** The highest rung that memory pressure and a busy service allow. */
   readonly ceiling: number
   readonly sinceCeilingMillis: number
+  /** Tasks that were refused since the ceiling was set. */
+  readonly refused: number
   readonly visit: Visit
   /** Variance of the logarithm of a rate that the fewest pieces have measured, and how many visits tell of it. */
   readonly variance: number
@@ -119,6 +123,7 @@ export const make = ({ first, least, most }: AdaptiveSize): AdaptiveLimit => {
     at: rungs.findIndex(({ size }) => size === first),
     ceiling: rungs.length - 1,
     sinceCeilingMillis: 0,
+    refused: 0,
     visit: { settling: true, millis: 0, completed: 0, patienceMillis: Number.POSITIVE_INFINITY },
     variance: firstVariance,
     evidence: firstEvidence,
@@ -135,15 +140,20 @@ export const step = (state: AdaptiveLimit, sample: Sample): AdaptiveLimit => {
   return measure(bounded, sample)
 }
 
-/** Halves the ceiling under pressure, and raises it by a rung at a time afterwards. */
+/**
+ * Halves the ceiling under memory pressure, sets it a rung lower where a service was too busy, and raises it by a rung
+ * at a time afterwards.
+ */
 const underPressure = (state: AdaptiveLimit, sample: Sample): AdaptiveLimit => {
   const sinceCeilingMillis = state.sinceCeilingMillis + sample.millis
-  if (sinceCeilingMillis < ceilingMillis) return { ...state, sinceCeilingMillis }
-  if (sample.pressure <= mostPressure) {
-    return { ...state, sinceCeilingMillis: 0, ceiling: Math.min(state.ceiling + 1, state.rungs.length - 1) }
+  const refused = state.refused + sample.refused
+  if (sinceCeilingMillis < ceilingMillis) return { ...state, sinceCeilingMillis, refused }
+  const anew = { ...state, sinceCeilingMillis: 0, refused: 0 }
+  if (sample.pressure <= mostPressure && refused === 0) {
+    return { ...anew, ceiling: Math.min(state.ceiling + 1, state.rungs.length - 1) }
   }
-  const ceiling = below(state, state.size / 2)
-  return visiting({ ...state, sinceCeilingMillis: 0, ceiling }, ceiling, Number.POSITIVE_INFINITY)
+  const ceiling = sample.pressure > mostPressure ? below(state, state.size / 2) : Math.max(0, state.at - 1)
+  return visiting({ ...anew, ceiling }, ceiling, Number.POSITIVE_INFINITY)
 }
 
 /** The highest rung up to a size, or the lowest. */

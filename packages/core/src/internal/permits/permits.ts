@@ -10,6 +10,7 @@
  * Effect's `Semaphore` is not enough: it serves in order of arrival, without priorities, shares and a count of waiters.
  */
 import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { Priority } from "../../Task.ts"
 import { Chain, type Linked } from "../chain.ts"
@@ -40,6 +41,8 @@ export interface Permits {
   readonly releaseUnsafe: (weight: number) => void
   /** Counts work that was done with permits of the pool, in pieces of about the same cost. */
   readonly noteUnsafe: (pieces: number) => void
+  /** Notes that the service behind the pool was too busy for a task, and asks to be left alone for so long. */
+  readonly refuseUnsafe: (millis: number) => void
 }
 
 interface Waiter extends Linked<Waiter> {
@@ -127,6 +130,10 @@ class SharePermits implements Permits {
     this.pool.completed += pieces
   }
 
+  refuseUnsafe(millis: number): void {
+    this.pool.refuse(millis)
+  }
+
   releaseUnsafe(weight: number): void {
     this.pool.take(this.root, -weight)
     this.pool.handOut()
@@ -143,11 +150,20 @@ export class PermitPool {
   waiting = 0
   /** Pieces of work that were done. */
   completed = 0
+  /** Tasks for which the service behind the pool was too busy. */
+  refused = 0
   readonly clock: Clock.Clock
   private readonly areTurns: boolean
-  /** Open while anybody waits. */
+  /** Open while anybody waits, and after a refusal that is not counted yet. */
   private readonly crowd = Latch.makeUnsafe(false)
-  readonly crowded = this.crowd.await
+  /** Waits until there is something to learn: the pool is open, and tasks wait for permits or were refused. */
+  readonly crowded = Effect.suspend(() => Effect.andThen(this.opening.await, this.crowd.await))
+  /** Whether the pool hands out nothing, and until when. */
+  private isClosed = false
+  private closedUntil = Number.NEGATIVE_INFINITY
+  private readonly closing = Latch.makeUnsafe(false)
+  private readonly opening = Latch.makeUnsafe(true)
+  private canClose = false
   private readonly shares = new WeakMap<Share, SharePermits>()
   /** Lines in which somebody waits. */
   private readonly lines = new Set<Line>()
@@ -169,9 +185,38 @@ export class PermitPool {
     return permits
   }
 
-  countsUnsafe(): Pick<Sample, "completed" | "inUse" | "waiting"> {
-    return { completed: this.completed, inUse: this.held, waiting: this.waiting > 0 }
+  countsUnsafe(): Pick<Sample, "completed" | "refused" | "inUse" | "waiting"> {
+    if (this.waiting === 0) this.crowd.closeUnsafe()
+    return { completed: this.completed, refused: this.refused, inUse: this.held, waiting: this.waiting > 0 }
   }
+
+  /** Counts a refusal, and hands out nothing for so long if somebody runs `reopen`. */
+  refuse(millis: number): void {
+    this.refused++
+    this.crowd.openUnsafe()
+    if (!this.canClose || millis <= 0) return
+    this.closedUntil = Math.max(this.closedUntil, nowMillis(this.clock) + millis)
+    this.isClosed = true
+    this.opening.closeUnsafe()
+    this.closing.openUnsafe()
+  }
+
+  /** Opens the pool again each time that it was closed for long enough. */
+  readonly reopen: Effect.Effect<never> = Effect.suspend(() => {
+    this.canClose = true
+    return Effect.forever(Effect.andThen(this.closing.await, this.whenDue))
+  })
+
+  /** Waits until the pool is to be opened. It may be closed for longer meanwhile. */
+  private readonly whenDue = Effect.suspend(() => {
+    const left = this.closedUntil - nowMillis(this.clock)
+    if (left > 0) return Effect.sleep(left)
+    this.isClosed = false
+    this.closing.closeUnsafe()
+    this.opening.openUnsafe()
+    this.handOut()
+    return Effect.void
+  })
 
   /** Changes how many permits there are. Nobody loses a permit by that. */
   readonly resizeUnsafe = (size: number): void => {
@@ -190,7 +235,7 @@ export class PermitPool {
 
   /** Whether so many permits are free. A task that weighs more than the whole pool runs alone. */
   hasRoom(weight: number): boolean {
-    return this.held + weight <= this.size || (this.held === 0 && this.size > 0)
+    return !this.isClosed && (this.held + weight <= this.size || (this.held === 0 && this.size > 0))
   }
 
   enter(line: Line, waiter: Waiter, returning: boolean): void {

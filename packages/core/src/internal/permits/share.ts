@@ -92,7 +92,8 @@ const countingTasks = (permits: Permits): Permits => ({
   tryTakeUnsafe: () => permits.tryTakeUnsafe(1),
   waitUnsafe: (_, priority, returning, granted) => permits.waitUnsafe(1, priority, returning, granted),
   releaseUnsafe: () => permits.releaseUnsafe(1),
-  noteUnsafe: (pieces) => permits.noteUnsafe(pieces)
+  noteUnsafe: (pieces) => permits.noteUnsafe(pieces),
+  refuseUnsafe: (millis) => permits.refuseUnsafe(millis)
 })
 
 /** A gate to wait at. A pace is one that is never given back. */
@@ -166,6 +167,10 @@ class Gates implements Permits {
 
   noteUnsafe(pieces: number): void {
     this.gates.at(-1)?.noteUnsafe(pieces)
+  }
+
+  refuseUnsafe(millis: number): void {
+    this.gates.at(-1)?.refuseUnsafe(millis)
   }
 
   releaseUnsafe(weight: number): void {

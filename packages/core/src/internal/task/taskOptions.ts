@@ -2,6 +2,7 @@
  * The options that the definition of a task declares.
  */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
@@ -16,6 +17,8 @@ export interface Options {
   /** Permits that a payload takes from the pool. A task that weighs more than the pool holds runs alone in the pool. */
   readonly weight: (payload: unknown) => number
   readonly priority: Priority
+  /** How long a service that was too busy for an attempt asks to be left alone; `undefined` for any other error. */
+  readonly busy: ((error: unknown) => Duration.Input | undefined) | undefined
   /** Most milliseconds that one attempt may take. */
   readonly timeoutMillis: number
   /** The amount of work of a payload, relative to other payloads. */

@@ -20,7 +20,7 @@ import { Linked } from "../chain.ts"
 import type { Permits } from "../permits/permits.ts"
 import { onFirstRequest } from "../signal.ts"
 import { Attempt } from "./attempt.ts"
-import type { Deadlines } from "./deadlines.ts"
+import { type Deadlines, nowMillis } from "./deadlines.ts"
 import type { Kept } from "./kept.ts"
 import type { Options } from "./taskOptions.ts"
 import type { AttemptTimer, Times } from "./taskTimes.ts"
@@ -28,6 +28,16 @@ import { maxLosses, maxStrikes, Quarantined, ThreadLost, WorkerLost } from "./th
 
 /** Most attempts of one task, whatever the task's schedule says. */
 const maxAttempts = 1000
+
+/**
+ * Milliseconds for which a busy service may refuse a task, from the first refusal after a failed attempt. Later the
+ * refusal counts as a failed attempt.
+ */
+const mostBusyMillis = 10 * 60_000
+
+/** Milliseconds until a refused task is tried again, at least and at most, if it was told no longer time. */
+const leastDelayMillis = 100
+const mostDelayMillis = 5000
 
 /** The end of a finished task. */
 export type Ended =
@@ -56,7 +66,7 @@ export interface Work {
   readonly run: (payload: unknown) => Effect.Effect<unknown, unknown>
   /** The services of all tasks. Each attempt adds services of the attempt. */
   readonly context: Context.Context<never>
-  readonly options: Pick<Options, "weight" | "priority" | "timeoutMillis" | "retry" | "cost">
+  readonly options: Pick<Options, "weight" | "priority" | "busy" | "timeoutMillis" | "retry" | "cost">
   /** Names the kind of task in spans. */
   readonly tag: string
   readonly permits: Permits
@@ -112,6 +122,9 @@ export class TaskRun extends Linked<TaskRun> {
   private strikes = 0
   /** The number of workers that were lost while they had the task in hand. */
   private losses = 0
+  /** Time of the first refusal since the last failed attempt, and the number of refusals since then. */
+  private busySince: number | undefined = undefined
+  private refusals = 0
   /** The delays of the retry schedule, from the first failed attempt on. */
   private delays: Delays | undefined = undefined
   private attempt: Attempt | undefined = undefined
@@ -236,7 +249,7 @@ export class TaskRun extends Linked<TaskRun> {
     if (Result.isSuccess(error)) {
       const { success } = error
       if (success instanceof Skipped) return this.end({ _tag: "Skipped", reason: success.reason })
-      return success instanceof Interrupted ? this.end(failed) : this.retry(success, failed)
+      return success instanceof Interrupted ? this.end(failed) : this.afterError(success, failed)
     }
     for (const reason of exit.cause.reasons) {
       if (!Cause.isDieReason(reason)) continue
@@ -266,8 +279,39 @@ export class TaskRun extends Linked<TaskRun> {
     this.start(true)
   }
 
+  /** Starts the task again once the service is less busy. Any other error is a failed attempt. */
+  private afterError(error: unknown, failed: Ended): void {
+    const { environment: { clock }, options: { busy }, permits } = this.work
+    let told: Duration.Input | undefined
+    try {
+      told = busy?.(error)
+    } catch (defect) {
+      return this.end(died(defect))
+    }
+    if (told !== undefined) {
+      const now = nowMillis(clock)
+      const toldMillis = Duration.toMillis(told)
+      const millis = Math.max(Math.min(leastDelayMillis * 2 ** this.refusals, mostDelayMillis), toldMillis)
+      permits.refuseUnsafe(Math.min(toldMillis, mostBusyMillis))
+      this.busySince ??= now
+      this.refusals++
+      if (now + millis <= this.busySince + mostBusyMillis) return this.after(millis, () => this.start(true))
+    }
+    this.busySince = undefined
+    this.refusals = 0
+    this.retry(error, failed)
+  }
+
+  private after(millis: number, then: () => void): void {
+    const { deadlines } = this.work.environment
+    this.wait((go) => {
+      const deadline = deadlines.addUnsafe(millis, go)
+      return () => deadlines.removeUnsafe(deadline)
+    }, then)
+  }
+
   private retry(error: unknown, otherwise: Ended): void {
-    const { context, environment: { clock, deadlines }, options: { retry } } = this.work
+    const { context, environment: { clock }, options: { retry } } = this.work
     if (Option.isNone(retry) || this.attempts >= maxAttempts) return this.end(otherwise)
     this.delays ??= delaysOf(retry.value)
     const next = this.delays(clock.currentTimeMillisUnsafe(), error)
@@ -285,14 +329,7 @@ export class TaskRun extends Linked<TaskRun> {
       () => {
         if (Exit.isFailure(delay)) return this.end({ _tag: "Failed", cause: delay.cause })
         if (Option.isNone(delay.value)) return this.end(otherwise)
-        const millis = delay.value.value
-        this.wait(
-          (go) => {
-            const deadline = deadlines.addUnsafe(millis, go)
-            return () => deadlines.removeUnsafe(deadline)
-          },
-          () => this.start(true)
-        )
+        this.after(delay.value.value, () => this.start(true))
       }
     )
   }
