@@ -2,8 +2,8 @@
  * Credentials by all the ways that AWS's own tools have: variables, files, single sign-on, programs, and the services
  * of machines and containers.
  */
-import { defaultProvider } from "./awsLibraries.ts"
 import type { StoreReason } from "../../ObjectStore.ts"
+import { defaultProvider } from "./awsLibraries.ts"
 
 export interface Credentials {
   readonly accessKeyId: string

@@ -1,7 +1,6 @@
 /**
  * Signed requests to one bucket of S3, with retries.
  */
-import { SignatureV4 } from "./awsLibraries.ts"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
@@ -9,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { createHash, createHmac, type Hash, type Hmac } from "node:crypto"
 import type { ObjectStoreError, StoreCall, StoreReason } from "../../ObjectStore.ts"
+import { SignatureV4 } from "./awsLibraries.ts"
 import type { ConnectionLost, HttpAnswer, HttpRequest, HttpTransport, OpenAnswer } from "./httpTransport.ts"
 import { credentialReason, type CredentialSource } from "./s3Credentials.ts"
 import { reasonOf } from "./s3Failure.ts"
