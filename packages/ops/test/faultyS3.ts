@@ -94,16 +94,17 @@ const tag = (name: string, text: string | number | boolean): string => `<${name}
 const compare = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
 const urlText = (text: string): string => encodeURIComponent(text).replaceAll("%2F", "/")
 
-/** As the specification of signatures wants the query: by names, each escaped in one way. */
+/** As the specification of signatures wants a text, however the client has escaped it. */
+const canonical = (text: string): string =>
+  encodeURIComponent(decodeURIComponent(text)).replaceAll(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`
+  )
+
 const canonicalQuery = (search: string): string =>
   search.split("&").filter((part) => part !== "").map((part) => {
     const [name = "", value = ""] = part.split("=", 2)
-    return [name, value].map((text) =>
-      encodeURIComponent(decodeURIComponent(text.replaceAll("+", "%20"))).replaceAll(
-        /[!'()*]/g,
-        (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`
-      )
-    ).join("=")
+    return [name, value].map((text) => canonical(text.replaceAll("+", "%20"))).join("=")
   }).toSorted().join("&")
 
 const contentChunks = (body: Buffer): Buffer => {
@@ -316,9 +317,10 @@ export class FaultyS3 {
     }
     const hash = String(headers["x-amz-content-sha256"])
     const signed = names.split(";").map((name) => `${name}:${String(headers[name]).trim().replaceAll(/ +/g, " ")}\n`)
-    const canonical = [method, path, canonicalQuery(search), signed.join(""), names, hash].join("\n")
+    const where = path.split("/").map(canonical).join("/")
+    const asCanonical = [method, where, canonicalQuery(search), signed.join(""), names, hash].join("\n")
     const scope = `${day}/${region}/s3/aws4_request`
-    const text = `AWS4-HMAC-SHA256\n${date}\n${scope}\n${hex("sha256", canonical)}`
+    const text = `AWS4-HMAC-SHA256\n${date}\n${scope}\n${hex("sha256", asCanonical)}`
     const signingKey = ["s3", "aws4_request"].reduce(
       hmac,
       hmac(hmac(`AWS4${this.service.secretAccessKey}`, day), region)
