@@ -46,7 +46,6 @@ export * as DeletePreview from "./DeletePreview.ts"
 /**
  * @since 0.1.0
  */
-export * as DestinationError from "./DestinationError.ts"
 
 /**
  * @since 0.1.0

@@ -10,7 +10,8 @@ import * as JobState from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { Renames } from "../store/fanOutNames.ts"
-import { type By, isToCancel, requestAfter, type Step } from "../store/request.ts"
+import { type By, isToCancel, requestAfter, type Step, stepOf } from "../store/request.ts"
+import type { JobRuntime } from "./runtime.ts"
 
 export interface Change {
   readonly record: JobRecord
@@ -101,3 +102,34 @@ export const put = (store: JobStore["Service"], { line, record, renames }: Chang
     "JobConflict",
     () => Effect.succeed(undefined)
   )
+
+/** Most rounds in a row. Each round reaches the next generation of children. */
+const generations = 100
+
+/**
+ * Brings all children into step with their parents, one generation after the other: the end of a parent cancels its
+ * children, a pause pauses them. The stored state of the parent alone decides, so any process can do it after a crash.
+ */
+export const align = Effect.fnUntraced(function*(runtime: JobRuntime): Effect.fn.Return<void, JobStoreError> {
+  const { changed, claimable, store } = runtime
+  let isChanged = true
+  for (let i = 0; i < generations && isChanged; i++) {
+    isChanged = false
+    for (const { id, wish } of yield* store.astray) {
+      let isMoved = false
+      const move = update(store, id, (child, now) =>
+        Effect.sync(() => {
+          const next = stepOf(child, wish)
+          const change = next && obey(child, next, "parent", now)
+          isMoved = change !== undefined
+          return change
+        }))
+      // The child may have been removed meanwhile.
+      yield* Effect.catchReason(move, "JobStoreError", "JobNotFound", () => Effect.sync(() => void (isMoved = false)))
+      if (!isMoved) continue
+      isChanged = true
+      changed.notifyUnsafe()
+      claimable.notifyUnsafe()
+    }
+  }
+})

@@ -10,10 +10,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { DestinationError, Reason } from "../../DestinationError.ts"
+
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
-import type { FilesError } from "../../FilesError.ts"
+import { DestinationError, DestinationReason, type FilesError } from "../../FilesError.ts"
 
 /** Schema for one source and the path that its copy gets. */
 export const Transfer = Schema.Struct({
@@ -62,13 +62,14 @@ interface Found {
   readonly name: FilePath.FilePath
 }
 
-const { FileOverFolder, FolderMissing, FolderOverFile, Inaccessible, IntoItself, NotAFolder } = Reason.cases
-const { ParentMissing, SameFile, SameTarget, SourceMissing, TooManySources } = Reason.cases
+const { FileOverFolder, FolderMissing, FolderOverFile, Inaccessible, IntoItself, NotAFolder } = DestinationReason.cases
+const { ParentMissing, SameFile, SameTarget, SourceMissing, TooManySources } = DestinationReason.cases
 
-const refuse = (reason: Reason): Effect.Effect<never, DestinationError> => Effect.fail(new DestinationError({ reason }))
+const refuse = (reason: DestinationReason): Effect.Effect<never, DestinationError> =>
+  Effect.fail(new DestinationError({ reason }))
 
 /** Nothing at the path is one reason, a disk that does not answer another. */
-const orRefuse = (missing: Reason) => (error: FilesError): Effect.Effect<never, DestinationError> =>
+const orRefuse = (missing: DestinationReason) => (error: FilesError): Effect.Effect<never, DestinationError> =>
   refuse(error.isMissing ? missing : Inaccessible.make({ error }))
 
 const inaccessible = (error: FilesError): Effect.Effect<never, DestinationError> => refuse(Inaccessible.make({ error }))
