@@ -547,7 +547,7 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await row.waitFor()
     assert.match(
       await row.innerText(),
-      /<img .*\\u202egnp\s+every day at 03:00.*on\s.*in \d+ h \d+ min.*not yet\s+copy -T/s
+      /<img .*\\u202egnp\s+every day at 03:00.*on\s.*in \d+ (?:h|min|s).*not yet\s+copy -T/s
     )
     await row.getByRole("button", { name: /^Pause/ }).click()
     await row.getByText("paused").waitFor()

@@ -212,6 +212,8 @@ export class ClusterPool {
       (over) => over ? Effect.void : Effect.andThen(Effect.sleep(lossMillis), wait)
     )
     this.options.fork(Effect.andThen(wait, release))
+    // It stays registered for a while, and has been told of.
+    this.failures.set(address, warnAfter)
     return Effect.logWarning(`Worker ${address} is lost with ${size} tasks: ${why}. Other workers run these tasks`)
   }
 
