@@ -68,7 +68,7 @@ const allowedFor = (file: string): ReadonlyArray<RegExp> => {
   const server = Object.entries(own).flatMap(([name, used]) => path.basename(file) === name ? [module(used)] : [])
   return [
     /^node:/,
-    /^@fanout\/core\/(?:cluster|node|threads)$/,
+    /^@fanout\/(?:core\/(?:cluster|node|threads)|ops\/clouds)$/,
     ...packages.map(module),
     ...external,
     ...asked,
@@ -120,6 +120,7 @@ const folders = {
       "units",
       "move",
       "copy",
+      "objects",
       "delete",
       "media",
       "thumbnail"

@@ -52,8 +52,8 @@ const { dependencies = {}, peerDependencies = {} } = JSON.parse(
 /** What is loaded by the first module that is run and imports it, and not with the file: it takes its time. */
 const loadedLate = new Set([
   "koffi",
-  ...`child_process crypto fs/promises http net readline stream stream/consumers stream/promises string_decoder tls vm
-    worker_threads zlib`.split(/\s+/).map((name) => `node:${name}`)
+  ...`child_process crypto fs/promises http https net readline stream stream/consumers stream/promises
+    string_decoder tls vm worker_threads zlib`.split(/\s+/).map((name) => `node:${name}`)
 ])
 
 /** Libraries that few commands need have a file of their own, which is loaded as late. */

@@ -9,7 +9,7 @@ import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import { layerProcesses, layerThreads } from "@fanout/core/threads"
 import * as FileJobs from "@fanout/ops/FileJobs"
-import type { FilePath } from "@fanout/ops/FilePath"
+import { type FilePath, isAddress } from "@fanout/ops/FilePath"
 import * as Media from "@fanout/ops/Media"
 import { ThreadTasks as MediaThreadTasks } from "@fanout/ops/MediaTask"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
@@ -75,7 +75,10 @@ const scheduled = (filename: string) =>
 const pools = (concurrency: Option.Option<number>, paths: ReadonlyArray<FilePath>): Layer.Layer<Pools.Pools> =>
   Layer.unwrap(Effect.gen(function*() {
     const machine = yield* Machine.read
-    const storages = (yield* Effect.forEach(paths, Machine.storageAt)).flatMap(Option.toArray)
+    const storages = paths.some(isAddress)
+      // Requests take longer than whatever is done for them on a disk.
+      ? [{ kind: "network" as const }]
+      : (yield* Effect.forEach(paths, Machine.storageAt)).flatMap(Option.toArray)
     const sizes = Machine.poolSizes(machine, storages).map(({ bounds, name, size }) =>
       [name, bounds === undefined ? size : { ...bounds, first: size }] as const
     )

@@ -43,6 +43,7 @@ import * as LinkedFiles from "./internal/steps/linkedCopies.ts"
 import { MadeFolders } from "./internal/steps/madeFolders.ts"
 import * as FileTree from "./internal/tree/fileTree.ts"
 import { followOf } from "./internal/tree/followedLinks.ts"
+import { SourceWalk } from "./internal/tree/sourceWalk.ts"
 import { doubtful, pauseOn, pausing, whileThere } from "./internal/work/diskPause.ts"
 import * as ElementCount from "./internal/work/elementCount.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
@@ -127,6 +128,15 @@ export const job = Job.make("copy", {
     JSON.stringify([sources, destination, noTargetDirectory])
 })
 
+/** What can't be done with objects is known to a module that is loaded where there are some. */
+const refuseAddresses = (request: Request): Effect.Effect<void, DestinationError> =>
+  [...request.sources, request.destination].some(FilePath.isAddress)
+    ? Effect.flatMap(
+      Effect.promise(() => import("./internal/objects/addressRefusal.ts")),
+      ({ refuse }) => refuse(request)
+    )
+    : Effect.void
+
 /**
  * Works out where everything goes, and refuses what would destroy a source or never end. `called` is the destination as
  * the names in a file of checksums begin.
@@ -139,16 +149,21 @@ export const plan = (
   leaveOut: ReadonlyArray<FilePath.FilePath> = [],
   called: FilePath.FilePath = request.destination
 ): Effect.Effect<Payload, DestinationError, Files.Files> =>
-  Destination.resolve({
-    sources: request.sources,
-    destination: request.destination,
-    isTarget: request.noTargetDirectory,
-    isFollowing: request.dereference === true,
-    called: request.checksums?.output === undefined ? undefined : called
-  }).pipe(
+  Effect.andThen(
+    refuseAddresses(request),
+    Destination.resolve({
+      sources: request.sources,
+      destination: request.destination,
+      isTarget: request.noTargetDirectory,
+      isFollowing: request.dereference === true,
+      called: request.checksums?.output === undefined ? undefined : called
+    })
+  ).pipe(
     Effect.flatMap((transfers) =>
       Effect.map(
-        JobFileSystems.find(transfers.flatMap(({ source, target }) => [source, target])),
+        JobFileSystems.find(
+          transfers.flatMap(({ source, target }) => [source, target]).filter((path) => !FilePath.isAddress(path))
+        ),
         (homes) => ({ request, transfers, leaveOut, homes })
       )
     )
@@ -212,8 +227,11 @@ const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Pl
   }
 })
 
+type Walked = Stream.Stream<FileTree.Element | FileTree.Whole, never, Files.Files | JobContext>
+
 const walk =
-  (payload: Payload, { isAside, mayBeWhole }: Plan, gone: ReadonlySet<number>) => (after: Option.Option<string>) => {
+  (payload: Payload, { isAside, mayBeWhole }: Plan, gone: ReadonlySet<number>, isCounted = false) =>
+  (after: Option.Option<string>) => {
     const { request: { rules = [] }, transfers } = payload
     const sources = transfers.map(({ source }) => source)
     const follow = followOf(payload)
@@ -222,8 +240,8 @@ const walk =
       ? isLeftOut
       : (path, isFolder) => isAside(FilePath.name(path)) || isLeftOut(path, isFolder)
     const options = { sources, after, filter, gone, follow, tellsTwins: true }
-    const walked: Stream.Stream<FileTree.Element | FileTree.Whole, never, Files.Files> = mayBeWhole === undefined
-      ? FileTree.walk(options)
+    const walked: Walked = mayBeWhole === undefined
+      ? Stream.unwrap(Effect.map(SourceWalk, (walk) => walk(options, isCounted)))
       : FileTree.walkWhole({ ...options, mayBeWhole, mostWhole })
     // Links may lead to where calls take their time.
     return QuickFiles.walking(sources, walked, follow !== undefined)
@@ -258,7 +276,7 @@ const countedEntries = Effect.fnUntraced(function*(payload: Payload, plan: Plan,
   const counted = Semaphore.makeUnsafe(0)
   const counting = Effect.suspend(() => {
     let found = 0
-    const counting = Stream.runForEachArray(walk(payload, plan, moved)(Option.none()), (elements) => {
+    const counting = Stream.runForEachArray(walk(payload, plan, moved, true)(Option.none()), (elements) => {
       const count = Num.sumAll(elements.map(countOf))
       found += count
       return counted.release(count)
@@ -287,6 +305,8 @@ const sweepTargets = Effect.fnUntraced(function*({ transfers }: Payload) {
   if (token === 1) return
   const files = yield* Files.Files
   for (const path of Arr.dedupe(transfers.map(({ target }) => FilePath.parent(target)))) {
+    // An object store keeps nothing that is not whole under a name.
+    if (FilePath.isAddress(path)) continue
     yield* files.folder(path).pipe(
       Effect.flatMap((folder) => TemporaryName.sweep({ folder, job: id, before: token })),
       Effect.scoped,
@@ -319,7 +339,7 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   const { fanOut } = yield* TaskDispatcher
   const plan = yield* plans(payload)
   const met = makeMet()
-  if (!isMove) yield* ElementCount.countBeside(met.countAll(walk(payload, plan, nothingMoved)))
+  if (!isMove) yield* ElementCount.countBeside(met.countAll(walk(payload, plan, nothingMoved, true)))
   const concurrency = yield* filesAtOnce
   // Each may be 64 files, or folders with more.
   const options = plan.isGathering ? { flushEvery: 64 } : {}

@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import type * as Job from "@fanout/core/Job"
+import type { JobId } from "@fanout/core/JobId"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { layerSqlClient } from "@fanout/core/node"
 import type * as Task from "@fanout/core/Task"
@@ -14,6 +15,7 @@ import { layerThreads, type ThreadsUnavailable } from "@fanout/core/threads"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import type * as SqlClient from "effect/sql/SqlClient"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
@@ -31,12 +33,14 @@ import * as HardLinks from "./HardLinks.ts"
 import * as Hash from "./Hash.ts"
 import * as HashCheck from "./HashCheck.ts"
 import * as CopyEntryLive from "./internal/copy/copyEntryLive.ts"
+import type { CopyEntry } from "./internal/copy/copyTask.ts"
 import * as DeleteBatchLive from "./internal/delete/deleteBatchLive.ts"
 import * as DeleteOneLive from "./internal/delete/deleteOneLive.ts"
 import * as HashTaskLive from "./internal/hash/hashTaskLive.ts"
 import * as SqlHashCache from "./internal/hash/sqlHashCache.ts"
 import * as VerifyEntryLive from "./internal/verify/verifyEntryLive.ts"
 import * as Move from "./Move.ts"
+import type { ObjectStores } from "./ObjectStore.ts"
 import * as SystemFiles from "./SystemFiles.ts"
 import * as Trash from "./Trash.ts"
 import * as Verify from "./Verify.ts"
@@ -73,6 +77,8 @@ export interface Resources {
    * deletions, copies that are durable, verified or follow links, checks by checksum files, and what keeps digests.
    */
   readonly workers?: Layer.Layer<Task.Handler<FileThread.Task>>
+  /** Object stores that addresses in the place of paths lead to; those of S3 by default. They are built when needed. */
+  readonly stores?: Layer.Layer<ObjectStores>
   /** Why this process does not run a job that works on these paths, if it does not; see `Job.toLayer`. */
   readonly refuse?: (paths: ReadonlyArray<FilePath.FilePath>) => Effect.Effect<Option.Option<Job.Refusal>>
 }
@@ -95,6 +101,43 @@ const pathsOf = {
 const mayTravel = ({ isDurable, isFollowing, isVerified }: CopyOptions): boolean =>
   !isDurable && !isFollowing && !isVerified
 
+/** Times between looks whether a store can be reached again: soon at first, and each minute in the end. */
+const looks = Schedule.min([Schedule.exponential("5 seconds"), Schedule.spaced("1 minute")])
+
+/** Copies of files, and of objects, which are loaded by a job that has some. */
+const copiesOf = <E, R, E2, R2>(
+  stores: Resources["stores"],
+  links: (payload: Copy.Payload) => Layer.Layer<HardLinks.HardLinks, E, R>,
+  entries: (payload: Copy.Payload) => Layer.Layer<Task.Handler<typeof CopyEntry> | HardLinks.HardLinks, E2, R2>
+) => {
+  const hasAddress = (payload: Copy.Payload): boolean => Copy.pathsOf(payload).some(FilePath.isAddress)
+  const objects = Effect.promise(() =>
+    Promise.all([import("./internal/objects/objectCopyLive.ts"), import("./clouds.ts")])
+  )
+  return {
+    program: (payload: Copy.Payload) =>
+      hasAddress(payload)
+        ? Effect.flatMap(objects, ([{ program }, { layer }]) =>
+          Effect.provide(program(payload), [links(payload), stores ?? layer()]))
+        : Effect.provide(Copy.program(payload), entries(payload)),
+    onCancel: (payload: Copy.Payload, id: JobId, saved: Job.Saved) =>
+      hasAddress(payload)
+        ? Effect.flatMap(objects, ([{ onCancel }, { layer }]) =>
+          Effect.provide(onCancel(payload, id, saved), stores ?? layer()))
+        : Copy.onCancel(payload, id, saved),
+    waits: {
+      network: {
+        until: (payload: Copy.Payload) =>
+          Effect.flatMap(
+            objects,
+            ([{ isReachable }, { layer }]) => Effect.provide(isReachable(payload), stores ?? layer())
+          ),
+        schedule: looks
+      }
+    }
+  }
+}
+
 /**
  * Layer that supplies the programs of the jobs, with a database and threads of your own. What plans them needs the
  * file system, which it supplies too.
@@ -108,24 +151,31 @@ const mayTravel = ({ isDurable, isFollowing, isVerified }: CopyOptions): boolean
  * @since 0.1.0
  */
 export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Files> => {
-  const { client, refuse = () => Effect.succeedNone, threads, workers } = resources
+  const { client, refuse = () => Effect.succeedNone, stores, threads, workers } = resources
   const some = (count: number) => ({ layer: threads(count), count })
   // Those who share work with this thread where it does some of it to the end, and where all of it is theirs.
   const others = { beside: some(Math.max(1, cores - 1)), alone: some(cores) }
   const everywhere = workers === undefined ? undefined : { layer: workers, count: manyWorkers }
   const anywhere = everywhere === undefined ? others : { beside: everywhere, alone: everywhere }
+  const links = ({ keeps }: CopyOptions) =>
+    keeps.has("links") ? Layer.provide(HardLinks.layerSql, client) : HardLinks.layerNone
   const entries = (payload: Copy.Payload, options: CopyOptions) => {
     const helpers = mayTravel(options) && !options.isMove ? anywhere : others
     return Layer.merge(
       CopyEntryLive.layerShared(helpers.beside, { paths: pathsOf.copy(payload) }),
-      options.keeps.has("links") ? Layer.provide(HardLinks.layerSql, client) : HardLinks.layerNone
+      links(options)
     )
   }
+  const copies = copiesOf(
+    stores,
+    ({ request }) => links(Copy.optionsOf(request)),
+    (payload) => entries(payload, Copy.optionsOf(payload.request))
+  )
   return Layer.mergeAll(
-    Copy.job.toLayer(
-      (payload) => Effect.provide(Copy.program(payload), entries(payload, Copy.optionsOf(payload.request))),
-      { onCancel: Copy.onCancel, refuse: (payload) => refuse(pathsOf.copy(payload)) }
-    ),
+    Copy.job.toLayer(copies.program, {
+      ...copies,
+      refuse: (payload) => refuse(pathsOf.copy(payload).filter((path) => !FilePath.isAddress(path)))
+    }),
     Move.job.toLayer(
       (payload) => Effect.provide(Move.program(payload), entries(payload, Move.optionsOf(payload.request))),
       { onCancel: Move.onCancel, refuse: (payload) => refuse(pathsOf.copy(payload)) }

@@ -147,6 +147,17 @@ const isEscape = (code: number): boolean => code >= 0xdc80 && code <= 0xdcff
  */
 export const isAbsolute = (path: FilePath): boolean => path.startsWith("/")
 
+const scheme = /^[a-z][a-z0-9+.-]+:\/\//i
+
+/**
+ * Checks whether an address of objects, such as `s3://bucket/prefix`, stands in the place of a path. A file whose name
+ * reads like one is called `./s3:`.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isAddress = (path: FilePath): boolean => scheme.test(path)
+
 /**
  * Checks whether a path is a folder's own or lies below it, going by the names alone.
  *

@@ -290,6 +290,9 @@ export interface Folder {
   /** Where it was when it was opened, as messages say it. */
   readonly path: FilePath
 
+  /** Whether each name in it is its own, however long, and never taken for another one, so that nobody has to look. */
+  readonly isExact?: true
+
   /** What the file system knows of it. */
   readonly stat: Effect.Effect<FileStat, FilesError>
 

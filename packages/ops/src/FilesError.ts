@@ -145,9 +145,12 @@ export class FilesError extends Schema.TaggedError<FilesError>("@fanout/ops/File
   code: Schema.String,
   path: FilePath.FilePath,
   /** The other path of a call that takes two. */
-  target: Schema.OptionFromOptional(FilePath.FilePath)
+  target: Schema.OptionFromOptional(FilePath.FilePath),
+  /** What an object store says of it, where no file system was asked. The code is its reason then. */
+  told: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
+    if (this.told !== undefined) return this.told
     const what = `${verbs[this.call]} "${FilePath.display(this.path)}"`
     const to = Option.match(this.target, { onNone: () => "", onSome: (path) => ` to "${FilePath.display(path)}"` })
     const meaning = meanings[this.code]
@@ -189,6 +192,7 @@ const pair = { source: FilePath.FilePath, target: FilePath.FilePath }
  * - `FolderOverFile`, `FileOverFolder`: the target is of the other kind.
  * - `SameTarget`: two sources would get the same place, or one a place inside of the other's.
  * - `Inaccessible`: the file system could not be asked.
+ * - `Address`: an address is none, or what is asked for can't be done with one.
  *
  * @category schemas
  * @since 0.1.0
@@ -204,7 +208,8 @@ export const DestinationReason = Schema.TaggedUnion({
   FolderOverFile: pair,
   FileOverFolder: pair,
   SameTarget: { first: FilePath.FilePath, second: FilePath.FilePath, target: FilePath.FilePath },
-  Inaccessible: { error: FilesError }
+  Inaccessible: { error: FilesError },
+  Address: { why: Schema.String }
 })
 
 /**
@@ -247,7 +252,8 @@ export class DestinationError
         `${show(source)} can't take the place of the folder ${show(target)}: move that away first`,
       SameTarget: ({ first, second, target }) =>
         `${show(first)} and ${show(second)} would both be copied to ${show(target)}: copy them one after the other`,
-      Inaccessible: ({ error }) => error.message
+      Inaccessible: ({ error }) => error.message,
+      Address: ({ why }) => why
     })
   }
 }

@@ -16,6 +16,7 @@ import * as Num from "effect/Number"
 export const SkipReason = {
   Exists: "it is there already",
   Special: "it is no file, folder or link",
+  Link: "it is a link, which no object can be: --dereference copies what it leads to",
   Database: "it belongs to the database of this job",
   Output: "it is what the lines of this job are written to",
   NoMedia: "it is of no kind that metadata is read of",

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import type { Files } from "./Files.ts"
 import * as Memory from "./internal/cloud/memoryStore.ts"
 import { type Capabilities, type ObjectStore, ObjectStores } from "./ObjectStore.ts"
 
@@ -23,6 +24,16 @@ export {
   ObjectStores,
   parseAddress
 } from "./ObjectStore.ts"
+
+/**
+ * Layer that supplies files in which an address may stand in place of a path, for what plans a copy.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerFiles: Layer.Layer<Files, never, Files | ObjectStores> = Layer.unwrap(
+  Effect.map(Effect.promise(() => import("./internal/objects/objectCopyLive.ts")), ({ layerFiles }) => layerFiles)
+)
 
 /**
  * Options of stores in memory.

@@ -58,6 +58,7 @@ export const copy = Command.make(
       command: "fanout copy --checksums photos.b3 Photos /mnt/backup",
       description: "Write what `b3sum --check photos.b3` reads, without reading anything twice"
     },
+    { command: "fanout copy Photos s3://bucket/Photos", description: "Copy a folder to an object store, or from one" },
     { command: "fanout copy --conflict skip --json src dst", description: "Replace nothing; tell of it in NDJSON" }
   ])
 )

@@ -14,6 +14,7 @@ import type * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Stop from "../exit/Stop.ts"
@@ -101,14 +102,15 @@ const requestOf = (
 ): Effect.Effect<Copy.Request, Stop.Stop> =>
   Effect.gen(function*() {
     const { conflict, noTargetDirectory, paths } = given
-    const sources = paths.slice(0, -1).map(Arguments.absolute)
+    const resolve = name === "copy" ? Arguments.absoluteOrAddress : Arguments.absolute
+    const sources = paths.slice(0, -1).map(resolve)
     const destination = paths.at(-1)
     if (destination === undefined || !Arr.isArrayNonEmpty(sources)) {
       return yield* Stop.usage(`Where is "${paths[0] ?? ""}" to go to? \`fanout ${name} SRC... DEST\``)
     }
     return {
       sources,
-      destination: Arguments.absolute(destination),
+      destination: resolve(destination),
       noTargetDirectory,
       conflict: Option.getOrElse(conflict, () => modes[0]),
       ...rest,
@@ -143,15 +145,27 @@ const refuseToMove = Effect.fnUntraced(function*({ sources }: Copy.Request) {
   }
 })
 
+const hasAddress = ({ destination, sources }: Copy.Request): boolean =>
+  [...sources, destination].some(FilePath.isAddress)
+
+/** Runs an effect on the files of this machine, and on objects where a request names some. */
+const withEither = <A, E, R>(request: Copy.Request, effect: Effect.Effect<A, E, R>) =>
+  hasAddress(request)
+    ? Effect.flatMap(
+      Effect.promise(() => import("@fanout/ops/clouds")),
+      ({ layer, layerFiles }) => Effect.provide(effect, Layer.provide(layerFiles, layer()))
+    )
+    : effect
+
 const checkOutput = ({ name }: Kind, request: Copy.Request, transfers: Copy.Payload["transfers"]) =>
-  withFiles(Checksums.check(request, transfers, name === "move"))
+  withFiles(withEither(request, Checksums.check(request, transfers, name === "move")))
 
 const plan = (kind: Kind, request: Copy.Request, called?: FilePath.FilePath) =>
   Effect.gen(function*() {
     const { plan } = yield* Effect.promise(() => import("@fanout/ops/Copy"))
     if (kind.name === "move") yield* withFiles(refuseToMove(request))
     const payload = yield* withFiles(
-      Effect.mapError(plan(request, yield* Settings.databaseFiles, called), Stop.refusal)
+      withEither(request, Effect.mapError(plan(request, yield* Settings.databaseFiles, called), Stop.refusal))
     )
     yield* checkOutput(kind, request, payload.transfers)
     return payload
@@ -166,7 +180,8 @@ const runDry = (kind: Kind, request: Copy.Request, options: Options) =>
 /** Asks what is to be done with files that are in the way, if there are any and somebody is there to answer. */
 const askForMode = (kind: Kind, request: Copy.Request, payload: Copy.Payload, { json, quiet }: Options) =>
   Effect.gen(function*() {
-    if (json || quiet || !Question.isPossible()) return request.conflict
+    // To look at each object would take a request for each.
+    if (json || quiet || hasAddress(request) || !Question.isPossible()) return request.conflict
     // Where there is nothing, nothing is in the way.
     const found = yield* Effect.forEach(payload.transfers, ({ target }) => Files.use((files) => files.find(target)))
       .pipe(withFiles, Effect.orElseSucceed(() => []))
@@ -217,6 +232,7 @@ export const run = (kind: Kind, given: Given, rest: Parameters<typeof requestOf>
   Effect.gen(function*() {
     const { concurrency, dryRun, json } = given
     const request = yield* requestOf(kind, given, rest)
+    if (dryRun && hasAddress(request)) return yield* Stop.usage("--dry-run does not look at addresses: leave it out.")
     if (dryRun) return yield* whileRead(runDry(kind, request, given))
     const paths = [...request.sources, request.destination]
     yield* withJobs({ claim: { ids: [] }, concurrency, paths, isDurable: kind.isDurable })(

@@ -148,7 +148,10 @@ const within = (machine: Machine, wanted: PoolSize): PoolSize => {
 }
 
 /** Returns the sizes of the four pools for work on such storage, all the storage that the work touches. */
-export const poolSizes = (machine: Machine, storages: ReadonlyArray<Storage>): ReadonlyArray<PoolSize> => {
+export const poolSizes = (
+  machine: Machine,
+  storages: ReadonlyArray<Pick<Storage, "kind">>
+): ReadonlyArray<PoolSize> => {
   const kind = Struct.keys(filesAtOnce).find((one) => storages.some((storage) => storage.kind === one)) ?? "disk"
   const { first, least, most, why } = filesAtOnce[kind]
   return [

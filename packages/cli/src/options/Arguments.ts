@@ -53,9 +53,19 @@ export const workingFolder = (): FilePath.FilePath => {
   }
 }
 
-/** Absolute path of what was named. */
-export const absolute = (path: FilePath.FilePath): FilePath.FilePath =>
-  FilePath.isAbsolute(path) ? path : FilePath.join(workingFolder(), path)
+/** Absolute path of what was named. Where addresses have no meaning they are refused: nobody means a path by one. */
+export const absolute = (path: FilePath.FilePath): FilePath.FilePath => {
+  if (FilePath.isAddress(path)) {
+    throw Stop.usage(
+      `"${FilePath.display(path)}" is an address, and only \`fanout copy\` takes addresses. A file is named ./NAME`
+    )
+  }
+  return FilePath.isAbsolute(path) ? path : FilePath.join(workingFolder(), path)
+}
+
+/** What was named: an address as it is, and anything else as an absolute path. */
+export const absoluteOrAddress = (path: FilePath.FilePath): FilePath.FilePath =>
+  FilePath.isAddress(path) ? path : absolute(path)
 
 /** Absolute path of a file without links, as far as it exists: from the system, since Node's own code loses bytes. */
 export const realPath = (path: FilePath.FilePath): FilePath.FilePath => {

@@ -172,6 +172,8 @@ const pauses = new Map([
   ["person", { shortly: "paused", why: "" }],
   ["disk", { shortly: "paused (disk full)", why: " because the disk is full" }],
   ["device", { shortly: "paused (device gone)", why: " because a device or its file system is gone" }],
+  ["network", { shortly: "paused (no network)", why: " because its object store can't be reached, or is busy" }],
+  ["store", { shortly: "paused (object store)", why: " because its object store has to be set right" }],
   ["parent", { shortly: "paused (with its parent)", why: " because the job that started it is" }]
 ])
 

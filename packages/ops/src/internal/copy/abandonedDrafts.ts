@@ -67,10 +67,12 @@ const through = Effect.fnUntraced(
  * known then, nor where links were followed or a disk is gone: all on the file system of a target is looked through.
  */
 export const removeAll = Effect.fnUntraced(function*(
-  { homes = [], request: { dereference }, transfers }: Payload,
+  { homes = [], request: { dereference }, transfers: all }: Payload,
   job: JobId,
   spared: ReadonlyArray<FilePath.FilePath>
 ) {
+  // An object store keeps nothing that is not whole under a name.
+  const transfers = all.filter(({ target }) => !FilePath.isAddress(target))
   const isSpared = ({ target }: Place): boolean => spared.some((one) => FilePath.isWithin(target, one))
   const sources = transfers.map(({ source }) => source)
   const moved = yield* Effect.provideService(JobFileSystems.findMoved(sources), JobFileSystems.Homes, homes)

@@ -51,7 +51,8 @@ import * as CopyUnitLive from "./copyUnitLive.ts"
 import * as TouchedFolders from "./touchedFolders.ts"
 import { copyUnit, type Perform } from "./unitSteps.ts"
 
-class Tasks extends RpcGroup.make(CopyEntry) {}
+/** The task as handlers are given for it. */
+export class Tasks extends RpcGroup.make(CopyEntry) {}
 
 type Payload = Task.Payload<typeof CopyEntry>
 
@@ -335,7 +336,7 @@ const tell = Effect.fnUntraced(function*(failure: Failure, payload: Payload) {
 })
 
 /** Copies one entry, or lists a folder. */
-const copy = (payload: Payload): Ending<never> =>
+export const copyAlone = (payload: Payload): Ending<never> =>
   Effect.catchTag(
     copyOrFail(payload),
     ["CopyError", "FilesError", "NoFreeName", "JobStoreError"],
@@ -432,7 +433,7 @@ const areMany = ({ kind }: Payload): boolean => kind === "files" || kind === "fo
 
 /** Layer that handles the task in this process. */
 export const layer: Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Files> = Tasks.toLayer({
-  "@fanout/ops/CopyEntry": (payload) => areMany(payload) ? copyMany(payload, CopyUnitLive.perform) : copy(payload)
+  "@fanout/ops/CopyEntry": (payload) => areMany(payload) ? copyMany(payload, CopyUnitLive.perform) : copyAlone(payload)
 })
 
 /**
@@ -450,14 +451,14 @@ export const layerShared = <E>(
     const shared = yield* share(CopyUnit, { alone: others, beside: others }, { quick, startsAfter })
     const perform = (payload: Task.Payload<typeof CopyUnit>) =>
       shared({ key: payload.unit, payload, files: payload.unit.size, work: () => CopyUnitLive.perform(payload) })
-    const copyAlone = (payload: Payload) =>
+    const copyQuickly = (payload: Payload) =>
       Effect.flatMap(CopyOptions, ({ isFollowing }) =>
         // Links may lead to anywhere, and calls take any time there.
-        Effect.provideService(copy(payload), Files.Files, isFollowing ? files : quickOrAny))
+        Effect.provideService(copyAlone(payload), Files.Files, isFollowing ? files : quickOrAny))
     return {
       "@fanout/ops/CopyEntry": (payload: Payload) =>
         areMany(payload)
           ? Effect.provideService(copyMany(payload, perform), Files.Files, quickOrAny)
-          : copyAlone(payload)
+          : copyQuickly(payload)
     }
   }))

@@ -70,7 +70,11 @@ export const EntryCopied = Schema.TaggedUnion({
 
 // A file that is in use, a server that does not answer, a lock or memory that is lacking.
 const transient = new Set(
-  "EAGAIN EBUSY ENOLCK ENOMEM ENOBUFS ETIMEDOUT ENETDOWN ENETUNREACH EHOSTDOWN EHOSTUNREACH ECONNRESET".split(" ")
+  // Of stores: an answer that was lost or damaged, or an object that is another one by now.
+  [
+    "Unreachable Corrupt PreconditionFailed UploadMissing EAGAIN EBUSY ENOLCK ENOMEM ENOBUFS",
+    "ETIMEDOUT ENETDOWN ENETUNREACH EHOSTDOWN EHOSTUNREACH ECONNRESET"
+  ].flatMap((codes) => codes.split(" "))
 )
 
 /** Whether an error may be over in a moment. */

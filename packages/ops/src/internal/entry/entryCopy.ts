@@ -14,10 +14,9 @@ import { prepare } from "../steps/durability.ts"
 import { createTemporary, flushPlaced, place } from "../steps/filePlacement.ts"
 import { onSource } from "../steps/sideErrors.ts"
 import { copyContent } from "./contentCopy.ts"
+import { ContentWays } from "./contentWays.ts"
 import type { Copied, CopyRequest } from "./copyRequest.ts"
 import * as FolderCopy from "./folderCopy.ts"
-import * as LargeContentCopy from "./largeContentCopy.ts"
-import * as WholeCopy from "./wholeCopy.ts"
 
 /** Copies a symbolic link as it stands, wherever it leads. */
 const copyLink = Effect.fnUntraced(function*(request: CopyRequest) {
@@ -35,14 +34,17 @@ const copyLink = Effect.fnUntraced(function*(request: CopyRequest) {
 
 /** Copies what the source is. */
 export const copy = (request: CopyRequest): Effect.Effect<Copied, CopyError | Interrupted, Files.Files> => {
-  const { options, source, stat } = request
+  const { source, stat } = request
   switch (stat.kind) {
     case "folder":
       return FolderCopy.make(request)
     case "link":
       return copyLink(request)
     case "file":
-      return copyContent(request, WholeCopy.isFor(stat, options) ? WholeCopy.way : LargeContentCopy.way)
+      return ContentWays.pipe(
+        Effect.flatMap((wayFor) => wayFor(request, stat)),
+        Effect.flatMap((way) => copyContent(request, way))
+      )
     case "special":
       return Effect.fail(new CopyError({ reason: Reason.cases.Unsupported.make({ path: Place.path(source) }) }))
   }

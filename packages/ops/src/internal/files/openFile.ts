@@ -92,7 +92,8 @@ export class File extends Open implements Files.OpenFile {
     file: Files.OpenFile,
     call: (calls: Calls, from: number, to: number) => Call<A>
   ): Effect.Effect<A, FilesError> {
-    if (!(file instanceof File)) return Effect.die(new Error(`"${this.path}" was opened by another service of files`))
+    // What another service has opened is on another file system.
+    if (!(file instanceof File)) return Effect.fail(failure(name, this.path, "EXDEV"))
     return this.call<A>(
       name,
       (calls, to) => file.isOpen ? call(calls, file.descriptor, to) : failed(code("EBADF")),

@@ -82,7 +82,7 @@ const isDots = (name: FilePath.FilePath): boolean => name === "." || name === ".
 /** The path from the root on. The empty one is nowhere, as for the kernel. */
 const absolute = (path: FilePath.FilePath) =>
   Files.Files.use((files) =>
-    FilePath.isAbsolute(path) || path === ""
+    FilePath.isAbsolute(path) || path === "" || FilePath.isAddress(path)
       ? Effect.succeed(path)
       : Effect.map(files.realPath(FilePath.make(".")), (here) => FilePath.join(here, path))
   )
@@ -124,10 +124,25 @@ const follow = (path: FilePath.FilePath) =>
     )
   )
 
+/**
+ * An address with a slash at its end, or of a bucket, is a folder: what is there has no part in that. Any other one is
+ * the name of the only source. It is looked at all the same: a bucket that can't be used is told of now.
+ */
+const cloudPlace = Effect.fnUntraced(function*(
+  sources: Arr.NonEmptyReadonlyArray<Found>,
+  { destination, isTarget = false }: DestinationOptions
+) {
+  const path = withoutSlashes(destination)
+  yield* Effect.catch(Files.Files.use((files) => files.find(path)), inaccessible)
+  const isBucket = path.split("/").length === 3
+  return { isFolder: !isTarget && (destination.endsWith("/") || isBucket || sources.length > 1), path }
+})
+
 /** The folder that the sources go into, if it is one; the path that the only source gets otherwise. */
 const place = Effect.fnUntraced(function*(sources: Arr.NonEmptyReadonlyArray<Found>, options: DestinationOptions) {
   const files = yield* Files.Files
   const { destination, isTarget = false } = options
+  if (FilePath.isAddress(destination)) return yield* cloudPlace(sources, options)
   const path = yield* Effect.catch(absolute(destination), inaccessible)
   const there = yield* Effect.catch(follow(path), inaccessible)
   const isFolder = Option.exists(there, ({ kind }) => kind === "folder")
@@ -152,7 +167,9 @@ const place = Effect.fnUntraced(function*(sources: Arr.NonEmptyReadonlyArray<Fou
 })
 
 const withoutSlashes = (path: FilePath.FilePath): FilePath.FilePath =>
-  FilePath.join(FilePath.parent(path), FilePath.name(path))
+  FilePath.isAddress(path)
+    ? FilePath.make(path.replace(/\/+$/, ""))
+    : FilePath.join(FilePath.parent(path), FilePath.name(path))
 
 /** What is at a path and where links from there lead to, as far as there is anything. */
 const identities = Effect.fnUntraced(function*(path: FilePath.FilePath) {
@@ -167,12 +184,13 @@ const identities = Effect.fnUntraced(function*(path: FilePath.FilePath) {
 const guard = Effect.fnUntraced(function*(source: Found, target: FilePath.FilePath) {
   const files = yield* Files.Files
   const { stat } = source
-  if (stat === undefined) return
+  // What is in a bucket is looked at by each copy, and neither side is in the other.
+  if (stat === undefined || FilePath.isAddress(target)) return
   const pair = { source: source.given, target }
   const [sourceIs, targetIs] = [yield* identities(source.path), yield* identities(target)]
   if (sourceIs.some((a) => targetIs.some((b) => Files.isSameInode(a, b)))) return yield* refuse(SameFile.make(pair))
   if (stat.kind === "folder") {
-    for (let folder = target; folder !== "/";) {
+    for (let folder = target; folder.length > 1;) {
       folder = FilePath.parent(folder)
       if (Files.isSameInode(stat, yield* files.stat(folder))) return yield* refuse(IntoItself.make(pair))
     }
@@ -202,7 +220,7 @@ const distinct = Effect.fnUntraced(function*(
     taken.set(target, first ?? source)
   }
   for (const { source, target } of pairs) {
-    for (let folder = target; folder !== "/";) {
+    for (let folder = target; folder.length > 1;) {
       folder = FilePath.parent(folder)
       const first = taken.get(folder)
       if (first !== undefined) return yield* refuseBoth(first, source, target)

@@ -50,6 +50,7 @@ const refusals = new Set(["ENAMETOOLONG", "EINVAL", "EILSEQ"])
  * temporary name, what somebody is at work on.
  */
 export const refuseShortened = Effect.fnUntraced(function*({ folder, name }: Place.Place) {
+  if (folder.isExact === true) return
   const longer = FilePath.make(`${name}x`)
   const found = Effect.catchIf(folder.find(longer), ({ code }) => refusals.has(code), () => Effect.succeedNone)
   // Most folders have none.

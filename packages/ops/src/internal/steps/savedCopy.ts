@@ -31,6 +31,23 @@ export const Partial = Schema.Struct({
 })
 export type Partial = typeof Partial.Type
 
+/** An upload in parts that was begun, or is about to be. */
+export const Uploading = Schema.Struct({
+  key: Schema.String,
+  /** Not there until the store has told it. */
+  id: Schema.optionalKey(Schema.String),
+  /** When it was about to be begun, by the clock of this machine. */
+  begunMillis: Schema.Natural,
+  /** What the object is to have in its metadata, so that who finds the upload gone knows whether it was completed. */
+  nonce: Schema.String,
+  partBytes: Schema.Natural,
+  /** What the source was. */
+  edition: Schema.String,
+  /** How many bytes were counted. */
+  counted: Schema.Natural
+})
+export type Uploading = typeof Uploading.Type
+
 /** A source that was to get its place by another name, which is known by these. */
 export const Renamed = Schema.Struct({ device: Schema.BigInt, inode: Schema.BigInt, target: FilePath.FilePath })
 export type Renamed = typeof Renamed.Type
@@ -52,6 +69,7 @@ export const Saved = Schema.Struct({
   /** Once a copy that may be repeated has begun, its own work is in the destination: what was decided before stands. */
   decision: Schema.optionalKey(Conflict.Decision),
   partial: Schema.optionalKey(Partial),
+  upload: Schema.optionalKey(Uploading),
   /** The source is about to be renamed, or was. */
   renamed: Schema.optionalKey(Renamed),
   /** The source was copied, and is about to be removed, or was. */

@@ -21,6 +21,7 @@ import { componentsOf, joined } from "../path/components.ts"
 import * as Place from "../path/place.ts"
 import { Asking } from "./baseWalk.ts"
 import { following } from "./followedLinks.ts"
+import { inKeyOrder } from "./keyOrder.ts"
 import * as TreeCursor from "./treeCursor.ts"
 
 const place = {
@@ -101,6 +102,9 @@ export interface WalkOptions {
 
   /** Tells of entries whose names other file systems may take for one, and none of these as a `Whole`. */
   readonly tellsTwins?: boolean
+
+  /** Meets what is in a folder in the order of keys of objects. */
+  readonly inKeyOrder?: boolean
 
   /** Which of the sources are taken for gone, whatever is at their places by now. */
   readonly gone?: ReadonlySet<number>
@@ -333,9 +337,13 @@ class Walker extends Asking<Element | Whole, Question> {
 
   /** Lists a folder, if it may be entered. */
   private enterable(path: FilePath.FilePath): Effect.Effect<Entered, FilesError> {
+    const { follow, inKeyOrder: isByKey = false } = this.options
     const entered = (identity: Identity | undefined) =>
-      Effect.map(this.list(path), (listed) => ({ ...listed, identity }))
-    const { follow } = this.options
+      Effect.map(this.list(path), ({ listing, ...listed }) => ({
+        ...listed,
+        listing: isByKey ? inKeyOrder(listing) : listing,
+        identity
+      }))
     return follow === undefined ? entered(undefined) : Effect.flatMap(this.identify(path, follow), entered)
   }
 

@@ -14,9 +14,29 @@ import type { EntryFailed } from "../copy/copyTask.ts"
 import type * as FileTree from "../tree/fileTree.ts"
 import * as JobFileSystems from "./jobFileSystems.ts"
 
-/** Pauses the job where a task meets a disk that is full. */
-export const pauseOn = ({ code, why }: Pick<EntryFailed, "code" | "why">): FanOut.Pause | undefined =>
-  code === "ENOSPC" || code === "EDQUOT" ? { by: "disk", message: why } : undefined
+/** What all objects of a store would meet: no network, or something that the store has to be told. */
+const storePauses: Readonly<Record<string, string>> = {
+  Unreachable: "network",
+  Throttled: "network",
+  ServiceFailed: "network",
+  BucketMissing: "store",
+  CredentialsMissing: "store",
+  CredentialsRefused: "store",
+  CredentialsExpired: "store",
+  ClockWrong: "store",
+  RegionWrong: "store",
+  Misconfigured: "store"
+}
+
+/** What a job waits for that has met an error of this code: the disk, the network, or what the store has to be told. */
+export const pauseNameOf = (code: string): string | undefined =>
+  code === "ENOSPC" || code === "EDQUOT" ? "disk" : storePauses[code]
+
+/** Pauses the job where a task meets a disk that is full, or a store that can't be worked with. */
+export const pauseOn = ({ code, why }: Pick<EntryFailed, "code" | "why">): FanOut.Pause | undefined => {
+  const by = pauseNameOf(code)
+  return by === undefined ? undefined : { by, message: why }
+}
 
 /** Pauses the present job since one of its paths is on another file system by now, and waits for that. */
 const Pause = Context.Reference<(moved: FilePath.FilePath) => Effect.Effect<never, Interrupter.Interrupted>>(

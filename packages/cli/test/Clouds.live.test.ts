@@ -1,0 +1,119 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as childProcess from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { afterAll, beforeAll } from "vitest"
+import { isLong } from "../../../test/effort.ts"
+import { FaultyS3 } from "../../ops/test/faultyS3.ts"
+import { commandLine, watched } from "./command.ts"
+
+let s3: FaultyS3
+let place: string
+
+beforeAll(async () => {
+  s3 = await FaultyS3.start()
+  s3.buckets.set("bucket", new Map())
+  place = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-clouds-"))
+})
+afterAll(async () => {
+  await s3.stop()
+  fs.rmSync(place, { recursive: true, force: true })
+})
+
+const start = (...args: ReadonlyArray<string>) => {
+  const { accessKeyId, endpoint, secretAccessKey } = s3.service
+  const [file, all] = commandLine(["--db", path.join(place, "jobs.db"), ...args])
+  return watched(childProcess.spawn(file, all, {
+    cwd: place,
+    env: {
+      ...process.env,
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_ACCESS_KEY_ID: accessKeyId,
+      AWS_SECRET_ACCESS_KEY: secretAccessKey,
+      AWS_REGION: "us-east-1"
+    },
+    stdio: ["ignore", "pipe", "pipe"]
+  }))
+}
+
+const run = (...args: ReadonlyArray<string>) => start(...args).ended
+
+/** Ends of a job that is done, and of one that is given up since its processes have died so often. */
+const ends = [0, 3]
+
+/** Runs a command that is killed at a request, counted from 0, and tells whether its job is done. */
+const killedAt = async (nth: number, ...args: ReadonlyArray<string>) => {
+  const { child, ended } = start(...args)
+  let [isKilled, requests] = [false, 0]
+  s3.plan = () => {
+    if (requests++ !== nth) return undefined
+    isKilled = child.kill("SIGKILL")
+    return undefined
+  }
+  const { code, stderr } = await ended
+  s3.calm()
+  if (!isKilled) assert.include(ends, code, stderr)
+  return code === 0
+}
+
+const kills = isLong ? 20 : 3
+const small = 60
+
+/** A tree with small files, an empty folder, and a file that goes in three parts. */
+const plant = () => {
+  const tree = path.join(place, "tree")
+  fs.mkdirSync(path.join(tree, "folder", "empty"), { recursive: true })
+  for (let n = 0; n < small; n++) fs.writeFileSync(path.join(tree, "folder", `file-${n}`), `text ${n}\n`.repeat(n))
+  fs.writeFileSync(path.join(tree, "large"), Buffer.alloc(36 * 2 ** 20, "0123456789abcdef\n"))
+  return tree
+}
+
+const contentOf = (folder: string) =>
+  fs.readdirSync(folder, { recursive: true, encoding: "utf8" }).toSorted().map((name) => {
+    const stat = fs.lstatSync(path.join(folder, name))
+    return stat.isFile()
+      ? [name, stat.mode, stat.mtimeMs, fs.readFileSync(path.join(folder, name)).toString("base64").slice(0, 500)]
+      : [name]
+  })
+
+describe("fanout copy with addresses", () => {
+  it("copies a tree up and down, though it is killed, and leaves nothing behind", async () => {
+    const tree = plant()
+    const [up, down] = [["copy", tree, "s3://bucket/copy"], ["copy", "s3://bucket/copy", path.join(place, "back")]]
+
+    for (const args of [up, down]) {
+      let isDone = false
+      for (let n = 0; n < kills && !isDone; n++) isDone = await killedAt(3 + (n * 23) % 40, ...args)
+      // What is done would be copied into what is there.
+      if (isDone) continue
+      const last = await run(...args)
+      const { code, stderr, stdout } = last.code === 3 ? await run(...args) : last
+      assert.strictEqual(code, 0, stdout + stderr)
+    }
+
+    assert.deepStrictEqual(contentOf(path.join(place, "back")), contentOf(tree))
+    assert.strictEqual(s3.uploads.size, 0)
+    s3.counts.clear()
+    const again = await run("copy", tree, "s3://bucket/copy")
+    assert.strictEqual(again.code, 0, again.stderr)
+    assert.match(again.stdout + again.stderr, /61 unchanged/)
+    assert.strictEqual(s3.counts.get("PUT"), undefined)
+  }, 300_000)
+
+  it.each<readonly [string, ReadonlyArray<string>, RegExp]>([
+    ["a scheme that is not known", ["copy", "tree", "gs://bucket/x"], /the scheme "gs" is not known/],
+    ["a bucket that is not there", ["copy", "tree", "s3://other/x"], /no such bucket/],
+    ["an option that has no meaning", ["copy", "--durable", "tree", "s3://bucket/x"], /with "durable": leave it out/],
+    ["a dry run", ["copy", "--dry-run", "tree", "s3://bucket/x"], /--dry-run does not look at addresses/],
+    ["a move", ["move", "tree", "s3://bucket/x"], /only `fanout copy` takes addresses/],
+    ["files and objects", ["copy", "tree", "s3://bucket/copy", "."], /can't be copied by one job/]
+  ])("refuses %s, and does nothing", async (_, args, why) => {
+    fs.mkdirSync(path.join(place, "tree"), { recursive: true })
+
+    const { code, stderr } = await run(...args)
+
+    assert.match(stderr, why)
+    assert.strictEqual(code, 2)
+  })
+})

@@ -1,0 +1,97 @@
+/**
+ * What all that works on objects shares: stores by addresses, what was listed of them, and a budget of memory.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
+import * as Semaphore from "effect/Semaphore"
+import type * as FilePath from "../../FilePath.ts"
+import { type Call, FilesError } from "../../FilesError.ts"
+import { type ObjectStore, type ObjectStoreError, ObjectStores, parseAddress } from "../../ObjectStore.ts"
+import type { Info, Process } from "./objectStat.ts"
+
+/** What a listing tells of a name: an object, a folder, or that there is none. */
+export type Known =
+  | { readonly _tag: "Object"; readonly info: Info }
+  | { readonly _tag: "Folder" }
+  | { readonly _tag: "Absent" }
+
+/** A key, and the store that it is in. */
+export interface ObjectPlace {
+  readonly store: ObjectStore
+  readonly bucket: string
+  readonly key: string
+}
+
+/** What is shared. */
+export interface ObjectAccess {
+  readonly at: (path: FilePath.FilePath) => Effect.Effect<ObjectPlace, ObjectStoreError>
+  /** What listings have told of entries that are not copied yet, by addresses. */
+  readonly known: Map<FilePath.FilePath, Known>
+  /** Memory for content, in KiB. */
+  readonly memory: Semaphore.Semaphore
+  readonly process: Process
+}
+
+/** Behind nearly all characters that keys have. */
+export const lastCharacter = "\u{10fffd}"
+
+/** As much content may be in memory at the same time. */
+const memoryBytes = 2 ** 27
+
+const kib = (bytes: number): number => Math.min(Math.ceil(bytes / 1024), memoryBytes / 1024)
+
+/** Does something that keeps so many bytes in memory meanwhile. */
+export const within = ({ memory }: ObjectAccess, bytes: number) => memory.withPermits(kib(bytes))
+
+/** Takes memory for so many bytes, until `giveBack`. */
+export const take = ({ memory }: ObjectAccess, bytes: number): Effect.Effect<number> => memory.take(kib(bytes))
+
+export const giveBack = ({ memory }: ObjectAccess, bytes: number): Effect.Effect<number> => memory.release(kib(bytes))
+
+export const make = (process: Process): Effect.Effect<ObjectAccess, never, ObjectStores> =>
+  Effect.map(ObjectStores, (stores) => ({
+    at: (path) =>
+      Effect.gen(function*() {
+        // Only addresses that were parsed before come here.
+        const address = Result.getOrThrow(parseAddress(path))
+        return { store: yield* stores.at(address), bucket: address.bucket, key: address.key }
+      }),
+    known: new Map(),
+    memory: Semaphore.makeUnsafe(memoryBytes / 1024),
+    process
+  }))
+
+/** A store that asks for fewer requests, or fails now and then, is asked again within two minutes. */
+const patience = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("10 seconds")]).pipe(
+  Schedule.jittered,
+  Schedule.upTo({ times: 14 })
+)
+
+const mayBeOver = ({ reason }: ObjectStoreError): boolean =>
+  reason._tag === "Throttled" || reason._tag === "ServiceFailed"
+
+/** Makes a call that may be made again. */
+export const patiently = <A, R>(call: Effect.Effect<A, ObjectStoreError, R>): Effect.Effect<A, ObjectStoreError, R> =>
+  // The schedule is only set up once it is needed.
+  Effect.catchIf(call, mayBeOver, () => Effect.retry(call, { schedule: patience, while: mayBeOver }))
+
+/** The error of a call to the file system that stands for a call to a store. */
+export const failureOf =
+  (call: Call, path: FilePath.FilePath) => ({ message, reason: { _tag } }: ObjectStoreError): FilesError =>
+    new FilesError({
+      call,
+      path,
+      target: Option.none(),
+      code: _tag === "ObjectMissing" ? "ENOENT" : _tag,
+      // Sentences that quote it have an end of their own.
+      told: message.replace(/\.$/, "")
+    })
+
+/** Makes a call for one to the file system. */
+export const asCall = <A, R>(
+  call: Call,
+  path: FilePath.FilePath,
+  effect: Effect.Effect<A, ObjectStoreError, R>
+): Effect.Effect<A, FilesError, R> => Effect.mapError(patiently(effect), failureOf(call, path))

@@ -1,0 +1,216 @@
+/**
+ * Has a copy work with objects: as sources, as destinations, or as both.
+ */
+import type * as Job from "@fanout/core/Job"
+import type { JobId } from "@fanout/core/JobId"
+import * as Task from "@fanout/core/Task"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import * as Copy from "../../Copy.ts"
+import { CopyOptions } from "../../CopyOptions.ts"
+import * as FilePath from "../../FilePath.ts"
+import * as Files from "../../Files.ts"
+import { ObjectStores, parseAddress } from "../../ObjectStore.ts"
+import { SkipReason } from "../../SkipReason.ts"
+import * as CopyEntryLive from "../copy/copyEntryLive.ts"
+import { CopyEntry, EntryCopied, EntryFailed } from "../copy/copyTask.ts"
+import { ContentWays, ofFiles } from "../entry/contentWays.ts"
+import { QuickFiles } from "../files/quickFiles.ts"
+import type { Transfer } from "../path/destination.ts"
+import * as SavedCopy from "../steps/savedCopy.ts"
+import * as FileTree from "../tree/fileTree.ts"
+import { SourceWalk } from "../tree/sourceWalk.ts"
+import * as ObjectAccess from "./objectAccess.ts"
+import * as ObjectFiles from "./objectFiles.ts"
+import { isSettledByListing, withTimeOf } from "./objectStat.ts"
+import * as ObjectTree from "./objectTree.ts"
+import * as ObjectUpload from "./objectUpload.ts"
+import * as TargetListing from "./targetListing.ts"
+
+type Payload = Task.Payload<typeof CopyEntry>
+
+/** What a listing has told of an object, if there is something to be asked still. */
+const listed = ({ known }: ObjectAccess.ObjectAccess, path: FilePath.FilePath) => {
+  const found = known.get(path)
+  return found?._tag === "Object" && found.info.metadata === undefined ? found.info : undefined
+}
+
+/** Asks for the time of an object that was listed. What can't be asked for now is asked for by who needs it. */
+const askFor = (access: ObjectAccess.ObjectAccess, path: FilePath.FilePath) =>
+  access.at(path).pipe(
+    Effect.flatMap(({ key, store }) => store.head(key)),
+    Effect.match({
+      onFailure: () => void access.known.delete(path),
+      onSuccess: (found) =>
+        void (Option.isSome(found)
+          ? access.known.set(path, { _tag: "Object", info: found.value })
+          : access.known.set(path, { _tag: "Absent" }))
+    })
+  )
+
+/**
+ * Sees to it that what is known of objects is enough to decide by: the time of one matters only where something of the
+ * same size is on the other side.
+ */
+const sharpen = Effect.fnUntraced(function*(
+  access: ObjectAccess.ObjectAccess,
+  { source, target }: Pick<Payload, "source" | "target">
+) {
+  const files = yield* Files.Files
+  const [from, to] = [listed(access, source), listed(access, target)]
+  if (from !== undefined) {
+    const there = to ?? Option.getOrUndefined(yield* Effect.orElseSucceed(files.find(target), Option.none))
+    if (there?.sizeBytes === from.sizeBytes) yield* askFor(access, source)
+  }
+  if (to === undefined) return
+  const file = Option.getOrUndefined(yield* Effect.orElseSucceed(files.find(source), Option.none))
+  if (file?.sizeBytes !== to.sizeBytes) return
+  if (!FilePath.isAddress(source) && isSettledByListing(file, to)) {
+    access.known.set(target, { _tag: "Object", info: withTimeOf(to, file) })
+  } else {
+    yield* askFor(access, target)
+  }
+})
+
+/** An empty folder is kept as an object whose key ends with a slash. */
+const markEmpty = Effect.fnUntraced(function*(
+  access: ObjectAccess.ObjectAccess,
+  { source, target }: Pick<Payload, "source" | "target">
+) {
+  const { list } = yield* Files.Files
+  if ((yield* list(source)).size > 0) return
+  const { key, store } = yield* access.at(target)
+  if (key === "" || Option.isSome(yield* store.head(`${key}/`))) return
+  yield* ObjectAccess.patiently(store.put(`${key}/`, new Uint8Array(0)))
+})
+
+const failed = (path: FilePath.FilePath, code: string, why: string) => new EntryFailed({ code, path, why })
+
+/** Copies to an object. Folders are where keys are, so there is nothing to be made for them. */
+const copyTo = (access: ObjectAccess.ObjectAccess, payload: Payload) =>
+  Effect.gen(function*() {
+    const { kind, source, target } = payload
+    const { isFollowing } = yield* CopyOptions
+    if (kind === "folder") return EntryCopied.cases.FolderMade.make({})
+    if (kind === "folderEnd") {
+      yield* markEmpty(access, payload).pipe(
+        Effect.catchTag("FilesError", ({ isMissing, code, message }) =>
+          isMissing ? Effect.void : Effect.fail(failed(source, code, message))),
+        Effect.catchTag("ObjectStoreError", ({ message, reason: { _tag } }) =>
+          Effect.fail(failed(target, _tag, message)))
+      )
+      return EntryCopied.cases.FolderEnded.make({})
+    }
+    if (kind === "link" && !isFollowing) return yield* Task.skip(SkipReason.Link)
+    if (!target.isWellFormed()) {
+      const why = `"${FilePath.display(source)}" has a name that is not UTF-8, which no object can have: rename it`
+      return yield* failed(source, "NotUTF8", why)
+    }
+    yield* sharpen(access, payload)
+    return yield* CopyEntryLive.copyAlone(payload)
+  })
+
+/** Copies an object to a file, or makes a folder for some. */
+const copyFrom = (access: ObjectAccess.ObjectAccess, payload: Payload) => {
+  const { kind, source } = payload
+  const prepare = kind === "file" || kind === "link"
+    ? sharpen(access, payload)
+    : Effect.sync(() => void access.known.set(source, { _tag: "Folder" }))
+  return Effect.andThen(prepare, CopyEntryLive.copyAlone(payload))
+}
+
+/** Files, among which are objects, and what is shared by all that works on these. */
+const withObjects = Effect.gen(function*() {
+  const local = yield* Files.Files
+  const access = yield* ObjectAccess.make({ user: yield* local.user, denied: yield* local.denied })
+  return { access, files: ObjectFiles.make(local, access) }
+})
+
+/** Layer that supplies files in which an address may stand in place of a path. */
+export const layerFiles: Layer.Layer<Files.Files, never, Files.Files | ObjectStores> = Layer.effect(
+  Files.Files,
+  Effect.map(withObjects, ({ files }) => files)
+)
+
+/** Adds objects to what a copy works with. */
+const provisions = Effect.fnUntraced(function*(transfers: ReadonlyArray<Transfer>) {
+  const quick = yield* QuickFiles
+  const { access, files: all } = yield* withObjects
+  const near = transfers.flatMap(({ source, target }) => [source, target]).filter((path) => !FilePath.isAddress(path))
+  // What is on a disk of this machine is asked at once, where that is quick.
+  const local = near.length === 0 ? Option.none() : yield* quick.throughout(near)
+  const files = Option.match(local, { onNone: () => all, onSome: (local) => ObjectFiles.make(local, access) })
+  const [isFrom, isTo] = [
+    transfers.some(({ source }) => FilePath.isAddress(source)),
+    transfers.some(({ target }) => FilePath.isAddress(target))
+  ]
+  const copy = (payload: Payload) =>
+    (isTo ? copyTo(access, payload) : copyFrom(access, payload)).pipe(
+      Effect.ensuring(Effect.sync(() => {
+        access.known.delete(payload.source)
+        access.known.delete(payload.target)
+      })),
+      Effect.provideService(Files.Files, files)
+    )
+  const walk: SourceWalk = (options, isCounted) => {
+    // What is only counted is not to be remembered.
+    const tell = (path: FilePath.FilePath, known: ObjectAccess.Known) => {
+      if (!isCounted) access.known.set(path, known)
+    }
+    const walked = isFrom
+      ? ObjectTree.walk(access, { ...options, tell })
+      : FileTree.walk({ ...options, inKeyOrder: true, tellsTwins: false })
+    return isTo && !isCounted ? ObjectTree.pausing(TargetListing.telling(access, transfers, walked)) : walked
+  }
+  const throughout: QuickFiles["throughout"] = (paths) =>
+    paths.some(FilePath.isAddress) ? Effect.succeedNone : quick.throughout(paths)
+  return Layer.mergeAll(
+    Layer.succeed(Files.Files, files),
+    Layer.succeed(SourceWalk, walk),
+    Layer.succeed(ContentWays, isTo ? ObjectUpload.waysTo(access) : ofFiles),
+    Layer.succeed(QuickFiles, { ...quick, throughout }),
+    CopyEntryLive.Tasks.toLayer({ "@fanout/ops/CopyEntry": copy })
+  )
+})
+
+/** Layer that supplies what a copy with addresses needs, in place of what one of files does. */
+export const layer = (transfers: ReadonlyArray<Transfer>): Layer.Layer<
+  Task.Handler<typeof CopyEntry> | Files.Files,
+  never,
+  Files.Files | ObjectStores
+> => Layer.unwrap(provisions(transfers))
+
+/** Drops the uploads that a cancelled copy has begun. */
+const abortUploads = (saved: Job.Saved): Effect.Effect<void, never, Files.Files | ObjectStores> =>
+  Effect.gen(function*() {
+    const { access } = yield* withObjects
+    yield* Stream.runForEach(
+      saved.tasks(Copy.fanOutName, CopyEntry, SavedCopy.checkpoint),
+      ({ checkpoint: { upload }, payload: { target } }) =>
+        upload === undefined ? Effect.void : ObjectUpload.abort(access, target, upload)
+    )
+  }).pipe(Effect.catchTag("JobStoreError", (error) => Effect.logWarning("Uploads could not be dropped", error)))
+
+/** Program of a copy with addresses. */
+export const program = (payload: Copy.Payload) => Effect.provide(Copy.program(payload), layer(payload.transfers))
+
+/** Removes what a cancelled copy with addresses has left. */
+export const onCancel = (payload: Copy.Payload, id: JobId, saved: Job.Saved) =>
+  Effect.andThen(abortUploads(saved), Copy.onCancel(payload, id, saved))
+
+/** Whether a copy that has waited for the network may go on: whatever a store answers, it is there. */
+export const isReachable = (payload: Copy.Payload): Effect.Effect<boolean, never, ObjectStores> =>
+  Effect.gen(function*() {
+    const { at } = yield* ObjectStores
+    for (const path of Copy.pathsOf(payload).filter(FilePath.isAddress)) {
+      const address = Result.getOrThrow(parseAddress(path))
+      const look = Effect.flatMap(at(address), (store) => Stream.runHead(store.list(address.key)))
+      if (yield* Effect.match(look, { onFailure: ({ isTransient }) => isTransient, onSuccess: () => false })) {
+        return false
+      }
+    }
+    return true
+  })

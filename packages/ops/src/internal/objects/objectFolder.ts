@@ -1,0 +1,111 @@
+/**
+ * Shows what keys have in common, up to a slash, as a folder.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as FilePath from "../../FilePath.ts"
+import type * as Files from "../../Files.ts"
+import type { FilesError } from "../../FilesError.ts"
+import * as FolderListing from "../../FolderListing.ts"
+import type { ObjectStoreError } from "../../ObjectStore.ts"
+import { failure } from "../files/openHandle.ts"
+import { asCall, type Known, type ObjectAccess } from "./objectAccess.ts"
+import * as ObjectContent from "./objectContent.ts"
+import { folderStat, numberOf, statOf } from "./objectStat.ts"
+import * as Unsupported from "./unsupportedCalls.ts"
+
+/** Asks the store what has the name: an object, or else a folder where keys begin with it. A bucket is a folder. */
+export const ask = Effect.fnUntraced(function*(
+  access: ObjectAccess,
+  path: FilePath.FilePath
+): Effect.fn.Return<Known, ObjectStoreError> {
+  const { key, store } = yield* access.at(path)
+  const found = key === "" ? Option.none() : yield* store.head(key)
+  if (Option.isSome(found)) return { _tag: "Object", info: found.value }
+  const inside = yield* Stream.runHead(store.list(key === "" ? "" : `${key}/`))
+  return { _tag: key === "" || Option.isSome(inside) ? "Folder" : "Absent" }
+})
+
+/** What has the name, as it was listed of late, or as the store says. */
+const lookAt = (access: ObjectAccess, path: FilePath.FilePath): Effect.Effect<Known, FilesError> =>
+  Effect.suspend(() => {
+    const known = access.known.get(path)
+    return known === undefined ? asCall("lstat", path, ask(access, path)) : Effect.succeed(known)
+  })
+
+/** What has the name, as a file or a folder. */
+export const find = Effect.fnUntraced(function*(
+  access: ObjectAccess,
+  path: FilePath.FilePath
+): Effect.fn.Return<Option.Option<Files.FileStat>, FilesError> {
+  const known = yield* lookAt(access, path)
+  const { bucket, key } = yield* asCall("lstat", path, access.at(path))
+  switch (known._tag) {
+    case "Absent":
+      return Option.none()
+    case "Folder":
+      return Option.some(folderStat(bucket, key, yield* Clock.currentTimeMillis, access.process))
+    case "Object":
+      return Option.some(statOf(bucket, known.info, access.process))
+  }
+})
+
+/** Like `find`, and fails where there is nothing. */
+export const lstat = (access: ObjectAccess, path: FilePath.FilePath): Effect.Effect<Files.FileStat, FilesError> =>
+  Effect.flatMap(
+    find(access, path),
+    Option.match({ onNone: () => Effect.fail(failure("lstat", path, "ENOENT")), onSome: Effect.succeed })
+  )
+
+/** Names in a folder, by a listing of all that is in and below it. */
+export const list = Effect.fnUntraced(function*(
+  access: ObjectAccess,
+  path: FilePath.FilePath
+): Effect.fn.Return<FolderListing.FolderListing, FilesError> {
+  const { key, store } = yield* asCall("scandir", path, access.at(path))
+  const prefix = key === "" ? "" : `${key}/`
+  const builder = FolderListing.builderUnsafe()
+  let last = ""
+  yield* asCall(
+    "scandir",
+    path,
+    Stream.runForEach(store.list(prefix), (object) =>
+      Effect.sync(() => {
+        const [name = "", ...more] = object.key.slice(prefix.length).split("/")
+        if (name === "" || name === last) return
+        last = more.length > 0 ? name : ""
+        builder.addUnsafe(Buffer.from(name).toString("latin1"), more.length > 0 ? "folder" : "file")
+      }))
+  )
+  return yield* builder.build
+})
+
+/** Opens an object to read it. A folder that is opened says what it is, and no more. */
+export const open = Effect.fnUntraced(function*(access: ObjectAccess, path: FilePath.FilePath) {
+  const known = access.known.get(path)
+  const place = yield* asCall("open", path, access.at(path))
+  if (known?._tag !== "Folder") {
+    const sizeBytes = known?._tag === "Object" ? known.info.sizeBytes : undefined
+    return yield* ObjectContent.open(access, place, path, sizeBytes)
+  }
+  return { ...Unsupported.file(path), stat: lstat(access, path) } satisfies Files.OpenFile
+})
+
+/** The folder at an address. */
+export const folder = (access: ObjectAccess, path: FilePath.FilePath): Files.Folder => {
+  const of = (name: FilePath.FilePath): FilePath.FilePath => FilePath.join(path, name)
+  const device = numberOf(path.split("/")[2] ?? "")
+  return {
+    ...Unsupported.folder(path),
+    path,
+    stat: lstat(access, path),
+    identity: Effect.succeed({ device, inode: numberOf(`${path}/`), bornNanos: 0n, mount: device }),
+    list: list(access, path),
+    lstat: (name) => lstat(access, of(name)),
+    find: (name) => find(access, of(name)),
+    folder: (name) => Effect.succeed(folder(access, of(name))),
+    open: (name) => open(access, of(name))
+  }
+}

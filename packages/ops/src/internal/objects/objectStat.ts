@@ -1,0 +1,101 @@
+/**
+ * What an object tells of a file, and a file leaves at its object: time and mode, as rclone writes them.
+ */
+import { createHash } from "node:crypto"
+import type { CopyOptions } from "../../CopyOptions.ts"
+import type * as Files from "../../Files.ts"
+import type { ListedObject, ObjectInfo } from "../../ObjectStore.ts"
+
+/** What is known of an object: by a listing, or by itself. */
+export type Info = ListedObject & Partial<Pick<ObjectInfo, "metadata">>
+
+/** Whose files are that come from objects, and what rights they do not get. */
+export interface Process {
+  readonly user: number
+  readonly denied: number
+}
+
+/** A number that stands for a text. */
+export const numberOf = (text: string): bigint => createHash("sha1").update(text).digest().readBigUInt64BE()
+
+const nanosOf = (seconds: string | undefined): bigint | undefined => {
+  const [, sign, whole, part = ""] = /^(-?)(\d{1,12})(?:\.(\d{1,9})\d*)?$/.exec(seconds ?? "") ?? []
+  if (whole === undefined) return undefined
+  const nanos = BigInt(whole) * 1_000_000_000n + BigInt(part.padEnd(9, "0"))
+  return sign === "" ? nanos : -nanos
+}
+
+const secondsOf = (nanos: bigint): string => {
+  const size = nanos < 0n ? -nanos : nanos
+  const part = String(size % 1_000_000_000n).padStart(9, "0")
+  return `${nanos < 0n ? "-" : ""}${size / 1_000_000_000n}.${part}`
+}
+
+/** Rights alone: a bucket lends nobody the rights of its reader. */
+const modeOf = (octal: string | undefined): number | undefined =>
+  octal !== undefined && /^[0-7]{3,7}$/.test(octal) ? Number.parseInt(octal, 8) & 0o777 : undefined
+
+const millisToNanos = (millis: number): bigint => BigInt(Math.round(millis)) * 1_000_000n
+
+/** When the store has put an object in its place. */
+const storedNanos = ({ storedMillis }: Pick<ListedObject, "storedMillis">): bigint => millisToNanos(storedMillis)
+
+const common = (bucket: string, { user }: Process) => ({
+  device: numberOf(bucket),
+  links: 1,
+  owner: user,
+  group: 0,
+  bornNanos: 0n
+})
+
+/** What an object is as a file. Its inode stands for the content, too. */
+export const statOf = (bucket: string, info: Info, process: Process): Files.FileStat => {
+  const { etag, key, metadata = {}, sizeBytes } = info
+  const modifiedNanos = nanosOf(metadata["mtime"]) ?? storedNanos(info)
+  return {
+    ...common(bucket, process),
+    kind: "file",
+    inode: numberOf(`${etag} ${key}`),
+    mode: modeOf(metadata["mode"]) ?? 0o666 & ~process.denied,
+    sizeBytes,
+    allocatedBytes: sizeBytes,
+    accessedNanos: modifiedNanos,
+    modifiedNanos,
+    changedNanos: storedNanos(info)
+  }
+}
+
+/** What a part of keys is as a folder: it has no time, so the copy is as new as it is. */
+export const folderStat = (bucket: string, key: string, nowMillis: number, process: Process): Files.FileStat => {
+  const nanos = millisToNanos(nowMillis)
+  return {
+    ...common(bucket, process),
+    kind: "folder",
+    inode: numberOf(`${key}/`),
+    mode: 0o777 & ~process.denied,
+    sizeBytes: 0,
+    allocatedBytes: 0,
+    accessedNanos: nanos,
+    modifiedNanos: nanos,
+    changedNanos: nanos
+  }
+}
+
+/** What an object is to tell of its file. */
+export const metadataOf = (
+  { mode, modifiedNanos }: Files.FileStat,
+  { keeps }: Pick<CopyOptions, "keeps">
+): Readonly<Record<string, string>> => ({
+  ...keeps.has("times") ? { mtime: secondsOf(modifiedNanos) } : {},
+  ...keeps.has("mode") ? { mode: `0${(0o100000 | mode).toString(8)}` } : {}
+})
+
+/** What is known of an object that has the time of a file. */
+export const withTimeOf = (info: Info, { modifiedNanos }: Files.FileStat): Info => ({
+  ...info,
+  metadata: { mtime: secondsOf(modifiedNanos) }
+})
+
+/** Whether a file has the size of an object, and did not change since that was stored: so nobody asks for its time. */
+export const isSettledByListing = (file: Files.FileStat, info: Info): boolean =>
+  file.sizeBytes === info.sizeBytes && file.changedNanos < storedNanos(info)

@@ -1,0 +1,240 @@
+/**
+ * Walks objects as files in folders, in the order of their keys, by one listing.
+ */
+import { JobContext } from "@fanout/core/JobContext"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as FilePath from "../../FilePath.ts"
+import { FilesError } from "../../FilesError.ts"
+import type { ListedObject, ObjectStoreError } from "../../ObjectStore.ts"
+import { failure } from "../files/openHandle.ts"
+import { componentsOf, joined } from "../path/components.ts"
+import type * as FileTree from "../tree/fileTree.ts"
+import * as TreeCursor from "../tree/treeCursor.ts"
+import { pauseNameOf } from "../work/diskPause.ts"
+import { type Known, lastCharacter, type ObjectAccess } from "./objectAccess.ts"
+import * as ObjectFolder from "./objectFolder.ts"
+
+/** Most bytes that a name of a file has. */
+const nameBytes = 255
+
+/** Why a key is no path, which is the code of the failure. */
+const refusalOf = (names: ReadonlyArray<string>): string | undefined => {
+  for (const name of names) {
+    if (name === "") return "EMPTYNAME"
+    if (name === "." || name === "..") return "DOTS"
+    if (name.includes("\0")) return "NUL"
+    if (Buffer.byteLength(name) > nameBytes) return "ENAMETOOLONG"
+  }
+  return undefined
+}
+
+const why: Readonly<Record<string, string>> = {
+  EMPTYNAME: "a name between two slashes is empty",
+  DOTS: "a name in it is . or ..",
+  NUL: "it has a NUL character",
+  ENAMETOOLONG: `a name in it has more than ${nameBytes} bytes`,
+  MARKER: "it ends with a slash and has content"
+}
+
+/** Folders that a key which is no path would be in: those of its beginning that are one. */
+const foldersOf = (key: string): ReadonlyArray<FilePath.FilePath> => {
+  const names = key.split("/").slice(0, -1)
+  const bad = names.findIndex((name) => refusalOf([name]) !== undefined)
+  return names.slice(0, bad < 0 ? names.length : bad).map(FilePath.make)
+}
+
+/** What to walk, and who is told of what is listed. */
+interface Options extends FileTree.WalkOptions {
+  readonly tell: (path: FilePath.FilePath, known: Known) => void
+}
+
+/** The walk over one source, which is a folder. */
+class KeyWalk {
+  private readonly source: number
+  private readonly tell: Options["tell"]
+  private readonly path: FilePath.FilePath
+  private readonly isLeftOut: NonNullable<FileTree.WalkOptions["filter"]>
+  /** Names of the folders that the walk is in, below the source. */
+  private names: Array<FilePath.FilePath>
+  private chunk: Array<FileTree.Element> = []
+  /** Path of a folder that is left out, whose keys are passed. */
+  private leftOut: string | undefined
+
+  constructor(
+    source: number,
+    path: FilePath.FilePath,
+    { filter = () => false, tell }: Options,
+    names: ReadonlyArray<FilePath.FilePath>
+  ) {
+    this.source = source
+    this.tell = tell
+    this.path = path
+    this.isLeftOut = filter
+    this.names = [...names]
+  }
+
+  private at(path: FilePath.FilePath, side: TreeCursor.Side) {
+    return { cursor: TreeCursor.format({ source: this.source, path, side }), source: this.source, path }
+  }
+
+  private get here(): FilePath.FilePath {
+    return joined(this.names, this.names.length)
+  }
+
+  /** The source itself, as a folder that begins. */
+  begin(): FileTree.Element {
+    return { _tag: "Open", ...this.at(FilePath.empty, "open") }
+  }
+
+  /** Leaves folders until the walk is in so many. */
+  private leave(depth: number): void {
+    while (this.names.length > depth) {
+      this.chunk.push({ _tag: "Close", ...this.at(this.here, "close") })
+      this.names.pop()
+    }
+  }
+
+  /** Goes into folders; false where one of them is left out. */
+  private enter(folders: ReadonlyArray<FilePath.FilePath>): boolean {
+    let shared = 0
+    while (shared < this.names.length && this.names[shared] === folders[shared]) shared++
+    this.leave(shared)
+    for (const name of folders.slice(shared)) {
+      const path = FilePath.join(this.here, name)
+      if (this.isLeftOut(path, true)) {
+        this.leftOut = `${path}/`
+        return false
+      }
+      this.names.push(name)
+      this.chunk.push({ _tag: "Open", ...this.at(path, "open") })
+    }
+    return true
+  }
+
+  /** Tells of a key that is no path, as a failure of it alone, in the folders that the beginning of the key is. */
+  private refuse(key: string, code: string, object: ListedObject): void {
+    if (!this.enter(foldersOf(key))) return
+    const told = `The object "${FilePath.printable(object.key)}" can't be a file: ${why[code]}`
+    this.chunk.push({
+      _tag: "Unreadable",
+      cursor: `${this.source}!${encodeURIComponent(key)}`,
+      source: this.source,
+      path: FilePath.make(key.replaceAll("\0", "")),
+      error: new FilesError({ call: "lstat", path: this.path, target: Option.none(), code, told }),
+      retryAfter: Option.none()
+    })
+  }
+
+  /** Meets an object, by its key below the source. */
+  meet(key: string, object: ListedObject): void {
+    if (this.leftOut !== undefined && key.startsWith(this.leftOut)) return
+    this.leftOut = undefined
+    const isMarker = key.endsWith("/")
+    const names = (isMarker ? key.slice(0, -1) : key).split("/")
+    if (key === "") return
+    const code = refusalOf(names) ?? (isMarker && object.sizeBytes > 0 ? "MARKER" : undefined)
+    if (code !== undefined) return this.refuse(key, code, object)
+    const paths = names.map(FilePath.make)
+    const leaf = isMarker ? undefined : paths.pop()
+    if (!this.enter(paths) || leaf === undefined) return
+    const path = FilePath.join(this.here, leaf)
+    if (this.isLeftOut(path, false)) return
+    this.tell(FilePath.join(this.path, path), { _tag: "Object", info: object })
+    this.chunk.push({ _tag: "Leaf", ...this.at(path, "leaf"), kind: "file" })
+  }
+
+  /** Ends all folders, and the source. */
+  end(): ReadonlyArray<FileTree.Element> {
+    this.leave(0)
+    return [...this.take(), { _tag: "Close", ...this.at(FilePath.empty, "close") }]
+  }
+
+  take(): ReadonlyArray<FileTree.Element> {
+    const { chunk } = this
+    this.chunk = []
+    return chunk
+  }
+}
+
+/** Where a walk over one source goes on: the folders that it is in, and the key that it is behind. */
+const placeOf = (cursor: string): { readonly key: string; readonly names: ReadonlyArray<FilePath.FilePath> } => {
+  const [, refused] = /^\d+!(.*)$/s.exec(cursor) ?? []
+  if (refused !== undefined) {
+    const key = decodeURIComponent(refused)
+    return { key, names: foldersOf(key) }
+  }
+  const { path, side } = Option.getOrThrow(TreeCursor.parse(cursor))
+  const names = componentsOf(path)
+  return side === "open"
+    ? { key: path === "" ? "" : `${path}/`, names }
+    : { key: side === "leaf" ? path : `${path}/${lastCharacter}`, names: names.slice(0, -1) }
+}
+
+type Walked = Stream.Stream<FileTree.Element, ObjectStoreError>
+
+/** Walks a source that is a folder, from its start or from behind a cursor in it. */
+const inside = (
+  access: ObjectAccess,
+  source: number,
+  path: FilePath.FilePath,
+  options: Options,
+  after: string | undefined
+): Walked =>
+  Stream.unwrap(Effect.map(access.at(path), ({ key: base, store }) => {
+    const place = after === undefined ? undefined : placeOf(after)
+    const prefix = base === "" ? "" : `${base}/`
+    const walk = new KeyWalk(source, path, options, place?.names ?? [])
+    const begun = place === undefined ? [walk.begin()] : []
+    const listed = store.list(prefix, place === undefined || place.key === "" ? {} : { after: prefix + place.key })
+    const elements = Stream.mapAccum(listed, () => walk, (_, object) => {
+      walk.meet(object.key.slice(prefix.length), object)
+      return [walk, walk.take()] as const
+    }, { onHalt: () => walk.end() })
+    return Stream.concat(Stream.fromIterable(begun), elements)
+  }))
+
+/** Walks one source, whatever is there. */
+const walkOne = (
+  access: ObjectAccess,
+  source: number,
+  path: FilePath.FilePath,
+  options: Options,
+  after: string | undefined
+): Walked => {
+  if (after !== undefined) {
+    const cursor = TreeCursor.parse(after)
+    const isOver = Option.exists(cursor, ({ path, side }) => path === "" && side !== "open")
+    return isOver ? Stream.empty : inside(access, source, path, options, after)
+  }
+  const at = { cursor: TreeCursor.format({ source, path: FilePath.empty, side: "leaf" }), source, path: FilePath.empty }
+  return Stream.unwrap(Effect.map(ObjectFolder.ask(access, path), (found): Walked => {
+    if (found._tag === "Folder") return inside(access, source, path, options, undefined)
+    if (found._tag === "Object") {
+      options.tell(path, found)
+      return Stream.succeed({ _tag: "Leaf", ...at, kind: "file" })
+    }
+    const error = failure("lstat", path, "ENOENT")
+    return Stream.succeed({ _tag: "Unreadable", ...at, error, retryAfter: Option.none() })
+  }))
+}
+
+/** Pauses the job where a store can't be listed: nothing of it is passed. */
+export const pausing = <R>(walked: Stream.Stream<FileTree.Element, ObjectStoreError, R>) =>
+  Stream.catch(walked, (error) =>
+    Stream.fromEffect(
+      Effect.flatMap(JobContext, ({ pause }) =>
+        Effect.andThen(Effect.exit(pause(pauseNameOf(error.reason._tag) ?? "store", error.message)), Effect.never))
+    ))
+
+/** Walks sources that are all addresses. */
+export const walk = (access: ObjectAccess, options: Options) => {
+  const { after = Option.none(), sources } = options
+  const cursor = Option.getOrUndefined(after)
+  const first = cursor === undefined ? 0 : Number.parseInt(cursor, 10)
+  const walked = sources.slice(first).map((path, index) =>
+    walkOne(access, first + index, path, options, index === 0 ? cursor : undefined)
+  )
+  return pausing(walked.reduce<Walked>((all, one) => Stream.concat(all, one), Stream.empty))
+}

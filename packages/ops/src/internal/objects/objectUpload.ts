@@ -1,0 +1,327 @@
+/**
+ * Ways to copy the content of a file to an object: by one request, or in parts that go on where they were stopped.
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Lease from "@fanout/core/Lease"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { randomUUID } from "node:crypto"
+import type * as FilePath from "../../FilePath.ts"
+import type * as Files from "../../Files.ts"
+import type { ObjectStoreError, Upload, UploadedPart, WriteOptions } from "../../ObjectStore.ts"
+import { edition } from "../content/contentComparison.ts"
+import type { ContentWay, CopiedContent, Copying } from "../entry/contentCopy.ts"
+import type { ContentWays } from "../entry/contentWays.ts"
+import type { CopyRequest } from "../entry/copyRequest.ts"
+import type { PartialFile } from "../entry/partialFile.ts"
+import * as WholeCopy from "../entry/wholeCopy.ts"
+import * as Place from "../path/place.ts"
+import { CopyError, Reason } from "../steps/copyError.ts"
+import { occupied } from "../steps/filePlacement.ts"
+import * as SavedCopy from "../steps/savedCopy.ts"
+import { onDestination, onSource } from "../steps/sideErrors.ts"
+import { pauseNameOf } from "../work/diskPause.ts"
+import {
+  asCall,
+  failureOf,
+  giveBack,
+  type ObjectAccess,
+  type ObjectPlace,
+  patiently,
+  take,
+  within
+} from "./objectAccess.ts"
+import { metadataOf } from "./objectStat.ts"
+import * as Unsupported from "./unsupportedCalls.ts"
+
+/** Files up to this size are put by one request. */
+const wholeBytes = 2 ** 24
+
+/** So many parts of one file are sent at the same time, and each has so much, unless there would be too many. */
+const [partsAtOnce, leastPartBytes] = [4, 2 ** 24]
+
+/** Name in the metadata of an object that was sent in parts. Whoever has lost the upload finds by it that it ended. */
+const nonceName = "fanout-upload"
+
+/** Makes a call to the store of the target. */
+const onStore = <A, R>(request: CopyRequest, effect: Effect.Effect<A, ObjectStoreError, R>) =>
+  onDestination(asCall("write", Place.path(request.target), effect))
+
+const placeOf = (access: ObjectAccess, { target }: CopyRequest) =>
+  onDestination(asCall("open", Place.path(target), access.at(Place.path(target))))
+
+/** The condition of a copy that takes the place of nothing. Where the store obeys none it is asked before. */
+const absent = Effect.fnUntraced(function*(
+  access: ObjectAccess,
+  request: CopyRequest,
+  { key, store }: ObjectPlace,
+  call: "put" | "complete"
+): Effect.fn.Return<Pick<WriteOptions, "condition">, CopyError> {
+  if (request.placing === "replace") return {}
+  if (store.capabilities.conditions[call]) return { condition: { _tag: "Absent" } }
+  if (Option.isNone(yield* onStore(request, store.head(key)))) return {}
+  access.known.delete(Place.path(request.target))
+  return yield* occupied(request)
+})
+
+const isOccupied = ({ reason }: ObjectStoreError, { placing }: CopyRequest): boolean =>
+  reason._tag === "PreconditionFailed" && placing === "exclusive"
+
+/** Says that something has the name, where the store does. What was listed there is forgotten. */
+const orOccupied = (access: ObjectAccess, request: CopyRequest) => (error: ObjectStoreError): CopyError => {
+  const path = Place.path(request.target)
+  access.known.delete(path)
+  if (isOccupied(error, request)) return occupied(request)
+  const failure = failureOf("write", path)(error)
+  return new CopyError({ reason: Reason.cases.CallFailed.make({ side: "destination", error: failure }) })
+}
+
+/** A file whose properties are told before, as metadata. */
+const draftOf = ({ target }: CopyRequest, stat: Files.FileStat, write: Files.OpenFile["write"]): Files.OpenFile => ({
+  ...Unsupported.file(Place.path(target)),
+  stat: Effect.succeed(stat),
+  write,
+  setMode: () => Effect.void,
+  setTimes: () => Effect.void
+})
+
+/** Keeps the content in memory until it is put by one request. */
+const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => ({
+  isLong: false,
+  copy: WholeCopy.way.copy,
+  open: Effect.fnUntraced(function*(request, stat) {
+    const { sizeBytes } = stat
+    yield* Effect.acquireRelease(take(access, sizeBytes), () => giveBack(access, sizeBytes), { interruptible: true })
+    const pieces: Array<Uint8Array> = []
+    // What is given is written over by the next piece.
+    const write = (bytes: Uint8Array) => Effect.sync(() => void pieces.push(bytes.slice()))
+    const put = Effect.gen(function*() {
+      const condition = yield* absent(access, request, place, "put")
+      yield* Lease.check
+      const [first = new Uint8Array(0), ...more] = pieces
+      const bytes = more.length === 0 ? first : Buffer.concat(pieces)
+      yield* Effect.mapError(
+        patiently(place.store.put(place.key, bytes, { ...condition, metadata: metadataOf(stat, request.options) })),
+        orOccupied(access, request)
+      )
+    })
+    return { file: draftOf(request, stat, write), bytes: 0, counted: 0, save: () => Effect.void, place: put }
+  })
+})
+
+/** An upload that is under way. */
+interface Sending extends SavedCopy.Uploading {
+  readonly id: string
+  readonly place: ObjectPlace
+  readonly parts: Map<number, UploadedPart>
+  /** Whether the object is there already. */
+  readonly isComplete: boolean
+}
+
+const uploadOf = ({ id, key }: Pick<Sending, "id" | "key">): Upload => ({ id, key })
+
+/** As much the clock of a store may differ: it refuses requests by others. */
+const mostSkewMillis = 15 * 60_000
+
+/**
+ * Drops an upload, or those that may be it where its id is not known: a process that was killed right after it had
+ * begun one has not kept that. They are of the same key and the same time.
+ */
+const drop = ({ store: { uploads } }: ObjectPlace, { begunMillis, id, key }: SavedCopy.Uploading) =>
+  id === undefined
+    ? Stream.runForEach(uploads.open(key), (open) =>
+      open.key === key && Math.abs(open.begunMillis - begunMillis) <= mostSkewMillis
+        ? uploads.abort(open)
+        : Effect.void)
+    : uploads.abort({ id, key })
+
+/** Whether the object is what the upload was completed to. */
+const isOwn = ({ store }: ObjectPlace, { key, nonce }: Pick<Sending, "key" | "nonce">) =>
+  Effect.map(store.head(key), Option.exists(({ metadata }) => metadata[nonceName] === nonce))
+
+/** Parts that are there, as long as they are the whole parts that they were to be; nothing if the upload is gone. */
+const partsThere = ({ store }: ObjectPlace, saved: Pick<Sending, "id" | "key">) =>
+  Effect.catchIf(
+    Effect.asSome(Stream.runCollect(store.uploads.parts(uploadOf(saved)))),
+    ({ reason }) => reason._tag === "UploadMissing" || reason._tag === "ObjectMissing",
+    () => Effect.succeedNone
+  )
+
+/** Goes on with an upload that a run before this one has begun, or finds that it was completed. */
+const goOn = Effect.fnUntraced(function*(
+  place: ObjectPlace,
+  saved: SavedCopy.Uploading,
+  sizeBytes: number
+): Effect.fn.Return<Sending | undefined, ObjectStoreError> {
+  const { id } = saved
+  if (id === undefined) return undefined
+  const found = yield* partsThere(place, { ...saved, id })
+  if (Option.isSome(found)) {
+    const whole = found.value.filter((part) => part.sizeBytes === lengthOf(part.number, saved.partBytes, sizeBytes))
+    return { ...saved, id, place, parts: new Map(whole.map((part) => [part.number, part])), isComplete: false }
+  }
+  return (yield* isOwn(place, saved)) ? { ...saved, id, place, parts: new Map(), isComplete: true } : undefined
+})
+
+const lengthOf = (number: number, partBytes: number, sizeBytes: number): number =>
+  Math.max(0, Math.min(partBytes, sizeBytes - (number - 1) * partBytes))
+
+const MiB = 2 ** 20
+
+/** Whole MiB, so that there are not too many parts. */
+const partBytesOf = ({ store }: ObjectPlace, sizeBytes: number): number => {
+  const { leastPartBytes: least, mostPartBytes, parts } = store.capabilities.limits
+  const fitting = Math.ceil(sizeBytes / parts / MiB) * MiB
+  return Math.min(Math.max(leastPartBytes, least, fitting), mostPartBytes)
+}
+
+/** Begins an upload. What was counted of one before this is not counted once more. */
+const begin = Effect.fnUntraced(function*(
+  request: CopyRequest,
+  place: ObjectPlace,
+  stat: Files.FileStat,
+  counted: number
+) {
+  const nonce = randomUUID()
+  const metadata = { ...metadataOf(stat, request.options), [nonceName]: nonce }
+  const upload: SavedCopy.Uploading = {
+    key: place.key,
+    begunMillis: yield* Clock.currentTimeMillis,
+    nonce,
+    partBytes: partBytesOf(place, stat.sizeBytes),
+    edition: edition(stat),
+    counted
+  }
+  // Nobody else would know of an upload, whose parts are paid for, nor which parts need not be sent again.
+  yield* SavedCopy.commit({ upload })
+  const { id } = yield* onStore(request, place.store.uploads.begin(place.key, { metadata }))
+  yield* SavedCopy.commit({ upload: { ...upload, id } })
+  return { ...upload, id, place, parts: new Map(), isComplete: false } satisfies Sending
+})
+
+/** Whether somebody goes on with an upload that ended like this. */
+const isKept = (exit: Exit.Exit<unknown, unknown>): boolean => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return true
+  const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+  if (error instanceof Interrupter.Interrupted) return true
+  const reason = error instanceof CopyError ? error.reason : undefined
+  // The job is paused then.
+  return reason?._tag === "CallFailed" && pauseNameOf(reason.error.code) !== undefined
+}
+
+/** Opens what parts are sent to. It is dropped where the copy fails. */
+const openUpload = Effect.fnUntraced(function*(
+  place: ObjectPlace,
+  request: CopyRequest,
+  stat: Files.FileStat
+): Effect.fn.Return<Sending, CopyError | Interrupter.Interrupted, Scope.Scope> {
+  const { upload: saved } = yield* SavedCopy.get
+  const isSame = saved?.edition === edition(stat) && saved.key === place.key
+  const before = saved !== undefined && isSame
+    ? yield* onStore(request, goOn(place, saved, stat.sizeBytes))
+    : undefined
+  yield* Lease.check
+  if (saved !== undefined && before === undefined) yield* Effect.ignore(patiently(drop(place, saved)))
+  const sending = before ?? (yield* begin(request, place, stat, saved?.counted ?? 0))
+  yield* Effect.addFinalizer((exit) =>
+    isKept(exit) ? Effect.void : Effect.ignore(place.store.uploads.abort(uploadOf(sending)))
+  )
+  return sending
+})
+
+/** Reads all of a part; less where the file is shorter by now. */
+const readPart = Effect.fnUntraced(function*(from: Files.OpenFile, start: number, length: number) {
+  const buffer = Buffer.allocUnsafeSlow(length)
+  let filled = 0
+  while (filled < length) {
+    const read = yield* onSource(from.readAt(buffer.subarray(filled), start + filled))
+    if (read === 0) break
+    filled += read
+  }
+  return buffer.subarray(0, filled)
+})
+
+/** Sends the parts that are not there. Who is to know all bytes gets them in their order. */
+const sendParts = Effect.fnUntraced(function*(
+  access: ObjectAccess,
+  { isComplete, partBytes, parts, place, ...upload }: Sending,
+  { count, from, request, stat: { sizeBytes }, take }: Copying
+): Effect.fn.Return<CopiedContent, CopyError | Interrupter.Interrupted> {
+  let sent = 0
+  const passed = (length: number) => Effect.suspend(() => count(sent += length))
+  const send = Effect.fnUntraced(function*(number: number) {
+    yield* Interrupter.check
+    const length = lengthOf(number, partBytes, sizeBytes)
+    const isThere = isComplete || parts.has(number)
+    if (isThere && take === undefined) return yield* passed(length)
+    if (!isThere) yield* TaskDispatcher.throttle(length)
+    yield* within(access, length)(Effect.gen(function*() {
+      const bytes = yield* readPart(from, (number - 1) * partBytes, length)
+      take?.(bytes)
+      if (isThere || bytes.length < length) return
+      yield* Lease.check
+      parts.set(number, yield* onStore(request, place.store.uploads.put(uploadOf(upload), number, bytes)))
+    }))
+    yield* passed(length)
+    yield* SavedCopy.save({ upload: { ...upload, partBytes, counted: Math.max(upload.counted, sent) } })
+  })
+  const numbers = Array.from({ length: Math.ceil(sizeBytes / partBytes) }, (_, index) => index + 1)
+  yield* Effect.forEach(numbers, send, { concurrency: take === undefined ? partsAtOnce : 1, discard: true })
+  return { strategy: "parts", sizeBytes }
+})
+
+/** Makes the object of its parts. An answer that was lost is found in the metadata of the object. */
+const complete = Effect.fnUntraced(function*(access: ObjectAccess, request: CopyRequest, sending: Sending) {
+  const { isComplete, parts, place } = sending
+  if (isComplete) return
+  const condition = yield* absent(access, request, place, "complete")
+  yield* Lease.check
+  const inOrder = Array.from(parts.values()).toSorted((a, b) => a.number - b.number)
+  yield* Effect.catchIf(
+    patiently(place.store.uploads.complete(uploadOf(sending), inOrder, condition)),
+    (error) => error.reason._tag === "UploadMissing" || isOccupied(error, request),
+    (error) => Effect.flatMap(isOwn(place, sending), (isOwn) => isOwn ? Effect.void : Effect.fail(error))
+  ).pipe(Effect.mapError(orOccupied(access, request)))
+})
+
+/** Sends the content in parts. */
+const inParts = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
+  let sending: Sending | undefined
+  return {
+    isLong: true,
+    open: Effect.fnUntraced(function*(request, stat) {
+      const upload = yield* openUpload(place, request, stat)
+      sending = upload
+      const write = () => Effect.die(new Error("Parts are sent as they are"))
+      return {
+        file: draftOf(request, stat, write),
+        bytes: 0,
+        counted: upload.counted,
+        save: () => Effect.void,
+        place: complete(access, request, upload)
+      } satisfies PartialFile
+    }),
+    copy: (copying) =>
+      sending === undefined ? Effect.die(new Error("An upload was not begun")) : sendParts(access, sending, copying)
+  }
+}
+
+/** Ways to objects. */
+export const waysTo = (access: ObjectAccess): ContentWays => (request, { sizeBytes }) =>
+  Effect.map(
+    placeOf(access, request),
+    (place) =>
+      sizeBytes <= Math.min(wholeBytes, place.store.capabilities.limits.putBytes)
+        ? whole(access, place)
+        : inParts(access, place)
+  )
+
+/** Drops an upload that was begun, whose job is cancelled. What can't be dropped is left to the store. */
+export const abort = (access: ObjectAccess, path: FilePath.FilePath, saved: SavedCopy.Uploading): Effect.Effect<void> =>
+  Effect.ignore(Effect.flatMap(access.at(path), (place) => patiently(drop(place, saved))))

@@ -1,0 +1,66 @@
+/**
+ * Files and folders that can do nothing: objects can do some of it.
+ */
+import * as Effect from "effect/Effect"
+import type * as FilePath from "../../FilePath.ts"
+import type * as Files from "../../Files.ts"
+import type { Call, FilesError } from "../../FilesError.ts"
+import { failure } from "../files/openHandle.ts"
+
+const refusing = (path: FilePath.FilePath) => (call: Call): Effect.Effect<never, FilesError> =>
+  Effect.fail(failure(call, path, "ENOTSUP"))
+
+/** An open file that fails with `ENOTSUP`, and needs no close. */
+export const file = (path: FilePath.FilePath): Omit<Files.OpenFile, "stat"> => {
+  const refuse = refusing(path)
+  return {
+    fileSystem: Effect.succeedNone,
+    read: () => refuse("read"),
+    readAt: () => refuse("read"),
+    write: () => refuse("write"),
+    writeAt: () => refuse("write"),
+    dataFrom: () => refuse("lseek"),
+    copyFrom: () => refuse("copy_file_range"),
+    cloneFrom: () => refuse("ficlone"),
+    truncate: () => refuse("ftruncate"),
+    // A store has what it has answered for.
+    sync: Effect.void,
+    syncFileSystem: Effect.void,
+    forget: refuse("fadvise"),
+    attributeNames: refuse("listxattr"),
+    attribute: () => refuse("getxattr"),
+    setAttribute: () => refuse("setxattr"),
+    setOwner: () => refuse("fchown"),
+    setMode: () => refuse("fchmod"),
+    setTimes: () => refuse("futimes"),
+    close: Effect.void
+  }
+}
+
+type Readable = "path" | "stat" | "identity" | "list" | "lstat" | "find" | "folder" | "open"
+
+/** A folder that fails with `ENOTSUP` where it is to be changed. */
+export const folder = (path: FilePath.FilePath): Omit<Files.Folder, Readable> => {
+  const refuse = refusing(path)
+  return {
+    isExact: true,
+    create: () => refuse("create"),
+    update: () => refuse("open"),
+    createUnnamed: refuse("create"),
+    makeFolder: () => refuse("mkdir"),
+    readLink: () => refuse("readlink"),
+    makeLink: () => refuse("symlink"),
+    setTimes: () => refuse("lutimes"),
+    setOwner: () => refuse("lchown"),
+    attributeNames: () => refuse("listxattr"),
+    attribute: () => refuse("getxattr"),
+    setAttribute: () => refuse("setxattr"),
+    rename: () => refuse("rename"),
+    renameExclusively: () => refuse("rename"),
+    link: () => refuse("link"),
+    sync: Effect.void,
+    unlink: () => refuse("unlink"),
+    removeFolder: () => refuse("rmdir"),
+    atOnce: () => Effect.succeedNone
+  }
+}

@@ -1,0 +1,377 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Clouds from "@fanout/ops/clouds"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as TestClock from "effect/testing/TestClock"
+import type * as Conflict from "../src/internal/steps/conflict.ts"
+import * as World from "./objectHarness.ts"
+
+/** A tree with all that objects can hold, and names that come between a folder and what is in it. */
+const plant = ({ disk }: World.World): ReadonlyArray<string> => {
+  for (const folder of ["a", "a-", "empty", "é", "deep", "deep/er"]) disk.folder(`/from/${folder}`)
+  const files = ["a/b", "a.txt", "a-/c", "a0", "a!", "deep/er/x", "é/ü", "deep/er/😀", "b c", "100%", "a/b+?&=#"]
+  files.forEach((name, index) =>
+    disk.file(`/from/${name}`, `text of ${name}`, { mode: 0o640, modified: 1_700_000_000_123_456_789n + BigInt(index) })
+  )
+  return files
+}
+
+describe("Copy to objects", () => {
+  it.effect("puts files under their paths, with time and mode, and a marker for an empty folder", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      const { disk } = world
+      for (const folder of ["/from/a", "/from/empty"]) disk.folder(folder)
+      disk.file("/from/a/b", "text of b", { mode: 0o640, modified: 1_700_000_000_123_456_789n })
+      disk.file("/from/a.txt", "text of a.txt")
+      disk.symlink("/from/link", "a.txt")
+
+      const { rows, state, tally } = yield* World.copy(world, "/from", "s3://bucket/copy")
+
+      assert.strictEqual(state._tag, "Completed")
+      assert.deepStrictEqual(yield* World.keys(world), ["copy/a.txt", "copy/a/b", "copy/empty/"])
+      assert.deepStrictEqual(yield* World.read(world, "copy/a/b"), {
+        text: "text of b",
+        metadata: { mtime: "1700000000.123456789", mode: "0100640" }
+      })
+      assert.deepStrictEqual(rows, [
+        "/from/link: it is a link, which no object can be: --dereference copies what it leads to"
+      ])
+      assert.deepStrictEqual(tally.tags, { Copied: 2, FolderMade: 3, FolderEnded: 3 })
+    }))
+
+  it.effect.each<readonly [destination: string, keys: ReadonlyArray<string>]>([
+    ["s3://bucket", ["from/a"]],
+    ["s3://bucket/", ["from/a"]],
+    ["s3://bucket/x", ["x/a"]],
+    ["s3://bucket/x/", ["x/from/a"]]
+  ])("goes into what is a folder, whatever is there (%s)", ([destination, keys]) =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      world.disk.file("/from/a", "text of a")
+
+      yield* World.copy(world, "/from", destination)
+      yield* World.copy(world, "/from", destination)
+
+      assert.deepStrictEqual(yield* World.keys(world), keys)
+    }))
+
+  it.effect("asks for no object a second time, if nothing has changed", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      // Files were changed before that.
+      yield* TestClock.setTime(9_200_000_000_000)
+      for (let folder = 0; folder < 3; folder++) {
+        world.disk.folder(`/from/${folder}`)
+        for (let n = 0; n < 400; n++) world.disk.file(`/from/${folder}/${n}`, `text ${n}`)
+      }
+
+      const first = yield* World.copy(world, "/from", "s3://bucket/copy")
+      const puts = world.requests.filter((request) => request.startsWith("put"))
+      const second = yield* World.copy(world, "/from", "s3://bucket/copy")
+
+      assert.strictEqual(first.tally.tags?.["Copied"], 1200)
+      assert.strictEqual(puts.length, 1200)
+      assert.strictEqual(second.tally.tags?.["Unchanged"], 1200)
+      assert.deepStrictEqual(world.requests, ["list copy/", "list copy/"])
+    }))
+
+  it.effect("asks for the time of an object that may be another one, and for nothing else of it", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      for (const name of ["same", "longer", "other"]) world.disk.file(`/from/${name}`, "text", { modified: 1_000_000n })
+      yield* World.copy(world, "/from", "s3://bucket/copy")
+      for (const name of ["longer", "other"]) world.disk.remove(FilePath.make(`/from/${name}`))
+      world.disk.file("/from/longer", "longer text", { modified: 1_000_000n })
+      world.disk.file("/from/other", "TEXT", { modified: 2_000_000n })
+
+      const { tally } = yield* World.copy(world, "/from", "s3://bucket/copy")
+
+      assert.deepStrictEqual(tally.tags, { Copied: 2, Unchanged: 1, FolderMade: 1, FolderEnded: 1 })
+      assert.deepStrictEqual(world.requests.toSorted(), [
+        "head copy/other",
+        "head copy/same",
+        "list copy/",
+        "put copy/longer",
+        "put copy/other"
+      ])
+    }))
+
+  it.effect.each<readonly [mode: Conflict.Mode, text: string, rows: number, other: string | undefined]>([
+    ["changed", "mine", 0, undefined],
+    ["overwrite", "mine", 0, undefined],
+    ["skip", "theirs", 1, undefined],
+    ["error", "theirs", 1, undefined],
+    ["rename", "theirs", 0, "mine"]
+  ])(
+    "decides about an object in the way as about a file (%s)",
+    ([conflict, text, rows, other]) =>
+      Effect.gen(function*() {
+        for (const isListed of [true, false]) {
+          const world = yield* World.makeWorld()
+          world.disk.file("/from/a.txt", "mine")
+          // It comes after the listing, or is in it.
+          const come = World.put(world, "copy/a.txt", "theirs")
+          if (isListed) yield* come
+          else world.after = ({ call }) => call === "list" ? Effect.asVoid(come) : Effect.void
+
+          const result = yield* World.copy(world, "/from", "s3://bucket/copy", { conflict })
+
+          assert.strictEqual((yield* World.read(world, "copy/a.txt")).text, text)
+          assert.strictEqual(result.rows.length, rows)
+          const renamed = yield* Effect.option(World.read(world, "copy/a (1).txt"))
+          assert.strictEqual(Option.getOrUndefined(renamed)?.text, other)
+        }
+      })
+  )
+
+  it.effect("fails a name that is not UTF-8, and nothing beside it", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      world.disk.file(FilePath.fromBytes(Uint8Array.of(...Buffer.from("/from/"), 0xff)), "text")
+      world.disk.file("/from/a", "text")
+
+      const { rows, state } = yield* World.copy(world, "/from", "s3://bucket/copy")
+
+      assert.strictEqual(state._tag, "CompletedWithErrors")
+      assert.match(rows.join(), /not UTF-8/)
+      assert.deepStrictEqual(yield* World.keys(world), ["copy/a"])
+    }))
+})
+
+describe("Copy from objects", () => {
+  it.effect("makes no file of a key that is no path, and fails it alone", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      const bad = ["../evil", "/abs", "a//b", "a/./b", "a/../../evil", "dir/", "n".repeat(256), "a/nul\0"]
+      for (const key of bad) yield* World.put(world, `x/${key}`, "bad")
+      for (const key of ["a/b", "z"]) yield* World.put(world, `x/${key}`, "good")
+      const before = world.disk.tree("/")
+
+      const { rows, state } = yield* World.copy(world, "s3://bucket/x", "/to/copy")
+
+      assert.strictEqual(state._tag, "CompletedWithErrors")
+      assert.strictEqual(rows.filter((row) => row.includes("can't be a file")).length, bad.length, rows.join("\n"))
+      assert.deepStrictEqual(Object.keys(world.disk.tree("/to/copy")), ["a", "a/b", "dir", "z"])
+      assert.deepStrictEqual(Object.keys(world.disk.tree("/")).length, Object.keys(before).length + 5)
+    }))
+
+  it.effect("fails one of an object and of what is in a folder of the same name", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      for (const key of ["both", "both/child", "z"]) yield* World.put(world, `x/${key}`, `text of ${key}`)
+
+      const { rows } = yield* World.copy(world, "s3://bucket/x", "/to/copy")
+
+      // Whichever comes first has the name.
+      assert.match(rows.join(), /both: .*a (?:folder|file) can't take the place of/)
+      assert.includeMembers(Object.keys(world.disk.tree("/to/copy")), ["both", "z"])
+    }))
+
+  it.effect("copies one object, and tells of one that is not there", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      yield* World.put(world, "x/a", "text of a")
+
+      const one = yield* World.copy(world, "s3://bucket/x/a", "/to")
+      const none = yield* Effect.flip(World.plan(world, "s3://bucket/x/b", "/to"))
+
+      assert.deepStrictEqual([one.state._tag, Object.keys(world.disk.tree("/to"))], ["Completed", ["a"]])
+      assert.match(none.message, /There is nothing at "s3:\/\/bucket\/x\/b"/)
+    }))
+
+  it.effect("reads an object again whose bytes are not those that the store has", () =>
+    Effect.gen(function*() {
+      for (const checksum of ["crc32", undefined] as const) {
+        const world = yield* World.makeWorld({ ...Clouds.memoryCapabilities, checksum })
+        yield* World.put(world, "x/a", "text of a")
+        world.flips.add("x/a")
+
+        const { rows } = yield* World.copy(world, "s3://bucket/x", "/to/copy")
+
+        assert.deepStrictEqual(rows, [])
+        assert.strictEqual(world.requests.filter((request) => request === "get x/a").length, 2)
+        assert.deepInclude(world.disk.tree("/to/copy")["a"], { text: "text of a" })
+      }
+    }))
+
+  it.effect("asks for each object once, and for the time of those that may be there already", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      for (const key of ["x/a", "x/b"]) yield* World.put(world, key, `text of ${key}`)
+
+      yield* World.copy(world, "s3://bucket/x", "/to/copy")
+      const first = world.requests.toSorted()
+      yield* World.put(world, "x/b", "text of x/c")
+      const second = yield* World.copy(world, "s3://bucket/x", "/to/copy", { request: { noTargetDirectory: true } })
+
+      assert.deepStrictEqual(first, ["get x/a", "get x/b", "head x", "list x/", "list x/"])
+      assert.deepStrictEqual(world.requests.toSorted(), [
+        "get x/b",
+        "head x",
+        "head x/a",
+        "head x/b",
+        "list x/",
+        "list x/"
+      ])
+      assert.deepInclude(second.tally.tags, { Copied: 1, Unchanged: 1 })
+    }))
+})
+
+describe("Copy from objects to objects", () => {
+  it.effect("brings each over, with what it tells of its file", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld(ofSmallParts)
+      const files = plant(world)
+      world.disk.file("/from/large", long(3))
+      yield* World.copy(world, "/from", "s3://bucket/copy")
+
+      const over = yield* World.copy(world, "s3://bucket/copy", "s3://other/there")
+      const down = yield* World.copy(world, "s3://other/there", "/to/copy")
+
+      assert.deepStrictEqual([over.rows, down.rows], [[], []])
+      assert.strictEqual(over.tally.tags?.["Copied"], files.length + 1)
+      assert.deepStrictEqual(World.treeOf(world, "/to/copy"), World.treeOf(world, "/from"))
+      const again = yield* World.copy(world, "s3://bucket/copy", "s3://other/there")
+      assert.strictEqual(again.tally.tags?.["Unchanged"], files.length + 1)
+    }))
+})
+
+describe("Copy to objects and back", () => {
+  it.effect("makes the same tree", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      const files = plant(world)
+
+      const up = yield* World.copy(world, "/from", "s3://bucket/copy")
+      const down = yield* World.copy(world, "s3://bucket/copy", "/to/copy")
+
+      assert.deepStrictEqual([...up.rows, ...down.rows], [])
+      assert.strictEqual(down.tally.tags?.["Copied"], files.length)
+      assert.deepStrictEqual(World.treeOf(world, "/to/copy"), World.treeOf(world, "/from"))
+    }))
+
+  it.effect.each(["before", "after"] as const)(
+    "goes on where its process was killed, %s any request",
+    (when) =>
+      Effect.gen(function*() {
+        for (let at = 1;; at++) {
+          const world = yield* World.makeWorld()
+          plant(world)
+
+          const up = yield* World.copy(world, "/from", "s3://bucket/copy", { kill: { at, when } })
+          const down = yield* World.copy(world, "s3://bucket/copy", "/to/copy", { kill: { at, when } })
+
+          assert.deepStrictEqual([...up.rows, ...down.rows], [], `killed ${when} request ${at}`)
+          assert.deepStrictEqual(World.treeOf(world, "/to/copy"), World.treeOf(world, "/from"))
+          if (!up.isKilled && !down.isKilled) break
+        }
+      })
+  )
+})
+
+const partBytes = 2 ** 20
+
+/** A store in which parts are small, so that few bytes are a large file. */
+const ofSmallParts = {
+  ...Clouds.memoryCapabilities,
+  limits: { ...Clouds.memoryCapabilities.limits, putBytes: partBytes, leastPartBytes: 1, mostPartBytes: partBytes }
+}
+
+/** Text of so many parts and a bit, no two lines of which are the same. */
+const long = (parts: number): string =>
+  Array.from({ length: parts * partBytes / 32 + 1 }, (_, n) => `line ${n}\n`.padStart(32, ".")).join("")
+
+describe("Copy of a large file to an object", () => {
+  it.effect.each(["before", "after"] as const)(
+    "goes on at its part where it was killed %s any request",
+    (when) =>
+      Effect.gen(function*() {
+        const text = long(6)
+        for (let at = 1;; at++) {
+          const world = yield* World.makeWorld(ofSmallParts)
+          world.disk.file("/from/large", text)
+
+          const { isKilled, rows, state, tally } = yield* World.copy(world, "/from", "s3://bucket/copy", {
+            kill: { at, when }
+          })
+
+          const message = `killed ${when} request ${at}, ${world.requests[at - 1]}`
+          assert.deepStrictEqual([state._tag, rows], ["Completed", []], message)
+          assert.strictEqual((yield* World.read(world, "copy/large")).text, text, message)
+          assert.deepStrictEqual(yield* World.openUploads(world), [], message)
+          // What was answered for is not sent again. Four parts are under way at the same time.
+          const sent = world.requests.filter((one) => one.startsWith("putPart"))
+          assert.isAtMost(sent.length, isKilled ? 7 + 4 : 7, message)
+          // What was complete when the process was killed is found to be so.
+          const isFound = when === "after" && world.requests[at - 1]?.startsWith("completeUpload") === true
+          assert.strictEqual(tally.units?.["bytes"], isFound ? undefined : text.length, message)
+          if (!isKilled) break
+        }
+      })
+  )
+})
+
+describe("Copy where a store fails", () => {
+  const gone = World.failure({ _tag: "Unreachable", code: "ECONNREFUSED" })
+
+  it.effect("waits at any request that nobody answers, and goes on by itself", () =>
+    Effect.gen(function*() {
+      for (let at = 1;; at++) {
+        const world = yield* World.makeWorld(ofSmallParts)
+        world.disk.file("/from/large", long(2))
+        world.disk.file("/from/small", "text")
+        const breaks = (): void => {
+          world.before = ({ number }) => number >= at ? Effect.fail(gone) : Effect.void
+        }
+        const whenStopped = Effect.sync(() => {
+          world.before = () => Effect.void
+        })
+
+        breaks()
+        const up = yield* World.copy(world, "/from", "s3://bucket/copy", { whenStopped })
+        const requests = world.requests.length
+        world.before = () => Effect.void
+        const planned = { request: { noTargetDirectory: true } }
+        const down = yield* World.copy(world, "s3://bucket/copy", "/to/copy", planned)
+
+        if (at <= requests && up.stopped._tag !== "Completed") {
+          assert.deepNestedInclude(up.stopped, { _tag: "Queued", "waits.by": "network" })
+        }
+        assert.deepStrictEqual([up.state._tag, up.rows, down.rows], ["Completed", [], []])
+        assert.deepStrictEqual(World.treeOf(world, "/to/copy"), World.treeOf(world, "/from"))
+        assert.deepStrictEqual(yield* World.openUploads(world), [])
+        if (up.stopped._tag === "Completed") break
+      }
+    }))
+
+  it.effect("drops what it has begun where it is cancelled", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld(ofSmallParts)
+      world.disk.file("/from/large", long(4))
+      world.before = ({ call, key }) => call === "putPart" && key.endsWith(" 3") ? Effect.fail(gone) : Effect.void
+
+      const { state, stopped } = yield* World.copy(world, "/from", "s3://bucket/copy", {
+        cancels: true,
+        whenStopped: Effect.map(World.openUploads(world), (open) => assert.strictEqual(open.length, 1))
+      })
+
+      assert.deepStrictEqual([stopped._tag, state._tag], ["Queued", "Cancelled"])
+      assert.deepStrictEqual(yield* World.openUploads(world), [])
+    }))
+
+  it.effect("fails a part that is refused, and drops the upload", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld(ofSmallParts)
+      world.disk.file("/from/large", long(4))
+      const denied = World.failure({ _tag: "Denied", code: "AccessDenied" })
+      world.before = ({ call }) => call === "putPart" ? Effect.fail(denied) : Effect.void
+
+      const { rows, state } = yield* World.copy(world, "/from", "s3://bucket/copy")
+
+      assert.strictEqual(state._tag, "CompletedWithErrors")
+      assert.match(rows.join(), /permission denied/)
+      assert.deepStrictEqual(yield* World.openUploads(world), [])
+    }))
+})
