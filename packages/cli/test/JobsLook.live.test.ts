@@ -186,7 +186,7 @@ describe("fanout jobs", () => {
     await copy.ended
     assert.match(at.run("jobs", "show", id).stdout, /^tasks +1 +≤ .* ms +≤ .* ms +≤ .* s +≤ .* s +Copy/m)
     const { tasks } = JSON.parse(at.run("jobs", "show", id, "--json").stdout.split("\n")[0] ?? "")
-    assert.hasAllKeys(tasks, ["upperMillis", "kinds", "pools", "threads"])
+    assert.hasAllKeys(tasks, ["upperMillis", "kinds", "pools", "threads", "workers"])
     assert.deepInclude(tasks.kinds[0], { attempts: 1 })
     at.run("jobs", "set", id, "--bandwidth", "off")
     assert.strictEqual(at.run(...args).status, 0)
