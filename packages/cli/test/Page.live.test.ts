@@ -727,6 +727,8 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
 
   it("says so where the database can't be read, and goes on by itself", async () => {
     const { page } = await open()
+    await page.waitForSelector("li.job")
+    await page.locator(".connection", { hasText: "live" }).waitFor()
     await page.route(
       "**/api/jobs?*",
       (route) =>
