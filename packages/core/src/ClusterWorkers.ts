@@ -22,7 +22,7 @@ import * as Schema from "effect/Schema"
  * - `greetingMillis`: how long the worker took to answer the greeting.
  * - `silentMillis`: how long ago the worker said something. A worker that is silent for 4 seconds is lost.
  * - `isLeaving`: whether the worker is about to end, and takes no more tasks.
- * - `refuses`: tags of the tasks that the worker does not take, each with the reason.
+ * - `refuses`: tags of the tasks that the worker does not take, or has refused one of lately, each with the reason.
  *
  * @category schemas
  * @since 0.1.0

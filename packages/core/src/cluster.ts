@@ -59,7 +59,7 @@ export interface ClusterOptions {
    * time, other workers run the tasks.
    */
   readonly grant?: Duration.Input
-  /** How long a task waits that all workers refuse, 30 seconds by default. */
+  /** How long a task waits that all workers have refused, 30 seconds by default. */
   readonly patience?: Duration.Input
 }
 
@@ -78,7 +78,8 @@ export interface WorkerOptions<in R extends Task.Any = never> {
   readonly listen?: string
   /**
    * Why this worker does not run a task, if it does not: for example, since it lacks the file that the payload names.
-   * Other workers then get the task. For ten seconds, the worker gets no task of that kind from this owner.
+   * Other workers then get the task. For ten seconds, this owner does not give the task to the worker again, nor
+   * another one of its kind unless the worker has run one in the ten seconds before.
    */
   readonly refuse?: (payload: Task.Payload<R>) => Effect.Effect<Option.Option<string>>
   /** How long tasks that have begun may go on when the layer closes, 10 seconds by default. */

@@ -72,7 +72,6 @@ export class ClusterPool {
   private reserved: RemoteWorker | undefined = undefined
   private readonly pumpSoon = soon(() => this.pump())
   private isClosed = false
-  private refusedSince: number | undefined = undefined
 
   constructor(options: PoolOptions) {
     this.options = options
@@ -243,13 +242,13 @@ export class ClusterPool {
   }
 
   /** The worker with the least to do of those that take a task. A suspect gets a worker that has nothing else. */
-  private workerFor({ definition: { index }, isSuspect }: RemoteTask): RemoteWorker | undefined {
+  private workerFor(task: RemoteTask): RemoteWorker | undefined {
     let best: RemoteWorker | undefined
     let least = Number.POSITIVE_INFINITY
     for (const worker of this.workers.values()) {
-      const load = worker.loadOf(index)
-      if (load === undefined || worker.isLeaving || load.room <= 0) continue
-      if (isSuspect ? worker.tasks.size > 0 : worker.isApart || worker === this.reserved) continue
+      const load = worker.loadOf(task)
+      if (load === undefined || worker.isLeaving || worker.isFull || load.room <= 0) continue
+      if (task.isSuspect ? worker.tasks.size > 0 : worker.isApart || worker === this.reserved) continue
       const share = load.inHand / load.size
       if (share >= least) continue
       best = worker
@@ -262,7 +261,7 @@ export class ClusterPool {
   private workerToEmpty(suspect: RemoteTask | undefined): RemoteWorker | undefined {
     if (suspect === undefined) return undefined
     const takers = Array.from(this.workers.values()).filter((worker) =>
-      !worker.isLeaving && worker.loadOf(suspect.definition.index) !== undefined
+      !worker.isLeaving && worker.loadOf(suspect) !== undefined
     )
     return takers.toSorted((left, right) => left.tasks.size - right.tasks.size)[0]
   }
@@ -304,12 +303,14 @@ export class ClusterPool {
   }
 
   private settle(worker: RemoteWorker, task: RemoteTask, ending: Ending): void {
-    if ("done" in ending) return task.end(ending)
     if ("unavailable" in ending) {
-      worker.refuse(task.definition.index, `can't run it: ${ending.unavailable}`)
-      return task.mayGoOn ? this.queueFirst([task]) : task.settle(this.stopped(task))
+      worker.refuse(task, `can't run it: ${ending.unavailable}`)
+      if (!task.mayGoOn) return task.settle(this.stopped(task))
+      // Behind the others, which the worker may be able to run.
+      this.queue.push(task)
+      return this.pumpSoon()
     }
-    worker.noteRun(task.definition.index)
+    if (!("stopped" in ending)) worker.noteRun(task.definition.index)
     // A worker that was told of the lease too late, or that leaves, has stopped what others can go on with.
     if ("stopped" in ending && task.mayGoOn) {
       task.attempt?.noteAgain()
@@ -339,23 +340,26 @@ export class ClusterPool {
     this.measure()
   }).pipe(Effect.andThen(Effect.sleep(tickMillis)), Effect.forever)
 
-  /** A task that nobody takes although there are workers is no failure: its fan-out ends, and can go on later. */
+  /**
+   * A task that each worker has refused, although there are workers, is no failure: its fan-out ends, and can go on
+   * later. A worker that has refused another task of its kind may run this one.
+   */
   private giveUpIfRefused(): void {
+    const { now, options: { patienceMillis }, strangers } = this
     const workers = Array.from(this.workers.values())
-    const refused = this.queue.filter(({ definition: { index } }) =>
-      workers.every((worker) => worker.refused.has(index))
-    )
-    if (refused.length === 0 || workers.length + this.strangers.size === 0) {
-      this.refusedSince = undefined
-      return
+    const hasSome = workers.length + strangers.size > 0
+    const givenUp = new Set<RemoteTask>()
+    for (const task of this.queue) {
+      const isRefused = hasSome && workers.every((worker) => worker.refusalOf(task) !== undefined)
+      task.refusedSince = isRefused ? task.refusedSince ?? now : undefined
+      if (isRefused && now - (task.refusedSince ?? now) >= patienceMillis) givenUp.add(task)
     }
-    this.refusedSince ??= this.now
-    if (this.now - this.refusedSince < this.options.patienceMillis) return
-    this.queue = this.queue.filter((task) => !refused.includes(task))
-    for (const task of refused) {
-      const { definition: { index, task: { _tag } } } = task
-      const why = workers.map(({ address, refused }) => [address, refused.get(index) ?? ""] as const)
-      task.settle(Effect.die(new WorkersUnavailable({ task: _tag, workers: [...why, ...this.strangers] })))
+    if (givenUp.size === 0) return
+    this.queue = this.queue.filter((task) => !givenUp.has(task))
+    for (const task of givenUp) {
+      const why = workers.map((worker) => [worker.address, worker.refusalOf(task) ?? ""] as const)
+      const { _tag } = task.definition.task
+      task.settle(Effect.die(new WorkersUnavailable({ task: _tag, workers: [...why, ...strangers] })))
     }
   }
 

@@ -26,14 +26,12 @@ import {
   type ToWorker
 } from "./messages.ts"
 import { Peer } from "./peer.ts"
-import { Slots } from "./slots.ts"
+import { most, Slots } from "./slots.ts"
 import type { Disconnected, Refused, Wire } from "./wire.ts"
 import type { HostTask, WorkerHost } from "./workerHost.ts"
 
 /** How long an owner without tasks has to end the connection to a worker that leaves. */
 const byeMillis = 1000
-/** An owner has fewer jobs, and no more tasks at a worker than `Slots` takes. */
-const most = 65_536
 /** How often the worker looks whether leases are still held. */
 const leaseMillis = 250
 
@@ -105,6 +103,7 @@ export class HostSession extends Peer implements Listener {
       else lease.hold(told.heldUntil)
     }
     for (const posted of tasks) this.take(posted)
+    // An owner has fewer jobs, and no more tasks at a worker than there are slots.
     if (this.leases.size > most) throw new Error(`it has more than ${most} leases`)
     if (this.back.length + this.endings.length > most) throw new Error(`it has more than ${most} tasks`)
     for (const [id, reason] of stops) this.stop(id, (task) => task.stop(reason))

@@ -72,9 +72,13 @@ export abstract class Peer {
       Effect.forever
     )
     const silent = new Disconnected({ why: `it was silent for ${this.silenceMillis / 1000} s` })
+    let listenedAt = nowMillis(this.clock)
     const listening = Effect.sleep(listenMillis).pipe(
       Effect.andThen(Effect.suspend(() => {
         const now = nowMillis(this.clock)
+        // While this process was too busy to listen, nobody was silent.
+        this.heardAt = Math.min(now, this.heardAt + Math.max(0, now - listenedAt - listenMillis))
+        listenedAt = now
         if (now - this.saidAt >= saysMillis) this.noteNews()
         return now - this.heardAt > this.silenceMillis ? Effect.fail(silent) : Effect.void
       })),

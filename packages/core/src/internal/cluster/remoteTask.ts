@@ -24,6 +24,8 @@ export class RemoteTask extends CalledTask {
   worker: RemoteWorker | undefined = undefined
   load: Workload | undefined = undefined
   id = 0
+  /** Since when all workers refuse the task, on the monotonic clock of this process. */
+  refusedSince: number | undefined = undefined
 
   constructor(definition: RemoteDefinition, ...called: ConstructorParameters<typeof CalledTask>) {
     super(...called)

@@ -14,11 +14,11 @@ import { ClockOffset, timesOf } from "./clocks.ts"
 import { codecs, type FromWorker, mostCharacters, textsOf, type ToWorker, type Welcome } from "./messages.ts"
 import { Peer } from "./peer.ts"
 import type { RemoteTask } from "./remoteTask.ts"
-import { Slots } from "./slots.ts"
+import { most, OwnSlots } from "./slots.ts"
 import { Disconnected } from "./wire.ts"
 import { Workload } from "./workload.ts"
 
-/** A worker that could not run a task of a kind gets none for so long. Then what it lacks may have come. */
+/** A worker that could not run a task gets it no more for so long. Then what it lacks may have come. */
 const againMillis = 10_000
 
 /** A lease is told anew once it holds for so much longer than the worker knows, or is over so soon. */
@@ -46,15 +46,19 @@ export class RemoteWorker extends Peer {
   readonly welcome: Welcome
   readonly loads: ReadonlyArray<Workload>
   /** Tasks that the worker has in hand. */
-  readonly tasks = new Slots<RemoteTask>()
+  readonly tasks = new OwnSlots<RemoteTask>()
   /** Whether the worker gets nothing more: its process is to end. */
   isLeaving = false
   /** Until when the worker may go on by itself, on the monotonic clock of this process. */
   grantedUntil = 0
-  /** Why the worker takes no tasks of a kind, by their index. */
+  /** Why the worker takes no tasks of a kind, or did not take one lately, by their index. */
   readonly refused = new Map<number, string>()
-  /** When the worker gets tasks of a kind again that it could not run, on the monotonic clock of this process. */
+  /** When what the worker lacked for a task of a kind may have come, on the monotonic clock of this process. */
   private readonly againAt = new Map<number, number>()
+  /** When the worker has run a task of a kind last, on the monotonic clock of this process. */
+  private readonly ranAt = new Map<number, number>()
+  /** Tasks that the worker could not run, and when it gets them again. */
+  private readonly refusals = new WeakMap<RemoteTask, { readonly why: string; readonly againAt: number }>()
   /** How many tasks the worker has ended. */
   ended = 0
   private readonly onMessage: (message: FromWorker) => void
@@ -79,34 +83,61 @@ export class RemoteWorker extends Peer {
     this.onMessage = (message) => onMessage(this, message)
     this.offset = new ClockOffset(clock)
     this.offset.note(welcome.now)
-    this.loads = welcome.pools.map(([, size]) => new Workload(size))
+    this.loads = welcome.pools.map(([, size]) => new Workload(Math.min(size, most)))
     for (const [index, task] of welcome.tasks.entries()) if (typeof task === "string") this.refused.set(index, task)
   }
 
-  /** The pool in which the worker runs a kind of task; none where it does not take the task. */
-  loadOf(index: number): Workload | undefined {
+  /** The pool in which the worker runs a task; none where it does not take the task now. */
+  loadOf(task: RemoteTask): Workload | undefined {
+    const { index } = task.definition
     const pool = this.welcome.tasks[index]
-    return typeof pool === "number" && !(this.refused.has(index) && !this.isDue(index)) ? this.loads[pool] : undefined
+    if (typeof pool !== "number") return undefined
+    if (this.againAt.has(index)) {
+      const now = nowMillis(this.clock)
+      if (now < (this.refusals.get(task)?.againAt ?? now) || this.isPaused(index, now)) return undefined
+    }
+    return this.loads[pool]
   }
 
-  private isDue(index: number): boolean {
-    return nowMillis(this.clock) >= (this.againAt.get(index) ?? Number.POSITIVE_INFINITY)
+  /** Whether the worker has refused a task of a kind, and has run none lately: it may lack what all of them need. */
+  private isPaused(index: number, now: number): boolean {
+    const ranAt = this.ranAt.get(index) ?? Number.NEGATIVE_INFINITY
+    return now < (this.againAt.get(index) ?? now) && now - ranAt >= againMillis
   }
 
-  /** Gives the worker no task of a kind for a while. */
-  refuse(index: number, why: string): void {
+  /** Why the worker does not run a task, where it has said so of the task itself, or takes none of its kind. */
+  refusalOf(task: RemoteTask): string | undefined {
+    const pool = this.welcome.tasks[task.definition.index]
+    return typeof pool === "string" ? pool : this.refusals.get(task)?.why
+  }
+
+  /** Gives the worker a task it could not run no more for a while. */
+  refuse(task: RemoteTask, why: string): void {
+    const { index } = task.definition
+    const againAt = nowMillis(this.clock) + againMillis
+    this.refusals.set(task, { why, againAt })
     this.refused.set(index, why)
-    this.againAt.set(index, nowMillis(this.clock) + againMillis)
+    this.againAt.set(index, againAt)
   }
 
-  /** Notes that the worker has run a task of a kind. One that it got before a refusal says nothing. */
+  /** Notes that the worker has run a task of a kind. So it lacks nothing that all of them need. */
   noteRun(index: number): void {
-    if (this.refused.has(index) && this.isDue(index)) this.refused.delete(index)
+    const now = nowMillis(this.clock)
+    this.ranAt.set(index, now)
+    if (now >= (this.againAt.get(index) ?? Number.POSITIVE_INFINITY)) {
+      this.againAt.delete(index)
+      this.refused.delete(index)
+    }
+  }
+
+  /** Whether the worker can have no more tasks in hand, in no pool. */
+  get isFull(): boolean {
+    return this.tasks.size >= most
   }
 
   /** How many tasks the worker should have in hand, in all pools together. */
   get window(): number {
-    return this.isLeaving ? 0 : this.loads.reduce((sum, { window }) => sum + window, 0)
+    return this.isLeaving ? 0 : Math.min(most, this.loads.reduce((sum, { window }) => sum + window, 0))
   }
 
   /** Tasks that the worker ends in a second. */
@@ -123,16 +154,16 @@ export class RemoteWorker extends Peer {
 
   /** Gives a task to the worker. */
   take(task: RemoteTask, now: number): void {
-    task.id = this.tasks.add(task)
     let posted
     try {
+      task.id = this.tasks.add(task)
       posted = task.encode(this.leaseOf(task))
     } catch (defect) {
-      this.tasks.delete(task.id)
+      if (this.tasks.get(task.id) === task) this.tasks.delete(task.id)
       return task.settle(Effect.die(defect))
     }
     task.worker = this
-    task.load = this.loadOf(task.definition.index)
+    task.load = this.loadOf(task)
     task.load?.add(now)
     this.tell("tasks", posted)
   }
@@ -192,17 +223,19 @@ export class RemoteWorker extends Peer {
 
   /** What is to be told, in as many messages as it takes. */
   protected takeTexts(): ReadonlyArray<string> {
-    const { giveBack, outbox: { tasks, ...others } } = this
+    const { giveBack, outbox: { leases, tasks, ...others } } = this
     this.outbox = emptyOutbox()
     this.giveBack = 0
     const told = Object.fromEntries(Object.entries(others).filter(([, all]) => all.length > 0))
-    const first = giveBack > 0 ? { ...told, giveBack } : told
-    const texts = textsOf(tasks, (tasks) => ({ tasks }), ([id]) => {
+    const last = giveBack > 0 ? { ...told, giveBack } : told
+    const posted = textsOf(tasks, (tasks) => ({ tasks }), ([id]) => {
       const size = `Its payload takes more than ${mostCharacters} characters as JSON`
       this.remove(id)?.settle(Effect.die(new Error(`${size}: put a reference into the payload`)))
       return undefined
     })
-    return Object.keys(first).length > 0 || texts.length === 0 ? [JSON.stringify(first), ...texts] : texts
+    // A worker has to have a lease before its tasks, and a task before it can stop.
+    const texts = leases.length > 0 ? [JSON.stringify({ leases }), ...posted] : posted
+    return Object.keys(last).length > 0 || texts.length === 0 ? [...texts, JSON.stringify(last)] : texts
   }
 
   // -- what the worker tells

@@ -4,25 +4,14 @@
  */
 
 /** Most members at the same time. */
-const most = 2 ** 16
+export const most = 2 ** 16
 
+/** Members under ids that somebody else gives. */
 export class Slots<A> {
-  private readonly slots: Array<{ id: number; member: A | undefined }> = []
-  private readonly free: Array<number> = []
+  protected readonly slots: Array<{ id: number; member: A | undefined }> = []
   size = 0
 
-  /** Adds a member, and gives its id. */
-  add(member: A): number {
-    const number = this.free.pop() ?? this.slots.length
-    if (number >= most) throw new Error(`A worker has ${most} tasks in hand`)
-    const slot = this.slots[number] ??= { id: number - most, member: undefined }
-    slot.id += most
-    slot.member = member
-    this.size++
-    return slot.id
-  }
-
-  /** Adds a member under an id that somebody else has given. False if the id, or its slot, is taken. */
+  /** Adds a member under an id that is given. False if the id, or its slot, is taken. */
   put(id: number, member: A): boolean {
     const number = id % most
     while (this.slots.length <= number) this.slots.push({ id: -1, member: undefined })
@@ -39,15 +28,38 @@ export class Slots<A> {
     return slot?.id === id ? slot.member : undefined
   }
 
-  delete(id: number): void {
+  /** Forgets a member. False if there is none of this id. */
+  delete(id: number): boolean {
     const slot = this.slots[id % most]
-    if (slot?.id !== id || slot.member === undefined) return
+    if (slot?.id !== id || slot.member === undefined) return false
     slot.member = undefined
-    this.free.push(id % most)
     this.size--
+    return true
   }
 
   *[Symbol.iterator](): Generator<A> {
     for (const { member } of this.slots) if (member !== undefined) yield member
+  }
+}
+
+/** Members under ids that are given out here. */
+export class OwnSlots<A> extends Slots<A> {
+  private readonly free: Array<number> = []
+
+  /** Adds a member, and gives its id. */
+  add(member: A): number {
+    const number = this.free.pop() ?? this.slots.length
+    if (number >= most) throw new Error(`A worker has ${most} tasks in hand`)
+    const slot = this.slots[number] ??= { id: number - most, member: undefined }
+    slot.id += most
+    slot.member = member
+    this.size++
+    return slot.id
+  }
+
+  override delete(id: number): boolean {
+    const isDeleted = super.delete(id)
+    if (isDeleted) this.free.push(id % most)
+    return isDeleted
   }
 }

@@ -1,0 +1,93 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
+import * as TestClock from "effect/testing/TestClock"
+import { protocol } from "../src/internal/cluster/messages.ts"
+import { RemoteTask } from "../src/internal/cluster/remoteTask.ts"
+import { RemoteWorker } from "../src/internal/cluster/remoteWorker.ts"
+import { most, OwnSlots, Slots } from "../src/internal/cluster/slots.ts"
+import { Work } from "./ClusterWorld.ts"
+
+const process = { machine: "m", boot: "b", process: "p" }
+
+const workerOf = (clock: Clock.Clock, sizes: ReadonlyArray<number> = [2]) =>
+  new RemoteWorker(
+    "one",
+    { protocol, now: [0, 0], process, pools: sizes.map((size) => ["io", size]), tasks: [0] },
+    clock,
+    5000,
+    () => undefined
+  )
+
+const taskOf = (n: number, onSettle: (effect: Effect.Effect<unknown, unknown>) => void = () => undefined) =>
+  new RemoteTask({ task: Work, index: 0 }, { n, steps: 1 }, Context.empty(), onSettle)
+
+describe("RemoteWorker", () => {
+  it.effect("tells of a lease before its tasks, and of a task before its end", () =>
+    Effect.gen(function*() {
+      const worker = workerOf(yield* Clock.Clock)
+      const task = taskOf(1)
+      worker.take(task, 0)
+      worker.tell("stops", [task.id, "Cancel"])
+      worker.tell("interrupts", task.id)
+      const sent = yield* Queue.unbounded<string>()
+      const send = (text: string) => Effect.asVoid(Queue.offer(sent, text))
+      yield* Effect.forkChild(worker.talk({ receive: Effect.never, send }))
+      yield* TestClock.adjust(1)
+
+      const texts = yield* Queue.takeAll(sent)
+      const keys = texts.flatMap((text) => Object.keys(JSON.parse(text)))
+      assert.deepStrictEqual(keys, ["leases", "tasks", "stops", "interrupts"])
+    }))
+
+  it.effect("does not take a stall of the owner for silence of the worker, and hears of silence after it", () =>
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      let stalled = 0n
+      const late: Clock.Clock = Object.create(clock, {
+        monotonicTimeNanosUnsafe: { value: () => clock.monotonicTimeNanosUnsafe() + stalled }
+      })
+      const worker = workerOf(late)
+      const fiber = yield* Effect.forkChild(worker.talk({ receive: Effect.never, send: () => Effect.void }))
+      yield* TestClock.adjust(1000)
+      stalled = 10_000_000_000n
+      yield* TestClock.adjust(2500)
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust(1000)
+
+      assert.isTrue(Exit.isFailure(fiber.pollUnsafe() ?? Exit.void))
+    }))
+
+  it.effect("bounds what a worker has in hand, whatever sizes of pools it claims", () =>
+    Effect.gen(function*() {
+      const worker = workerOf(yield* Clock.Clock, [Number.MAX_SAFE_INTEGER, 1e9])
+      assert.strictEqual(worker.window, most)
+      assert.deepStrictEqual(worker.loads.map(({ size }) => size), [most, most])
+      for (let n = 0; n < most; n++) worker.take(taskOf(n), 0)
+      assert.isTrue(worker.isFull)
+      let settled = 0
+      worker.take(taskOf(most, () => settled++), 0)
+
+      assert.deepStrictEqual([settled, worker.tasks.size], [1, most])
+      assert.isDefined(worker.tasks.get(0))
+    }))
+})
+
+describe("Slots", () => {
+  it("take no more memory for members that have come and gone under ids of others", () => {
+    const own = new OwnSlots<string>()
+    const theirs = new Slots<string>()
+    for (let n = 0; n < 10_000; n++) {
+      const id = own.add("a")
+      theirs.put(id, "a")
+      own.delete(id)
+      theirs.delete(id)
+    }
+
+    assert.deepStrictEqual([own.size, theirs.size], [0, 0])
+    assert.isBelow(JSON.stringify([own, theirs]).length, 200)
+  })
+})
