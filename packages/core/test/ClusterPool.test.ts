@@ -235,11 +235,10 @@ describe("ClusterPool, on a simulated network", () => {
       assert.isDefined(host)
       const told = yield* Queue.unbounded<string>()
       const heard = yield* Queue.unbounded<string>()
-      const tell = (message: object) => Queue.offer(told, JSON.stringify(message))
       const wire = { receive: Queue.take(told), send: (text: string) => Effect.asVoid(Queue.offer(heard, text)) }
       yield* Effect.forkChild(host.serve(wire))
-      yield* tell({ protocol, tasks: [["test/Work", shapeOf(Work)]] })
-      yield* tell({ tasks: [[5, 1, 0, { n: 1, steps: 1 }]] })
+      yield* Queue.offer(told, JSON.stringify({ protocol, tasks: [["test/Work", shapeOf(Work)]] }))
+      yield* Queue.offer(told, `0 ${JSON.stringify({ tasks: [[5, 1, 0, { n: 1, steps: 1 }]] })}`)
 
       assert.include(yield* Queue.take(heard), "\"process\"")
       assert.include(yield* Queue.take(heard), "\"back\":[5]")

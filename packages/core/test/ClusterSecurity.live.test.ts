@@ -228,6 +228,7 @@ describe.runIf(process.platform === "linux" && hasOpenssl)("who may connect to a
         [JSON.stringify({ protocol: 1, tasks: [["test/Echo"]] })],
         [hello, "{"],
         [hello, hello, "null"],
+        [hello, "{}", "{}\n1 {}"],
         [hello, "{\"tasks\":7}"],
         [hello, JSON.stringify({ leases: [lease], tasks: [[2, 1, 1, {}]] })],
         [hello, JSON.stringify({ leases: [{ ...lease, heldUntil: [null, 1] }] })],
@@ -237,7 +238,8 @@ describe.runIf(process.platform === "linux" && hasOpenssl)("who may connect to a
         [hello, JSON.stringify({ leases: [lease], tasks: [task, task] })]
       ]
       for (const messages of told) {
-        const { heard } = yield* ends(yield* connect(), Buffer.from(`${messages.join("\n")}\n`, "latin1"))
+        const lines = messages.map((text, at) => at === 0 ? text : `${at - 1} ${text}`)
+        const { heard } = yield* ends(yield* connect(), Buffer.from(`${lines.join("\n")}\n`, "latin1"))
         assert.isTrue(worker.isAlive, `${messages.join()} has ended the worker: ${worker.output}`)
         assert.strictEqual(heard.includes("\"protocol\":1"), messages.length > 1, heard)
       }
@@ -251,7 +253,7 @@ describe.runIf(process.platform === "linux" && hasOpenssl)("who may connect to a
       hasty.write(`${hello}\n`)
       const many = JSON.stringify({ tasks: Array.from({ length: 1000 }, (_, id) => [id, 9, 0, {}]) })
       for (let at = 0; at < 5000 && !hasty.destroyed; at++) {
-        const isFull = !hasty.write(`${many}\n`)
+        const isFull = !hasty.write(`${at} ${many}\n`)
         if (isFull) {
           yield* Effect.promise(() => Promise.race([isRefused, new Promise((go) => hasty.once("drain", go))]))
         }

@@ -20,6 +20,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
@@ -30,6 +31,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as ClusterPool from "../src/internal/cluster/clusterPoolLayer.ts"
+import { protocol } from "../src/internal/cluster/messages.ts"
 import { ClusterLink, Disconnected, type Wire } from "../src/internal/cluster/wire.ts"
 import type { WorkerHost } from "../src/internal/cluster/workerHost.ts"
 import * as Worker from "../src/internal/cluster/workerLayer.ts"
@@ -54,6 +56,80 @@ export const Slow = Task.make("test/Slow", {
 
 export class Tasks extends RpcGroup.make(Work, Slow) {}
 
+/** Another version of `Work`, which reads the same payloads. */
+const OtherWork = Task.make("test/Work", {
+  payload: { n: Schema.Number, steps: Schema.Int },
+  success: Schema.BigInt,
+  error: Bad
+})
+
+const OtherTasks = RpcGroup.make(OtherWork, Slow)
+const FewerTasks = RpcGroup.make(Slow)
+
+/** How a worker differs from the owner, if it does. */
+export type Version = "same" | "other schemas" | "lacks the task" | "other protocol"
+
+const renumber = (text: string): string => text.replace(`"protocol":${protocol}`, `"protocol":${protocol + 1}`)
+
+/** Speaks another version of the protocol, and so hears one. */
+const otherProtocol = (wire: Wire): Wire => ({
+  receive: Effect.map(wire.receive, renumber),
+  send: (text) => wire.send(renumber(text))
+})
+
+/**
+ * A process, which can be stopped as SIGSTOP does it. None of its timers comes, and it neither sends nor receives until
+ * it goes on. Its clock has gone on meanwhile.
+ */
+export class Process implements Clock.Clock {
+  private readonly clock: Clock.Clock
+  private readonly gate = Latch.makeUnsafe(true)
+  readonly currentTimeMillis: Effect.Effect<number>
+  readonly currentTimeNanos: Effect.Effect<bigint>
+  readonly monotonicTimeNanos: Effect.Effect<bigint>
+
+  constructor(clock: Clock.Clock) {
+    this.clock = clock
+    this.currentTimeMillis = clock.currentTimeMillis
+    this.currentTimeNanos = clock.currentTimeNanos
+    this.monotonicTimeNanos = clock.monotonicTimeNanos
+  }
+
+  currentTimeMillisUnsafe(): number {
+    return this.clock.currentTimeMillisUnsafe()
+  }
+
+  currentTimeNanosUnsafe(): bigint {
+    return this.clock.currentTimeNanosUnsafe()
+  }
+
+  monotonicTimeNanosUnsafe(): bigint {
+    return this.clock.monotonicTimeNanosUnsafe()
+  }
+
+  sleep(duration: Duration.Duration): Effect.Effect<void> {
+    return Effect.andThen(this.clock.sleep(duration), this.goesOn)
+  }
+
+  /** Waits while the process is stopped. */
+  get goesOn(): Effect.Effect<void> {
+    return this.gate.await
+  }
+
+  freeze(): void {
+    this.gate.closeUnsafe()
+  }
+
+  thaw(): void {
+    this.gate.openUnsafe()
+  }
+
+  /** Runs an effect as this process does. */
+  run<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.provideService(Effect.andThen(this.goesOn, effect), Clock.Clock, this)
+  }
+}
+
 const Saved = TaskCheckpoint.make(Schema.Number)
 
 /** An attempt at an element: from its begin to the last step that it took while it held the lease. */
@@ -70,6 +146,9 @@ export interface Mark {
 export const kindOf = (n: number): "Done" | "Failed" | "Skipped" =>
   n % 10 === 7 || n % 100 === 99 ? "Failed" : n % 10 === 8 ? "Skipped" : "Done"
 
+/** The last message of a connection. */
+const end = "the end"
+
 interface Connection {
   readonly end: (how: Effect.Effect<never, Disconnected>) => void
 }
@@ -79,23 +158,39 @@ const broken = Effect.fail(new Disconnected({ why: "connection reset" }))
 interface Known {
   readonly name: string
   readonly host: WorkerHost
+  readonly process: Process
+  /** What the worker makes of its side of a connection. */
+  readonly speak: (wire: Wire) => Wire
   readonly scope: Scope.Closeable
   readonly connections: Set<Connection>
 }
+
+/** How much later than others a message arrives, and how often. */
+interface Fate {
+  readonly lateMillis: number
+  readonly copies: number
+}
+
+const usual: Fate = { lateMillis: 0, copies: 1 }
 
 export class World {
   readonly workers = new Map<string, Known>()
   readonly marks: Array<Mark> = []
   /** Workers whose messages get lost, both ways. */
   readonly cut = new Set<string>()
+  /** Workers that can't run `Work` for this owner. */
+  readonly misfits = new Set<string>()
+  /** What becomes of the next message of an owner (0) and of a worker (1), by the worker of its connection. */
+  readonly next = [new Map<string, Fate>(), new Map<string, Fate>()] as const
   /** Messages that arrived, or were lost. */
   messages = 0
   latency = 1
   private started = 0
 
-  /** Handlers of a worker. */
-  handlers(worker: string) {
-    const work = Effect.fnUntraced({ self: this }, function*(this: World, n: number, steps: number) {
+  /** Attempts an element on a worker. */
+  private readonly attempt = Effect.fnUntraced(
+    { self: this },
+    function*(this: World, worker: string, n: number, steps: number) {
       const clock = yield* Clock.Clock
       const begin = Option.getOrElse(yield* Saved.get, () => 0)
       const from = clock.currentTimeMillisUnsafe()
@@ -116,28 +211,50 @@ export class World {
       if (n % 10 === 8) return yield* Task.skip("an eight")
       if (n % 100 === 99) return yield* Effect.die(new Error(`boom ${n}`))
       return BigInt(n)
-    })
+    }
+  )
+
+  /** Handlers of a worker. */
+  handlers(worker: string) {
     return Tasks.toLayer({
-      "test/Work": ({ n, steps }) => work(n, steps),
+      "test/Work": ({ n, steps }) => this.attempt(worker, n, steps),
       "test/Slow": () => Effect.never
     })
   }
 
   /** Starts a worker, whose pool `io` has so many permits. */
-  readonly start = Effect.fnUntraced({ self: this }, function*(this: World, io = 8) {
+  readonly start = Effect.fnUntraced({ self: this }, function*(this: World, io = 8, version: Version = "same") {
     const name = `worker-${++this.started}`
-    yield* this.startWith(name, Worker.layer(Tasks).pipe(Layer.provide([this.handlers(name), Pools.layer({ io })])))
+    const pools = Pools.layer({ io })
+    const slow = { "test/Slow": () => Effect.never }
+    if (version !== "same") this.misfits.add(name)
+    if (version === "other schemas") {
+      const handlers = OtherTasks.toLayer({ ...slow, "test/Work": ({ n, steps }) => this.attempt(name, n, steps) })
+      yield* this.startWith(name, Layer.provide(Worker.layer(OtherTasks), [handlers, pools]))
+    } else if (version === "lacks the task") {
+      yield* this.startWith(name, Layer.provide(Worker.layer(FewerTasks), [FewerTasks.toLayer(slow), pools]))
+    } else {
+      const layer = Layer.provide(Worker.layer(Tasks), [this.handlers(name), pools])
+      yield* this.startWith(name, layer, version === "same" ? undefined : otherProtocol)
+    }
     return name
   })
 
   readonly startWith = Effect.fnUntraced(
     { self: this },
-    function*(this: World, name: string, layer: Layer.Layer<Worker.ClusterHost, never, OwnerLiveness.OwnerLiveness>) {
+    function*(
+      this: World,
+      name: string,
+      layer: Layer.Layer<Worker.ClusterHost, never, OwnerLiveness.OwnerLiveness>,
+      speak: Known["speak"] = (wire) => wire
+    ) {
       const scope = yield* Scope.make()
+      const process = new Process(yield* Clock.Clock)
       const blind = Layer.fresh(OwnerLiveness.layerBlind)
-      const context = yield* Scope.provide(Layer.build(Layer.provide(Layer.fresh(layer), blind)), scope)
+      const built = Layer.build(Layer.provide(Layer.fresh(layer), blind))
+      const context = yield* process.run(Scope.provide(built, scope))
       const host = Context.get(context, Worker.ClusterHost)
-      this.workers.set(name, { name, host, scope, connections: new Set() })
+      this.workers.set(name, { name, host, process, speak, scope, connections: new Set() })
     }
   )
 
@@ -148,6 +265,8 @@ export class World {
       if (known === undefined) return Effect.void
       this.workers.delete(name)
       for (const { end } of known.connections) end(how)
+      // What is left of the worker here has to end.
+      known.process.thaw()
       return Effect.asVoid(Effect.forkDetach(Scope.close(known.scope, Exit.void)))
     })
   }
@@ -156,7 +275,8 @@ export class World {
   leave(name: string): Effect.Effect<void> {
     const known = this.workers.get(name)
     if (known === undefined) return Effect.void
-    return Effect.asVoid(Effect.forkDetach(Effect.andThen(known.host.leave(10_000), this.kill(name))))
+    const leave = known.process.run(known.host.leave(10_000))
+    return Effect.asVoid(Effect.forkDetach(Effect.andThen(leave, this.kill(name))))
   }
 
   readonly layer = Layer.succeed(ClusterLink, {
@@ -166,53 +286,49 @@ export class World {
         const known = this.workers.get(address)
         if (known === undefined) return yield* new Disconnected({ why: "connection refused" })
         const over = Deferred.makeUnsafe<never, Disconnected>()
-        const [owner, worker] = this.wires(address, over)
+        const [owner, worker] = this.wires(known, over)
         const connection: Connection = {
           end: (how) => Deferred.doneUnsafe(over, how)
         }
         known.connections.add(connection)
-        const served = Effect.ignore(Effect.raceFirst(known.host.serve(worker), Deferred.await(over)))
-        const fiber = yield* Effect.forkIn(
-          Effect.andThen(served, Effect.sync(() => connection.end(broken))),
+        const served = Effect.ignore(Effect.raceFirst(known.host.serve(known.speak(worker)), Deferred.await(over)))
+        yield* Effect.forkIn(
+          known.process.run(Effect.andThen(served, Effect.sync(() => connection.end(broken)))),
           known.scope
         )
-        yield* Effect.addFinalizer(() =>
-          Effect.gen({ self: this }, function*() {
-            known.connections.delete(connection)
-            // A worker that is cut off does not hear of the end.
-            if (!this.cut.has(address)) yield* Effect.forkDetach(Fiber.interrupt(fiber))
-          })
-        )
+        yield* Effect.addFinalizer(() => {
+          known.connections.delete(connection)
+          return Effect.ignore(owner.send(end))
+        })
         return owner
       })
   })
 
   /** Both ends of a connection. What is sent arrives after the latency, in order, or never. */
-  private wires(address: string, over: Deferred.Deferred<never, Disconnected>): readonly [Wire, Wire] {
-    const queues = [
-      Effect.runSync(Queue.unbounded<readonly [number, string]>()),
-      Effect.runSync(Queue.unbounded<readonly [number, string]>())
-    ] as const
-    const wire = (mine: number): Wire => {
-      const [inbox, outbox] = [queues[mine], queues[1 - mine]]
-      const receive: Effect.Effect<string> = Effect.gen({ self: this }, function*() {
-        const [at, text] = yield* Queue.take(inbox ?? queues[0])
+  private wires({ name }: Known, over: Deferred.Deferred<never, Disconnected>): readonly [Wire, Wire] {
+    const toOwner = Effect.runSync(Queue.unbounded<readonly [number, string]>())
+    const toWorker = Effect.runSync(Queue.unbounded<readonly [number, string]>())
+    const wire = (side: 0 | 1): Wire => {
+      const [inbox, outbox] = side === 0 ? [toOwner, toWorker] : [toWorker, toOwner]
+      const receive: Effect.Effect<string, Disconnected> = Effect.gen({ self: this }, function*() {
+        const [at, text] = yield* Queue.take(inbox)
         const clock = yield* Clock.Clock
-        yield* Effect.sleep(Math.max(0, at - clock.currentTimeMillisUnsafe()))
+        // A process that is stopped goes on after its sleep.
+        yield* Effect.sleep(Math.max(1, at - clock.currentTimeMillisUnsafe()))
         this.messages++
-        return this.cut.has(address) ? yield* receive : text
+        if (this.cut.has(name)) return yield* receive
+        return text === end ? yield* broken : text
       })
-      return {
-        receive: Effect.raceFirst(receive, Deferred.await(over)),
-        send: (text) =>
-          Effect.clockWith((clock) => {
-            if (Deferred.isDoneUnsafe(over)) return Deferred.await(over)
-            if (!this.cut.has(address)) {
-              Queue.offerUnsafe(outbox ?? queues[1], [clock.currentTimeMillisUnsafe() + this.latency, text])
-            }
-            return Effect.void
-          })
-      }
+      const send = (text: string): Effect.Effect<void, Disconnected> =>
+        Effect.clockWith((clock) => {
+          if (Deferred.isDoneUnsafe(over)) return Deferred.await(over)
+          const { copies, lateMillis } = this.next[side].get(name) ?? usual
+          this.next[side].delete(name)
+          const at = clock.currentTimeMillisUnsafe() + this.latency + lateMillis
+          for (let copy = 0; copy < copies && !this.cut.has(name); copy++) Queue.offerUnsafe(outbox, [at, text])
+          return Effect.void
+        })
+      return { receive: Effect.raceFirst(receive, Deferred.await(over)), send }
     }
     return [wire(0), wire(1)]
   }

@@ -2,8 +2,8 @@
  * The messages between the owner of jobs and a worker of a cluster. Each is a line of JSON, decoded by its schema.
  *
  * 1. The owner sends `Hello`, and the worker answers with `Welcome`.
- * 2. From then on each side sends what is new since its last message. So one message carries a chunk of tasks, or all
- *    tasks that have ended meanwhile.
+ * 2. From then on each side sends what is new since its last message, with the number of the message in front. So one
+ *    message carries a chunk of tasks, or all tasks that have ended meanwhile.
  * 3. The end of the connection ends all tasks that were not settled. No message is kept: an unsettled element is in the
  *    owner's checkpoint.
  */

@@ -19,8 +19,11 @@ export const read = <A>(codec: { readonly decode: (text: string) => A }, text: s
     catch: (error) => new Refused({ why: `it sent no greeting: ${brief(error)}` })
   })
 
+/** Each message after the greeting has its number in front. A message that is lost or doubled ends the connection. */
 export abstract class Peer {
   readonly clock: Clock.Clock
+  private sent = 0
+  private received = 0
   /** When the other side said something last, and this one, on the monotonic clock of this process. */
   heardAt: number
   private saidAt: number
@@ -45,6 +48,12 @@ export abstract class Peer {
     this.news.openUnsafe()
   }
 
+  private withoutNumber(text: string): string {
+    const number = `${this.received++} `
+    if (!text.startsWith(number)) throw new Error(`message ${number}is missing`)
+    return text.slice(number.length)
+  }
+
   /** Sends and receives until the connection is over. */
   talk(wire: Wire): Effect.Effect<never, Disconnected | Refused> {
     const receiving = wire.receive.pipe(
@@ -52,7 +61,7 @@ export abstract class Peer {
         Effect.try({
           try: () => {
             this.heardAt = nowMillis(this.clock)
-            this.receive(text)
+            this.receive(this.withoutNumber(text))
           },
           catch: (error) =>
             error instanceof Disconnected
@@ -67,7 +76,7 @@ export abstract class Peer {
       Effect.andThen(Effect.suspend(() => {
         this.news.closeUnsafe()
         this.saidAt = nowMillis(this.clock)
-        return Effect.forEach(this.takeTexts(), wire.send, { discard: true })
+        return Effect.forEach(this.takeTexts(), (text) => wire.send(`${this.sent++} ${text}`), { discard: true })
       })),
       Effect.forever
     )

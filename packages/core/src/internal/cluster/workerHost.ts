@@ -161,7 +161,10 @@ export class WorkerHost {
         const { next } = pool
         if (next === undefined || !pool.hasRoom) return
         for (const chain of pool.waiting) chain.delete(next)
-        this.beginOne(next, pool)
+        if (next.lease.isHeldUnsafe()) return this.beginOne(next, pool)
+        // The process stood still, or the task came late. Its owner may have given it to others.
+        next.stop("LeaseLost")
+        next.session.noteEnd(next, { _tag: "Stopped" })
       }
     })
     const end = Effect.sync(() => {

@@ -113,9 +113,10 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     return this.task.attempts
   }
 
-  /** Notes that a pool of threads has the handler begin once more within this attempt. */
+  /** Notes that a pool of threads or workers has the handler begin once more within this attempt. */
   noteAgain(): void {
     this.task.attempts++
+    this.task.unit.kept?.restart()
   }
 
   get isSuspect(): boolean {
