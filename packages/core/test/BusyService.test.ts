@@ -12,7 +12,10 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 
-class Refused extends Schema.TaggedError<Refused>("test/Refused")("Refused", { retryAfter: Schema.Number }) {}
+class Refused extends Schema.TaggedError<Refused>("test/Refused")("Refused", {
+  retryAfter: Schema.Number,
+  inSeconds: Schema.optionalKey(Schema.Boolean)
+}) {}
 class Broken extends Schema.TaggedError<Broken>("test/Broken")("Broken", {}) {}
 
 const Put = Task.make("test/Put", {
@@ -20,7 +23,10 @@ const Put = Task.make("test/Put", {
   error: Schema.Union([Refused, Broken]),
   pool: "s3",
   retry: { times: 1 },
-  busy: (error) => error._tag === "Refused" ? error.retryAfter : undefined
+  busy: (error) => {
+    if (error._tag !== "Refused") return undefined
+    return error.inSeconds === true ? `${error.retryAfter} seconds` : error.retryAfter
+  }
 })
 
 type Answer = Effect.Effect<void, Refused | Broken>
@@ -72,6 +78,51 @@ describe("a busy service", () => {
       }).pipe(Effect.provide(dispatching(answer, 2)))
       assert.isTrue(begins.slice(1).every(([, at]) => at >= 3000))
       assert.sameMembers(begins.map(([n]) => n), [1, 1, 2, 3, 4])
+    }))
+
+  it.effect("is asked by no task that waited, once it has refused one", () =>
+    Effect.gen(function*() {
+      const begins: Array<readonly [n: number, at: number]> = []
+      const answer = (n: number, attempt: number): Answer =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          begins.push([n, now])
+          return n === 1 && attempt === 1
+            ? Effect.delay(Effect.fail(new Refused({ retryAfter: 3000 })), 10)
+            : Effect.void
+        })
+      yield* Effect.gen(function*() {
+        for (const n of [1, 2, 3]) yield* Effect.forkChild(put(n))
+        yield* pass(2990)
+        assert.deepStrictEqual(begins, [[1, 0]])
+        yield* pass(1000)
+        assert.sameMembers(begins.map(([n]) => n), [1, 1, 2, 3])
+      }).pipe(Effect.provide(dispatching(answer, 1)))
+    }))
+
+  it.effect("has a task tried again after the least time, where it asks for no sensible time", () =>
+    Effect.gen(function*() {
+      const times = [-1, Number.NaN, -5000, Number.POSITIVE_INFINITY]
+      const answer = (_: number, attempt: number): Answer => {
+        const retryAfter = times[attempt - 1]
+        return retryAfter === undefined ? Effect.void : Effect.fail(new Refused({ retryAfter }))
+      }
+      yield* Effect.gen(function*() {
+        const running = yield* Effect.forkChild(put(1))
+        yield* settle
+        yield* pass(1500)
+        assert.isTrue(Exit.isSuccess(yield* Fiber.await(running)))
+      }).pipe(Effect.provide(dispatching(answer, 4)))
+    }))
+
+  it.effect("fails a task whose `busy` gives no time at all", () =>
+    Effect.gen(function*() {
+      yield* Effect.gen(function*() {
+        const running = yield* Effect.forkChild(put(1))
+        yield* settle
+        assert.match(String(running.pollUnsafe()), /NaN seconds/)
+      }).pipe(
+        Effect.provide(dispatching(() => Effect.fail(new Refused({ retryAfter: Number.NaN, inSeconds: true })), 4))
+      )
     }))
 
   it.effect("fails a task as its error says once it was busy for ten minutes", () =>

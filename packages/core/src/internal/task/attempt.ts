@@ -15,7 +15,7 @@ import { Signal } from "../signal.ts"
 import type { Deadline } from "./deadlines.ts"
 import { Kept } from "./kept.ts"
 import { numbered } from "./numbered.ts"
-import { CurrentSlot, releaseUnsafe, type Slot } from "./slot.ts"
+import { CurrentSlot, type Slot } from "./slot.ts"
 import type { TaskRun, Work } from "./taskRun.ts"
 import type { AttemptTimer } from "./taskTimes.ts"
 
@@ -56,7 +56,7 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     if (!work.beginsLater) this.begin()
   }
 
-  /** Runs the attempt. The attempt gives the permits back before the call of `onEnd`. */
+  /** Runs the attempt. `onEnd` has to give the permits back. */
   run(onEnd: (exit: Exit.Exit<unknown, unknown>) => void): void {
     const { context, run } = this.work
     this.onEnd = onEnd
@@ -192,6 +192,5 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     this.closed = true
     // A fiber that still runs must not take permits any more.
     this.giveUp?.()
-    releaseUnsafe(this)
   }
 }

@@ -22,6 +22,7 @@ import { onFirstRequest } from "../signal.ts"
 import { Attempt } from "./attempt.ts"
 import { type Deadlines, nowMillis } from "./deadlines.ts"
 import type { Kept } from "./kept.ts"
+import { releaseUnsafe } from "./slot.ts"
 import type { Options } from "./taskOptions.ts"
 import type { AttemptTimer, Times } from "./taskTimes.ts"
 import { maxLosses, maxStrikes, Quarantined, ThreadLost, WorkerLost } from "./threadLost.ts"
@@ -229,7 +230,9 @@ export class TaskRun extends Linked<TaskRun> {
     removeListener = onFirstRequest(this.work.parent, stop)
   }
 
-  private judge(attempt: Attempt, exit: Exit.Exit<unknown, unknown>): void {
+  private judge(attempt: Attempt, ended: Exit.Exit<unknown, unknown>): void {
+    const { busyMillis, exit } = this.heard(attempt, ended)
+    releaseUnsafe(attempt)
     if (attempt.died !== undefined) return this.end({ _tag: "Failed", cause: attempt.died })
     if (Exit.isSuccess(exit)) {
       try {
@@ -249,7 +252,7 @@ export class TaskRun extends Linked<TaskRun> {
     if (Result.isSuccess(error)) {
       const { success } = error
       if (success instanceof Skipped) return this.end({ _tag: "Skipped", reason: success.reason })
-      return success instanceof Interrupted ? this.end(failed) : this.afterError(success, failed)
+      return success instanceof Interrupted ? this.end(failed) : this.afterError(success, failed, busyMillis)
     }
     for (const reason of exit.cause.reasons) {
       if (!Cause.isDieReason(reason)) continue
@@ -279,20 +282,37 @@ export class TaskRun extends Linked<TaskRun> {
     this.start(true)
   }
 
-  /** Starts the task again once the service is less busy. Any other error is a failed attempt. */
-  private afterError(error: unknown, failed: Ended): void {
-    const { environment: { clock }, options: { busy }, permits } = this.work
-    let told: Duration.Input | undefined
-    try {
-      told = busy?.(error)
-    } catch (defect) {
-      return this.end(died(defect))
+  /**
+   * Closes the pool if a service was too busy for an attempt, before the permits of the attempt go to another task. Gives
+   * the milliseconds that the service asks for, or the defect of the question.
+   */
+  private heard(
+    attempt: Attempt,
+    exit: Exit.Exit<unknown, unknown>
+  ): { readonly exit: Exit.Exit<unknown, unknown>; readonly busyMillis?: number } {
+    const { options: { busy }, permits } = this.work
+    if (busy === undefined || Exit.isSuccess(exit) || attempt.reason !== undefined) return { exit }
+    const error = Cause.findError(exit.cause)
+    if (Result.isFailure(error) || error.success instanceof Skipped || error.success instanceof Interrupted) {
+      return { exit }
     }
-    if (told !== undefined) {
-      const now = nowMillis(clock)
-      const toldMillis = Duration.toMillis(told)
-      const millis = Math.max(Math.min(leastDelayMillis * 2 ** this.refusals, mostDelayMillis), toldMillis)
-      permits.refuseUnsafe(Math.min(toldMillis, mostBusyMillis))
+    try {
+      const told = busy(error.success)
+      if (told === undefined) return { exit }
+      const millis = Duration.toMillis(told)
+      const busyMillis = Number.isFinite(millis) ? Math.max(millis, 0) : 0
+      permits.refuseUnsafe(Math.min(busyMillis, mostBusyMillis))
+      return { exit, busyMillis }
+    } catch (defect) {
+      return { exit: Exit.die(defect) }
+    }
+  }
+
+  /** Starts the task again once the service is less busy. Any other error is a failed attempt. */
+  private afterError(error: unknown, failed: Ended, busyMillis: number | undefined): void {
+    if (busyMillis !== undefined) {
+      const now = nowMillis(this.work.environment.clock)
+      const millis = Math.max(Math.min(leastDelayMillis * 2 ** this.refusals, mostDelayMillis), busyMillis)
       this.busySince ??= now
       this.refusals++
       if (now + millis <= this.busySince + mostBusyMillis) return this.after(millis, () => this.start(true))
