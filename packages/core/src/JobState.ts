@@ -171,7 +171,8 @@ export type Tag = typeof Tag.Type
  * - `Backoff`: the program failed at the time `at`. The job's own `retry` runs the program again later.
  * - `Paused`: the job stopped at a safe point and waits for somebody to resume it.
  * - `Waits`: the job stopped at a safe point and waits for something that it looks for itself.
- * - `Resumed`: somebody lets a paused job go on, or does not let it wait any longer.
+ * - `Resumed`: somebody lets a paused job go on, or does not let it wait any longer. A job that looks meanwhile runs after
+ *   the look, whatever the look finds.
  * - `Released`: the owner shut down or was lost. Another owner may claim the job.
  * - `Retried`: somebody wants the failed elements, or the failed program, to run again. The new attempt has its own
  *   `deadline` and its own `only`, or none.
@@ -259,7 +260,10 @@ export const transition = (state: JobState, by: Transition): Option.Option<JobSt
         Paused.make({ ...kept, by })
       ),
     Waits: ({ wait }) => from(["Running"], Queued.make({ ...kept, waits: wait })),
-    Resumed: () => from("waits" in state ? ["Queued"] : ["Paused"], Queued.make(kept)),
+    Resumed: () =>
+      state._tag === "Running"
+        ? from("waits" in state ? ["Running"] : [], Running.make(kept))
+        : from("waits" in state ? ["Queued"] : ["Paused"], Queued.make(kept)),
     Released: () => from(["Running"], Queued.make({ ...kept, ...waits })),
     Retried: ({ _tag, ...fresh }) =>
       from(["CompletedWithErrors", "Failed"], Queued.make({ attempt: attempt + 1, tries: 0, ...fresh })),

@@ -41,6 +41,9 @@ class World {
   readonly looks: Array<number> = []
   look: Effect.Effect<boolean> = Effect.sync(() => this.isUp)
 
+  /** Elements that fail although the network is up. */
+  readonly odd = new Set<number>()
+
   private get source(): Source<{ readonly n: number }, SendFailed> {
     return (after) => {
       const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 })
@@ -82,6 +85,7 @@ class World {
           Effect.suspend(() => {
             if (this.sent.length >= this.downAfter) this.isUp = false
             if (!this.isUp) return Effect.fail(new SendFailed({ code: "ECONNRESET" }))
+            if (this.odd.has(n)) return Effect.fail(new SendFailed({ code: "EODD" }))
             this.sent.push(n)
             return Effect.void
           })
@@ -259,6 +263,20 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.deepStrictEqual([yield* tagOf(one, id), world.looks], ["Completed", []])
       }))
 
+    test("ends after a look during which somebody resumes the job, whatever the look finds", () =>
+      Effect.gen(function*() {
+        const world = new World()
+        const { id, one } = yield* waiting(world)
+        world.look = Effect.delay(Effect.succeed(false), 30_000)
+        yield* pass(10_000)
+        assert.deepStrictEqual((yield* waitOf(one, id)).slice(0, 2), ["Running", "network"])
+        world.isUp = true
+        yield* one.jobs.resume(id)
+        yield* pass(31_000)
+        assert.deepStrictEqual([yield* tagOf(one, id), world.looks], ["Completed", [10]])
+        assert.includeMembers(yield* linesOf(one, id), ["Resumed", "Resumed, and waits no longer"])
+      }))
+
     test("gives way to a pause and to a cancel", () =>
       Effect.gen(function*() {
         const world = new World()
@@ -329,6 +347,26 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         yield* pass(20_000)
         assert.deepStrictEqual(yield* waitOf(one, id), ["Queued", "network", 0, 40])
         assert.deepStrictEqual(world.sent, numbers(0, 5))
+      }))
+
+    test("begins anew where the job got further with what had failed", () =>
+      Effect.gen(function*() {
+        const world = new World()
+        for (const n of [2, 5, 7]) world.odd.add(n)
+        const one = yield* process([Sending], world.programs(Schedule.exponential("10 seconds")), options)
+        const { id } = yield* one.jobs.start(Sending, 1)
+        yield* pass(1000)
+        assert.strictEqual(yield* tagOf(one, id), "CompletedWithErrors")
+        world.odd.clear()
+        world.isUp = false
+        yield* one.jobs.retry(id)
+        yield* pass(1000)
+        assert.deepStrictEqual((yield* waitOf(one, id)).slice(0, 3), ["Queued", "network", 0])
+        world.isUp = true
+        world.downAfter = world.sent.length + 1
+        yield* pass(11_000)
+        assert.lengthOf(world.sent, 8)
+        assert.deepStrictEqual((yield* waitOf(one, id)).slice(0, 3), ["Queued", "network", 0])
       }))
 
     test("is over by the deadline of the job", () =>

@@ -177,10 +177,10 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
     })
   })
 
-/** Whether a run has ended an element, or moved a unit. */
+/** Whether a run has ended an element, also one that had failed before, or moved a unit. */
 export const hasGoneOn = ({ latest, progress }: JobRun["Service"]): boolean => {
-  const { items, units } = latest()
-  return items > progress.items || !Equal.equals(units, progress.units)
+  const { tally, units } = latest()
+  return !Equal.equals(tally, progress.tally) || !Equal.equals(units, progress.units)
 }
 
 /** The run of the job whose program runs now. Dies outside of a job. */

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type { Reason } from "../../Interrupter.ts"
-import { Exit } from "../../JobRecord.ts"
+import { Exit, type JobRecord } from "../../JobRecord.ts"
 import type { Transition } from "../../JobState.ts"
 import { JobStoreError } from "../../JobStoreError.ts"
 import { sentenceOfDefect } from "../defect.ts"
@@ -19,7 +19,7 @@ import { cleanUp } from "./cleanUp.ts"
 import { backoff, died, programEndOf } from "./codec.ts"
 import { promptly } from "./patience.ts"
 import { deadlineOf, type Run } from "./runtime.ts"
-import { nextLook } from "./waiting.ts"
+import { nextLook, waitOf } from "./waiting.ts"
 
 /** The end of a run, before requests to the job are considered. */
 type RunEnd =
@@ -135,7 +135,7 @@ const recordEnd = (run: Run, end: RunEnd) => {
       // An owner that records the end of a run was not lost.
       const recorded = (by: Transition, line: string, fields: Fields = {}) =>
         step(current, by, now, line, { ownersLost: 0, ...fields })
-      const own = yield* ownStep(run, end, now)
+      const own = yield* ownStep(run, end, current, now)
       const next = stepAtEnd(current.request, own.by)
       if (next === own.by) return recorded(own.by, own.line, own.fields)
       if (next._tag === "Paused") return recorded(next, `Paused by ${next.by}`)
@@ -154,6 +154,7 @@ const recordEnd = (run: Run, end: RunEnd) => {
 const ownStep = Effect.fnUntraced(function*(
   run: Run,
   end: RunEnd,
+  { state }: JobRecord,
   now: number
 ): Effect.fn.Return<
   { readonly by: Transition; readonly line: string; readonly fields?: Fields },
@@ -170,6 +171,9 @@ const ownStep = Effect.fnUntraced(function*(
   }
   if (end._tag === "Stopped") {
     const isPause = end.reason === "Pause"
+    if (isPause && waitOf(run.record) !== undefined && waitOf({ state }) === undefined) {
+      return { by: { _tag: "Released", why: "Shutdown" }, line: "Resumed, and waits no longer" }
+    }
     const next = isPause && pausedBy !== undefined ? yield* nextLook(run, pausedBy, now) : Option.none()
     if (Option.isSome(next)) {
       const { at, millis, wait } = next.value

@@ -5,12 +5,15 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import type { JobRecord } from "../../JobRecord.ts"
 import type { Wait } from "../../JobState.ts"
 import { backoff, decode } from "./codec.ts"
 import { promptly, untilStopped } from "./patience.ts"
 import { deadlineOf, type Run } from "./runtime.ts"
 
-const waitOf = ({ record: { state } }: Run): Wait | undefined => "waits" in state ? state.waits : undefined
+/** What a job waits for, if it waits. */
+export const waitOf = ({ state }: Pick<JobRecord, "state">): Wait | undefined =>
+  "waits" in state ? state.waits : undefined
 
 /**
  * Looks whether a job may run: it waits for nothing, or for nothing any more. Otherwise asks the run to pause again by
@@ -18,7 +21,7 @@ const waitOf = ({ record: { state } }: Run): Wait | undefined => "waits" in stat
  */
 export const mayRun = Effect.fnUntraced(function*(run: Run) {
   const { record: { id, payload }, runnable: { job, program }, runtime: { timing }, signal } = run
-  const wait = waitOf(run)
+  const wait = waitOf(run.record)
   const until = wait === undefined ? undefined : program.waits[wait.by]?.until
   // A newer program may know the name no more.
   if (wait === undefined || until === undefined) return true
@@ -42,7 +45,7 @@ export const mayRun = Effect.fnUntraced(function*(run: Run) {
 export const nextLook = Effect.fnUntraced(function*(run: Run, by: string, now: number) {
   const schedule = run.runnable.program.waits[by]?.schedule
   if (schedule === undefined) return Option.none()
-  const before = waitOf(run)
+  const before = waitOf(run.record)
   const isSame = before?.by === by && !run.hasGoneOn()
   const wait: Wait = isSame ? { ...before, looks: before.looks + 1 } : { by, since: now, looks: 0 }
   const delay = yield* promptly(backoff(schedule, undefined, { failedAt: wait.since, tries: wait.looks }, now)).pipe(

@@ -54,10 +54,12 @@ const stepTo = (job: Job, wish: Wish, by: By): Step | undefined => {
   const weight = asked === undefined ? 0 : weights[asked]
   const pause = by === "parent" ? "PauseWithParent" : "Pause"
   if (wish === "Run") {
-    const isWaiting = state._tag === "Queued" && state.waits !== undefined
-    if (asked === undefined && JobState.isActive(state) && !(isWaiting && by === "person")) return undefined
+    const endsWait = by === "person" && "waits" in state && state.waits !== undefined
+    if (asked === undefined && JobState.isActive(state) && !endsWait) return undefined
     if (by === "parent" && weight > weights[pause]) return undefined
-    return isRunning && asked !== "Cancel" ? { _tag: "Asked", request: Option.none() } : { _tag: "Resumed" }
+    return isRunning && asked !== "Cancel" && !endsWait
+      ? { _tag: "Asked", request: Option.none() }
+      : { _tag: "Resumed" }
   }
   const request = wish === "Cancel" ? wish : pause
   if (weight >= weights[request]) return undefined
