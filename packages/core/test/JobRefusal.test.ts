@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
-import type { JobStore } from "@fanout/core/JobStore"
+import { JobStore } from "@fanout/core/JobStore"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import { settle } from "@fanout/core/testing"
@@ -22,10 +22,16 @@ const Work = Job.make("test/Work", {
 
 const pass = (seconds: number) => Effect.andThen(TestClock.adjust(seconds * 1000), settle)
 
+/** A store that tells of changes, so that processes look seldom. */
+const telling = Layer.effect(
+  JobStore,
+  Effect.map(JobStore, (store) => ({ ...store, changes: Stream.concat(Stream.succeed(undefined), Stream.never) }))
+)
+
 /** Processes, each with the files that it has, and which process has run what. */
 const world = Effect.gen(function*() {
   const ran: Array<string> = []
-  const join = (name: string, files: ReadonlyArray<string>, concurrency = 4) => {
+  const join = (name: string, files: ReadonlyArray<string>, concurrency = 4, leaseTtl = 6_000) => {
     const program = Work.toLayer(
       ({ file, seconds }) => {
         ran.push(`${name}: ${file}`)
@@ -33,15 +39,14 @@ const world = Effect.gen(function*() {
         return Effect.forEach(Array.from({ length: seconds }), () => wait, { discard: true })
       },
       {
-        refuse: ({ file }) =>
-          file === "odd" && name === "a"
-            ? Effect.die(new Error("odd"))
-            : Effect.succeed(
-              files.includes(file) ? Option.none() : Option.some({ by: "storage", why: `${file} is not here` })
-            )
+        refuse: Effect.fnUntraced(function*({ file }) {
+          if (file === "odd" && name === "a") return yield* Effect.die(new Error("odd"))
+          if (file === "slow") yield* Effect.sleep(40_000)
+          return files.includes(file) ? Option.none() : Option.some({ by: "storage", why: `${file} is not here` })
+        })
       }
     )
-    return process([Work], program, { concurrency, leaseTtl: 6_000 })
+    return process([Work], program, { concurrency, leaseTtl })
   }
   const { jobs } = yield* process([], Layer.empty, { claim: "none" })
   const start = (file: string, seconds = 1) => Effect.map(jobs.start(Work, { file, seconds }), ({ id }) => id)
@@ -120,6 +125,27 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore, E>) =>
         assert.deepStrictEqual(ran, ["a: other", "a: late"])
         assert.strictEqual((yield* jobs.get(id)).state._tag, "Completed")
       }))
+
+    test("holds up no other while its program is asked", () =>
+      Effect.gen(function*() {
+        const { jobs, join, ran, start } = yield* world
+        yield* join("a", ["slow", "other"])
+        for (const file of ["slow", "slow", "other"]) yield* start(file)
+        yield* pass(2)
+        assert.deepStrictEqual(ran, ["a: other"])
+        yield* pass(40)
+        assert.deepStrictEqual(ran, ["a: other", "a: slow", "a: slow"])
+        assert.deepStrictEqual(yield* jobs.counts, { Completed: 3 })
+      }))
+
+    test("is paused as well by a process with a long lease, which looks seldom", () =>
+      Effect.gen(function*() {
+        const { jobs, join, start } = yield* world
+        const id = yield* start("of c")
+        yield* join("a", [], 4, 300_000)
+        for (let n = 0; n < 45; n++) yield* pass(1)
+        assert.deepInclude((yield* jobs.get(id)).state, { _tag: "Paused", by: "storage" })
+      }).pipe(Effect.provide(telling)))
 
     test("is cleaned up after all the same", () =>
       Effect.gen(function*() {

@@ -78,7 +78,7 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
     sightings: new Map(),
     warnings: new Set(),
     left: new PassedOver(),
-    refusals: new Refusals(options.runtime),
+    refusals: new Refusals(options.runtime, yield* Effect.scope),
     depths: new Map(),
     spreading
   }
@@ -99,7 +99,7 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
  * the time until the next look.
  */
 const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
-  const { names, runtime, sightings, spreading } = claims
+  const { names, refusals, runtime, sightings, spreading } = claims
   const { claiming, clock, hearing, store, timing } = runtime
   const quiet = quietMillis(runtime)
   let millis = timing.pollMillis
@@ -137,7 +137,7 @@ const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
     millis = sightings.size > 0 ? Math.max(timing.ttlMillis / 10, millis) : quiet
   }))
   if (!isFailing) claiming.failure = undefined
-  return [isFailing, isFailing ? timing.pollMillis : millis] as const
+  return [isFailing, refusals.withinUnsafe(isFailing ? timing.pollMillis : millis)] as const
 })
 
 /** Jobs that are not to be read now. */
