@@ -39,7 +39,7 @@ describe("RemoteWorker", () => {
       yield* TestClock.adjust(1)
 
       const texts = yield* Queue.takeAll(sent)
-      const keys = texts.flatMap((text) => Object.keys(JSON.parse(text)))
+      const keys = texts.flatMap((text) => Object.keys(JSON.parse(text.slice(text.indexOf(" ")))))
       assert.deepStrictEqual(keys, ["leases", "tasks", "stops", "interrupts"])
     }))
 
