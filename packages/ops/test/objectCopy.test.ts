@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clouds from "@fanout/ops/clouds"
 import * as FilePath from "@fanout/ops/FilePath"
+import type { ObjectContent } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import type * as Conflict from "../src/internal/steps/conflict.ts"
 import * as World from "./objectHarness.ts"
@@ -140,6 +142,18 @@ describe("Copy to objects", () => {
     }))
 })
 
+/** An answer to a reading with other bytes. */
+const withBytes = (change: (bytes: Uint8Array) => Uint8Array) => (content: ObjectContent): ObjectContent => ({
+  ...content,
+  bytes: Stream.map(content.bytes, change)
+})
+
+/** An answer to a reading that tells something else of its object. */
+const withInfo = (info: Partial<ObjectContent["info"]>) => (content: ObjectContent): ObjectContent => ({
+  ...content,
+  info: { ...content.info, ...info }
+})
+
 describe("Copy from objects", () => {
   it.effect("makes no file of a key that is no path, and fails it alone", () =>
     Effect.gen(function*() {
@@ -186,7 +200,7 @@ describe("Copy from objects", () => {
       for (const checksum of ["crc32", undefined] as const) {
         const world = yield* World.makeWorld({ ...Clouds.memoryCapabilities, checksum })
         yield* World.put(world, "x/a", "text of a")
-        world.flips.add("x/a")
+        world.answers.set("x/a", withBytes((bytes) => bytes.map((byte, n) => n === 1 ? byte ^ 1 : byte)))
 
         const { rows } = yield* World.copy(world, "s3://bucket/x", "/to/copy")
 
@@ -194,6 +208,30 @@ describe("Copy from objects", () => {
         assert.strictEqual(world.requests.filter((request) => request === "get x/a").length, 2)
         assert.deepInclude(world.disk.tree("/to/copy")["a"], { text: "text of a" })
       }
+    }))
+
+  it.effect.each<readonly [what: string, sizeBytes: number, change: (content: ObjectContent) => ObjectContent]>([
+    ["shorter", 2 ** 23 + 1, withBytes((bytes) => bytes.subarray(1))],
+    ["longer", 2 ** 23 + 1, withBytes((bytes) => Buffer.concat([bytes, bytes.subarray(0, 1)]))],
+    ["of another object", 2 ** 23 + 1, withInfo({ etag: "other" })],
+    ["of another size", 2 ** 23 + 1, withInfo({ sizeBytes: 2 ** 23 })],
+    ["shorter", 9, withBytes((bytes) => bytes.subarray(1))],
+    ["longer", 9, withBytes((bytes) => Buffer.concat([bytes, bytes]))],
+    ["without its length", 9, withInfo({ sizeBytes: Number.NaN })]
+  ])("reads an object again whose answer is %s, of %d bytes", ([, sizeBytes, change]) =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld({ ...Clouds.memoryCapabilities, checksum: undefined })
+      const text = "x".repeat(sizeBytes)
+      yield* World.put(world, "x/a", text)
+      world.answers.set("x/a", change)
+
+      const { rows, state } = yield* World.copy(world, "s3://bucket/x", "/to/copy")
+
+      assert.deepStrictEqual([state._tag, rows], ["Completed", []])
+      // One for each range, and at least one more.
+      assert.isAbove(world.requests.filter((one) => one === "get x/a").length, Math.ceil(sizeBytes / 2 ** 23))
+      const seen = world.disk.tree("/to/copy")["a"]
+      assert.isTrue(seen?.kind === "file" && seen.text === text)
     }))
 
   it.effect("asks for each object once, and for the time of those that may be there already", () =>

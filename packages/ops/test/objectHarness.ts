@@ -10,6 +10,7 @@ import * as Files from "@fanout/ops/Files"
 import * as HardLinks from "@fanout/ops/HardLinks"
 import {
   type Capabilities,
+  type ObjectContent,
   type ObjectStore,
   ObjectStoreError,
   ObjectStores,
@@ -44,8 +45,8 @@ export interface World {
   readonly store: ObjectStore
   readonly stores: ObjectStores["Service"]
   readonly requests: Array<string>
-  /** Keys whose next reading gives bytes of which one is another. */
-  readonly flips: Set<string>
+  /** What becomes of the next answer to a reading, by keys. */
+  readonly answers: Map<string, (content: ObjectContent) => ObjectContent>
   /** What is done before a request is made, and once it has been answered; a failure takes the place of the answer. */
   before: Hook
   after: Hook
@@ -76,13 +77,11 @@ const watched = (store: ObjectStore, world: World): ObjectStore => {
       ),
     head: (key) => noted("head", key, store.head(key)),
     get: (key, options) =>
-      Effect.map(noted("get", key, store.get(key, options)), (content) =>
-        world.flips.delete(key)
-          ? {
-            ...content,
-            bytes: Stream.map(content.bytes, (bytes) => bytes.map((byte, n) => n === 1 ? byte ^ 1 : byte))
-          }
-          : content),
+      Effect.map(noted("get", key, store.get(key, options)), (content) => {
+        const change = world.answers.get(key)
+        world.answers.delete(key)
+        return change === undefined ? content : change(content)
+      }),
     put: (key, bytes, options) => noted("put", key, store.put(key, bytes, options)),
     copy: (source, key, options) => noted("copy", key, store.copy(source, key, options)),
     uploads: {
@@ -108,7 +107,7 @@ export const makeWorld = (capabilities: Capabilities = Clouds.memoryCapabilities
       disk,
       store,
       requests: [],
-      flips: new Set(),
+      answers: new Map(),
       before: () => Effect.void,
       after: () => Effect.void,
       stores: { at: (address) => Effect.map(at(address), (store) => watched(store, world)) }

@@ -40,16 +40,29 @@ const wholeBytes = 2 ** 23
 /** Of larger ones so much is asked for at once, and so many of these at the same time. */
 const [rangeBytes, rangesAhead] = [2 ** 23, 4]
 
-/** Reads the bytes of an answer, all of which have to come. */
-const collect = Effect.fnUntraced(function*({ bytes }: ObjectContent, sizeBytes: number) {
+/** Error: the bytes of an answer are not those of the object. */
+const corrupt = ({ key, store }: ObjectPlace, code: string): ObjectStoreError =>
+  new ObjectStoreError({
+    call: "get",
+    address: { ...store.bucket, key },
+    reason: StoreReason.cases.Corrupt.make({ code })
+  })
+
+/** Reads the bytes of an answer, which are to be so many. */
+const collect = Effect.fnUntraced(function*(place: ObjectPlace, { bytes }: ObjectContent, sizeBytes: number) {
+  const wrong = corrupt(place, "WrongLength")
+  // The service may have told no length at all.
+  if (!Number.isSafeInteger(sizeBytes)) return yield* wrong
   const buffer = Buffer.allocUnsafeSlow(sizeBytes)
   let length = 0
   yield* Stream.runForEach(bytes, (piece) =>
-    Effect.sync(() => {
-      buffer.set(piece.subarray(0, sizeBytes - length), length)
+    Effect.suspend(() => {
+      if (length + piece.length > sizeBytes) return Effect.fail(wrong)
+      buffer.set(piece, length)
       length += piece.length
+      return Effect.void
     }))
-  return buffer.subarray(0, Math.min(length, sizeBytes))
+  return length === sizeBytes ? buffer : yield* wrong
 })
 
 /** The checksum of bytes, where Node has the algorithm. */
@@ -75,13 +88,8 @@ const collectWhole = Effect.fnUntraced(function*(place: ObjectPlace, content: Ob
   const { info } = content
   // It may be another one by now.
   if (info.sizeBytes > wholeBytes) return { bytes: undefined, info }
-  const bytes = yield* collect(content, info.sizeBytes)
-  if (isWhole(info, bytes)) return { bytes, info }
-  return yield* new ObjectStoreError({
-    call: "get",
-    address: { ...place.store.bucket, key: place.key },
-    reason: StoreReason.cases.Corrupt.make({ code: "ChecksumMismatch" })
-  })
+  const bytes = yield* collect(place, content, info.sizeBytes)
+  return isWhole(info, bytes) ? { bytes, info } : yield* corrupt(place, "ChecksumMismatch")
 })
 
 /** Copies what there is at a place into a buffer. */
@@ -90,6 +98,20 @@ const copied = (bytes: Uint8Array, start: number, buffer: Uint8Array): number =>
   buffer.set(bytes.subarray(start, start + length))
   return length
 }
+
+/** Reads a range of an object that is still the one that was opened: not each store obeys a condition on a read. */
+const collectRange = Effect.fnUntraced(function*(
+  place: ObjectPlace,
+  { etag, key, sizeBytes }: ObjectInfo,
+  range: ByteRange
+) {
+  const content = yield* place.store.get(key, { range, etag })
+  if (content.info.etag !== etag || content.info.sizeBytes !== sizeBytes) {
+    const reason = StoreReason.cases.PreconditionFailed.make({})
+    return yield* new ObjectStoreError({ call: "get", address: { ...place.store.bucket, key }, reason })
+  }
+  return yield* collect(place, content, range.end - range.start)
+}, Effect.scoped)
 
 /** A range that was asked for. Its memory is given back with the fiber. */
 interface Asked {
@@ -120,14 +142,10 @@ class Ranges {
   /** Asks for a range, and keeps it until nobody reads in it any more. */
   private ask(number: number): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { etag, key, sizeBytes } = this.info
-      if (this.asked.has(number) || number * rangeBytes >= sizeBytes) return Effect.void
+      if (this.asked.has(number) || number * rangeBytes >= this.info.sizeBytes) return Effect.void
       const answer = Deferred.makeUnsafe<Uint8Array, ObjectStoreError>()
       const range = this.rangeOf(number)
-      const get = Effect.scoped(Effect.flatMap(
-        this.place.store.get(key, { range, etag }),
-        (content) => collect(content, range.end - range.start)
-      ))
+      const get = collectRange(this.place, this.info, range)
       const kept = Effect.andThen(Deferred.into(patiently(get), answer), Effect.never)
       return Effect.map(
         Effect.forkIn(within(this.access, range.end - range.start)(kept), this.scope),
@@ -206,6 +224,7 @@ export const open = (
     const found = yield* asCall("open", path, place.store.head(place.key))
     if (Option.isNone(found)) return yield* failure("open", path, "ENOENT")
     const { value } = found
+    if (!Number.isSafeInteger(value.sizeBytes)) return yield* failureOf("open", path)(corrupt(place, "NoLength"))
     return value.sizeBytes <= wholeBytes
       ? yield* openWhole(access, place, path, value.sizeBytes)
       : yield* openLarge(access, place, path, value)
