@@ -187,20 +187,24 @@ const lastComponent = (path: FilePath): { readonly start: number; readonly end: 
   return { start: path.lastIndexOf("/", end - 1) + 1, end }
 }
 
+/** Whether the last component, which starts there, is the bucket of an address, which is in no folder. */
+const isBucket = (path: FilePath, start: number): boolean =>
+  path.startsWith("://", start - 3) && scheme.exec(path)?.[0].length === start
+
 /**
- * Reads the last component of a path, without trailing slashes; empty for the root.
+ * Reads the last component of a path, without trailing slashes; empty for the root, and for the address of a bucket.
  *
  * @category accessors
  * @since 0.1.0
  */
 export const name = (path: FilePath): FilePath => {
   const { end, start } = lastComponent(path)
-  return trusted(end === 0 ? "" : path.slice(start, end))
+  return trusted(end === 0 || isBucket(path, start) ? "" : path.slice(start, end))
 }
 
 /**
- * Reads the path of the folder that holds the last component; the root is its own parent,
- * and a bare name has an empty one.
+ * Reads the path of the folder that holds the last component; the root is its own parent, as is the address of a
+ * bucket, and a bare name has an empty one.
  *
  * @category accessors
  * @since 0.1.0
@@ -208,6 +212,7 @@ export const name = (path: FilePath): FilePath => {
 export const parent = (path: FilePath): FilePath => {
   const { end, start } = lastComponent(path)
   if (end === 0) return trusted(path === "" ? "" : "/")
+  if (isBucket(path, start)) return trusted(path.slice(0, end))
   let last = start
   while (last > 1 && path[last - 1] === "/") last--
   return trusted(path.slice(0, last))

@@ -119,7 +119,13 @@ describe("FilePath", () => {
       ["a/", "", "a"],
       ["/a", "/", "a"],
       ["/a//b//", "/a", "b"],
-      ["a/.", "a", "."]
+      ["a/.", "a", "."],
+      ["s3://bucket", "s3://bucket", ""],
+      ["s3://bucket//", "s3://bucket", ""],
+      ["s3://bucket/a", "s3://bucket", "a"],
+      ["s3://bucket/a/b/", "s3://bucket/a", "b"],
+      ["s3://bucket/://a", "s3://bucket/:", "a"],
+      ["a/s3://b", "a/s3:", "b"]
     ]
     for (const [input, parent, name] of cases) {
       assert.strictEqual(FilePath.parent(FilePath.make(input)), parent, `parent of ${input}`)

@@ -195,6 +195,23 @@ describe("Copy from objects", () => {
       assert.match(none.message, /There is nothing at "s3:\/\/bucket\/x\/b"/)
     }))
 
+  it.effect.each<readonly [source: string, destination: string, copy: string]>([
+    ["s3://bucket", "/to/copy", "/to/copy"],
+    ["s3://bucket/", "/to/copy", "/to/copy"],
+    ["s3://bucket", "/to", "/to/bucket"],
+    ["s3://bucket/", "/to", "/to/bucket"]
+  ])("copies all of a bucket (%s to %s)", ([source, destination, copy]) =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      for (const key of ["a", "b/c"]) yield* World.put(world, key, `text of ${key}`)
+
+      const { rows, state } = yield* World.copy(world, source, destination)
+
+      assert.deepStrictEqual([state._tag, rows], ["Completed", []])
+      assert.deepStrictEqual(Object.keys(world.disk.tree(copy)), ["a", "b", "b/c"])
+      assert.deepInclude(world.disk.tree(copy)["b/c"], { text: "text of b/c" })
+    }))
+
   it.effect("reads an object again whose bytes are not those that the store has", () =>
     Effect.gen(function*() {
       for (const checksum of ["crc32", undefined] as const) {

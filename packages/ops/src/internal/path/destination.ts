@@ -74,10 +74,26 @@ const orRefuse = (missing: DestinationReason) => (error: FilesError): Effect.Eff
 
 const inaccessible = (error: FilesError): Effect.Effect<never, DestinationError> => refuse(Inaccessible.make({ error }))
 
+/** Folders above a path, from the inmost on. */
+const foldersAbove = function*(path: FilePath.FilePath): Generator<FilePath.FilePath> {
+  let inner = path
+  for (let folder = FilePath.parent(path); folder !== inner && folder !== ""; folder = FilePath.parent(folder)) {
+    yield folder
+    inner = folder
+  }
+}
+
 /** Whether the path names a folder as such: what is in it, or what a link leads to. */
 const namesFolder = (path: FilePath.FilePath): boolean => path.endsWith("/") || isDots(FilePath.name(path))
 
 const isDots = (name: FilePath.FilePath): boolean => name === "." || name === ".."
+
+/** Name that a copy gets in a folder. A bucket has one there, though it is in none. */
+const nameOf = (path: FilePath.FilePath): FilePath.FilePath => {
+  const name = FilePath.name(path)
+  if (isDots(name)) return FilePath.empty
+  return name === "" && FilePath.isAddress(path) ? FilePath.make(path.split("/")[2] ?? "") : name
+}
 
 /** The path from the root on. The empty one is nowhere, as for the kernel. */
 const absolute = (path: FilePath.FilePath) =>
@@ -100,16 +116,15 @@ const find = Effect.fnUntraced(function*(
   const files = yield* Files.Files
   const path = yield* absolute(given)
   const real = yield* isFollowing || namesFolder(path) ? files.realPath(path) : withRealParent(path)
-  const name = FilePath.name(path)
-  return { given, path: real, stat: yield* files.lstat(real), name: isDots(name) ? FilePath.empty : name }
+  return { given, path: real, stat: yield* files.lstat(real), name: nameOf(path) }
 })
 
 /** A source that can't be looked at now, where others can: it fails by itself, or is there when its turn comes. */
 const unseen = Effect.fnUntraced(function*(given: FilePath.FilePath, reason: DestinationError) {
   const path = yield* Effect.catch(absolute(given), inaccessible)
-  const name = FilePath.name(path)
+  const name = nameOf(path)
   const isFile = reason.reason._tag === "NotAFolder"
-  if (isFile || name === "" || isDots(name)) return yield* reason
+  if (isFile || name === "") return yield* reason
   const real = yield* Effect.orElseSucceed(withRealParent(path), () => withoutSlashes(path))
   return { given, path: real, stat: undefined, name }
 })
@@ -190,8 +205,7 @@ const guard = Effect.fnUntraced(function*(source: Found, target: FilePath.FilePa
   const [sourceIs, targetIs] = [yield* identities(source.path), yield* identities(target)]
   if (sourceIs.some((a) => targetIs.some((b) => Files.isSameInode(a, b)))) return yield* refuse(SameFile.make(pair))
   if (stat.kind === "folder") {
-    for (let folder = target; folder.length > 1;) {
-      folder = FilePath.parent(folder)
+    for (const folder of foldersAbove(target)) {
       if (Files.isSameInode(stat, yield* files.stat(folder))) return yield* refuse(IntoItself.make(pair))
     }
   }
@@ -220,8 +234,7 @@ const distinct = Effect.fnUntraced(function*(
     taken.set(target, first ?? source)
   }
   for (const { source, target } of pairs) {
-    for (let folder = target; folder.length > 1;) {
-      folder = FilePath.parent(folder)
+    for (const folder of foldersAbove(target)) {
       const first = taken.get(folder)
       if (first !== undefined) return yield* refuseBoth(first, source, target)
     }
