@@ -107,6 +107,7 @@ describe("fanout copy with addresses", () => {
     ["an option that has no meaning", ["copy", "--durable", "tree", "s3://bucket/x"], /with "durable": leave it out/],
     ["a dry run", ["copy", "--dry-run", "tree", "s3://bucket/x"], /--dry-run does not look at addresses/],
     ["a move", ["move", "tree", "s3://bucket/x"], /only `fanout copy` takes addresses/],
+    ["objects to objects", ["copy", "s3://bucket/copy", "s3://other/copy"], /copy them to a folder, and from there/],
     ["files and objects", ["copy", "tree", "s3://bucket/copy", "."], /can't be copied by one job/]
   ])("refuses %s, and does nothing", async (_, args, why) => {
     fs.mkdirSync(path.join(place, "tree"), { recursive: true })

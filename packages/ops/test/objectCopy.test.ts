@@ -275,21 +275,16 @@ describe("Copy from objects", () => {
 })
 
 describe("Copy from objects to objects", () => {
-  it.effect("brings each over, with what it tells of its file", () =>
+  it.effect("is refused before anything is done", () =>
     Effect.gen(function*() {
-      const world = yield* World.makeWorld(ofSmallParts)
-      const files = plant(world)
-      world.disk.file("/from/large", long(3))
-      yield* World.copy(world, "/from", "s3://bucket/copy")
+      const world = yield* World.makeWorld()
+      yield* World.put(world, "copy/a", "text")
+      for (const [source, destination] of [["copy", "s3://other/there"], ["copy/a", "s3://bucket/copy"]] as const) {
+        const { message } = yield* Effect.flip(World.plan(world, `s3://bucket/${source}`, destination))
 
-      const over = yield* World.copy(world, "s3://bucket/copy", "s3://other/there")
-      const down = yield* World.copy(world, "s3://other/there", "/to/copy")
-
-      assert.deepStrictEqual([over.rows, down.rows], [[], []])
-      assert.strictEqual(over.tally.tags?.["Copied"], files.length + 1)
-      assert.deepStrictEqual(World.treeOf(world, "/to/copy"), World.treeOf(world, "/from"))
-      const again = yield* World.copy(world, "s3://bucket/copy", "s3://other/there")
-      assert.strictEqual(again.tally.tags?.["Unchanged"], files.length + 1)
+        assert.match(message, /copy them to a folder, and from there to the address/)
+      }
+      assert.deepStrictEqual(world.requests, [])
     }))
 })
 

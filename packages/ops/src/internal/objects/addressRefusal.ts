@@ -32,6 +32,9 @@ const refusalOf = (request: Request): string | undefined => {
   if (isFrom > 0 && isFrom < sources.length) {
     return "Files and objects can't be copied by one job: copy them one after the other"
   }
+  if (isFrom > 0 && FilePath.isAddress(destination)) {
+    return "Objects can't be copied to objects: copy them to a folder, and from there to the address"
+  }
   const [what] = FilePath.isAddress(destination) ? unsupported(request) : []
   return what === undefined ? undefined : `An object can't be copied to with "${what}": leave it out`
 }

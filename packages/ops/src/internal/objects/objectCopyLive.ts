@@ -1,5 +1,5 @@
 /**
- * Has a copy work with objects: as sources, as destinations, or as both.
+ * Has a copy work with objects: as sources, or as destinations.
  */
 import type * as Job from "@fanout/core/Job"
 import type { JobId } from "@fanout/core/JobId"
@@ -51,24 +51,29 @@ const askFor = (access: ObjectAccess.ObjectAccess, path: FilePath.FilePath) =>
     })
   )
 
-/**
- * Sees to it that what is known of objects is enough to decide by: the time of one matters only where something of the
- * same size is on the other side.
- */
-const sharpen = Effect.fnUntraced(function*(
+/** Sees to it that the time of a source is known where it matters: where a file of the same size is in the way. */
+const sharpenSource = Effect.fnUntraced(function*(
   access: ObjectAccess.ObjectAccess,
   { source, target }: Pick<Payload, "source" | "target">
 ) {
+  const from = listed(access, source)
+  if (from === undefined) return
   const files = yield* Files.Files
-  const [from, to] = [listed(access, source), listed(access, target)]
-  if (from !== undefined) {
-    const there = to ?? Option.getOrUndefined(yield* Effect.orElseSucceed(files.find(target), Option.none))
-    if (there?.sizeBytes === from.sizeBytes) yield* askFor(access, source)
-  }
+  const file = Option.getOrUndefined(yield* Effect.orElseSucceed(files.find(target), Option.none))
+  if (file?.sizeBytes === from.sizeBytes) yield* askFor(access, source)
+})
+
+/** Sees to it that the time of an object in the way is known where it matters: where it has the size of the source. */
+const sharpenTarget = Effect.fnUntraced(function*(
+  access: ObjectAccess.ObjectAccess,
+  { source, target }: Pick<Payload, "source" | "target">
+) {
+  const to = listed(access, target)
   if (to === undefined) return
+  const files = yield* Files.Files
   const file = Option.getOrUndefined(yield* Effect.orElseSucceed(files.find(source), Option.none))
   if (file?.sizeBytes !== to.sizeBytes) return
-  if (!FilePath.isAddress(source) && isSettledByListing(file, to)) {
+  if (isSettledByListing(file, to)) {
     access.known.set(target, { _tag: "Object", info: withTimeOf(to, file) })
   } else {
     yield* askFor(access, target)
@@ -109,7 +114,7 @@ const copyTo = (access: ObjectAccess.ObjectAccess, payload: Payload) =>
       const why = `"${FilePath.display(source)}" has a name that is not UTF-8, which no object can have: rename it`
       return yield* failed(source, "NotUTF8", why)
     }
-    yield* sharpen(access, payload)
+    yield* sharpenTarget(access, payload)
     return yield* CopyEntryLive.copyAlone(payload)
   })
 
@@ -117,7 +122,7 @@ const copyTo = (access: ObjectAccess.ObjectAccess, payload: Payload) =>
 const copyFrom = (access: ObjectAccess.ObjectAccess, payload: Payload) => {
   const { kind, source } = payload
   const prepare = kind === "file" || kind === "link"
-    ? sharpen(access, payload)
+    ? sharpenSource(access, payload)
     : Effect.sync(() => void access.known.set(source, { _tag: "Folder" }))
   return Effect.andThen(prepare, CopyEntryLive.copyAlone(payload))
 }
@@ -141,12 +146,10 @@ const provisions = Effect.fnUntraced(function*(transfers: ReadonlyArray<Transfer
   const { access, files: all } = yield* withObjects
   const near = transfers.flatMap(({ source, target }) => [source, target]).filter((path) => !FilePath.isAddress(path))
   // What is on a disk of this machine is asked at once, where that is quick.
-  const local = near.length === 0 ? Option.none() : yield* quick.throughout(near)
+  const local = yield* quick.throughout(near)
   const files = Option.match(local, { onNone: () => all, onSome: (local) => ObjectFiles.make(local, access) })
-  const [isFrom, isTo] = [
-    transfers.some(({ source }) => FilePath.isAddress(source)),
-    transfers.some(({ target }) => FilePath.isAddress(target))
-  ]
+  // No job is from objects to objects.
+  const isTo = transfers.some(({ target }) => FilePath.isAddress(target))
   const copy = (payload: Payload) =>
     (isTo ? copyTo(access, payload) : copyFrom(access, payload)).pipe(
       Effect.ensuring(Effect.sync(() => {
@@ -160,10 +163,9 @@ const provisions = Effect.fnUntraced(function*(transfers: ReadonlyArray<Transfer
     const tell = (path: FilePath.FilePath, known: ObjectAccess.Known) => {
       if (!isCounted) access.known.set(path, known)
     }
-    const walked = isFrom
-      ? ObjectTree.walk(access, { ...options, tell })
-      : FileTree.walk({ ...options, inKeyOrder: true, tellsTwins: false })
-    return isTo && !isCounted ? ObjectTree.pausing(TargetListing.telling(access, transfers, walked)) : walked
+    if (!isTo) return ObjectTree.walk(access, { ...options, tell })
+    const walked = FileTree.walk({ ...options, inKeyOrder: true, tellsTwins: false })
+    return isCounted ? walked : ObjectTree.pausing(TargetListing.telling(access, transfers, walked))
   }
   const throughout: QuickFiles["throughout"] = (paths) =>
     paths.some(FilePath.isAddress) ? Effect.succeedNone : quick.throughout(paths)
