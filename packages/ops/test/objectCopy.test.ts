@@ -321,26 +321,14 @@ describe("Copy to objects and back", () => {
   )
 })
 
-const partBytes = 2 ** 20
-
-/** A store in which parts are small, so that few bytes are a large file. */
-const ofSmallParts = {
-  ...Clouds.memoryCapabilities,
-  limits: { ...Clouds.memoryCapabilities.limits, putBytes: partBytes, leastPartBytes: 1, mostPartBytes: partBytes }
-}
-
-/** Text of so many parts and a bit, no two lines of which are the same. */
-const long = (parts: number): string =>
-  Array.from({ length: parts * partBytes / 32 + 1 }, (_, n) => `line ${n}\n`.padStart(32, ".")).join("")
-
 describe("Copy of a large file to an object", () => {
   it.effect.each(["before", "after"] as const)(
     "goes on at its part where it was killed %s any request",
     (when) =>
       Effect.gen(function*() {
-        const text = long(6)
+        const text = World.long(6)
         for (let at = 1;; at++) {
-          const world = yield* World.makeWorld(ofSmallParts)
+          const world = yield* World.makeWorld(World.ofSmallParts)
           world.disk.file("/from/large", text)
 
           const { isKilled, rows, state, tally } = yield* World.copy(world, "/from", "s3://bucket/copy", {
@@ -369,8 +357,8 @@ describe("Copy where a store fails", () => {
   it.effect("waits at any request that nobody answers, and goes on by itself", () =>
     Effect.gen(function*() {
       for (let at = 1;; at++) {
-        const world = yield* World.makeWorld(ofSmallParts)
-        world.disk.file("/from/large", long(2))
+        const world = yield* World.makeWorld(World.ofSmallParts)
+        world.disk.file("/from/large", World.long(2))
         world.disk.file("/from/small", "text")
         const breaks = (): void => {
           world.before = ({ number }) => number >= at ? Effect.fail(gone) : Effect.void
@@ -398,8 +386,8 @@ describe("Copy where a store fails", () => {
 
   it.effect("drops what it has begun where it is cancelled", () =>
     Effect.gen(function*() {
-      const world = yield* World.makeWorld(ofSmallParts)
-      world.disk.file("/from/large", long(4))
+      const world = yield* World.makeWorld(World.ofSmallParts)
+      world.disk.file("/from/large", World.long(4))
       world.before = ({ call, key }) => call === "putPart" && key.endsWith(" 3") ? Effect.fail(gone) : Effect.void
 
       const { state, stopped } = yield* World.copy(world, "/from", "s3://bucket/copy", {
@@ -413,8 +401,8 @@ describe("Copy where a store fails", () => {
 
   it.effect("fails a part that is refused, and drops the upload", () =>
     Effect.gen(function*() {
-      const world = yield* World.makeWorld(ofSmallParts)
-      world.disk.file("/from/large", long(4))
+      const world = yield* World.makeWorld(World.ofSmallParts)
+      world.disk.file("/from/large", World.long(4))
       const denied = World.failure({ _tag: "Denied", code: "AccessDenied" })
       world.before = ({ call }) => call === "putPart" ? Effect.fail(denied) : Effect.void
 

@@ -92,6 +92,7 @@ const watched = (store: ObjectStore, world: World): ObjectStore => {
       parts: (upload) => paged("listParts", upload.key, store.uploads.parts(upload)),
       complete: (upload, parts, options) =>
         noted("completeUpload", upload.key, store.uploads.complete(upload, parts, options)),
+      open: (prefix) => paged("listUploads", prefix, store.uploads.open(prefix)),
       abort: (upload) => noted("abortUpload", upload.key, store.uploads.abort(upload))
     }
   }
@@ -232,6 +233,18 @@ export const copy = (
     Effect.scoped,
     Effect.provide(Layer.merge(outside(world, options), Layer.fresh(MemoryJobStore.layer)))
   )
+
+const partBytes = 2 ** 20
+
+/** A store in which parts are small, so that few bytes are a large file. */
+export const ofSmallParts: Capabilities = {
+  ...Clouds.memoryCapabilities,
+  limits: { ...Clouds.memoryCapabilities.limits, putBytes: partBytes, leastPartBytes: 1, mostPartBytes: partBytes }
+}
+
+/** Text of so many parts and a bit, no two lines of which are the same. */
+export const long = (parts: number): string =>
+  Array.from({ length: parts * partBytes / 32 + 1 }, (_, n) => `line ${n}\n`.padStart(32, ".")).join("")
 
 /** Keys of the bucket. */
 export const keys = ({ store }: World, prefix = "") =>

@@ -129,17 +129,37 @@ const uploadOf = ({ id, key }: Pick<Sending, "id" | "key">): Upload => ({ id, ke
 /** As much the clock of a store may differ: it refuses requests by others. */
 const mostSkewMillis = 15 * 60_000
 
+/** Of so many open uploads of one key it is kept that they are others. */
+const mostOthers = 100
+
+/** Open uploads of a key; nothing where there are very many, or nobody is allowed to list them. */
+const othersOf = ({ key, store: { uploads } }: ObjectPlace) =>
+  uploads.open(key).pipe(
+    Stream.filter((open) => open.key === key),
+    Stream.take(mostOthers + 1),
+    Stream.runCollect,
+    Effect.map((open) => open.length > mostOthers ? undefined : open.map(({ id }) => id)),
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "Denied" || reason._tag === "Unsupported",
+      () => Effect.succeed(undefined)
+    )
+  )
+
 /**
  * Drops an upload, or those that may be it where its id is not known: a process that was killed right after it had
- * begun one has not kept that. They are of the same key and the same time.
+ * begun one has not kept that. They are of the same key and the same time, and were not open before.
  */
-const drop = ({ store: { uploads } }: ObjectPlace, { begunMillis, id, key }: SavedCopy.Uploading) =>
-  id === undefined
-    ? Stream.runForEach(uploads.open(key), (open) =>
-      open.key === key && Math.abs(open.begunMillis - begunMillis) <= mostSkewMillis
+const drop = ({ store: { uploads } }: ObjectPlace, { begunMillis, id, key, others }: SavedCopy.Uploading) => {
+  if (id !== undefined) return uploads.abort({ id, key })
+  if (others === undefined) return Effect.void
+  return Stream.runForEach(
+    uploads.open(key),
+    (open) =>
+      open.key === key && !others.includes(open.id) && Math.abs(open.begunMillis - begunMillis) <= mostSkewMillis
         ? uploads.abort(open)
-        : Effect.void)
-    : uploads.abort({ id, key })
+        : Effect.void
+  )
+}
 
 /** Whether the object is what the upload was completed to. */
 const isOwn = ({ store }: ObjectPlace, { key, nonce }: Pick<Sending, "key" | "nonce">) =>
@@ -189,6 +209,7 @@ const begin = Effect.fnUntraced(function*(
   counted: number
 ) {
   const nonce = randomUUID()
+  const others = yield* onStore(request, othersOf(place))
   const metadata = { ...metadataOf(stat, request.options), [nonceName]: nonce }
   const upload: SavedCopy.Uploading = {
     key: place.key,
@@ -196,13 +217,15 @@ const begin = Effect.fnUntraced(function*(
     nonce,
     partBytes: partBytesOf(place, stat.sizeBytes),
     edition: edition(stat),
-    counted
+    counted,
+    ...others === undefined ? {} : { others }
   }
   // Nobody else would know of an upload, whose parts are paid for, nor which parts need not be sent again.
   yield* SavedCopy.commit({ upload })
   const { id } = yield* onStore(request, place.store.uploads.begin(place.key, { metadata }))
-  yield* SavedCopy.commit({ upload: { ...upload, id } })
-  return { ...upload, id, place, parts: new Map(), isComplete: false } satisfies Sending
+  const { others: _, ...begun } = upload
+  yield* SavedCopy.commit({ upload: { ...begun, id } })
+  return { ...begun, id, place, parts: new Map(), isComplete: false } satisfies Sending
 })
 
 /** Whether somebody goes on with an upload that ended like this. */

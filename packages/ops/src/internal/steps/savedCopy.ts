@@ -38,6 +38,8 @@ export const Uploading = Schema.Struct({
   id: Schema.optionalKey(Schema.String),
   /** When it was about to be begun, by the clock of this machine. */
   begunMillis: Schema.Natural,
+  /** Uploads of the same key that were open before: they are not this one. Not there where that is not known. */
+  others: Schema.optionalKey(Schema.Array(Schema.String)),
   /** What the object is to have in its metadata, so that who finds the upload gone knows whether it was completed. */
   nonce: Schema.String,
   partBytes: Schema.Natural,
