@@ -46,7 +46,7 @@ const wholeBytes = 2 ** 24
 /** So many parts of one file are sent at the same time, and each has so much, unless there would be too many. */
 const [partsAtOnce, leastPartBytes] = [4, 2 ** 24]
 
-/** Name in the metadata of an object that was sent in parts. Whoever has lost the upload finds by it that it ended. */
+/** Name in the metadata of an object, of a random word. Whoever has lost an answer finds its own object by that. */
 const nonceName = "fanout-upload"
 
 /** Makes a call to the store of the target. */
@@ -91,6 +91,27 @@ const draftOf = ({ target }: CopyRequest, stat: Files.FileStat, write: Files.Ope
   setTimes: () => Effect.void
 })
 
+/** Whether the object is what was sent with this word. */
+const isOwn = ({ key, store }: ObjectPlace, nonce: string) =>
+  Effect.map(patiently(store.head(key)), Option.exists(({ metadata }) => metadata[nonceName] === nonce))
+
+/** Keeps all that is written in one buffer, which has the size that the file is said to have, or more. */
+const bufferOf = (sizeBytes: number) => {
+  let buffer = Buffer.allocUnsafeSlow(sizeBytes)
+  let filled = 0
+  const write = (bytes: Uint8Array) =>
+    Effect.sync(() => {
+      if (filled + bytes.length > buffer.length) {
+        const larger = Buffer.allocUnsafeSlow(Math.max(filled + bytes.length, 2 * buffer.length))
+        buffer.copy(larger, 0, 0, filled)
+        buffer = larger
+      }
+      buffer.set(bytes, filled)
+      filled += bytes.length
+    })
+  return { write, content: () => buffer.subarray(0, filled) }
+}
+
 /** Keeps the content in memory until it is put by one request. */
 const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => ({
   isLong: false,
@@ -98,18 +119,19 @@ const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => ({
   open: Effect.fnUntraced(function*(request, stat) {
     const { sizeBytes } = stat
     yield* Effect.acquireRelease(take(access, sizeBytes), () => giveBack(access, sizeBytes), { interruptible: true })
-    const pieces: Array<Uint8Array> = []
-    // What is given is written over by the next piece.
-    const write = (bytes: Uint8Array) => Effect.sync(() => void pieces.push(bytes.slice()))
+    const { content, write } = bufferOf(sizeBytes)
     const put = Effect.gen(function*() {
       const condition = yield* absent(access, request, place, "put")
       yield* Lease.check
-      const [first = new Uint8Array(0), ...more] = pieces
-      const bytes = more.length === 0 ? first : Buffer.concat(pieces)
-      yield* Effect.mapError(
-        patiently(place.store.put(place.key, bytes, { ...condition, metadata: metadataOf(stat, request.options) })),
-        orOccupied(access, request)
-      )
+      const nonce = randomUUID()
+      // Only who asks for a condition can take its own object for another one.
+      const own = condition.condition === undefined ? {} : { [nonceName]: nonce }
+      const options = { ...condition, metadata: { ...metadataOf(stat, request.options), ...own } }
+      yield* Effect.catchIf(
+        patiently(place.store.put(place.key, content(), options)),
+        (error) => isOccupied(error, request),
+        (error) => Effect.flatMap(isOwn(place, nonce), (isOwn) => isOwn ? Effect.void : Effect.fail(error))
+      ).pipe(Effect.mapError(orOccupied(access, request)))
     })
     return { file: draftOf(request, stat, write), bytes: 0, counted: 0, save: () => Effect.void, place: put }
   })
@@ -161,10 +183,6 @@ const drop = ({ store: { uploads } }: ObjectPlace, { begunMillis, id, key, other
   )
 }
 
-/** Whether the object is what the upload was completed to. */
-const isOwn = ({ store }: ObjectPlace, { key, nonce }: Pick<Sending, "key" | "nonce">) =>
-  Effect.map(store.head(key), Option.exists(({ metadata }) => metadata[nonceName] === nonce))
-
 /** Parts that are there, as long as they are the whole parts that they were to be; nothing if the upload is gone. */
 const partsThere = ({ store }: ObjectPlace, saved: Pick<Sending, "id" | "key">) =>
   Effect.catchIf(
@@ -186,7 +204,7 @@ const goOn = Effect.fnUntraced(function*(
     const whole = found.value.filter((part) => part.sizeBytes === lengthOf(part.number, saved.partBytes, sizeBytes))
     return { ...saved, id, place, parts: new Map(whole.map((part) => [part.number, part])), isComplete: false }
   }
-  return (yield* isOwn(place, saved)) ? { ...saved, id, place, parts: new Map(), isComplete: true } : undefined
+  return (yield* isOwn(place, saved.nonce)) ? { ...saved, id, place, parts: new Map(), isComplete: true } : undefined
 })
 
 const lengthOf = (number: number, partBytes: number, sizeBytes: number): number =>
@@ -309,7 +327,7 @@ const complete = Effect.fnUntraced(function*(access: ObjectAccess, request: Copy
   yield* Effect.catchIf(
     patiently(place.store.uploads.complete(uploadOf(sending), inOrder, condition)),
     (error) => error.reason._tag === "UploadMissing" || isOccupied(error, request),
-    (error) => Effect.flatMap(isOwn(place, sending), (isOwn) => isOwn ? Effect.void : Effect.fail(error))
+    (error) => Effect.flatMap(isOwn(place, sending.nonce), (isOwn) => isOwn ? Effect.void : Effect.fail(error))
   ).pipe(Effect.mapError(orOccupied(access, request)))
 })
 
