@@ -1,4 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as FilePath from "@fanout/ops/FilePath"
+import type { StoreCall } from "@fanout/ops/ObjectStore"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -10,6 +13,16 @@ const collectGarbage: () => void = runInNewContext("gc")
 /** Number of the first request that begins so. */
 const numberOf = ({ requests }: World.World, begin: string): number =>
   requests.findIndex((request) => request.startsWith(begin)) + 1
+
+/** Has the store fail at the first call of a kind, before it is done or once it was. */
+const failOnce = (world: World.World, when: "before" | "after", which: StoreCall): void => {
+  let isOver = false
+  world[when] = ({ call }) => {
+    if (isOver || call !== which) return Effect.void
+    isOver = true
+    return Effect.fail(World.failure({ _tag: "ServiceFailed", status: 500, code: "InternalError" }))
+  }
+}
 
 describe("Upload of a file", () => {
   it.effect("drops no upload that another program has begun", () =>
@@ -77,5 +90,75 @@ describe("Upload of a file", () => {
 
       assert.isAbove(more, sizeBytes - 1)
       assert.isBelow(more, 1.5 * sizeBytes)
+    }))
+
+  it.effect("leaves no upload open whose beginning was answered by a failure", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld(World.ofSmallParts)
+      world.disk.file("/from/large", World.long(2))
+      failOnce(world, "after", "beginUpload")
+
+      const { state } = yield* World.copy(world, "/from", "s3://bucket/copy")
+
+      assert.strictEqual(state._tag, "Completed")
+      assert.strictEqual(world.requests.filter((request) => request.startsWith("beginUpload")).length, 2)
+      assert.deepStrictEqual(yield* World.openUploads(world), [])
+    }))
+
+  it.effect("drops the upload of a copy that has failed, even if the store fails at first", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld(World.ofSmallParts)
+      world.disk.file("/from/large", World.long(2))
+      failOnce(world, "before", "abortUpload")
+      const { before } = world
+      const denied = World.failure({ _tag: "Denied", code: "AccessDenied" })
+      world.before = (request) => request.call === "putPart" ? Effect.fail(denied) : before(request)
+
+      const { state } = yield* World.copy(world, "/from", "s3://bucket/copy")
+
+      assert.strictEqual(state._tag, "CompletedWithErrors")
+      assert.deepStrictEqual(yield* World.openUploads(world), [])
+    }))
+
+  it.effect("makes no object of a file that was shorter for a moment", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld(World.ofSmallParts)
+      const [path, text] = [FilePath.make("/from/large"), World.long(2)]
+      world.disk.file(path, text)
+      const inode = world.disk.find(path)
+      const { times } = inode
+      const become = (content: string) => {
+        world.disk.change(path, () => content)
+        world.disk.setTimes(inode, times)
+      }
+      let reads = 0
+      const { state } = yield* World.copy(world, "/from", "s3://bucket/copy", {
+        files: (call) =>
+          Effect.sync(() => {
+            if (call === "read" && ++reads === 2) become(text.slice(0, 100))
+            if (call === "fstat" && reads > 0) become(text)
+          })
+      })
+
+      assert.strictEqual(state._tag, "Completed")
+      assert.isTrue((yield* World.read(world, "copy/large")).text === text)
+    }))
+
+  it.effect("waits as long as the store asks for", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      world.disk.file("/from/a", "text")
+      const times: Array<number> = []
+      const slow = World.failure({ _tag: "Throttled", code: "SlowDown", afterMillis: 30_000 })
+      world.before = ({ call }) =>
+        call === "put"
+          ? Effect.flatMap(Clock.currentTimeMillis, (now) => times.push(now) < 3 ? Effect.fail(slow) : Effect.void)
+          : Effect.void
+
+      yield* World.copy(world, "/from", "s3://bucket/copy")
+
+      const waits = times.slice(1).map((time, index) => time - (times[index] ?? 0))
+      assert.strictEqual(waits.length, 2)
+      for (const wait of waits) assert.isAtLeast(wait, 30_000)
     }))
 })

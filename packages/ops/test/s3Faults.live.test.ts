@@ -85,8 +85,11 @@ describe("S3 with faults", () => {
       assert.strictEqual(met(), 5)
     }))
 
-  it.live("does not begin an upload again whose answer was lost, since the first one may be there", () =>
+  it.live("does not begin an upload again whose answer was lost or a failure, since the first one may be there", () =>
     Effect.gen(function*() {
+      const failed = always({ _tag: "Answer", status: 500, code: "InternalError" })
+      const failure = yield* failureOf(withStore((store) => store.uploads.begin("a")))
+      assert.deepStrictEqual([failure.reason._tag, failed()], ["ServiceFailed", 1])
       s3.uploads.clear()
       const met = always({ _tag: "CutAfter" })
       const error = yield* failureOf(withStore((store) => store.uploads.begin("a")))

@@ -93,9 +93,9 @@ const listings: ReadonlySet<StoreCall> = new Set(["list", "listParts", "listUplo
 /** Whether a call that failed is made again, after how many failures. */
 const isRetried = (call: StoreCall, reason: StoreReason, failures: number): boolean => {
   switch (reason._tag) {
-    case "ServiceFailed":
     case "Corrupt":
       return failures <= mostRetries
+    case "ServiceFailed":
     case "Unreachable":
       // If the first one was begun, nobody would know of it.
       return call !== "beginUpload" && failures <= mostRetries

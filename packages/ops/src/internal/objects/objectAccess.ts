@@ -1,6 +1,7 @@
 /**
  * What all that works on objects shares: stores by addresses, what was listed of them, and a budget of memory.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -63,19 +64,38 @@ export const make = (process: Process): Effect.Effect<ObjectAccess, never, Objec
     process
   }))
 
-/** A store that asks for fewer requests, or fails now and then, is asked again within two minutes. */
-const patience = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("10 seconds")]).pipe(
-  Schedule.jittered,
-  Schedule.upTo({ times: 14 })
-)
-
 const mayBeOver = ({ reason }: ObjectStoreError): boolean =>
   reason._tag === "Throttled" || reason._tag === "ServiceFailed"
 
-/** Makes a call that may be made again. */
-export const patiently = <A, R>(call: Effect.Effect<A, ObjectStoreError, R>): Effect.Effect<A, ObjectStoreError, R> =>
+/** At most so long a store may ask for no request. */
+const mostAskedMillis = 60_000
+
+const askedMillis = ({ reason }: ObjectStoreError): number =>
+  reason._tag === "Throttled" ? Math.min(reason.afterMillis ?? 0, mostAskedMillis) : 0
+
+/** A store that asks for fewer requests, or fails now and then, is asked again within two minutes. */
+const patience = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("10 seconds")]).pipe(
+  Schedule.jittered,
+  Schedule.setInputType<ObjectStoreError>(),
+  Schedule.modifyDelay(({ duration, input }) => Effect.succeed(Duration.max(duration, Duration.millis(askedMillis(input))))),
+  Schedule.upTo({ times: 14, duration: "2 minutes" })
+)
+
+/** Makes a call that may be made again, once it was seen to what the one before may have left. */
+export const patiently = <A, R, R2 = never>(
+  call: Effect.Effect<A, ObjectStoreError, R>,
+  before: Effect.Effect<void, ObjectStoreError, R2> = Effect.void
+): Effect.Effect<A, ObjectStoreError, R | R2> =>
   // The schedule is only set up once it is needed.
-  Effect.catchIf(call, mayBeOver, () => Effect.retry(call, { schedule: patience, while: mayBeOver }))
+  Effect.catchIf(call, mayBeOver, (error) => {
+    let isFirst = true
+    const again = Effect.suspend((): Effect.Effect<A, ObjectStoreError, R | R2> => {
+      if (!isFirst) return Effect.andThen(before, call)
+      isFirst = false
+      return Effect.fail(error)
+    })
+    return Effect.retry(again, { schedule: patience, while: mayBeOver })
+  })
 
 /** The error of a call to the file system that stands for a call to a store. */
 export const failureOf =

@@ -183,6 +183,13 @@ const drop = ({ store: { uploads } }: ObjectPlace, { begunMillis, id, key, other
   )
 }
 
+/** Drops what may be left of an upload. What can't be dropped is left to the store. */
+const dropped = (place: ObjectPlace, saved: SavedCopy.Uploading): Effect.Effect<void> =>
+  Effect.catch(
+    patiently(drop(place, saved)),
+    (error) => Effect.logWarning("An upload could not be dropped", error)
+  )
+
 /** Parts that are there, as long as they are the whole parts that they were to be; nothing if the upload is gone. */
 const partsThere = ({ store }: ObjectPlace, saved: Pick<Sending, "id" | "key">) =>
   Effect.catchIf(
@@ -210,6 +217,9 @@ const goOn = Effect.fnUntraced(function*(
 const lengthOf = (number: number, partBytes: number, sizeBytes: number): number =>
   Math.max(0, Math.min(partBytes, sizeBytes - (number - 1) * partBytes))
 
+/** How many parts there are. */
+const countOf = (partBytes: number, sizeBytes: number): number => Math.ceil(sizeBytes / partBytes)
+
 const MiB = 2 ** 20
 
 /** Whole MiB, so that there are not too many parts. */
@@ -217,6 +227,16 @@ const partBytesOf = ({ store }: ObjectPlace, sizeBytes: number): number => {
   const { leastPartBytes: least, mostPartBytes, parts } = store.capabilities.limits
   const fitting = Math.ceil(sizeBytes / parts / MiB) * MiB
   return Math.min(Math.max(leastPartBytes, least, fitting), mostPartBytes)
+}
+
+/** Whether somebody goes on with an upload that ended like this. */
+const isKept = (exit: Exit.Exit<unknown, unknown>): boolean => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return true
+  const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+  if (error instanceof Interrupter.Interrupted) return true
+  const reason = error instanceof CopyError ? error.reason : undefined
+  // The job is paused then.
+  return reason?._tag === "CallFailed" && pauseNameOf(reason.error.code) !== undefined
 }
 
 /** Begins an upload. What was counted of one before this is not counted once more. */
@@ -240,21 +260,16 @@ const begin = Effect.fnUntraced(function*(
   }
   // Nobody else would know of an upload, whose parts are paid for, nor which parts need not be sent again.
   yield* SavedCopy.commit({ upload })
-  const { id } = yield* onStore(request, place.store.uploads.begin(place.key, { metadata }))
+  // One whose answer was a failure may have been begun.
+  const { id } = yield* patiently(place.store.uploads.begin(place.key, { metadata }), dropped(place, upload)).pipe(
+    Effect.mapError(failureOf("write", Place.path(request.target))),
+    onDestination,
+    Effect.onExit((exit) => isKept(exit) ? Effect.void : Effect.interruptible(dropped(place, upload)))
+  )
   const { others: _, ...begun } = upload
   yield* SavedCopy.commit({ upload: { ...begun, id } })
   return { ...begun, id, place, parts: new Map(), isComplete: false } satisfies Sending
 })
-
-/** Whether somebody goes on with an upload that ended like this. */
-const isKept = (exit: Exit.Exit<unknown, unknown>): boolean => {
-  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return true
-  const error = Option.getOrUndefined(Exit.findErrorOption(exit))
-  if (error instanceof Interrupter.Interrupted) return true
-  const reason = error instanceof CopyError ? error.reason : undefined
-  // The job is paused then.
-  return reason?._tag === "CallFailed" && pauseNameOf(reason.error.code) !== undefined
-}
 
 /** Opens what parts are sent to. It is dropped where the copy fails. */
 const openUpload = Effect.fnUntraced(function*(
@@ -268,10 +283,10 @@ const openUpload = Effect.fnUntraced(function*(
     ? yield* onStore(request, goOn(place, saved, stat.sizeBytes))
     : undefined
   yield* Lease.check
-  if (saved !== undefined && before === undefined) yield* Effect.ignore(patiently(drop(place, saved)))
+  if (saved !== undefined && before === undefined) yield* dropped(place, saved)
   const sending = before ?? (yield* begin(request, place, stat, saved?.counted ?? 0))
   yield* Effect.addFinalizer((exit) =>
-    isKept(exit) ? Effect.void : Effect.ignore(place.store.uploads.abort(uploadOf(sending)))
+    isKept(exit) ? Effect.void : Effect.interruptible(dropped(place, sending))
   )
   return sending
 })
@@ -304,23 +319,32 @@ const sendParts = Effect.fnUntraced(function*(
     if (!isThere) yield* TaskDispatcher.throttle(length)
     yield* within(access, length)(Effect.gen(function*() {
       const bytes = yield* readPart(from, (number - 1) * partBytes, length)
+      if (bytes.length < length) {
+        return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(request.source) }) })
+      }
       take?.(bytes)
-      if (isThere || bytes.length < length) return
+      if (isThere) return
       yield* Lease.check
       parts.set(number, yield* onStore(request, place.store.uploads.put(uploadOf(upload), number, bytes)))
     }))
     yield* passed(length)
     yield* SavedCopy.save({ upload: { ...upload, partBytes, counted: Math.max(upload.counted, sent) } })
   })
-  const numbers = Array.from({ length: Math.ceil(sizeBytes / partBytes) }, (_, index) => index + 1)
+  const numbers = Array.from({ length: countOf(partBytes, sizeBytes) }, (_, index) => index + 1)
   yield* Effect.forEach(numbers, send, { concurrency: take === undefined ? partsAtOnce : 1, discard: true })
   return { strategy: "parts", sizeBytes }
 })
 
 /** Makes the object of its parts. An answer that was lost is found in the metadata of the object. */
-const complete = Effect.fnUntraced(function*(access: ObjectAccess, request: CopyRequest, sending: Sending) {
-  const { isComplete, parts, place } = sending
+const complete = Effect.fnUntraced(function*(
+  access: ObjectAccess,
+  request: CopyRequest,
+  sending: Sending,
+  sizeBytes: number
+) {
+  const { isComplete, partBytes, parts, place } = sending
   if (isComplete) return
+  if (parts.size !== countOf(partBytes, sizeBytes)) return yield* Effect.die(new Error("Parts of an upload are missing"))
   const condition = yield* absent(access, request, place, "complete")
   yield* Lease.check
   const inOrder = Array.from(parts.values()).toSorted((a, b) => a.number - b.number)
@@ -345,7 +369,7 @@ const inParts = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
         bytes: 0,
         counted: upload.counted,
         save: () => Effect.void,
-        place: complete(access, request, upload)
+        place: complete(access, request, upload, stat.sizeBytes)
       } satisfies PartialFile
     }),
     copy: (copying) =>
@@ -365,4 +389,4 @@ export const waysTo = (access: ObjectAccess): ContentWays => (request, { sizeByt
 
 /** Drops an upload that was begun, whose job is cancelled. What can't be dropped is left to the store. */
 export const abort = (access: ObjectAccess, path: FilePath.FilePath, saved: SavedCopy.Uploading): Effect.Effect<void> =>
-  Effect.ignore(Effect.flatMap(access.at(path), (place) => patiently(drop(place, saved))))
+  Effect.ignore(Effect.flatMap(access.at(path), (place) => dropped(place, saved)))
