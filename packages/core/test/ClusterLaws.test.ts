@@ -40,6 +40,7 @@ const happenings = (world: World, owner: Process, plan: Plan, names: Array<strin
   return (millis: number) => {
     if (millis === 15_000) {
       world.cut.clear()
+      world.latency = plan.latency
       for (const name of [...names, "owner"]) processOf(name)?.thaw()
       return start()
     }
