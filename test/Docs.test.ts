@@ -16,7 +16,8 @@ const states: ReadonlyArray<JobState.JobState> = [
   { _tag: "Queued", attempt: 1, tries: 0, waits: wait },
   ...JobState.Tag.literals.map((_tag) =>
     _tag === "Paused" ? { _tag, attempt: 1, tries: 0, by: "person" } : { _tag, attempt: 1, tries: 0 }
-  )
+  ),
+  { _tag: "Running", attempt: 1, tries: 0, waits: wait }
 ]
 
 /** Every transition by the name that the diagram gives it. */

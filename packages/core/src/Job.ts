@@ -192,8 +192,8 @@ export interface Job<
    * `refuse` tells why this process does not run a job, if it does not: for example, since it lacks the files that the
    * payload names. The process then leaves the job to others, notes why in the log of the job, and asks again after ten
    * seconds. The job is paused if no process takes it for half a minute in which those that could had a free place. A
-   * clean-up is not refused. Other jobs go on while the answer takes its time. An answer of more than a minute counts as
-   * one that died: the process leaves the job for a minute.
+   * clean-up is not refused. Other jobs go on while the answer takes its time. A job whose answer takes longer than a
+   * minute is left for a minute.
    */
   readonly toLayer: <R, RC = never, RW = never>(
     program: (

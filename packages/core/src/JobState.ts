@@ -171,8 +171,8 @@ export type Tag = typeof Tag.Type
  * - `Backoff`: the program failed at the time `at`. The job's own `retry` runs the program again later.
  * - `Paused`: the job stopped at a safe point and waits for somebody to resume it.
  * - `Waits`: the job stopped at a safe point and waits for something that it looks for itself.
- * - `Resumed`: somebody lets a paused job go on, or does not let it wait any longer. A job that looks meanwhile runs after
- *   the look, whatever the look finds.
+ * - `Resumed`: somebody lets a paused job go on, or does not let it wait any longer. A job that looks
+ *   meanwhile runs after the look, whatever the look finds.
  * - `Released`: the owner shut down or was lost. Another owner may claim the job.
  * - `Retried`: somebody wants the failed elements, or the failed program, to run again. The new attempt has its own
  *   `deadline` and its own `only`, or none.

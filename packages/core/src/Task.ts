@@ -186,10 +186,10 @@ export type Handler<T extends Any> = Rpc.ToHandler<T>
  * - `cost` is the work of a payload compared with a payload of cost 1, the default. The cost decides how many tasks a
  *   thread gets at once.
  * - `busy` tells of which errors a service was too busy, such as status 429 or 503, and how long it asks to be left
- *   alone: 0 if it did not say, as is a time that is negative or no end. The pool of the task then hands out no permits for so long, and an adaptive pool gets
- *   smaller. The task is tried again after that time, and after at least 0.1 s, twice as long after each refusal, up to
- *   5 s. That counts as no failed attempt, until a service was busy for 10 minutes. Give each service a pool of its
- *   own.
+ *   alone: 0 if it did not say, and any time that is negative or not finite counts as 0. The pool of the task then
+ *   hands out no permits for so long, and an adaptive pool gets smaller. The task is tried again after that
+ *   time, and after at least 0.1 s, twice as long after each refusal, up to 5 s. That counts as no failed attempt,
+ *   until a service was busy for 10 minutes. Give each service a pool of its own.
  * - `timeout` is for each attempt; none by default.
  * - `retry` repeats a failed attempt while the schedule goes on, up to the 1,000th attempt. The input of the schedule
  *   is the error of the attempt, or `TimedOut`. An attempt that ended with `Interrupted` or `Skipped` is never

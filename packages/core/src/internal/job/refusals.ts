@@ -76,7 +76,7 @@ export class Refusals {
     return this.refused.size > 0 ? Math.min(millis, againMillis) : millis
   }
 
-  /** Whether this process refuses a queued job for now. `isWanted` tells that another process may take the job later. */
+  /** Whether this process refuses a queued job for now. `isWanted`: another process may take the job later. */
   readonly refuses = Effect.fnUntraced({ self: this }, function*(
     this: Refusals,
     record: JobRecord,
@@ -111,8 +111,8 @@ export class Refusals {
   })
 
   /**
-   * Asks the program of a job, unless it is asked already. `undefined` means that it has not answered yet: claiming goes
-   * on meanwhile, and the answer makes this process look at the job again.
+   * Asks the program of a job, unless it is asked already. `undefined` means that it has not answered yet: claiming
+   * goes on meanwhile, and the answer makes this process look at the job again.
    */
   private readonly ask = Effect.fnUntraced({ self: this }, function*(
     this: Refusals,

@@ -283,8 +283,8 @@ export class TaskRun extends Linked<TaskRun> {
   }
 
   /**
-   * Closes the pool if a service was too busy for an attempt, before the permits of the attempt go to another task. Gives
-   * the milliseconds that the service asks for, or the defect of the question.
+   * Closes the pool if a service was too busy for an attempt, before the permits of the attempt go to another task.
+   * Gives the milliseconds that the service asks for, or the defect of the question.
    */
   private heard(
     attempt: Attempt,
