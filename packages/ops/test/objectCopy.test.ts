@@ -211,6 +211,24 @@ describe("Copy from objects", () => {
       assert.deepInclude(world.disk.tree(copy)["b/c"], { text: "text of b/c" })
     }))
 
+  it.effect("leaves mode and times of folders that were there", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      yield* World.put(world, "x/new/b", "text")
+      yield* World.put(world, "x/sub/", "")
+      world.disk.folder("/to/copy", { mode: 0o700 })
+      world.disk.folder("/to/copy/sub", { mode: 0o710, modified: 7n })
+
+      const options = { request: { noTargetDirectory: true } }
+      const { state } = yield* World.copy(world, "s3://bucket/x", "/to/copy", options)
+
+      assert.strictEqual(state._tag, "Completed")
+      const tree = world.disk.tree("/to")
+      assert.deepInclude(tree["copy"], { mode: 0o700 })
+      assert.deepInclude(tree["copy/sub"], { mode: 0o710, modified: 7n })
+      assert.deepInclude(tree["copy/new"], { mode: 0o755 })
+    }))
+
   it.effect("reads an object again whose bytes are not those that the store has", () =>
     Effect.gen(function*() {
       for (const checksum of ["crc32", undefined] as const) {

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { CopyOptions } from "../../CopyOptions.ts"
+import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import { FilesError } from "../../FilesError.ts"
 import type { Lost } from "../../ProgressUnits.ts"
@@ -55,7 +56,8 @@ const isMade = (target: Place.Place, stat: Files.FileStat) =>
 
 /**
  * Gives a folder the mode and times that its source has by now, or these times, and returns what its file system has
- * not. Where modes are not kept, one that was there before the copy keeps its own.
+ * not. Where modes are not kept, one that was there before the copy keeps its own. So it does where the source is an
+ * address, which has neither mode nor times to give.
  */
 export const finish = Effect.fnUntraced(function*(
   source: Place.Place,
@@ -76,7 +78,9 @@ export const finish = Effect.fnUntraced(function*(
   const flush = yield* prepare(target.folder)
   yield* Lease.check
   const own = (yield* isMade(target, found)) ? undefined : found.mode
-  const lost = yield* keepAttributes(folder, onSource(Place.openFile(source)), { ...stat, ...times }, options, own)
+  const lost = own !== undefined && FilePath.isAddress(Place.path(source))
+    ? []
+    : yield* keepAttributes(folder, onSource(Place.openFile(source)), { ...stat, ...times }, options, own)
   yield* flush.content([folder])
   return lost
 }, Effect.scoped)
