@@ -401,6 +401,33 @@ describe("Copy where a store fails", () => {
       }
     }))
 
+  it.effect.each<readonly [what: string, sizeBytes: number]>([
+    ["a large object", 2 ** 23 + 1],
+    ["the time of an object", 4]
+  ])("pauses where the bucket is gone, which is seen at a look for %s", ([, sizeBytes]) =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      yield* World.put(world, "x/a", "x".repeat(sizeBytes))
+      world.disk.folder("/to/copy")
+      world.disk.file("/to/copy/a", "text")
+      let isGone = false
+      world.before = ({ call, key }) =>
+        Effect.gen(function*() {
+          if (call === "head" && key === "x/a") {
+            isGone = true
+            yield* world.store.remove([key])
+          }
+          if (isGone && call === "list") yield* World.failure({ _tag: "BucketMissing" }, call)
+        })
+
+      const { rows, stopped } = yield* World.copy(world, "s3://bucket/x", "/to/copy", {
+        request: { noTargetDirectory: true }
+      })
+
+      assert.deepNestedInclude(stopped, { _tag: "Paused", by: "store" })
+      assert.deepStrictEqual(rows, [])
+    }))
+
   it.effect("drops what it has begun where it is cancelled", () =>
     Effect.gen(function*() {
       const world = yield* World.makeWorld(World.ofSmallParts)

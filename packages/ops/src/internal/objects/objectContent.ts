@@ -222,7 +222,11 @@ export const open = (
   Effect.gen(function*() {
     if (sizeBytes !== undefined && sizeBytes <= wholeBytes) return yield* openWhole(access, place, path, sizeBytes)
     const found = yield* asCall("open", path, place.store.head(place.key))
-    if (Option.isNone(found)) return yield* failure("open", path, "ENOENT")
+    if (Option.isNone(found)) {
+      // An answer to HEAD does not say whether the bucket is gone. A listing fails then.
+      yield* asCall("open", path, Stream.runHead(place.store.list(place.key)))
+      return yield* failure("open", path, "ENOENT")
+    }
     const { value } = found
     if (!Number.isSafeInteger(value.sizeBytes)) return yield* failureOf("open", path)(corrupt(place, "NoLength"))
     return value.sizeBytes <= wholeBytes

@@ -38,18 +38,16 @@ const listed = ({ known }: ObjectAccess.ObjectAccess, path: FilePath.FilePath) =
   return found?._tag === "Object" && found.info.metadata === undefined ? found.info : undefined
 }
 
-/** Asks for the time of an object that was listed. What can't be asked for now is asked for by who needs it. */
-const askFor = (access: ObjectAccess.ObjectAccess, path: FilePath.FilePath) =>
-  access.at(path).pipe(
-    Effect.flatMap(({ key, store }) => store.head(key)),
-    Effect.match({
-      onFailure: () => void access.known.delete(path),
-      onSuccess: (found) =>
-        void (Option.isSome(found)
-          ? access.known.set(path, { _tag: "Object", info: found.value })
-          : access.known.set(path, { _tag: "Absent" }))
-    })
-  )
+/**
+ * Asks for the time of an object that was listed. What can't be asked for now, or is gone, as its bucket may be, is
+ * asked for by who needs it.
+ */
+const askFor = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAccess, path: FilePath.FilePath) {
+  const head = Effect.flatMap(access.at(path), ({ key, store }) => store.head(key))
+  const found = yield* Effect.orElseSucceed(head, () => Option.none())
+  if (Option.isSome(found)) access.known.set(path, { _tag: "Object", info: found.value })
+  else access.known.delete(path)
+})
 
 /** Sees to it that the time of a source is known where it matters: where a file of the same size is in the way. */
 const sharpenSource = Effect.fnUntraced(function*(
