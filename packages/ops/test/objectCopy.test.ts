@@ -432,11 +432,18 @@ describe("Copy where a store fails", () => {
     Effect.gen(function*() {
       const world = yield* World.makeWorld(World.ofSmallParts)
       world.disk.file("/from/large", World.long(4))
-      world.before = ({ call, key }) => call === "putPart" && key.endsWith(" 3") ? Effect.fail(gone) : Effect.void
+      let isGone = false
+      world.before = ({ call, key }) => {
+        isGone ||= call === "putPart" && key.endsWith(" 3")
+        return isGone ? Effect.fail(gone) : Effect.void
+      }
 
       const { state, stopped } = yield* World.copy(world, "/from", "s3://bucket/copy", {
         cancels: true,
-        whenStopped: Effect.map(World.openUploads(world), (open) => assert.strictEqual(open.length, 1))
+        whenStopped: Effect.map(World.openUploads(world), (open) => {
+          assert.strictEqual(open.length, 1)
+          world.before = () => Effect.void
+        })
       })
 
       assert.deepStrictEqual([stopped._tag, state._tag], ["Queued", "Cancelled"])

@@ -161,4 +161,26 @@ describe("Upload of a file", () => {
       assert.strictEqual(waits.length, 2)
       for (const wait of waits) assert.isAtLeast(wait, 30_000)
     }))
+
+  it.effect.each([
+    { _tag: "ServiceFailed", status: 500, code: "InternalError" },
+    { _tag: "Unreachable", code: "ECONNRESET" }
+  ] as const)("fails an object that fails each time while its store answers ($_tag)", (reason) =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld(World.ofSmallParts)
+      for (const name of ["bad", "good", "large"]) {
+        world.disk.file(`/from/${name}`, name === "large" ? World.long(2) : name)
+      }
+      world.before = ({ call, key }) =>
+        (call === "put" && key === "copy/bad") || (call === "putPart" && key === "copy/large 2")
+          ? Effect.fail(World.failure(reason))
+          : Effect.void
+
+      const { rows, state } = yield* World.copy(world, "/from", "s3://bucket/copy")
+
+      assert.strictEqual(state._tag, "CompletedWithErrors")
+      assert.deepStrictEqual(rows.map((row) => row.split(":")[0]).toSorted(), ["/from/bad", "/from/large"])
+      assert.deepStrictEqual(yield* World.keys(world), ["copy/good"])
+      assert.deepStrictEqual(yield* World.openUploads(world), [])
+    }))
 })

@@ -13,7 +13,7 @@ import * as Copy from "../../Copy.ts"
 import { CopyOptions } from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
-import { ObjectStores, parseAddress } from "../../ObjectStore.ts"
+import { type ObjectStoreError, ObjectStores, parseAddress } from "../../ObjectStore.ts"
 import { SkipReason } from "../../SkipReason.ts"
 import * as CopyEntryLive from "../copy/copyEntryLive.ts"
 import { CopyEntry, EntryCopied, EntryFailed } from "../copy/copyTask.ts"
@@ -23,6 +23,7 @@ import type { Transfer } from "../path/destination.ts"
 import * as SavedCopy from "../steps/savedCopy.ts"
 import * as FileTree from "../tree/fileTree.ts"
 import { SourceWalk } from "../tree/sourceWalk.ts"
+import { pauseNameOf } from "../work/diskPause.ts"
 import * as ObjectAccess from "./objectAccess.ts"
 import * as ObjectFiles from "./objectFiles.ts"
 import { isSettledByListing, withTimeOf } from "./objectStat.ts"
@@ -125,6 +126,49 @@ const copyFrom = (access: ObjectAccess.ObjectAccess, payload: Payload) => {
   return Effect.andThen(prepare, CopyEntryLive.copyAlone(payload))
 }
 
+/** Whether the stores of all addresses among these answer, whatever that is. */
+const areAnswering = Effect.fnUntraced(function*(
+  paths: ReadonlyArray<FilePath.FilePath>,
+  at: (path: FilePath.FilePath) => Effect.Effect<Pick<ObjectAccess.ObjectPlace, "store" | "key">, ObjectStoreError>
+) {
+  for (const path of paths.filter(FilePath.isAddress)) {
+    const look = Effect.flatMap(at(path), ({ key, store }) => Stream.runHead(store.list(key)))
+    if (yield* Effect.match(look, { onFailure: ({ isTransient }) => isTransient, onSuccess: () => false })) return false
+  }
+  return true
+})
+
+/** How often an object is tried again whose connection breaks, while the store answers. */
+const mostTries = 3
+
+/** Has an object fail by itself that fails while its store answers: the job would wait for ever. */
+const failingAlone = <A, E, R>(
+  access: ObjectAccess.ObjectAccess,
+  { source, target }: Payload,
+  copy: Effect.Effect<A, E | EntryFailed, R>
+) => {
+  const isAlone = (error: E | EntryFailed) =>
+    error instanceof EntryFailed && pauseNameOf(error.code) === "network"
+      ? areAnswering([source, target], access.at)
+      : Effect.succeed(false)
+  return copy.pipe(
+    // What the store has answered was tried again for two minutes.
+    Effect.retry({
+      times: mostTries,
+      while: (error) =>
+        error instanceof EntryFailed && error.code === "Unreachable" ? isAlone(error) : Effect.succeed(false)
+    }),
+    Effect.catch((error) =>
+      Effect.gen(function*() {
+        if (!(error instanceof EntryFailed) || !(yield* isAlone(error))) return yield* Effect.fail(error)
+        const { upload } = yield* SavedCopy.get
+        if (upload !== undefined) yield* ObjectUpload.abort(access, target, upload)
+        return yield* failed(error.path, "ObjectFailed", error.why)
+      })
+    )
+  )
+}
+
 /** Files, among which are objects, and what is shared by all that works on these. */
 const withObjects = Effect.gen(function*() {
   const local = yield* Files.Files
@@ -149,7 +193,7 @@ const provisions = Effect.fnUntraced(function*(transfers: ReadonlyArray<Transfer
   // No job is from objects to objects.
   const isTo = transfers.some(({ target }) => FilePath.isAddress(target))
   const copy = (payload: Payload) =>
-    (isTo ? copyTo(access, payload) : copyFrom(access, payload)).pipe(
+    failingAlone(access, payload, isTo ? copyTo(access, payload) : copyFrom(access, payload)).pipe(
       Effect.ensuring(Effect.sync(() => {
         access.known.delete(payload.source)
         access.known.delete(payload.target)
@@ -201,16 +245,10 @@ export const program = (payload: Copy.Payload) => Effect.provide(Copy.program(pa
 export const onCancel = (payload: Copy.Payload, id: JobId, saved: Job.Saved) =>
   Effect.andThen(abortUploads(saved), Copy.onCancel(payload, id, saved))
 
-/** Whether a copy that has waited for the network may go on: whatever a store answers, it is there. */
+/** Whether a copy that has waited for the network may go on. */
 export const isReachable = (payload: Copy.Payload): Effect.Effect<boolean, never, ObjectStores> =>
-  Effect.gen(function*() {
-    const { at } = yield* ObjectStores
-    for (const path of Copy.pathsOf(payload).filter(FilePath.isAddress)) {
+  Effect.flatMap(ObjectStores, ({ at }) =>
+    areAnswering(Copy.pathsOf(payload), (path) => {
       const address = Result.getOrThrow(parseAddress(path))
-      const look = Effect.flatMap(at(address), (store) => Stream.runHead(store.list(address.key)))
-      if (yield* Effect.match(look, { onFailure: ({ isTransient }) => isTransient, onSuccess: () => false })) {
-        return false
-      }
-    }
-    return true
-  })
+      return Effect.map(at(address), (store) => ({ store, key: address.key }))
+    }))
