@@ -162,10 +162,12 @@ describe("Upload of a file", () => {
       for (const wait of waits) assert.isAtLeast(wait, 30_000)
     }))
 
-  it.effect.each([
-    { _tag: "ServiceFailed", status: 500, code: "InternalError" },
-    { _tag: "Unreachable", code: "ECONNRESET" }
-  ] as const)("fails an object that fails each time while its store answers ($_tag)", (reason) =>
+  it.effect.each(
+    [
+      { _tag: "ServiceFailed", status: 500, code: "InternalError" },
+      { _tag: "Unreachable", code: "ECONNRESET" }
+    ] as const
+  )("fails an object that fails each time while its store answers ($_tag)", (reason) =>
     Effect.gen(function*() {
       const world = yield* World.makeWorld(World.ofSmallParts)
       for (const name of ["bad", "good", "large"]) {

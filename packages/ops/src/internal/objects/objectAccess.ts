@@ -77,7 +77,9 @@ const askedMillis = ({ reason }: ObjectStoreError): number =>
 const patience = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("10 seconds")]).pipe(
   Schedule.jittered,
   Schedule.setInputType<ObjectStoreError>(),
-  Schedule.modifyDelay(({ duration, input }) => Effect.succeed(Duration.max(duration, Duration.millis(askedMillis(input))))),
+  Schedule.modifyDelay(({ duration, input }) =>
+    Effect.succeed(Duration.max(duration, Duration.millis(askedMillis(input))))
+  ),
   Schedule.upTo({ times: 14, duration: "2 minutes" })
 )
 

@@ -285,9 +285,7 @@ const openUpload = Effect.fnUntraced(function*(
   yield* Lease.check
   if (saved !== undefined && before === undefined) yield* dropped(place, saved)
   const sending = before ?? (yield* begin(request, place, stat, saved?.counted ?? 0))
-  yield* Effect.addFinalizer((exit) =>
-    isKept(exit) ? Effect.void : Effect.interruptible(dropped(place, sending))
-  )
+  yield* Effect.addFinalizer((exit) => isKept(exit) ? Effect.void : Effect.interruptible(dropped(place, sending)))
   return sending
 })
 
@@ -344,7 +342,9 @@ const complete = Effect.fnUntraced(function*(
 ) {
   const { isComplete, partBytes, parts, place } = sending
   if (isComplete) return
-  if (parts.size !== countOf(partBytes, sizeBytes)) return yield* Effect.die(new Error("Parts of an upload are missing"))
+  if (parts.size !== countOf(partBytes, sizeBytes)) {
+    return yield* Effect.die(new Error("Parts of an upload are missing"))
+  }
   const condition = yield* absent(access, request, place, "complete")
   yield* Lease.check
   const inOrder = Array.from(parts.values()).toSorted((a, b) => a.number - b.number)
