@@ -96,6 +96,12 @@ export const withTimeOf = (info: Info, { modifiedNanos }: Files.FileStat): Info 
   metadata: { mtime: secondsOf(modifiedNanos) }
 })
 
-/** Whether a file has the size of an object, and did not change since that was stored: so nobody asks for its time. */
+/** As long a file may have been on its way to its object, by clocks that differ. */
+const sendingNanos = 300_000_000_000n
+
+/**
+ * Whether a file has the size of an object, and did not change since that was sent: so nobody asks for its time. What
+ * has changed shortly before the object was stored may have changed on its way there.
+ */
 export const isSettledByListing = (file: Files.FileStat, info: Info): boolean =>
-  file.sizeBytes === info.sizeBytes && file.changedNanos < storedNanos(info)
+  file.sizeBytes === info.sizeBytes && file.changedNanos + sendingNanos < storedNanos(info)

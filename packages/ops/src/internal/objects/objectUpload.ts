@@ -14,128 +14,29 @@ import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
-import type { ObjectStoreError, Upload, UploadedPart, WriteOptions } from "../../ObjectStore.ts"
+import type { ObjectStoreError, Upload, UploadedPart } from "../../ObjectStore.ts"
 import { edition } from "../content/contentComparison.ts"
 import type { ContentWay, CopiedContent, Copying } from "../entry/contentCopy.ts"
 import type { ContentWays } from "../entry/contentWays.ts"
 import type { CopyRequest } from "../entry/copyRequest.ts"
 import type { PartialFile } from "../entry/partialFile.ts"
-import * as WholeCopy from "../entry/wholeCopy.ts"
 import * as Place from "../path/place.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
-import { occupied } from "../steps/filePlacement.ts"
 import * as SavedCopy from "../steps/savedCopy.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
-import {
-  asCall,
-  failureOf,
-  giveBack,
-  type ObjectAccess,
-  type ObjectPlace,
-  patiently,
-  take,
-  within
-} from "./objectAccess.ts"
+import { asCall, failureOf, type ObjectAccess, type ObjectPlace, patiently, within } from "./objectAccess.ts"
+import { absent, draftOf, findOwn, isOccupied, nonceName, onStore, orOccupied, whole } from "./objectPut.ts"
 import { metadataOf } from "./objectStat.ts"
-import * as Unsupported from "./unsupportedCalls.ts"
-
-/** Files up to this size are put by one request. */
-const wholeBytes = 2 ** 24
 
 /** So many parts of one file are sent at the same time, and each has so much, unless there would be too many. */
 const [partsAtOnce, leastPartBytes] = [4, 2 ** 24]
 
-/** Name in the metadata of an object, of a random word. Whoever has lost an answer finds its own object by that. */
-const nonceName = "fanout-upload"
-
-/** Makes a call to the store of the target. */
-const onStore = <A, R>(request: CopyRequest, effect: Effect.Effect<A, ObjectStoreError, R>) =>
-  onDestination(asCall("write", Place.path(request.target), effect))
+/** Files up to this size are put by one request. */
+const wholeBytes = 2 ** 24
 
 const placeOf = (access: ObjectAccess, { target }: CopyRequest) =>
   onDestination(asCall("open", Place.path(target), access.at(Place.path(target))))
-
-/** The condition of a copy that takes the place of nothing. Where the store obeys none it is asked before. */
-const absent = Effect.fnUntraced(function*(
-  access: ObjectAccess,
-  request: CopyRequest,
-  { key, store }: ObjectPlace,
-  call: "put" | "complete"
-): Effect.fn.Return<Pick<WriteOptions, "condition">, CopyError> {
-  if (request.placing === "replace") return {}
-  if (store.capabilities.conditions[call]) return { condition: { _tag: "Absent" } }
-  if (Option.isNone(yield* onStore(request, store.head(key)))) return {}
-  access.known.delete(Place.path(request.target))
-  return yield* occupied(request)
-})
-
-const isOccupied = ({ reason }: ObjectStoreError, { placing }: CopyRequest): boolean =>
-  reason._tag === "PreconditionFailed" && placing === "exclusive"
-
-/** Says that something has the name, where the store does. What was listed there is forgotten. */
-const orOccupied = (access: ObjectAccess, request: CopyRequest) => (error: ObjectStoreError): CopyError => {
-  const path = Place.path(request.target)
-  access.known.delete(path)
-  if (isOccupied(error, request)) return occupied(request)
-  const failure = failureOf("write", path)(error)
-  return new CopyError({ reason: Reason.cases.CallFailed.make({ side: "destination", error: failure }) })
-}
-
-/** A file whose properties are told before, as metadata. */
-const draftOf = ({ target }: CopyRequest, stat: Files.FileStat, write: Files.OpenFile["write"]): Files.OpenFile => ({
-  ...Unsupported.file(Place.path(target)),
-  stat: Effect.succeed(stat),
-  write,
-  setMode: () => Effect.void,
-  setTimes: () => Effect.void
-})
-
-/** Whether the object is what was sent with this word. */
-const isOwn = ({ key, store }: ObjectPlace, nonce: string) =>
-  Effect.map(patiently(store.head(key)), Option.exists(({ metadata }) => metadata[nonceName] === nonce))
-
-/** Keeps all that is written in one buffer, which has the size that the file is said to have, or more. */
-const bufferOf = (sizeBytes: number) => {
-  let buffer = Buffer.allocUnsafeSlow(sizeBytes)
-  let filled = 0
-  const write = (bytes: Uint8Array) =>
-    Effect.sync(() => {
-      if (filled + bytes.length > buffer.length) {
-        const larger = Buffer.allocUnsafeSlow(Math.max(filled + bytes.length, 2 * buffer.length))
-        buffer.copy(larger, 0, 0, filled)
-        buffer = larger
-      }
-      buffer.set(bytes, filled)
-      filled += bytes.length
-    })
-  return { write, content: () => buffer.subarray(0, filled) }
-}
-
-/** Keeps the content in memory until it is put by one request. */
-const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => ({
-  isLong: false,
-  copy: WholeCopy.way.copy,
-  open: Effect.fnUntraced(function*(request, stat) {
-    const { sizeBytes } = stat
-    yield* Effect.acquireRelease(take(access, sizeBytes), () => giveBack(access, sizeBytes), { interruptible: true })
-    const { content, write } = bufferOf(sizeBytes)
-    const put = Effect.gen(function*() {
-      const condition = yield* absent(access, request, place, "put")
-      yield* Lease.check
-      const nonce = randomUUID()
-      // Only who asks for a condition can take its own object for another one.
-      const own = condition.condition === undefined ? {} : { [nonceName]: nonce }
-      const options = { ...condition, metadata: { ...metadataOf(stat, request.options), ...own } }
-      yield* Effect.catchIf(
-        patiently(place.store.put(place.key, content(), options)),
-        (error) => isOccupied(error, request),
-        (error) => Effect.flatMap(isOwn(place, nonce), (isOwn) => isOwn ? Effect.void : Effect.fail(error))
-      ).pipe(Effect.mapError(orOccupied(access, request)))
-    })
-    return { file: draftOf(request, stat, write), bytes: 0, counted: 0, save: () => Effect.void, place: put }
-  })
-})
 
 /** An upload that is under way. */
 interface Sending extends SavedCopy.Uploading {
@@ -211,7 +112,9 @@ const goOn = Effect.fnUntraced(function*(
     const whole = found.value.filter((part) => part.sizeBytes === lengthOf(part.number, saved.partBytes, sizeBytes))
     return { ...saved, id, place, parts: new Map(whole.map((part) => [part.number, part])), isComplete: false }
   }
-  return (yield* isOwn(place, saved.nonce)) ? { ...saved, id, place, parts: new Map(), isComplete: true } : undefined
+  return Option.isSome(yield* findOwn(place, saved.nonce))
+    ? { ...saved, id, place, parts: new Map(), isComplete: true }
+    : undefined
 })
 
 const lengthOf = (number: number, partBytes: number, sizeBytes: number): number =>
@@ -351,7 +254,8 @@ const complete = Effect.fnUntraced(function*(
   yield* Effect.catchIf(
     patiently(place.store.uploads.complete(uploadOf(sending), inOrder, condition)),
     (error) => error.reason._tag === "UploadMissing" || isOccupied(error, request),
-    (error) => Effect.flatMap(isOwn(place, sending.nonce), (isOwn) => isOwn ? Effect.void : Effect.fail(error))
+    (error) =>
+      Effect.flatMap(findOwn(place, sending.nonce), (own) => Option.isSome(own) ? Effect.void : Effect.fail(error))
   ).pipe(Effect.mapError(orOccupied(access, request)))
 })
 

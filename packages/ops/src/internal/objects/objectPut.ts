@@ -1,0 +1,138 @@
+/**
+ * Puts the content of a file to an object by one request, and tells what is in the way of it.
+ */
+import * as Lease from "@fanout/core/Lease"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { randomUUID } from "node:crypto"
+import * as FilePath from "../../FilePath.ts"
+import type * as Files from "../../Files.ts"
+import type { ObjectStoreError, WriteOptions } from "../../ObjectStore.ts"
+import type { ContentWay } from "../entry/contentCopy.ts"
+import type { CopyRequest } from "../entry/copyRequest.ts"
+import * as WholeCopy from "../entry/wholeCopy.ts"
+import { isChanged } from "../files/statComparison.ts"
+import * as Place from "../path/place.ts"
+import { CopyError, Reason } from "../steps/copyError.ts"
+import { occupied } from "../steps/filePlacement.ts"
+import { onDestination, onSource } from "../steps/sideErrors.ts"
+import { asCall, failureOf, giveBack, type ObjectAccess, type ObjectPlace, patiently, take } from "./objectAccess.ts"
+import { metadataOf } from "./objectStat.ts"
+import * as Unsupported from "./unsupportedCalls.ts"
+
+/** Name in the metadata of an object, of a random word. Whoever has lost an answer finds its own object by that. */
+export const nonceName = "fanout-upload"
+
+/** Makes a call to the store of the target. */
+export const onStore = <A, R>(request: CopyRequest, effect: Effect.Effect<A, ObjectStoreError, R>) =>
+  onDestination(asCall("write", Place.path(request.target), effect))
+
+/** The condition of a copy that takes the place of nothing. Where the store obeys none it is asked before. */
+export const absent = Effect.fnUntraced(function*(
+  access: ObjectAccess,
+  request: CopyRequest,
+  { key, store }: ObjectPlace,
+  call: "put" | "complete"
+): Effect.fn.Return<Pick<WriteOptions, "condition">, CopyError> {
+  if (request.placing === "replace") return {}
+  if (store.capabilities.conditions[call]) return { condition: { _tag: "Absent" } }
+  if (Option.isNone(yield* onStore(request, store.head(key)))) return {}
+  access.known.delete(Place.path(request.target))
+  return yield* occupied(request)
+})
+
+export const isOccupied = ({ reason }: ObjectStoreError, { placing }: CopyRequest): boolean =>
+  reason._tag === "PreconditionFailed" && placing === "exclusive"
+
+/** Says that something has the name, where the store does. What was listed there is forgotten. */
+export const orOccupied = (access: ObjectAccess, request: CopyRequest) => (error: ObjectStoreError): CopyError => {
+  const path = Place.path(request.target)
+  access.known.delete(path)
+  if (isOccupied(error, request)) return occupied(request)
+  const failure = failureOf("write", path)(error)
+  return new CopyError({ reason: Reason.cases.CallFailed.make({ side: "destination", error: failure }) })
+}
+
+/** A file whose properties are told before, as metadata. */
+export const draftOf = (
+  { target }: CopyRequest,
+  stat: Files.FileStat,
+  write: Files.OpenFile["write"]
+): Files.OpenFile => ({
+  ...Unsupported.file(Place.path(target)),
+  stat: Effect.succeed(stat),
+  write,
+  setMode: () => Effect.void,
+  setTimes: () => Effect.void
+})
+
+/** The object, if it is what was sent with this word. */
+export const findOwn = ({ key, store }: ObjectPlace, nonce: string) =>
+  Effect.map(patiently(store.head(key)), Option.filter(({ metadata }) => metadata[nonceName] === nonce))
+
+/** Keeps all that is written in one buffer, which has the size that the file is said to have, or more. */
+const bufferOf = (sizeBytes: number) => {
+  let buffer = Buffer.allocUnsafeSlow(sizeBytes)
+  let filled = 0
+  const write = (bytes: Uint8Array) =>
+    Effect.sync(() => {
+      if (filled + bytes.length > buffer.length) {
+        const larger = Buffer.allocUnsafeSlow(Math.max(filled + bytes.length, 2 * buffer.length))
+        buffer.copy(larger, 0, 0, filled)
+        buffer = larger
+      }
+      buffer.set(bytes, filled)
+      filled += bytes.length
+    })
+  return { write, content: () => buffer.subarray(0, filled) }
+}
+
+/** The condition of a further try: the object is still what the one before has put. */
+const still = ({ store }: ObjectPlace, etag: string): Pick<WriteOptions, "condition"> =>
+  store.capabilities.conditions.put ? { condition: { _tag: "Same", etag } } : {}
+
+/** Fails where the file is another one by now: what was sent is no copy of it. */
+const checkSource = Effect.fnUntraced(function*({ source }: CopyRequest, stat: Files.FileStat) {
+  // Each part of an object is asked for by its ETag.
+  if (FilePath.isAddress(Place.path(source))) return
+  const now = yield* onSource(Place.find(source))
+  if (Option.isSome(now) && isChanged(stat, now.value)) {
+    return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(source) }) })
+  }
+})
+
+/**
+ * Keeps the content in memory until it is put by one request. A file that changes while it is sent is sent once more:
+ * its object is newer than the change, so no later copy would see it.
+ */
+export const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
+  let sent: string | undefined
+  const open: ContentWay["open"] = Effect.fnUntraced(function*(request, stat) {
+    const { sizeBytes } = stat
+    yield* Effect.acquireRelease(take(access, sizeBytes), () => giveBack(access, sizeBytes), { interruptible: true })
+    const { content, write } = bufferOf(sizeBytes)
+    const put = Effect.gen(function*() {
+      const condition = sent === undefined || request.placing === "replace"
+        ? yield* absent(access, request, place, "put")
+        : still(place, sent)
+      yield* Lease.check
+      const nonce = randomUUID()
+      // Only who asks for a condition can take its own object for another one.
+      const own = condition.condition === undefined ? {} : { [nonceName]: nonce }
+      const options = { ...condition, metadata: { ...metadataOf(stat, request.options), ...own } }
+      const stored = yield* Effect.catchIf(
+        patiently(place.store.put(place.key, content(), options)),
+        (error) => isOccupied(error, request),
+        (error) =>
+          Effect.flatMap(
+            findOwn(place, nonce),
+            Option.match({ onNone: () => Effect.fail(error), onSome: Effect.succeed })
+          )
+      ).pipe(Effect.mapError(orOccupied(access, request)))
+      sent = stored.etag
+      yield* checkSource(request, stat)
+    })
+    return { file: draftOf(request, stat, write), bytes: 0, counted: 0, save: () => Effect.void, place: put }
+  })
+  return { isLong: false, copy: WholeCopy.way.copy, open }
+}

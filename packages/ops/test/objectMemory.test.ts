@@ -1,0 +1,35 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { setTimeout } from "node:timers/promises"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import * as World from "./objectHarness.ts"
+
+setFlagsFromString("--expose-gc")
+const collectGarbage: () => void = runInNewContext("gc")
+
+describe("Memory of an upload", () => {
+  it.effect("has the content of a file in memory once", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      const sizeBytes = 2 ** 24
+      world.disk.file("/from/a", "x".repeat(sizeBytes))
+      // What was freed is counted a moment later.
+      const used = Effect.promise(async () => {
+        for (let times = 0; times < 3; times++) {
+          collectGarbage()
+          await setTimeout(20)
+        }
+        return process.memoryUsage().arrayBuffers
+      })
+      let more = 0
+      const before = yield* used
+      const measure = Effect.map(used, (now) => void (more = now - before))
+      world.before = ({ call }) => call === "put" ? measure : Effect.void
+
+      yield* World.copy(world, "/from", "s3://bucket/copy")
+
+      assert.isAbove(more, 0.5 * sizeBytes)
+      assert.isBelow(more, 1.5 * sizeBytes)
+    }))
+})
