@@ -169,6 +169,7 @@ export interface Limits {
  * @since 0.1.0
  */
 export interface ListedObject {
+  /** Each byte that is not UTF-8 is a lone surrogate, as in a `FilePath`. Calls refuse such a key. */
   readonly key: string
   readonly sizeBytes: number
   /** Changes with the content. Its form is the store's own. */

@@ -92,7 +92,13 @@ const document = (name: string, content: string): Answer => ({
 })
 const tag = (name: string, text: string | number | boolean): string => `<${name}>${escaped(String(text))}</${name}>`
 const compare = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
-const urlText = (text: string): string => encodeURIComponent(text).replaceAll("%2F", "/")
+/** A lone surrogate stands for a byte that is not UTF-8. */
+const urlText = (text: string): string =>
+  Array.from(
+    text,
+    (one) => one.isWellFormed() ? encodeURIComponent(one) : `%${(one.charCodeAt(0) - 0xdc00).toString(16)}`
+  ).join("")
+    .replaceAll("%2F", "/")
 
 /** As the specification of signatures wants a text, however the client has escaped it. */
 const canonical = (text: string): string =>

@@ -77,6 +77,16 @@ describe("S3 with faults", () => {
       assert.deepStrictEqual(keys.map(({ key }) => key), ["listed"])
     }))
 
+  it.live("lists a key that is not UTF-8, and those beside it", () =>
+    Effect.gen(function*() {
+      for (const key of ["utf/a +%é😀", "utf/c"]) yield* withStore((store) => store.put(key, bytes))
+      const objects = s3.buckets.get("one")
+      const stored = objects?.get("utf/c")
+      if (stored !== undefined) objects?.set("utf/b\udcff", stored)
+      const keys = yield* withStore((store) => Stream.runCollect(store.list("utf/")))
+      assert.deepStrictEqual(keys.map(({ key }) => key), ["utf/a +%é😀", "utf/b\udcff", "utf/c"])
+    }))
+
   it.live("gives up on a service that fails, after four more attempts", () =>
     Effect.gen(function*() {
       const met = always({ _tag: "Answer", status: 500, code: "InternalError" })

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as FilePath from "../../FilePath.ts"
 import type { ListedObject, ObjectStoreError, OpenUpload, StoreCall, Upload, UploadedPart } from "../../ObjectStore.ts"
 import { partOf, resultOf, type S3Bucket } from "./s3Bucket.ts"
 import { unquoted } from "./s3Headers.ts"
@@ -41,9 +42,18 @@ const pages = <A>(
       return [itemsOf(root), isLast ? Option.none() : Option.some(next)] as const
     }))
 
+/** Nobody makes services refuse keys that are not UTF-8. Their other bytes are kept as those of paths are. */
+const decoded = (text: string): string =>
+  FilePath.fromLatin1(
+    Buffer.from(text.replaceAll("+", " ")).toString("latin1").replaceAll(
+      /%([0-9a-f]{2})/gi,
+      (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))
+    )
+  )
+
 const decodedKey = (root: Element, item: Element): string => {
   const text = textIn(item, "Key") ?? ""
-  return textIn(root, "EncodingType") === "url" ? decodeURIComponent(text.replaceAll("+", " ")) : text
+  return textIn(root, "EncodingType") === "url" ? decoded(text) : text
 }
 
 /** To the second, as all other answers tell it. */

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as FilePath from "../../FilePath.ts"
 import { FilesError } from "../../FilesError.ts"
-import type { ListedObject, ObjectStoreError } from "../../ObjectStore.ts"
+import type { ListedObject, ObjectStore, ObjectStoreError } from "../../ObjectStore.ts"
 import { failure } from "../files/openHandle.ts"
 import { componentsOf, joined } from "../path/components.ts"
 import type * as FileTree from "../tree/fileTree.ts"
@@ -25,6 +25,7 @@ const refusalOf = (names: ReadonlyArray<string>): string | undefined => {
     if (name === "") return "EMPTYNAME"
     if (name === "." || name === "..") return "DOTS"
     if (name.includes("\0")) return "NUL"
+    if (!name.isWellFormed()) return "NOTUTF8"
     if (Buffer.byteLength(name) > nameBytes) return "ENAMETOOLONG"
   }
   return undefined
@@ -34,6 +35,7 @@ const why: Readonly<Record<string, string>> = {
   EMPTYNAME: "a name between two slashes is empty",
   DOTS: "a name in it is . or ..",
   NUL: "it has a NUL character",
+  NOTUTF8: "it is not UTF-8",
   ENAMETOOLONG: `a name in it has more than ${nameBytes} bytes`,
   MARKER: "it ends with a slash and has content"
 }
@@ -119,9 +121,9 @@ class KeyWalk {
     const told = `The object "${FilePath.printable(object.key)}" can't be a file: ${why[code]}`
     this.chunk.push({
       _tag: "Unreadable",
-      cursor: `${this.source}!${encodeURIComponent(key)}`,
+      cursor: `${this.source}!${JSON.stringify(key)}`,
       source: this.source,
-      path: FilePath.make(key.replaceAll("\0", "")),
+      path: FilePath.make(key.replaceAll("\0", "\u2400")),
       error: new FilesError({ call: "lstat", path: this.path, target: Option.none(), code, told }),
       retryAfter: Option.none()
     })
@@ -162,7 +164,7 @@ class KeyWalk {
 const placeOf = (cursor: string): { readonly key: string; readonly names: ReadonlyArray<FilePath.FilePath> } => {
   const [, refused] = /^\d+!(.*)$/s.exec(cursor) ?? []
   if (refused !== undefined) {
-    const key = decodeURIComponent(refused)
+    const key = String(JSON.parse(refused))
     return { key, names: foldersOf(key) }
   }
   const { path, side } = Option.getOrThrow(TreeCursor.parse(cursor))
@@ -170,6 +172,20 @@ const placeOf = (cursor: string): { readonly key: string; readonly names: Readon
   return side === "open"
     ? { key: path === "" ? "" : `${path}/`, names }
     : { key: side === "leaf" ? path : `${path}/${lastCharacter}`, names: names.slice(0, -1) }
+}
+
+/** No path has a NUL, and no order that matters depends on it. */
+const bytesOf = (key: string): Uint8Array => FilePath.toBytes(FilePath.make(key.replaceAll("\0", "\u0001")))
+
+/** Lists what is behind a key. No request can have a key that is not UTF-8: then it asks for more, and passes that. */
+const listAfter = (store: ObjectStore, prefix: string, key: string): Stream.Stream<ListedObject, ObjectStoreError> => {
+  const after = prefix + key
+  if (after.isWellFormed()) return store.list(prefix, key === "" ? {} : { after })
+  const bytes = bytesOf(after)
+  return Stream.dropWhile(
+    store.list(prefix, { after: after.slice(0, after.search(/\p{Cs}/u)) }),
+    (object) => Buffer.compare(bytesOf(object.key), bytes) <= 0
+  )
 }
 
 type Walked = Stream.Stream<FileTree.Element, ObjectStoreError>
@@ -187,7 +203,7 @@ const inside = (
     const prefix = base === "" ? "" : `${base}/`
     const walk = new KeyWalk(source, path, options, place?.names ?? [])
     const begun = place === undefined ? [walk.begin()] : []
-    const listed = store.list(prefix, place === undefined || place.key === "" ? {} : { after: prefix + place.key })
+    const listed = listAfter(store, prefix, place?.key ?? "")
     const elements = Stream.mapAccum(listed, () => walk, (_, object) => {
       walk.meet(object.key.slice(prefix.length), object)
       return [walk, walk.take()] as const

@@ -39,7 +39,8 @@ class Pages {
   find(key: string): Effect.Effect<ListedObject | undefined, ObjectStoreError> {
     if (this.isOver || this.reaches(key)) return Effect.sync(() => this.inPage(key))
     return Effect.map(patiently(Stream.runHead(Stream.chunks(this.listAfter(justBefore(key))))), (page) => {
-      this.page = Option.getOrElse(page, () => [])
+      // No file is looked for that has a key which is not UTF-8.
+      this.page = Option.getOrElse(page, () => []).filter(({ key }) => key.isWellFormed())
       this.next = 0
       this.isOver = Option.isNone(page)
       return this.inPage(key)
