@@ -6,11 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { spawn, spawnSync } from "node:child_process"
-import { once } from "node:events"
+import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { startWatched } from "../../../test/watchedServer.ts"
 
 const isInstalled = (folder: string) =>
   ["initdb", "pg_ctl", "postgres"].every((name) => fs.existsSync(path.join(folder, name)))
@@ -53,25 +53,7 @@ export class PostgresServer {
   static async start(): Promise<PostgresServer> {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-pg-"))
     if (unprivileged.uid !== undefined) fs.chownSync(folder, unprivileged.uid, unprivileged.gid)
-    const watcher = spawn("sh", ["-c", script, "sh", folder, programs ?? ""], {
-      ...unprivileged,
-      // In a group of its own: Ctrl-C is for the tests, and the end of these tells it.
-      detached: true,
-      stdio: ["pipe", "pipe", "inherit"]
-    })
-    const closed = once(watcher, "close")
-    const stop = () => {
-      watcher.stdin.end()
-      return closed
-    }
-    let output = ""
-    for await (const chunk of watcher.stdout.setEncoding("utf8")) {
-      output += chunk
-      if (/^(?:started|failed)$/m.test(output)) break
-    }
-    if (/^started$/m.test(output)) return new PostgresServer(folder, stop)
-    await stop()
-    throw new Error(`Postgres did not start: ${output}`)
+    return new PostgresServer(folder, await startWatched(script, [folder, programs ?? ""], unprivileged))
   }
 
   async stop(): Promise<void> {

@@ -1,9 +1,9 @@
-import { spawn } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import { createServer } from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
+import { startWatched } from "../../../test/watchedServer.ts"
 import type { S3Endpoint } from "./s3Endpoint.ts"
 
 const programs = ["ceph", "ceph-authtool", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin"]
@@ -114,20 +114,7 @@ export class CephServer {
     }
     fs.writeFileSync(path.join(folder, "ceph.conf"), configuration(folder, id, monitor, port))
     const args = [folder, id, String(monitor), service.accessKeyId, service.secretAccessKey]
-    const watcher = spawn("sh", ["-c", script, "sh", ...args], { detached: true, stdio: ["pipe", "pipe", "inherit"] })
-    const closed = once(watcher, "close")
-    const stop = () => {
-      watcher.stdin.end()
-      return closed
-    }
-    let output = ""
-    for await (const chunk of watcher.stdout.setEncoding("utf8")) {
-      output += chunk
-      if (/^(?:started|failed)$/m.test(output)) break
-    }
-    if (/^started$/m.test(output)) return new CephServer(service, stop)
-    await stop()
-    throw new Error(`Ceph did not start: ${output}`)
+    return new CephServer(service, await startWatched(script, args))
   }
 
   async stop(): Promise<void> {
