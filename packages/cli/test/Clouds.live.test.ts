@@ -106,7 +106,7 @@ describe("fanout copy with addresses", () => {
     ["a bucket that is not there", ["copy", "tree", "s3://other/x"], /no such bucket/],
     ["an option that has no meaning", ["copy", "--durable", "tree", "s3://bucket/x"], /with "durable": leave it out/],
     ["a dry run", ["copy", "--dry-run", "tree", "s3://bucket/x"], /--dry-run does not look at addresses/],
-    ["a move", ["move", "tree", "s3://bucket/x"], /only `fanout copy` takes addresses/],
+    ["a move", ["move", "tree", "s3://bucket/x"], /address, which has no meaning here/],
     ["objects to objects", ["copy", "s3://bucket/copy", "s3://other/copy"], /copy them to a folder, and from there/],
     ["files and objects", ["copy", "tree", "s3://bucket/copy", "."], /can't be copied by one job/]
   ])("refuses %s, and does nothing", async (_, args, why) => {

@@ -7,7 +7,6 @@
  * @since 0.1.0
  */
 import type * as Job from "@fanout/core/Job"
-import type { JobId } from "@fanout/core/JobId"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { layerSqlClient } from "@fanout/core/node"
 import type * as Task from "@fanout/core/Task"
@@ -33,11 +32,11 @@ import * as HardLinks from "./HardLinks.ts"
 import * as Hash from "./Hash.ts"
 import * as HashCheck from "./HashCheck.ts"
 import * as CopyEntryLive from "./internal/copy/copyEntryLive.ts"
-import type { CopyEntry } from "./internal/copy/copyTask.ts"
 import * as DeleteBatchLive from "./internal/delete/deleteBatchLive.ts"
 import * as DeleteOneLive from "./internal/delete/deleteOneLive.ts"
 import * as HashTaskLive from "./internal/hash/hashTaskLive.ts"
 import * as SqlHashCache from "./internal/hash/sqlHashCache.ts"
+import type * as Objects from "./internal/objects/objectJobs.ts"
 import * as VerifyEntryLive from "./internal/verify/verifyEntryLive.ts"
 import * as Move from "./Move.ts"
 import type { ObjectStores } from "./ObjectStore.ts"
@@ -104,38 +103,78 @@ const mayTravel = ({ isDurable, isFollowing, isVerified }: CopyOptions): boolean
 /** Times between looks whether a store can be reached again: soon at first, and each minute in the end. */
 const looks = Schedule.min([Schedule.exponential("5 seconds"), Schedule.spaced("1 minute")])
 
-/** Copies of files, and of objects, which are loaded by a job that has some. */
-const copiesOf = <E, R, E2, R2>(
-  stores: Resources["stores"],
-  links: (payload: Copy.Payload) => Layer.Layer<HardLinks.HardLinks, E, R>,
-  entries: (payload: Copy.Payload) => Layer.Layer<Task.Handler<typeof CopyEntry> | HardLinks.HardLinks, E2, R2>
-) => {
-  const hasAddress = (payload: Copy.Payload): boolean => Copy.pathsOf(payload).some(FilePath.isAddress)
-  const objects = Effect.promise(() =>
-    Promise.all([import("./internal/objects/objectCopyLive.ts"), import("./clouds.ts")])
-  )
+/** What jobs do with objects, which is loaded by a job that has some. */
+const objectsIn = (stores: Resources["stores"]) => {
+  const modules = Effect.promise(() => Promise.all([import("./internal/objects/objectJobs.ts"), import("./clouds.ts")]))
+  const use = <A, E, R>(work: (objects: typeof Objects) => Effect.Effect<A, E, R | ObjectStores>) =>
+    Effect.flatMap(modules, ([objects, { layer }]) => Effect.provide(work(objects), stores ?? layer()))
   return {
-    program: (payload: Copy.Payload) =>
-      hasAddress(payload)
-        ? Effect.flatMap(objects, ([{ program }, { layer }]) =>
-          Effect.provide(program(payload), [links(payload), stores ?? layer()]))
-        : Effect.provide(Copy.program(payload), entries(payload)),
-    onCancel: (payload: Copy.Payload, id: JobId, saved: Job.Saved) =>
-      hasAddress(payload)
-        ? Effect.flatMap(objects, ([{ onCancel }, { layer }]) =>
-          Effect.provide(onCancel(payload, id, saved), stores ?? layer()))
-        : Copy.onCancel(payload, id, saved),
-    waits: {
+    use,
+    /** Goes on by itself once stores answer that could not be reached. */
+    waits: <P>(pathsOf: (payload: P) => ReadonlyArray<FilePath.FilePath>) => ({
       network: {
-        until: (payload: Copy.Payload) =>
-          Effect.flatMap(
-            objects,
-            ([{ isReachable }, { layer }]) => Effect.provide(isReachable(payload), stores ?? layer())
-          ),
+        until: (payload: P) => use(({ isReachable }) => isReachable(pathsOf(payload))),
         schedule: looks
       }
-    }
+    })
   }
+}
+
+const areAddresses = (paths: ReadonlyArray<FilePath.FilePath>): boolean => paths.some(FilePath.isAddress)
+
+/** Who works on what, by what there is for it. */
+const sharesOf = (resources: Resources) => {
+  const { refuse = () => Effect.succeedNone, stores, threads, workers } = resources
+  const some = (count: number) => ({ layer: threads(count), count })
+  // Those who share work with this thread where it does some of it to the end, and where all of it is theirs.
+  const others = { beside: some(Math.max(1, cores - 1)), alone: some(cores) }
+  const everywhere = workers === undefined ? undefined : { layer: workers, count: manyWorkers }
+  const anywhere = everywhere === undefined ? others : { beside: everywhere, alone: everywhere }
+  return {
+    others,
+    anywhere,
+    objects: objectsIn(stores),
+    // A machine that has none of the files may have the objects.
+    refuse: (paths: ReadonlyArray<FilePath.FilePath>) => refuse(paths.filter((path) => !FilePath.isAddress(path)))
+  }
+}
+
+/** Copies and moves. */
+const transfers = (
+  client: Resources["client"],
+  { anywhere, objects, others, refuse }: ReturnType<typeof sharesOf>
+) => {
+  const links = ({ keeps }: CopyOptions) =>
+    keeps.has("links") ? Layer.provide(HardLinks.layerSql, client) : HardLinks.layerNone
+  const entries = (payload: Copy.Payload, options: CopyOptions) => {
+    const helpers = mayTravel(options) && !options.isMove ? anywhere : others
+    return Layer.merge(
+      CopyEntryLive.layerShared(helpers.beside, { paths: pathsOf.copy(payload) }),
+      links(options)
+    )
+  }
+  return Layer.merge(
+    Copy.job.toLayer(
+      (payload) => {
+        const options = Copy.optionsOf(payload.request)
+        return areAddresses(pathsOf.copy(payload))
+          ? Effect.provide(objects.use(({ copy }) => copy.program(payload)), links(options))
+          : Effect.provide(Copy.program(payload), entries(payload, options))
+      },
+      {
+        onCancel: (payload, id, saved) =>
+          areAddresses(pathsOf.copy(payload))
+            ? objects.use(({ copy }) => copy.onCancel(payload, id, saved))
+            : Copy.onCancel(payload, id, saved),
+        waits: objects.waits(pathsOf.copy),
+        refuse: (payload) => refuse(pathsOf.copy(payload))
+      }
+    ),
+    Move.job.toLayer(
+      (payload) => Effect.provide(Move.program(payload), entries(payload, Move.optionsOf(payload.request))),
+      { onCancel: Move.onCancel, refuse: (payload) => refuse(pathsOf.copy(payload)) }
+    )
+  )
 }
 
 /**
@@ -151,35 +190,11 @@ const copiesOf = <E, R, E2, R2>(
  * @since 0.1.0
  */
 export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Files> => {
-  const { client, refuse = () => Effect.succeedNone, stores, threads, workers } = resources
-  const some = (count: number) => ({ layer: threads(count), count })
-  // Those who share work with this thread where it does some of it to the end, and where all of it is theirs.
-  const others = { beside: some(Math.max(1, cores - 1)), alone: some(cores) }
-  const everywhere = workers === undefined ? undefined : { layer: workers, count: manyWorkers }
-  const anywhere = everywhere === undefined ? others : { beside: everywhere, alone: everywhere }
-  const links = ({ keeps }: CopyOptions) =>
-    keeps.has("links") ? Layer.provide(HardLinks.layerSql, client) : HardLinks.layerNone
-  const entries = (payload: Copy.Payload, options: CopyOptions) => {
-    const helpers = mayTravel(options) && !options.isMove ? anywhere : others
-    return Layer.merge(
-      CopyEntryLive.layerShared(helpers.beside, { paths: pathsOf.copy(payload) }),
-      links(options)
-    )
-  }
-  const copies = copiesOf(
-    stores,
-    ({ request }) => links(Copy.optionsOf(request)),
-    (payload) => entries(payload, Copy.optionsOf(payload.request))
-  )
+  const { client } = resources
+  const shares = sharesOf(resources)
+  const { anywhere, others, refuse } = shares
   return Layer.mergeAll(
-    Copy.job.toLayer(copies.program, {
-      ...copies,
-      refuse: (payload) => refuse(pathsOf.copy(payload).filter((path) => !FilePath.isAddress(path)))
-    }),
-    Move.job.toLayer(
-      (payload) => Effect.provide(Move.program(payload), entries(payload, Move.optionsOf(payload.request))),
-      { onCancel: Move.onCancel, refuse: (payload) => refuse(pathsOf.copy(payload)) }
-    ),
+    transfers(client, shares),
     Delete.job.toLayer(
       (payload) =>
         Effect.provide(

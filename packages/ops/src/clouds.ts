@@ -32,7 +32,7 @@ export {
  * @since 0.1.0
  */
 export const layerFiles: Layer.Layer<Files, never, Files | ObjectStores> = Layer.unwrap(
-  Effect.map(Effect.promise(() => import("./internal/objects/objectCopyLive.ts")), ({ layerFiles }) => layerFiles)
+  Effect.map(Effect.promise(() => import("./internal/objects/objectJobs.ts")), ({ layerFiles }) => layerFiles)
 )
 
 /**

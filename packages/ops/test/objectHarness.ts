@@ -24,7 +24,7 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import * as ObjectCopyLive from "../src/internal/objects/objectCopyLive.ts"
+import * as Objects from "../src/internal/objects/objectJobs.ts"
 import type * as Conflict from "../src/internal/steps/conflict.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -116,9 +116,11 @@ export const makeWorld = (capabilities: Capabilities = Clouds.memoryCapabilities
     return world
   }).pipe(Effect.provide(Clouds.layerMemory({ buckets: ["bucket", "other"], capabilities })))
 
-const program = Copy.job.toLayer(ObjectCopyLive.program, {
-  onCancel: ObjectCopyLive.onCancel,
-  waits: { network: { until: ObjectCopyLive.isReachable, schedule: Schedule.spaced("10 seconds") } }
+const program = Copy.job.toLayer(Objects.copy.program, {
+  onCancel: Objects.copy.onCancel,
+  waits: {
+    network: { until: (payload) => Objects.isReachable(Copy.pathsOf(payload)), schedule: Schedule.spaced("10 seconds") }
+  }
 })
 
 export interface Options {
@@ -154,7 +156,7 @@ export const plan = (
     noTargetDirectory: false,
     conflict: options.conflict ?? "changed",
     ...options.request
-  }).pipe(Effect.provide(ObjectCopyLive.layerFiles), Effect.provide(outside(world, options)))
+  }).pipe(Effect.provide(Objects.layerFiles), Effect.provide(outside(world, options)))
 }
 
 const start = process({ jobs: [Copy.job], pools: { io: 4 } }, program)

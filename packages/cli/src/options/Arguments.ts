@@ -57,7 +57,7 @@ export const workingFolder = (): FilePath.FilePath => {
 export const absolute = (path: FilePath.FilePath): FilePath.FilePath => {
   if (FilePath.isAddress(path)) {
     throw Stop.usage(
-      `"${FilePath.display(path)}" is an address, and only \`fanout copy\` takes addresses. A file is named ./NAME`
+      `"${FilePath.display(path)}" is an address, which has no meaning here. A file is named ./NAME`
     )
   }
   return FilePath.isAbsolute(path) ? path : FilePath.join(workingFolder(), path)

@@ -7,13 +7,12 @@ import * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Copy from "../../Copy.ts"
 import { CopyOptions } from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
-import { type ObjectStoreError, ObjectStores, parseAddress } from "../../ObjectStore.ts"
+import type { ObjectStores } from "../../ObjectStore.ts"
 import { SkipReason } from "../../SkipReason.ts"
 import * as CopyEntryLive from "../copy/copyEntryLive.ts"
 import { CopyEntry, EntryCopied, EntryFailed } from "../copy/copyTask.ts"
@@ -26,6 +25,7 @@ import { SourceWalk } from "../tree/sourceWalk.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
 import * as ObjectAccess from "./objectAccess.ts"
 import * as ObjectFiles from "./objectFiles.ts"
+import { areAnswering } from "./objectReach.ts"
 import { isSettledByListing, withTimeOf } from "./objectStat.ts"
 import * as ObjectTree from "./objectTree.ts"
 import * as ObjectUpload from "./objectUpload.ts"
@@ -126,18 +126,6 @@ const copyFrom = (access: ObjectAccess.ObjectAccess, payload: Payload) => {
   return Effect.andThen(prepare, CopyEntryLive.copyAlone(payload))
 }
 
-/** Whether the stores of all addresses among these answer, whatever that is. */
-const areAnswering = Effect.fnUntraced(function*(
-  paths: ReadonlyArray<FilePath.FilePath>,
-  at: (path: FilePath.FilePath) => Effect.Effect<Pick<ObjectAccess.ObjectPlace, "store" | "key">, ObjectStoreError>
-) {
-  for (const path of paths.filter(FilePath.isAddress)) {
-    const look = Effect.flatMap(at(path), ({ key, store }) => Stream.runHead(store.list(key)))
-    if (yield* Effect.match(look, { onFailure: ({ isTransient }) => isTransient, onSuccess: () => false })) return false
-  }
-  return true
-})
-
 /** How often an object is tried again whose connection breaks, while the store answers. */
 const mostTries = 3
 
@@ -169,23 +157,10 @@ const failingAlone = <A, E, R>(
   )
 }
 
-/** Files, among which are objects, and what is shared by all that works on these. */
-const withObjects = Effect.gen(function*() {
-  const local = yield* Files.Files
-  const access = yield* ObjectAccess.make({ user: yield* local.user, denied: yield* local.denied })
-  return { access, files: ObjectFiles.make(local, access) }
-})
-
-/** Layer that supplies files in which an address may stand in place of a path. */
-export const layerFiles: Layer.Layer<Files.Files, never, Files.Files | ObjectStores> = Layer.effect(
-  Files.Files,
-  Effect.map(withObjects, ({ files }) => files)
-)
-
 /** Adds objects to what a copy works with. */
 const provisions = Effect.fnUntraced(function*(transfers: ReadonlyArray<Transfer>) {
   const quick = yield* QuickFiles
-  const { access, files: all } = yield* withObjects
+  const { access, files: all } = yield* ObjectFiles.withObjects
   const near = transfers.flatMap(({ source, target }) => [source, target]).filter((path) => !FilePath.isAddress(path))
   // What is on a disk of this machine is asked at once, where that is quick.
   const local = yield* quick.throughout(near)
@@ -230,7 +205,7 @@ export const layer = (transfers: ReadonlyArray<Transfer>): Layer.Layer<
 /** Drops the uploads that a cancelled copy has begun. */
 const abortUploads = (saved: Job.Saved): Effect.Effect<void, never, Files.Files | ObjectStores> =>
   Effect.gen(function*() {
-    const { access } = yield* withObjects
+    const { access } = yield* ObjectFiles.withObjects
     yield* Stream.runForEach(
       saved.tasks(Copy.fanOutName, CopyEntry, SavedCopy.checkpoint),
       ({ checkpoint: { upload }, payload: { target } }) =>
@@ -244,11 +219,3 @@ export const program = (payload: Copy.Payload) => Effect.provide(Copy.program(pa
 /** Removes what a cancelled copy with addresses has left. */
 export const onCancel = (payload: Copy.Payload, id: JobId, saved: Job.Saved) =>
   Effect.andThen(abortUploads(saved), Copy.onCancel(payload, id, saved))
-
-/** Whether a copy that has waited for the network may go on. */
-export const isReachable = (payload: Copy.Payload): Effect.Effect<boolean, never, ObjectStores> =>
-  Effect.flatMap(ObjectStores, ({ at }) =>
-    areAnswering(Copy.pathsOf(payload), (path) => {
-      const address = Result.getOrThrow(parseAddress(path))
-      return Effect.map(at(address), (store) => ({ store, key: address.key }))
-    }))

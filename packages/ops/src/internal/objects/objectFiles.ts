@@ -2,17 +2,19 @@
  * A file system in which an address may stand where a path does.
  */
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as FilePath from "../../FilePath.ts"
-import type * as Files from "../../Files.ts"
+import * as Files from "../../Files.ts"
+import type { ObjectStores } from "../../ObjectStore.ts"
 import { failure } from "../files/openHandle.ts"
-import type { ObjectAccess } from "./objectAccess.ts"
+import * as Access from "./objectAccess.ts"
 import * as ObjectFolder from "./objectFolder.ts"
 
 /** An address without slashes at its end. */
 const plain = (path: FilePath.FilePath): FilePath.FilePath => FilePath.make(path.replace(/\/+$/, ""))
 
 /** Adds objects to a file system. */
-export const make = (files: Files.Files["Service"], access: ObjectAccess): Files.Files["Service"] => {
+export const make = (files: Files.Files["Service"], access: Access.ObjectAccess): Files.Files["Service"] => {
   const either =
     <A>(ofObject: (path: FilePath.FilePath) => A, ofFile: (path: FilePath.FilePath) => A) =>
     (path: FilePath.FilePath): A => FilePath.isAddress(path) ? ofObject(plain(path)) : ofFile(path)
@@ -29,3 +31,16 @@ export const make = (files: Files.Files["Service"], access: ObjectAccess): Files
     realPath: either(Effect.succeed, files.realPath)
   }
 }
+
+/** Files, among which are objects, and what is shared by all that works on these. */
+export const withObjects = Effect.gen(function*() {
+  const local = yield* Files.Files
+  const access = yield* Access.make({ user: yield* local.user, denied: yield* local.denied })
+  return { access, files: make(local, access) }
+})
+
+/** Layer that supplies files in which an address may stand in place of a path. */
+export const layerFiles: Layer.Layer<Files.Files, never, Files.Files | ObjectStores> = Layer.effect(
+  Files.Files,
+  Effect.map(withObjects, ({ files }) => files)
+)
