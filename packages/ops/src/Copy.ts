@@ -8,6 +8,7 @@
  */
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
+import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Arr from "effect/Array"
@@ -28,7 +29,15 @@ import { HardLinks } from "./HardLinks.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as AbandonedDrafts from "./internal/copy/abandonedDrafts.ts"
 import * as ChecksumFile from "./internal/copy/checksumFile.ts"
-import { countOf, Elements, mayBeWhole, mostWhole, parts, standsFor } from "./internal/copy/copyElements.ts"
+import {
+  countOf,
+  Elements,
+  mayBeWhole,
+  mostTogether,
+  mostWhole,
+  parts,
+  standsFor
+} from "./internal/copy/copyElements.ts"
 import * as CopyEntryLive from "./internal/copy/copyEntryLive.ts"
 import { CopyEntry } from "./internal/copy/copyTask.ts"
 import * as TouchedFolders from "./internal/copy/touchedFolders.ts"
@@ -182,8 +191,10 @@ export const pathsOf = ({ transfers }: Payload): ReadonlyArray<FilePath.FilePath
 
 /** How files get from the walk into the fan-out. */
 interface Plan {
-  /** Whether those of one folder are gathered where they follow one another. */
-  readonly isGathering: boolean
+  /** How many of one folder are gathered where they follow one another; 1 where none are. */
+  readonly together: number
+  /** How many elements are under way at the same time. */
+  readonly concurrency: number
   /** Which folders may be copied with all in them, where any may. */
   readonly mayBeWhole: FileTree.WholeOptions["mayBeWhole"] | undefined
   /** Whether something is what a run before this one has put aside, which is no source. */
@@ -205,11 +216,34 @@ const isElsewhere = ({ source, target }: Destination.Transfer) =>
 const mayMoveWhole = ({ request: { rules = [] }, transfers }: Payload) =>
   rules.length > 0 ? Effect.succeed(false) : Effect.map(Effect.forEach(transfers, isElsewhere), Arr.every((is) => is))
 
+/** Files of a folder are gathered that need no more than a request each. */
+const plansOfObjects = Effect.fnUntraced(function*(
+  { request: { conflict } }: Payload,
+  { files, times }: NonNullable<SourceWalk["together"]>
+): Effect.fn.Return<Plan, never, Pools> {
+  const { checksums, isDurable, isMove, isVerified, keeps } = yield* CopyOptions.CopyOptions
+  const isPlain = !(isDurable || isMove || isVerified) && checksums === undefined && keeps.has("mode") &&
+    keeps.has("times")
+  // Other modes have to keep first what they decide.
+  const isGathering = isPlain && (conflict === "changed" || conflict === "overwrite")
+  const most = yield* filesAtOnce
+  return {
+    together: isGathering ? files : 1,
+    concurrency: isGathering ? Math.min(times, most) : most,
+    mayBeWhole: undefined,
+    isAside: undefined
+  }
+})
+
 /**
  * Files of a folder are gathered where calls are quick: where they take their time, one task that waits for many would
  * be slower than many that wait. Folders are copied, or moved to another file system, with all that is in them.
  */
-const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Plan, never, Files.Files | JobContext> {
+const plans = Effect.fnUntraced(function*(
+  payload: Payload
+): Effect.fn.Return<Plan, never, Files.Files | JobContext | Pools> {
+  const { together } = yield* SourceWalk
+  if (together !== undefined) return yield* plansOfObjects(payload, together)
   const { throughout } = yield* QuickFiles.QuickFiles
   const { isDurable, isMove, isVerified, keeps } = yield* CopyOptions.CopyOptions
   const { transfers } = payload
@@ -221,7 +255,8 @@ const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Pl
   const { id, token } = yield* JobContext
   const isAside = (name: FilePath.FilePath): boolean => TemporaryName.isOf(id, name)
   return {
-    isGathering,
+    together: isGathering ? mostTogether : 1,
+    concurrency: yield* filesAtOnce,
     mayBeWhole: isWhole ? mayBeWhole(payload) : undefined,
     isAside: isMove && token > 1 ? isAside : undefined
   }
@@ -241,7 +276,7 @@ const walk =
       : (path, isFolder) => isAside(FilePath.name(path)) || isLeftOut(path, isFolder)
     const options = { sources, after, filter, gone, follow, tellsTwins: true }
     const walked: Walked = mayBeWhole === undefined
-      ? Stream.unwrap(Effect.map(SourceWalk, (walk) => walk(options, isCounted)))
+      ? Stream.unwrap(Effect.map(SourceWalk, ({ walk }) => walk(options, isCounted)))
       : FileTree.walkWhole({ ...options, mayBeWhole, mostWhole })
     // Links may lead to where calls take their time.
     return QuickFiles.walking(sources, walked, follow !== undefined)
@@ -258,7 +293,7 @@ const entries = (payload: Payload, plan: Plan, moved: ReadonlySet<number>, met =
   return (after: Option.Option<string>) =>
     Stream.mapAccum(
       met.noting(walked(after), after),
-      () => new Elements(payload, plan.isGathering, moved),
+      () => new Elements(payload, plan.together, moved),
       (elements, element) => [elements, elements.add(element)],
       { onHalt: (elements) => elements.flush() }
     )
@@ -340,9 +375,9 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   const plan = yield* plans(payload)
   const met = makeMet()
   if (!isMove) yield* ElementCount.countBeside(met.countAll(walk(payload, plan, nothingMoved, true)))
-  const concurrency = yield* filesAtOnce
+  const { concurrency, together } = plan
   // Each may be 64 files, or folders with more.
-  const options = plan.isGathering ? { flushEvery: 64 } : {}
+  const options = together > 1 ? { flushEvery: 64 } : {}
   const source = isMove ? yield* countedEntries(payload, plan, moved) : entries(payload, plan, moved, met)
   const { leaveOut, request: { checksums } } = payload
   const keep = checksums === undefined ? "failures" : "all"

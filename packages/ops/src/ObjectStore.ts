@@ -205,6 +205,28 @@ export interface ObjectContent {
 }
 
 /**
+ * What is to be read of an object: all of it, or a range, if the object has the ETag that is named.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ReadOptions {
+  readonly range?: ByteRange | undefined
+  readonly etag?: string | undefined
+}
+
+/**
+ * Object, or range of it, that was read into memory.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ObjectRead extends Pick<ObjectContent, "info"> {
+  /** `None` where there is more than was to be read: then all of it was left. */
+  readonly bytes: Option.Option<Uint8Array>
+}
+
+/**
  * What an object that was written has got.
  *
  * @category models
@@ -390,8 +412,14 @@ export interface ObjectStore {
    */
   readonly get: (
     key: string,
-    options?: { readonly range?: ByteRange | undefined; readonly etag?: string | undefined }
+    options?: ReadOptions
   ) => Effect.Effect<ObjectContent, ObjectStoreError, Scope.Scope>
+
+  /**
+   * Reads an object, or a range of it, of at most `mostBytes` into memory. It is what the service has sent: whether it
+   * is as long as it should be is for the caller to see. Takes less than `get` for what is small.
+   */
+  readonly read: (key: string, mostBytes: number, options?: ReadOptions) => Effect.Effect<ObjectRead, ObjectStoreError>
 
   /** Writes an object of at most `putBytes` by one call. The bytes must not change until it returns. */
   readonly put: (

@@ -24,6 +24,7 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { readByGet } from "../src/internal/cloud/readByGet.ts"
 import * as Objects from "../src/internal/objects/objectJobs.ts"
 import type * as Conflict from "../src/internal/steps/conflict.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
@@ -67,8 +68,16 @@ const watched = (store: ObjectStore, world: World): ObjectStore => {
     })
   const paged = <A>(call: StoreCall, key: string, stream: Stream.Stream<A, ObjectStoreError>) =>
     Stream.unwrap(noted(call, key, Effect.succeed(stream)))
+  const get: ObjectStore["get"] = (key, options) =>
+    Effect.map(noted("get", key, store.get(key, options)), (content) => {
+      const change = world.answers.get(key)
+      world.answers.delete(key)
+      return change === undefined ? content : change(content)
+    })
   return {
     ...store,
+    get,
+    read: readByGet(get),
     // The first page is asked for even where there is nothing.
     list: (prefix, options) =>
       Stream.mapArrayEffect(
@@ -76,12 +85,6 @@ const watched = (store: ObjectStore, world: World): ObjectStore => {
         (page, index) => Effect.as(index === 0 ? Effect.void : noted("list", prefix, Effect.void), page)
       ),
     head: (key) => noted("head", key, store.head(key)),
-    get: (key, options) =>
-      Effect.map(noted("get", key, store.get(key, options)), (content) => {
-        const change = world.answers.get(key)
-        world.answers.delete(key)
-        return change === undefined ? content : change(content)
-      }),
     put: (key, bytes, options) => noted("put", key, store.put(key, bytes, options)),
     copy: (source, key, options) => noted("copy", key, store.copy(source, key, options)),
     uploads: {

@@ -25,6 +25,8 @@ export interface HttpRequest {
   readonly body?: Uint8Array | undefined
   /** How long nothing may come before the answer does. */
   readonly patienceMillis: number
+  /** Content that is longer than this is left, if `send` makes the request. */
+  readonly mostBytes?: number | undefined
 }
 
 export interface HttpAnswer {
@@ -38,16 +40,20 @@ export class ConnectionLost
 {}
 
 export interface HttpTransport {
-  /** The answer with all of its content, which is small. */
+  /** The answer with all of its content, which is small; without the content where it is longer than may be. */
   readonly send: (
     endpoint: Endpoint,
     request: HttpRequest
-  ) => Effect.Effect<HttpAnswer & { readonly text: string }, ConnectionLost>
+  ) => Effect.Effect<WholeAnswer, ConnectionLost>
   /** The answer, whose content is read once, before the scope closes. */
   readonly open: (
     endpoint: Endpoint,
     request: HttpRequest
   ) => Effect.Effect<OpenAnswer, ConnectionLost, Scope.Scope>
+}
+
+export interface WholeAnswer extends HttpAnswer {
+  readonly body: Buffer | undefined
 }
 
 export interface OpenAnswer extends HttpAnswer {
@@ -146,16 +152,19 @@ export const makeTransport = Effect.fnUntraced(function*(
       running.on("response", (response) => {
         const chunks: Array<Buffer> = []
         let length = 0
+        const answered = (body?: Buffer) =>
+          resume(Effect.succeed({ status: response.statusCode ?? 0, headers: headersOf(response), body }))
+        const { mostBytes } = request
         response.on("data", (chunk: Buffer) => {
           length += chunk.length
-          if (length > mostTextBytes) response.destroy(new Error("the answer is too long"))
+          if (mostBytes !== undefined && length > mostBytes) {
+            answered()
+            response.destroy()
+          } else if (length > mostTextBytes) response.destroy(new Error("the answer is too long"))
           chunks.push(chunk)
         })
         response.on("error", (error) => resume(Effect.fail(lost(error))))
-        response.on("end", () => {
-          const text = Buffer.concat(chunks).toString()
-          resume(Effect.succeed({ status: response.statusCode ?? 0, headers: headersOf(response), text }))
-        })
+        response.on("end", () => answered(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)))
       })
       return Effect.sync(() => running.destroy())
     })

@@ -27,6 +27,7 @@ import type {
   WriteOptions
 } from "../../ObjectStore.ts"
 import { crc32Of } from "./crc32.ts"
+import { readByGet } from "./readByGet.ts"
 import { checkKey, checkMetadata, type Failure, failureOf } from "./storeFailure.ts"
 
 interface Entry {
@@ -316,6 +317,7 @@ export const makeMemoryStore = (buckets: Buckets, name: string, capabilities = m
         Effect.sync(() => Option.fromUndefinedOr(buckets.get(name)?.objects.get(key)?.info))
       ),
     get: (key, options) => get(place, key, options),
+    read: readByGet((key, options) => get(place, key, options)),
     put: (key, bytes, options) => Effect.suspend(() => writeWhole(place, "put", key, bytes.slice(), options)),
     copy: (source, key, options = {}) =>
       Effect.flatMap(

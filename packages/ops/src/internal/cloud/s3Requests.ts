@@ -9,7 +9,14 @@ import * as Stream from "effect/Stream"
 import { createHash, createHmac, type Hash, type Hmac } from "node:crypto"
 import type { ObjectStoreError, StoreCall, StoreReason } from "../../ObjectStore.ts"
 import { SignatureV4 } from "./awsLibraries.ts"
-import type { ConnectionLost, HttpAnswer, HttpRequest, HttpTransport, OpenAnswer } from "./httpTransport.ts"
+import type {
+  ConnectionLost,
+  HttpAnswer,
+  HttpRequest,
+  HttpTransport,
+  OpenAnswer,
+  WholeAnswer
+} from "./httpTransport.ts"
 import { credentialReason, type CredentialSource } from "./s3Credentials.ts"
 import { reasonOf } from "./s3Failure.ts"
 import type { Settings } from "./s3Settings.ts"
@@ -17,7 +24,7 @@ import type { Failure } from "./storeFailure.ts"
 
 type Headers = Readonly<Record<string, string>>
 
-interface S3Call {
+export interface S3Call {
   readonly call: StoreCall
   readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE"
   readonly key?: string
@@ -32,6 +39,8 @@ export type TextAnswer = HttpAnswer & { readonly text: string }
 
 export interface S3Requests {
   readonly send: (call: S3Call) => Effect.Effect<TextAnswer, ObjectStoreError>
+  /** What is read into memory of an object; nothing where it is more than so much. */
+  readonly read: (call: S3Call, mostBytes: number) => Effect.Effect<WholeAnswer, ObjectStoreError>
   readonly open: (call: S3Call) => Effect.Effect<OpenAnswer, ObjectStoreError, Scope.Scope>
 }
 
@@ -194,20 +203,24 @@ export const makeRequests = ({ credentials, failure, settings: first, transport 
     return Effect.mapError(loop(0), (reason) => failure(what.call, what.key ?? "", reason))
   }
 
-  const judged = <A extends TextAnswer>(what: S3Call, answer: A): Effect.Effect<A, StoreReason> =>
-    answer.status < 300 ? Effect.succeed(answer) : Effect.flatMap(
+  const refused = (what: S3Call, answer: HttpAnswer, body: Buffer): Effect.Effect<never, StoreReason> =>
+    Effect.flatMap(
       Clock.currentTimeMillis,
-      (now) => Effect.fail(reasonOf(what.call, answer, now))
+      (now) => Effect.fail(reasonOf(what.call, { ...answer, text: body.toString() }, now))
     )
 
+  const whole = (what: S3Call, mostBytes?: number) =>
+    retried(what, (hash) =>
+      Effect.gen(function*() {
+        const request = yield* sign(what, hash)
+        const sent = transport.send(settings.endpoint, { ...request, mostBytes })
+        const answer = yield* Effect.mapError(sent, unreachable)
+        return answer.status < 300 ? answer : yield* refused(what, answer, answer.body ?? Buffer.alloc(0))
+      }))
+
   return {
-    send: (what) =>
-      retried(what, (hash) =>
-        Effect.gen(function*() {
-          const request = yield* sign(what, hash)
-          const answer = yield* Effect.mapError(transport.send(settings.endpoint, request), unreachable)
-          return yield* judged(what, answer)
-        })),
+    send: (what) => Effect.map(whole(what), (answer) => ({ ...answer, text: answer.body?.toString() ?? "" })),
+    read: whole,
     open: (what) =>
       retried(what, (hash) =>
         Effect.gen(function*() {
@@ -215,7 +228,7 @@ export const makeRequests = ({ credentials, failure, settings: first, transport 
           const answer = yield* Effect.mapError(transport.open(settings.endpoint, request), unreachable)
           if (answer.status < 300) return answer
           const chunks = yield* Effect.mapError(Stream.runCollect(Stream.take(answer.bytes, 16)), unreachable)
-          return yield* Effect.as(judged(what, { ...answer, text: Buffer.concat(chunks).toString() }), answer)
+          return yield* refused(what, answer, Buffer.concat(chunks))
         }))
   }
 }

@@ -6,21 +6,22 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import type {
-  ByteRange,
   ObjectContent,
   ObjectInfo,
+  ObjectRead,
   ObjectStore,
   ObjectStoreError,
+  ReadOptions,
   StoredObject,
   WriteOptions
 } from "../../ObjectStore.ts"
 import { crc32Of } from "./crc32.ts"
-import type { ConnectionLost } from "./httpTransport.ts"
+import type { ConnectionLost, HttpAnswer } from "./httpTransport.ts"
 import { makeBucket, resultOf, type S3Bucket, type S3BucketOptions, storedBy } from "./s3Bucket.ts"
 import { reasonOf } from "./s3Failure.ts"
 import { base64Of, conditionHeaders, infoOf, metadataHeaders, sourceHeaders } from "./s3Headers.ts"
 import { listObjects } from "./s3Listing.ts"
-import { encodeKey } from "./s3Requests.ts"
+import { encodeKey, type S3Call } from "./s3Requests.ts"
 import { makeUploads } from "./s3Uploads.ts"
 import { elementsIn, escapeXml, textIn } from "./s3Xml.ts"
 
@@ -44,14 +45,16 @@ const head = (bucket: S3Bucket, key: string): Effect.Effect<Option.Option<Object
       )
   ))
 
-const get = Effect.fnUntraced(function*(
+/** A read, by whatever makes its request. */
+const reading = Effect.fnUntraced(function*<A extends HttpAnswer, R>(
   bucket: S3Bucket,
   key: string,
-  { etag, range }: { readonly range?: ByteRange | undefined; readonly etag?: string | undefined } = {}
+  { etag, range }: ReadOptions,
+  request: (call: S3Call) => Effect.Effect<A, ObjectStoreError, R>
 ) {
-  const { check, fail, isAws, requests } = bucket
+  const { check, fail } = bucket
   yield* check("get", key)
-  const answer = yield* requests.open({
+  const answer = yield* request({
     call: "get",
     method: "GET",
     key,
@@ -63,6 +66,21 @@ const get = Effect.fnUntraced(function*(
   if (range !== undefined && answer.status !== 206) {
     return yield* fail("get", key, { _tag: "Unsupported", what: "reads of a range" })
   }
+  return answer
+})
+
+const read = (bucket: S3Bucket, key: string, mostBytes: number, options: ReadOptions = {}) =>
+  Effect.map(
+    reading(bucket, key, options, (call) => bucket.requests.read(call, mostBytes)),
+    ({ body, headers }): ObjectRead => ({
+      info: infoOf(key, headers, bucket.isAws),
+      bytes: Option.fromUndefinedOr(body)
+    })
+  )
+
+const get = Effect.fnUntraced(function*(bucket: S3Bucket, key: string, options: ReadOptions = {}) {
+  const { fail, isAws, requests } = bucket
+  const answer = yield* reading(bucket, key, options, requests.open)
   const cut = ({ code }: ConnectionLost) => fail("get", key, { _tag: "Unreachable", code })
   return {
     info: infoOf(key, answer.headers, isAws),
@@ -179,6 +197,7 @@ export const makeS3Store = (options: S3BucketOptions): ObjectStore => {
     list: (prefix, { after } = {}) => listObjects(bucket, prefix, after),
     head: (key) => head(bucket, key),
     get: (key, options) => get(bucket, key, options),
+    read: (key, mostBytes, options) => read(bucket, key, mostBytes, options),
     put: (key, bytes, options) => put(bucket, key, bytes, options),
     copy: Effect.fnUntraced(function*(source, key, options = {}) {
       yield* bucket.check("copy", key, { ...options, obeys: "copy" })

@@ -101,6 +101,9 @@ export const countOf = (element: FileTree.Element | FileTree.Whole): number =>
 /** How many of what the walk meets an element stands for. */
 export const standsFor = (element: Element): number => element._tag === "Item" ? element.count ?? 1 : 1
 
+/** As many files of a folder are copied together. */
+export const mostTogether = 64
+
 /** As many elements are in folders that are copied with all in them: some milliseconds of work. */
 export const mostWhole = 1024
 
@@ -110,14 +113,15 @@ export class Elements {
   private readonly elementOf: (element: FileTree.Element) => Element
   private readonly left: ReadonlySet<FilePath.FilePath>
   private readonly isGathering: boolean
-  private readonly files = new Gathering()
+  private readonly files: Gathering
   private readonly folders = new Gathering(mostWhole)
 
-  constructor(payload: Job, isGathering: boolean, moved: ReadonlySet<number>) {
+  constructor(payload: Job, together: number, moved: ReadonlySet<number>) {
     this.payload = payload
     this.elementOf = elementOf(payload, moved)
     this.left = leftOut(payload)
-    this.isGathering = isGathering
+    this.isGathering = together > 1
+    this.files = new Gathering(together)
   }
 
   add(element: FileTree.Element | FileTree.Whole): ReadonlyArray<Element> {

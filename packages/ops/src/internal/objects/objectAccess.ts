@@ -10,6 +10,7 @@ import * as Semaphore from "effect/Semaphore"
 import type * as FilePath from "../../FilePath.ts"
 import { type Call, FilesError } from "../../FilesError.ts"
 import { type ObjectStore, type ObjectStoreError, ObjectStores, parseAddress } from "../../ObjectStore.ts"
+import { mostAskedMillis, paced } from "./objectPace.ts"
 import type { Info, Process } from "./objectStat.ts"
 
 /** What a listing tells of a name: an object, a folder, or that there is none. */
@@ -52,23 +53,28 @@ export const take = ({ memory }: ObjectAccess, bytes: number): Effect.Effect<num
 export const giveBack = ({ memory }: ObjectAccess, bytes: number): Effect.Effect<number> => memory.release(kib(bytes))
 
 export const make = (process: Process): Effect.Effect<ObjectAccess, never, ObjectStores> =>
-  Effect.map(ObjectStores, (stores) => ({
-    at: (path) =>
-      Effect.gen(function*() {
-        // Only addresses that were parsed before come here.
-        const address = Result.getOrThrow(parseAddress(path))
-        return { store: yield* stores.at(address), bucket: address.bucket, key: address.key }
-      }),
-    known: new Map(),
-    memory: Semaphore.makeUnsafe(memoryBytes / 1024),
-    process
-  }))
+  Effect.map(ObjectStores, (stores) => {
+    const known = new Map<ObjectStore, ObjectStore>()
+    const storeOf = (store: ObjectStore): ObjectStore => {
+      const own = known.get(store) ?? paced(store)
+      known.set(store, own)
+      return own
+    }
+    return {
+      at: (path) =>
+        Effect.gen(function*() {
+          // Only addresses that were parsed before come here.
+          const address = Result.getOrThrow(parseAddress(path))
+          return { store: storeOf(yield* stores.at(address)), bucket: address.bucket, key: address.key }
+        }),
+      known: new Map(),
+      memory: Semaphore.makeUnsafe(memoryBytes / 1024),
+      process
+    }
+  })
 
 const mayBeOver = ({ reason }: ObjectStoreError): boolean =>
   reason._tag === "Throttled" || reason._tag === "ServiceFailed"
-
-/** At most so long a store may ask for no request. */
-const mostAskedMillis = 60_000
 
 const askedMillis = ({ reason }: ObjectStoreError): number =>
   reason._tag === "Throttled" ? Math.min(reason.afterMillis ?? 0, mostAskedMillis) : 0

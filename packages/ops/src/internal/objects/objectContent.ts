@@ -15,7 +15,6 @@ import type { FilesError } from "../../FilesError.ts"
 import {
   type ByteRange,
   type ChecksumAlgorithm,
-  type ObjectContent,
   type ObjectInfo,
   ObjectStoreError,
   StoreReason
@@ -48,23 +47,6 @@ const corrupt = ({ key, store }: ObjectPlace, code: string): ObjectStoreError =>
     reason: StoreReason.cases.Corrupt.make({ code })
   })
 
-/** Reads the bytes of an answer, which are to be so many. */
-const collect = Effect.fnUntraced(function*(place: ObjectPlace, { bytes }: ObjectContent, sizeBytes: number) {
-  const wrong = corrupt(place, "WrongLength")
-  // The service may have told no length at all.
-  if (!Number.isSafeInteger(sizeBytes)) return yield* wrong
-  const buffer = Buffer.allocUnsafeSlow(sizeBytes)
-  let length = 0
-  yield* Stream.runForEach(bytes, (piece) =>
-    Effect.suspend(() => {
-      if (length + piece.length > sizeBytes) return Effect.fail(wrong)
-      buffer.set(piece, length)
-      length += piece.length
-      return Effect.void
-    }))
-  return length === sizeBytes ? buffer : yield* wrong
-})
-
 /** The checksum of bytes, where Node has the algorithm. */
 const digestOf = (algorithm: ChecksumAlgorithm, bytes: Uint8Array): string | undefined => {
   switch (algorithm) {
@@ -83,13 +65,16 @@ const digestOf = (algorithm: ChecksumAlgorithm, bytes: Uint8Array): string | und
 const isWhole = ({ checksums }: ObjectInfo, bytes: Uint8Array): boolean =>
   checksums.every(({ algorithm, digest }) => (digestOf(algorithm, bytes) ?? digest) === digest)
 
-/** Reads all of an object, and compares it by the checksums that the store tells. */
-const collectWhole = Effect.fnUntraced(function*(place: ObjectPlace, content: ObjectContent) {
-  const { info } = content
-  // It may be another one by now.
-  if (info.sizeBytes > wholeBytes) return { bytes: undefined, info }
-  const bytes = yield* collect(place, content, info.sizeBytes)
-  return isWhole(info, bytes) ? { bytes, info } : yield* corrupt(place, "ChecksumMismatch")
+/**
+ * Reads all of an object that is not too large, and compares it by the checksums that the store tells. One that is too
+ * large has no bytes.
+ */
+export const readWhole = Effect.fnUntraced(function*(place: ObjectPlace, mostBytes: number) {
+  const { bytes, info } = yield* place.store.read(place.key, mostBytes)
+  if (Option.isNone(bytes)) return { bytes: undefined, info }
+  // The service may have told no length at all.
+  if (bytes.value.length !== info.sizeBytes) return yield* corrupt(place, "WrongLength")
+  return isWhole(info, bytes.value) ? { bytes: bytes.value, info } : yield* corrupt(place, "ChecksumMismatch")
 })
 
 /** Copies what there is at a place into a buffer. */
@@ -105,13 +90,14 @@ const collectRange = Effect.fnUntraced(function*(
   { etag, key, sizeBytes }: ObjectInfo,
   range: ByteRange
 ) {
-  const content = yield* place.store.get(key, { range, etag })
-  if (content.info.etag !== etag || content.info.sizeBytes !== sizeBytes) {
+  const length = range.end - range.start
+  const { bytes, info } = yield* place.store.read(key, length, { range, etag })
+  if (info.etag !== etag || info.sizeBytes !== sizeBytes) {
     const reason = StoreReason.cases.PreconditionFailed.make({})
     return yield* new ObjectStoreError({ call: "get", address: { ...place.store.bucket, key }, reason })
   }
-  return yield* collect(place, content, range.end - range.start)
-}, Effect.scoped)
+  return Option.isSome(bytes) && bytes.value.length === length ? bytes.value : yield* corrupt(place, "WrongLength")
+})
 
 /** A range that was asked for. Its memory is given back with the fiber. */
 interface Asked {
@@ -185,7 +171,7 @@ const openWhole = (access: ObjectAccess, place: ObjectPlace, path: FilePath.File
     const { bytes, info } = yield* asCall(
       "open",
       path,
-      Effect.scoped(Effect.flatMap(place.store.get(place.key), (content) => collectWhole(place, content)))
+      readWhole(place, wholeBytes)
     )
     if (bytes === undefined) return yield* openLarge(access, place, path, info)
     let position = 0

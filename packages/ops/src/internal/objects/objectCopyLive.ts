@@ -28,6 +28,7 @@ import * as ObjectFiles from "./objectFiles.ts"
 import { areAnswering } from "./objectReach.ts"
 import { isSettledByListing, withTimeOf } from "./objectStat.ts"
 import * as ObjectTree from "./objectTree.ts"
+import * as ObjectUnit from "./objectUnit.ts"
 import * as ObjectUpload from "./objectUpload.ts"
 import * as TargetListing from "./targetListing.ts"
 
@@ -108,7 +109,10 @@ const copyTo = (access: ObjectAccess.ObjectAccess, payload: Payload) =>
       )
       return EntryCopied.cases.FolderEnded.make({})
     }
-    if (kind === "link" && !isFollowing) return yield* Task.skip(SkipReason.Link)
+    // One of several that were to be copied together may be a link.
+    const found = yield* Effect.option(Files.Files.use((files) => files.lstat(source)))
+    const isLink = Option.exists(found, (stat) => stat.kind === "link")
+    if (isLink && !isFollowing) return yield* Task.skip(SkipReason.Link)
     if (!target.isWellFormed()) {
       const why = `"${FilePath.display(source)}" has a name that is not UTF-8, which no object can have: rename it`
       return yield* failed(source, "NotUTF8", why)
@@ -168,14 +172,16 @@ const provisions = Effect.fnUntraced(function*(transfers: ReadonlyArray<Transfer
   // No job is from objects to objects.
   const isTo = transfers.some(({ target }) => FilePath.isAddress(target))
   const copy = (payload: Payload) =>
-    failingAlone(access, payload, isTo ? copyTo(access, payload) : copyFrom(access, payload)).pipe(
-      Effect.ensuring(Effect.sync(() => {
-        access.known.delete(payload.source)
-        access.known.delete(payload.target)
-      })),
-      Effect.provideService(Files.Files, files)
-    )
-  const walk: SourceWalk = (options, isCounted) => {
+    payload.kind === "files"
+      ? Effect.provideService(ObjectUnit.copyFiles(access, payload, isTo), Files.Files, files)
+      : failingAlone(access, payload, isTo ? copyTo(access, payload) : copyFrom(access, payload)).pipe(
+        Effect.ensuring(Effect.sync(() => {
+          access.known.delete(payload.source)
+          access.known.delete(payload.target)
+        })),
+        Effect.provideService(Files.Files, files)
+      )
+  const walk: SourceWalk["walk"] = (options, isCounted) => {
     // What is only counted is not to be remembered.
     const tell = (path: FilePath.FilePath, known: ObjectAccess.Known) => {
       if (!isCounted) access.known.set(path, known)
@@ -188,7 +194,7 @@ const provisions = Effect.fnUntraced(function*(transfers: ReadonlyArray<Transfer
     paths.some(FilePath.isAddress) ? Effect.succeedNone : quick.throughout(paths)
   return Layer.mergeAll(
     Layer.succeed(Files.Files, files),
-    Layer.succeed(SourceWalk, walk),
+    Layer.succeed(SourceWalk, { walk, together: ObjectUnit.together }),
     Layer.succeed(ContentWays, isTo ? ObjectUpload.waysTo(access) : ofFiles),
     Layer.succeed(QuickFiles, { ...quick, throughout }),
     CopyEntryLive.Tasks.toLayer({ "@fanout/ops/CopyEntry": copy })

@@ -65,7 +65,7 @@ class Pages {
 export const telling = (
   access: ObjectAccess,
   transfers: ReadonlyArray<Pick<Transfer, "target">>,
-  walked: ReturnType<SourceWalk>
+  walked: ReturnType<SourceWalk["walk"]>
 ): Stream.Stream<FileTree.Element, ObjectStoreError, Files.Files | JobContext> =>
   Stream.suspend(() => {
     let pages: { readonly source: number; readonly pages: Pages; readonly base: string } | undefined
