@@ -216,14 +216,14 @@ export interface ReadOptions {
 }
 
 /**
- * Object, or range of it, that was read into memory.
+ * Object, or range of it, that was read into a buffer.
  *
  * @category models
  * @since 0.1.0
  */
 export interface ObjectRead extends Pick<ObjectContent, "info"> {
-  /** `None` where there is more than was to be read: then all of it was left. */
-  readonly bytes: Option.Option<Uint8Array>
+  /** How many bytes there were. `None` where they do not fit in. */
+  readonly length: Option.Option<number>
 }
 
 /**
@@ -416,10 +416,10 @@ export interface ObjectStore {
   ) => Effect.Effect<ObjectContent, ObjectStoreError, Scope.Scope>
 
   /**
-   * Reads an object, or a range of it, of at most `mostBytes` into memory. It is what the service has sent: whether it
-   * is as long as it should be is for the caller to see. Takes less than `get` for what is small.
+   * Reads an object, or a range of it, into a buffer. It is what the service has sent: whether it is as long as it
+   * should be is for the caller to see. Nobody else may use the buffer until it returns.
    */
-  readonly read: (key: string, mostBytes: number, options?: ReadOptions) => Effect.Effect<ObjectRead, ObjectStoreError>
+  readonly read: (key: string, buffer: Uint8Array, options?: ReadOptions) => Effect.Effect<ObjectRead, ObjectStoreError>
 
   /** Writes an object of at most `putBytes` by one call. The bytes must not change until it returns. */
   readonly put: (

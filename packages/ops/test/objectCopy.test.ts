@@ -298,7 +298,7 @@ describe("Copy from objects", () => {
 
       assert.deepStrictEqual([state._tag, rows], ["Completed", []])
       // One for each range, and at least one more.
-      assert.isAbove(world.requests.filter((one) => one === "get x/a").length, Math.ceil(sizeBytes / 2 ** 23))
+      assert.isAbove(world.requests.filter((one) => one === "get x/a").length, Math.ceil(sizeBytes / (5 * 2 ** 20)))
       const seen = world.disk.tree("/to/copy")["a"]
       assert.isTrue(seen?.kind === "file" && seen.text === text)
     }))

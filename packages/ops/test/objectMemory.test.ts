@@ -12,7 +12,7 @@ describe("Memory of an upload", () => {
   it.effect("has the content of a file in memory once", () =>
     Effect.gen(function*() {
       const world = yield* World.makeWorld()
-      const sizeBytes = 2 ** 24
+      const sizeBytes = 5 * 2 ** 20
       world.disk.file("/from/a", "x".repeat(sizeBytes))
       // What was freed is counted a moment later.
       const used = Effect.promise(async () => {

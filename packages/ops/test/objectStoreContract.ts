@@ -141,6 +141,23 @@ export const objectStoreContract = (name: string, { bucket, otherBucket, partByt
         assert.strictEqual((yield* read(store, key, { range: { start: 8, end: 10 } })).bytes.toString(), "89")
       }))
 
+    withStore("reads into a buffer, if what is read fits in", (store, prefix) =>
+      Effect.gen(function*() {
+        const key = `${prefix}object`
+        const { etag } = yield* store.put(key, bytesOf("0123456789"))
+        const buffer = Buffer.from("----------")
+        const whole = yield* store.read(key, buffer)
+        assert.deepStrictEqual([whole.length, whole.info.sizeBytes], [Option.some(10), 10])
+        assert.strictEqual(buffer.toString(), "0123456789")
+        const range = yield* store.read(key, buffer.subarray(1), { range: { start: 3, end: 6 }, etag })
+        assert.deepStrictEqual([range.length, range.info.sizeBytes], [Option.some(3), 10])
+        assert.strictEqual(buffer.toString(), "0345456789")
+        const small = yield* store.read(key, Buffer.alloc(9))
+        assert.deepStrictEqual([small.length, small.info.etag], [Option.none(), etag])
+        assert.strictEqual(yield* reasonOf(store.read(`${prefix}none`, buffer)), "ObjectMissing")
+        assert.strictEqual(yield* reasonOf(store.read(key, buffer, { etag: "other" })), "PreconditionFailed")
+      }))
+
     withStore("refuses to read on where the object was replaced", (store, prefix) =>
       Effect.gen(function*() {
         const { etag } = yield* store.put(`${prefix}object`, bytesOf("old"))

@@ -25,8 +25,8 @@ export interface HttpRequest {
   readonly body?: Uint8Array | undefined
   /** How long nothing may come before the answer does. */
   readonly patienceMillis: number
-  /** Content that is longer than this is left, if `send` makes the request. */
-  readonly mostBytes?: number | undefined
+  /** Gets the content of an answer that is a success, if `send` makes the request. What does not fit in is left. */
+  readonly into?: Uint8Array | undefined
 }
 
 export interface HttpAnswer {
@@ -40,7 +40,7 @@ export class ConnectionLost
 {}
 
 export interface HttpTransport {
-  /** The answer with all of its content, which is small; without the content where it is longer than may be. */
+  /** The answer with all of its content, which is small. */
   readonly send: (
     endpoint: Endpoint,
     request: HttpRequest
@@ -53,7 +53,8 @@ export interface HttpTransport {
 }
 
 export interface WholeAnswer extends HttpAnswer {
-  readonly body: Buffer | undefined
+  /** A part of the buffer that was given. Nothing where the content does not fit in there. */
+  readonly body: Uint8Array | undefined
 }
 
 export interface OpenAnswer extends HttpAnswer {
@@ -79,10 +80,36 @@ const codeOf = (error: unknown): string => {
 const lost = (error: unknown): ConnectionLost => new ConnectionLost({ code: codeOf(error) })
 const timedOut = new Error("ETIMEDOUT")
 
-const headersOf = ({ headers }: http.IncomingMessage): HttpAnswer["headers"] =>
+const headersOf = (headers: http.IncomingHttpHeaders): HttpAnswer["headers"] =>
   Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : value])
   )
+
+const statusOf = ({ statusCode = 0 }: http.IncomingMessage): number => statusCode
+
+/** Tells the content once all of it is there. What does not fit into the buffer of a success is left. */
+const collect = (
+  response: http.IncomingMessage,
+  buffer: Uint8Array | undefined,
+  done: (body: Uint8Array | undefined) => void
+): void => {
+  const into = statusOf(response) < 300 ? buffer : undefined
+  const chunks: Array<Uint8Array> = []
+  let length = 0
+  response.on("data", (chunk: Buffer) => {
+    const before = length
+    length += chunk.length
+    if (into === undefined) chunks.push(chunk)
+    else if (length <= into.length) into.set(chunk, before)
+    if (length <= (into?.length ?? mostTextBytes)) return
+    if (into === undefined) response.destroy(new Error("the answer is too long"))
+    else {
+      done(undefined)
+      response.destroy()
+    }
+  })
+  response.on("end", () => done(into === undefined ? Buffer.concat(chunks) : into.subarray(0, length)))
+}
 
 /** The content, chunk by chunk. While nobody asks for the next chunk, no time counts against the server. */
 const bytesOf = (
@@ -150,23 +177,14 @@ export const makeTransport = Effect.fnUntraced(function*(
       const running = begin(endpoint, request)
       running.on("error", (error) => resume(Effect.fail(lost(error))))
       running.on("response", (response) => {
-        const chunks: Array<Buffer> = []
-        let length = 0
-        const answered = (body?: Buffer) =>
-          resume(Effect.succeed({ status: response.statusCode ?? 0, headers: headersOf(response), body }))
-        const { mostBytes } = request
-        response.on("data", (chunk: Buffer) => {
-          length += chunk.length
-          if (mostBytes !== undefined && length > mostBytes) {
-            answered()
-            response.destroy()
-          } else if (length > mostTextBytes) response.destroy(new Error("the answer is too long"))
-          chunks.push(chunk)
-        })
-        response.on("error", (error) => resume(Effect.fail(lost(error))))
-        response.on("end", () => answered(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)))
+        collect(response, request.into, (body) =>
+          resume(Effect.succeed({ status: statusOf(response), headers: headersOf(response.headers), body })))
+        response.on("error", (error) =>
+          resume(Effect.fail(lost(error))))
       })
-      return Effect.sync(() => running.destroy())
+      return Effect.sync(() =>
+        running.destroy()
+      )
     })
 
   const open: HttpTransport["open"] = Effect.fnUntraced(function*(endpoint, request) {
@@ -185,7 +203,7 @@ export const makeTransport = Effect.fnUntraced(function*(
     const release = (response: http.IncomingMessage) => Effect.sync(() => response.destroy())
     const response = yield* Effect.acquireRelease(answered, release, { interruptible: true })
     const bytes = yield* bytesOf(response, request.patienceMillis)
-    return { status: response.statusCode ?? 0, headers: headersOf(response), bytes }
+    return { status: statusOf(response), headers: headersOf(response.headers), bytes }
   })
 
   return { send, open }

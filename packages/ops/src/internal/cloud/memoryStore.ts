@@ -250,7 +250,8 @@ const uploadsOf = (place: Place): Uploads => {
       })
       return { key, id }
     }),
-    put: (upload, number, bytes) => Effect.suspend(() => putPart(place, "putPart", upload, number, bytes.slice())),
+    put: (upload, number, bytes) =>
+      Effect.suspend(() => putPart(place, "putPart", upload, number, new Uint8Array(bytes))),
     copy: (upload, number, source, { end, start }) =>
       Effect.flatMap(sourceOf(place, "copyPart", upload.key, source), ({ bytes }) =>
         end > bytes.length
@@ -318,7 +319,7 @@ export const makeMemoryStore = (buckets: Buckets, name: string, capabilities = m
       ),
     get: (key, options) => get(place, key, options),
     read: readByGet((key, options) => get(place, key, options)),
-    put: (key, bytes, options) => Effect.suspend(() => writeWhole(place, "put", key, bytes.slice(), options)),
+    put: (key, bytes, options) => Effect.suspend(() => writeWhole(place, "put", key, new Uint8Array(bytes), options)),
     copy: (source, key, options = {}) =>
       Effect.flatMap(
         sourceOf(place, "copy", key, source),

@@ -1,5 +1,5 @@
 /**
- * Reads into memory what a store opens.
+ * Reads into a buffer what a store opens.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -8,9 +8,14 @@ import type { ObjectStore } from "../../ObjectStore.ts"
 
 /** Reads with the call that opens an object. */
 export const readByGet = (get: ObjectStore["get"]): ObjectStore["read"] =>
-  Effect.fnUntraced(function*(key, mostBytes, options) {
+  Effect.fnUntraced(function*(key, buffer, options) {
     const { bytes, info } = yield* get(key, options)
-    const length = options?.range === undefined ? info.sizeBytes : options.range.end - options.range.start
-    if (length > mostBytes) return { info, bytes: Option.none() }
-    return { info, bytes: Option.some(Buffer.concat(yield* Stream.runCollect(bytes))) }
+    let length = 0
+    yield* Stream.runForEachWhile(bytes, (piece) =>
+      Effect.sync(() => {
+        if (length + piece.length <= buffer.length) buffer.set(piece, length)
+        length += piece.length
+        return length <= buffer.length
+      }))
+    return { info, length: length > buffer.length ? Option.none() : Option.some(length) }
   }, Effect.scoped)

@@ -39,8 +39,8 @@ export type TextAnswer = HttpAnswer & { readonly text: string }
 
 export interface S3Requests {
   readonly send: (call: S3Call) => Effect.Effect<TextAnswer, ObjectStoreError>
-  /** What is read into memory of an object; nothing where it is more than so much. */
-  readonly read: (call: S3Call, mostBytes: number) => Effect.Effect<WholeAnswer, ObjectStoreError>
+  /** Reads into a buffer. */
+  readonly read: (call: S3Call, into: Uint8Array) => Effect.Effect<WholeAnswer, ObjectStoreError>
   readonly open: (call: S3Call) => Effect.Effect<OpenAnswer, ObjectStoreError, Scope.Scope>
 }
 
@@ -70,6 +70,8 @@ class Sha256 {
 
 const bytesOf = (data: ArrayBuffer | ArrayBufferView): Uint8Array =>
   data instanceof ArrayBuffer ? new Uint8Array(data) : new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+
+const textOf = (body: Uint8Array): string => new TextDecoder().decode(body)
 
 /** As S3 wants it: everything but letters, digits and `-._~` is escaped. */
 const encodeText = (text: string): string =>
@@ -203,23 +205,24 @@ export const makeRequests = ({ credentials, failure, settings: first, transport 
     return Effect.mapError(loop(0), (reason) => failure(what.call, what.key ?? "", reason))
   }
 
-  const refused = (what: S3Call, answer: HttpAnswer, body: Buffer): Effect.Effect<never, StoreReason> =>
+  const refused = (what: S3Call, answer: HttpAnswer, body: Uint8Array): Effect.Effect<never, StoreReason> =>
     Effect.flatMap(
       Clock.currentTimeMillis,
-      (now) => Effect.fail(reasonOf(what.call, { ...answer, text: body.toString() }, now))
+      (now) => Effect.fail(reasonOf(what.call, { ...answer, text: textOf(body) }, now))
     )
 
-  const whole = (what: S3Call, mostBytes?: number) =>
+  const whole = (what: S3Call, into?: Uint8Array) =>
     retried(what, (hash) =>
       Effect.gen(function*() {
         const request = yield* sign(what, hash)
-        const sent = transport.send(settings.endpoint, { ...request, mostBytes })
+        const sent = transport.send(settings.endpoint, { ...request, into })
         const answer = yield* Effect.mapError(sent, unreachable)
-        return answer.status < 300 ? answer : yield* refused(what, answer, answer.body ?? Buffer.alloc(0))
+        return answer.status < 300 ? answer : yield* refused(what, answer, answer.body ?? new Uint8Array(0))
       }))
 
   return {
-    send: (what) => Effect.map(whole(what), (answer) => ({ ...answer, text: answer.body?.toString() ?? "" })),
+    send: (what) =>
+      Effect.map(whole(what), (answer) => ({ ...answer, text: answer.body === undefined ? "" : textOf(answer.body) })),
     read: whole,
     open: (what) =>
       retried(what, (hash) =>

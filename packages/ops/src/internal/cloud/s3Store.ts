@@ -69,12 +69,12 @@ const reading = Effect.fnUntraced(function*<A extends HttpAnswer, R>(
   return answer
 })
 
-const read = (bucket: S3Bucket, key: string, mostBytes: number, options: ReadOptions = {}) =>
+const read = (bucket: S3Bucket, key: string, buffer: Uint8Array, options: ReadOptions = {}) =>
   Effect.map(
-    reading(bucket, key, options, (call) => bucket.requests.read(call, mostBytes)),
+    reading(bucket, key, options, (call) => bucket.requests.read(call, buffer)),
     ({ body, headers }): ObjectRead => ({
       info: infoOf(key, headers, bucket.isAws),
-      bytes: Option.fromUndefinedOr(body)
+      length: Option.map(Option.fromUndefinedOr(body), ({ length }) => length)
     })
   )
 
@@ -197,7 +197,7 @@ export const makeS3Store = (options: S3BucketOptions): ObjectStore => {
     list: (prefix, { after } = {}) => listObjects(bucket, prefix, after),
     head: (key) => head(bucket, key),
     get: (key, options) => get(bucket, key, options),
-    read: (key, mostBytes, options) => read(bucket, key, mostBytes, options),
+    read: (key, buffer, options) => read(bucket, key, buffer, options),
     put: (key, bytes, options) => put(bucket, key, bytes, options),
     copy: Effect.fnUntraced(function*(source, key, options = {}) {
       yield* bucket.check("copy", key, { ...options, obeys: "copy" })

@@ -33,19 +33,41 @@ export interface ObjectAccess {
   readonly known: Map<FilePath.FilePath, Known>
   /** Memory for content, in KiB. */
   readonly memory: Semaphore.Semaphore
+  /** Buffers that nobody uses. */
+  readonly pieces: Array<Buffer>
   readonly process: Process
 }
 
 /** Behind nearly all characters that keys have. */
 export const lastCharacter = "\u{10fffd}"
 
+/** Larger content comes and goes in pieces of this size: no part of an upload to S3 may be smaller, but the last. */
+export const pieceBytes = 5 * 2 ** 20
+
 /** As much content may be in memory at the same time. */
-const memoryBytes = 2 ** 27
+const memoryBytes = 12 * pieceBytes
 
 const kib = (bytes: number): number => Math.min(Math.ceil(bytes / 1024), memoryBytes / 1024)
 
 /** Does something that keeps so many bytes in memory meanwhile. */
 export const within = ({ memory }: ObjectAccess, bytes: number) => memory.withPermits(kib(bytes))
+
+/**
+ * Lends a buffer of so many bytes. Those of pieces are kept for the next ones: what is made anew for each is only given
+ * back by a garbage collection, which takes longer than all else that is done with a piece.
+ */
+export const lend =
+  (access: ObjectAccess, bytes: number) =>
+  <A, E, R>(use: (buffer: Uint8Array) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    within(access, Math.max(bytes, pieceBytes))(
+      bytes > pieceBytes
+        ? Effect.suspend(() => use(Buffer.allocUnsafeSlow(bytes)))
+        : Effect.acquireUseRelease(
+          Effect.sync(() => access.pieces.pop() ?? Buffer.allocUnsafeSlow(pieceBytes)),
+          (piece) => use(piece.subarray(0, bytes)),
+          (piece) => Effect.sync(() => void access.pieces.push(piece))
+        )
+    )
 
 /** Takes memory for so many bytes, until `giveBack`. */
 export const take = ({ memory }: ObjectAccess, bytes: number): Effect.Effect<number> => memory.take(kib(bytes))
@@ -69,6 +91,7 @@ export const make = (process: Process): Effect.Effect<ObjectAccess, never, Objec
         }),
       known: new Map(),
       memory: Semaphore.makeUnsafe(memoryBytes / 1024),
+      pieces: [],
       process
     }
   })

@@ -24,20 +24,18 @@ import {
   asCall,
   failureOf,
   giveBack,
+  lend,
   type ObjectAccess,
   type ObjectPlace,
   patiently,
-  take,
-  within
+  pieceBytes,
+  take
 } from "./objectAccess.ts"
 import { statOf } from "./objectStat.ts"
 import * as Unsupported from "./unsupportedCalls.ts"
 
-/** Objects up to this size are read by one request. */
-const wholeBytes = 2 ** 23
-
-/** Of larger ones so much is asked for at once, and so many of these at the same time. */
-const [rangeBytes, rangesAhead] = [2 ** 23, 4]
+/** Of an object that is larger than a piece so many pieces are asked for at the same time. */
+const piecesAhead = 4
 
 /** Error: the bytes of an answer are not those of the object. */
 const corrupt = ({ key, store }: ObjectPlace, code: string): ObjectStoreError =>
@@ -66,15 +64,16 @@ const isWhole = ({ checksums }: ObjectInfo, bytes: Uint8Array): boolean =>
   checksums.every(({ algorithm, digest }) => (digestOf(algorithm, bytes) ?? digest) === digest)
 
 /**
- * Reads all of an object that is not too large, and compares it by the checksums that the store tells. One that is too
- * large has no bytes.
+ * Reads an object that is said to have this size, and compares it by the checksums that the store tells. One that has
+ * another size by now has no bytes.
  */
-export const readWhole = Effect.fnUntraced(function*(place: ObjectPlace, mostBytes: number) {
-  const { bytes, info } = yield* place.store.read(place.key, mostBytes)
-  if (Option.isNone(bytes)) return { bytes: undefined, info }
+export const readWhole = Effect.fnUntraced(function*(place: ObjectPlace, sizeBytes: number) {
+  const buffer = Buffer.allocUnsafe(sizeBytes)
+  const { info, length } = yield* place.store.read(place.key, buffer)
+  if (info.sizeBytes !== sizeBytes && Number.isSafeInteger(info.sizeBytes)) return { bytes: undefined, info }
   // The service may have told no length at all.
-  if (bytes.value.length !== info.sizeBytes) return yield* corrupt(place, "WrongLength")
-  return isWhole(info, bytes.value) ? { bytes: bytes.value, info } : yield* corrupt(place, "ChecksumMismatch")
+  if (Option.getOrUndefined(length) !== info.sizeBytes) return yield* corrupt(place, "WrongLength")
+  return isWhole(info, buffer) ? { bytes: buffer, info } : yield* corrupt(place, "ChecksumMismatch")
 })
 
 /** Copies what there is at a place into a buffer. */
@@ -88,15 +87,15 @@ const copied = (bytes: Uint8Array, start: number, buffer: Uint8Array): number =>
 const collectRange = Effect.fnUntraced(function*(
   place: ObjectPlace,
   { etag, key, sizeBytes }: ObjectInfo,
-  range: ByteRange
+  range: ByteRange,
+  buffer: Uint8Array
 ) {
-  const length = range.end - range.start
-  const { bytes, info } = yield* place.store.read(key, length, { range, etag })
+  const { info, length } = yield* place.store.read(key, buffer, { range, etag })
   if (info.etag !== etag || info.sizeBytes !== sizeBytes) {
     const reason = StoreReason.cases.PreconditionFailed.make({})
     return yield* new ObjectStoreError({ call: "get", address: { ...place.store.bucket, key }, reason })
   }
-  return Option.isSome(bytes) && bytes.value.length === length ? bytes.value : yield* corrupt(place, "WrongLength")
+  return Option.getOrUndefined(length) === buffer.length ? buffer : yield* corrupt(place, "WrongLength")
 })
 
 /** A range that was asked for. Its memory is given back with the fiber. */
@@ -122,19 +121,22 @@ class Ranges {
   }
 
   private rangeOf(number: number): ByteRange {
-    return { start: number * rangeBytes, end: Math.min((number + 1) * rangeBytes, this.info.sizeBytes) }
+    return { start: number * pieceBytes, end: Math.min((number + 1) * pieceBytes, this.info.sizeBytes) }
   }
 
   /** Asks for a range, and keeps it until nobody reads in it any more. */
   private ask(number: number): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.asked.has(number) || number * rangeBytes >= this.info.sizeBytes) return Effect.void
+      if (this.asked.has(number) || number * pieceBytes >= this.info.sizeBytes) return Effect.void
       const answer = Deferred.makeUnsafe<Uint8Array, ObjectStoreError>()
       const range = this.rangeOf(number)
-      const get = collectRange(this.place, this.info, range)
-      const kept = Effect.andThen(Deferred.into(patiently(get), answer), Effect.never)
+      const kept = (buffer: Uint8Array) =>
+        Effect.andThen(
+          Deferred.into(patiently(collectRange(this.place, this.info, range, buffer)), answer),
+          Effect.never
+        )
       return Effect.map(
-        Effect.forkIn(within(this.access, range.end - range.start)(kept), this.scope),
+        Effect.forkIn(lend(this.access, range.end - range.start)(kept), this.scope),
         (fiber) => void this.asked.set(number, { answer, fiber })
       )
     })
@@ -149,53 +151,56 @@ class Ranges {
   readonly readAt = (buffer: Uint8Array, offset: number): Effect.Effect<number, ObjectStoreError> =>
     Effect.suspend(() => {
       if (offset >= this.info.sizeBytes) return Effect.succeed(0)
-      const number = Math.floor(offset / rangeBytes)
-      const ahead = Array.from({ length: rangesAhead }, (_, index) => number + index)
+      const number = Math.floor(offset / pieceBytes)
+      const ahead = Array.from({ length: piecesAhead }, (_, index) => number + index)
       return this.drop(number).pipe(
         Effect.andThen(Effect.forEach(ahead, (one) => this.ask(one), { discard: true })),
         Effect.andThen(Effect.suspend(() => {
           const asked = this.asked.get(number)
           return asked === undefined ? Effect.succeed(new Uint8Array(0)) : Deferred.await(asked.answer)
         })),
-        Effect.map((bytes) => copied(bytes, offset - number * rangeBytes, buffer))
+        Effect.map((bytes) => copied(bytes, offset - number * pieceBytes, buffer))
       )
     })
 }
 
 type Opening = Effect.Effect<Files.OpenFile, FilesError, Scope.Scope>
 
+/** An open file that is read like this, from any place or from where the last read has ended. */
+const opened = (
+  access: ObjectAccess,
+  place: ObjectPlace,
+  path: FilePath.FilePath,
+  info: ObjectInfo,
+  readAt: Files.OpenFile["readAt"]
+): Files.OpenFile => {
+  let position = 0
+  const read: Files.OpenFile["read"] = (buffer) =>
+    Effect.suspend(() => Effect.tap(readAt(buffer, position), (length) => Effect.sync(() => void (position += length))))
+  const stat = Effect.succeed(statOf(place.bucket, info, access.process))
+  return { ...Unsupported.file(path), stat, read, readAt }
+}
+
 /** An object that was read when it was opened. */
 const openWhole = (access: ObjectAccess, place: ObjectPlace, path: FilePath.FilePath, likely: number): Opening =>
   Effect.gen(function*() {
     yield* Effect.acquireRelease(take(access, likely), () => giveBack(access, likely), { interruptible: true })
-    const { bytes, info } = yield* asCall(
-      "open",
-      path,
-      readWhole(place, wholeBytes)
-    )
+    const { bytes, info } = yield* asCall("open", path, readWhole(place, likely))
+    // It is another one by now.
     if (bytes === undefined) return yield* openLarge(access, place, path, info)
-    let position = 0
-    return {
-      ...Unsupported.file(path),
-      stat: Effect.succeed(statOf(place.bucket, info, access.process)),
-      read: (buffer) =>
-        Effect.sync(() => {
-          const length = copied(bytes, position, buffer)
-          position += length
-          return length
-        }),
-      readAt: (buffer, offset) => Effect.sync(() => copied(bytes, offset, buffer))
-    } satisfies Files.OpenFile
+    return opened(access, place, path, info, (buffer, offset) => Effect.sync(() => copied(bytes, offset, buffer)))
   })
 
 const openLarge = (access: ObjectAccess, place: ObjectPlace, path: FilePath.FilePath, info: ObjectInfo): Opening =>
-  Effect.gen(function*() {
-    const ranges = new Ranges(access, place, info, yield* Effect.scope)
-    return {
-      ...Unsupported.file(path),
-      stat: Effect.succeed(statOf(place.bucket, info, access.process)),
-      readAt: (buffer, offset) => Effect.mapError(ranges.readAt(buffer, offset), failureOf("read", path))
-    } satisfies Files.OpenFile
+  Effect.map(Effect.scope, (scope) => {
+    const ranges = new Ranges(access, place, info, scope)
+    return opened(
+      access,
+      place,
+      path,
+      info,
+      (buffer, offset) => Effect.mapError(ranges.readAt(buffer, offset), failureOf("read", path))
+    )
   })
 
 /** Opens an object. Where its size is known it takes one request; a large one tells its time by another. */
@@ -206,7 +211,7 @@ export const open = (
   sizeBytes: number | undefined
 ): Opening =>
   Effect.gen(function*() {
-    if (sizeBytes !== undefined && sizeBytes <= wholeBytes) return yield* openWhole(access, place, path, sizeBytes)
+    if (sizeBytes !== undefined && sizeBytes <= pieceBytes) return yield* openWhole(access, place, path, sizeBytes)
     const found = yield* asCall("open", path, place.store.head(place.key))
     if (Option.isNone(found)) {
       // An answer to HEAD does not say whether the bucket is gone. A listing fails then.
@@ -215,7 +220,7 @@ export const open = (
     }
     const { value } = found
     if (!Number.isSafeInteger(value.sizeBytes)) return yield* failureOf("open", path)(corrupt(place, "NoLength"))
-    return value.sizeBytes <= wholeBytes
+    return value.sizeBytes <= pieceBytes
       ? yield* openWhole(access, place, path, value.sizeBytes)
       : yield* openLarge(access, place, path, value)
   })

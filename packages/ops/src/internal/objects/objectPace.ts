@@ -81,7 +81,7 @@ export const paced = (store: ObjectStore): ObjectStore => {
     ...store,
     head: (key) => one(store.head(key)),
     get: (key, options) => open(store.get(key, options)),
-    read: (key, mostBytes, options) => one(store.read(key, mostBytes, options)),
+    read: (key, buffer, options) => one(store.read(key, buffer, options)),
     put: (key, bytes, options) => one(store.put(key, bytes, options)),
     copy: (source, key, options) => one(store.copy(source, key, options)),
     remove: (keys) => one(store.remove(keys)),

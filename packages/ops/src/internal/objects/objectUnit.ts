@@ -56,8 +56,6 @@ interface Folders {
   readonly folder: Files.Folder
   /** Whether the files may be used, of which some are the database of the job. */
   readonly mayUse: (path: FilePath.FilePath, stat: Option.Option<Files.FileStat>) => boolean
-  /** Whether an owner of the job before this one may have copied what is the same. */
-  readonly isAgain: boolean
 }
 
 const keyIn = ({ bucket: { key } }: Folders, name: FilePath.FilePath): string => key === "" ? name : `${key}/${name}`
@@ -151,7 +149,7 @@ const put = Effect.fnUntraced(function*(
 
 const upload = (folders: Folders): CopyName =>
   Effect.fnUntraced(function*(name) {
-    const { access, folder, isAgain, mayUse, payload: { source, target } } = folders
+    const { access, folder, mayUse, payload: { source, target } } = folders
     const [path, at] = [FilePath.join(source, name), FilePath.join(target, name)]
     const listed = taken(access, at)
     if (!name.isWellFormed()) return "left"
@@ -167,7 +165,7 @@ const upload = (folders: Folders): CopyName =>
       : undefined
     const object = yield* sharpened(folders, { file, object: met }, true)
     const decision = decide(folders, { file, object }, true)
-    if (decision === "Unchanged") return isAgain && listed === undefined ? 0 : "unchanged"
+    if (decision === "Unchanged") return "unchanged"
     if (decision !== "Create" && decision !== "Replace") return leave(access, at, knownOf(object))
     yield* TaskDispatcher.throttle(file.sizeBytes)
     return yield* within(access, file.sizeBytes)(put(folders, name, file.sizeBytes, decision === "Create"))
@@ -199,10 +197,10 @@ const write = (
   return isPlaced && isClosed
 }
 
-const get = Effect.fnUntraced(function*(folders: Folders, name: FilePath.FilePath) {
+const get = Effect.fnUntraced(function*(folders: Folders, name: FilePath.FilePath, sizeBytes: number) {
   const { access, bucket, folder } = folders
   const place = { ...bucket, key: keyIn(folders, name) }
-  const { bytes, info } = yield* patiently(readWhole(place, mostBytes))
+  const { bytes, info } = yield* patiently(readWhole(place, sizeBytes))
   if (bytes === undefined) return "left"
   yield* Lease.check
   const stat = statOf(bucket.bucket, info, access.process)
@@ -212,7 +210,7 @@ const get = Effect.fnUntraced(function*(folders: Folders, name: FilePath.FilePat
 
 const download = (folders: Folders): CopyName =>
   Effect.fnUntraced(function*(name) {
-    const { access, folder, isAgain, mayUse, payload: { source, target } } = folders
+    const { access, folder, mayUse, payload: { source, target } } = folders
     const path = FilePath.join(source, name)
     const listed = taken(access, path)
     const met = listed?._tag === "Object" ? listed.info : yield* ask(folders, keyIn(folders, name))
@@ -225,10 +223,10 @@ const download = (folders: Folders): CopyName =>
     }
     const object = yield* sharpened(folders, { file, object: met }, false)
     const decision = decide(folders, { file, object }, false)
-    if (decision === "Unchanged") return isAgain && listed === undefined ? 0 : "unchanged"
+    if (decision === "Unchanged") return "unchanged"
     if (object === undefined || decision !== "Create") return leave(access, path, object && knownOf(object))
     yield* TaskDispatcher.throttle(object.sizeBytes)
-    return yield* within(access, object.sizeBytes)(get(folders, name))
+    return yield* within(access, object.sizeBytes)(get(folders, name, object.sizeBytes))
   })
 
 // --- Both -----------------------------------------------------------------------------------------------------------
@@ -247,8 +245,7 @@ const open = Effect.fnUntraced(function*(
     options: yield* CopyOptions,
     bucket: yield* access.at(address),
     folder: yield* Files.Files.use((files) => files.folder(local)),
-    mayUse: (path, stat) => ProtectedFiles.useOf(files, path, stat) === undefined,
-    isAgain: (yield* Lease.Lease).token > 1
+    mayUse: (path, stat) => ProtectedFiles.useOf(files, path, stat) === undefined
   }
 })
 

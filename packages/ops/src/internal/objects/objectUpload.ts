@@ -25,15 +25,12 @@ import { CopyError, Reason } from "../steps/copyError.ts"
 import * as SavedCopy from "../steps/savedCopy.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
-import { asCall, failureOf, type ObjectAccess, type ObjectPlace, patiently, within } from "./objectAccess.ts"
+import { asCall, failureOf, lend, type ObjectAccess, type ObjectPlace, patiently, pieceBytes } from "./objectAccess.ts"
 import { absent, draftOf, findOwn, isOccupied, nonceName, onStore, orOccupied, whole } from "./objectPut.ts"
 import { metadataOf } from "./objectStat.ts"
 
-/** So many parts of one file are sent at the same time, and each has so much, unless there would be too many. */
-const [partsAtOnce, leastPartBytes] = [4, 2 ** 24]
-
-/** Files up to this size are put by one request. */
-const wholeBytes = 2 ** 24
+/** So many parts of one file are sent at the same time. Each is a piece, unless there would be too many. */
+const partsAtOnce = 4
 
 const placeOf = (access: ObjectAccess, { target }: CopyRequest) =>
   onDestination(asCall("open", Place.path(target), access.at(Place.path(target))))
@@ -129,7 +126,7 @@ const MiB = 2 ** 20
 const partBytesOf = ({ store }: ObjectPlace, sizeBytes: number): number => {
   const { leastPartBytes: least, mostPartBytes, parts } = store.capabilities.limits
   const fitting = Math.ceil(sizeBytes / parts / MiB) * MiB
-  return Math.min(Math.max(leastPartBytes, least, fitting), mostPartBytes)
+  return Math.min(Math.max(pieceBytes, least, fitting), mostPartBytes)
 }
 
 /** Whether somebody goes on with an upload that ended like this. */
@@ -193,10 +190,9 @@ const openUpload = Effect.fnUntraced(function*(
 })
 
 /** Reads all of a part; less where the file is shorter by now. */
-const readPart = Effect.fnUntraced(function*(from: Files.OpenFile, start: number, length: number) {
-  const buffer = Buffer.allocUnsafeSlow(length)
+const readPart = Effect.fnUntraced(function*(from: Files.OpenFile, start: number, buffer: Uint8Array) {
   let filled = 0
-  while (filled < length) {
+  while (filled < buffer.length) {
     const read = yield* onSource(from.readAt(buffer.subarray(filled), start + filled))
     if (read === 0) break
     filled += read
@@ -218,8 +214,8 @@ const sendParts = Effect.fnUntraced(function*(
     const isThere = isComplete || parts.has(number)
     if (isThere && take === undefined) return yield* passed(length)
     if (!isThere) yield* TaskDispatcher.throttle(length)
-    yield* within(access, length)(Effect.gen(function*() {
-      const bytes = yield* readPart(from, (number - 1) * partBytes, length)
+    yield* lend(access, length)(Effect.fnUntraced(function*(buffer) {
+      const bytes = yield* readPart(from, (number - 1) * partBytes, buffer)
       if (bytes.length < length) {
         return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(request.source) }) })
       }
@@ -286,7 +282,7 @@ export const waysTo = (access: ObjectAccess): ContentWays => (request, { sizeByt
   Effect.map(
     placeOf(access, request),
     (place) =>
-      sizeBytes <= Math.min(wholeBytes, place.store.capabilities.limits.putBytes)
+      sizeBytes <= Math.min(pieceBytes, place.store.capabilities.limits.putBytes)
         ? whole(access, place)
         : inParts(access, place)
   )

@@ -14,7 +14,7 @@ export interface SourceWalk {
     options: FileTree.WalkOptions,
     isCounted: boolean
   ) => Stream.Stream<FileTree.Element, never, Files.Files | JobContext>
-  /** How many files of a folder are copied together, and how many times that; where it is not by how quick calls are. */
+  /** How many files of a folder are copied together, and how often, if not by how quick calls are. */
   readonly together: { readonly files: number; readonly times: number } | undefined
 }
 
