@@ -16,6 +16,9 @@ const lessBy = 0.7
 /** The bound is lowered once in this time: requests that were made together are refused together. */
 const onceInMillis = 250
 
+/** Of each request that may be under way so many are answered before one more may be. */
+const answersForMore = 4
+
 /** A store may ask for no request for so long at most. */
 export const mostAskedMillis = 60_000
 
@@ -33,9 +36,9 @@ class Pace {
     return this.permits.resize(most)
   }
 
-  /** One more request may be under way once as many were answered as may be now. */
+  /** One more request may be under way once some were answered of each that may be now. */
   private readonly raise = Effect.suspend(() =>
-    this.most < mostRequests && ++this.answered >= this.most ? this.resize(this.most + 1) : Effect.void
+    this.most < mostRequests && ++this.answered >= answersForMore * this.most ? this.resize(this.most + 1) : Effect.void
   )
 
   private lower(afterMillis: number): Effect.Effect<void> {
