@@ -120,8 +120,8 @@ const folders = {
       "units",
       "move",
       "copy",
-      "objects",
       "delete",
+      "objects",
       "media",
       "thumbnail"
     ]

@@ -118,3 +118,57 @@ describe("fanout copy with addresses", () => {
     assert.strictEqual(code, 2)
   })
 })
+
+/** Puts as many objects into a bucket, and what is beside them. */
+const fill = (count: number) => {
+  const stored = { bytes: Buffer.from("text"), etag: "etag", storedAt: new Date(), headers: {} }
+  const inside = Array.from({ length: count }, (_, n) => [`in/${n % 10}//${n}`, stored] as const)
+  const around = ["in", "in!", "in2/a"].map((key) => [key, stored] as const)
+  s3.buckets.set("full", new Map([...inside, ...around]))
+}
+
+describe("fanout delete with addresses", () => {
+  const many = 4_500
+
+  it("removes all below an address and nothing else, though it is killed", async () => {
+    fill(many)
+    const address = "s3://full/in/"
+
+    const dry = await run("delete", "--dry-run", "--quiet", "--json", address)
+    let isDone = false
+    for (let n = 0; n < kills && !isDone; n++) isDone = await killedAt(2 + (n * 3) % 8, "delete", address)
+    const last = await run("delete", address)
+
+    assert.strictEqual(dry.code, 0, dry.stderr)
+    assert.include(isDone ? [0, 1] : [0], last.code, last.stderr)
+    assert.deepStrictEqual(Array.from(s3.buckets.get("full")?.keys() ?? []), ["in", "in!", "in2/a"])
+  }, 120_000)
+
+  it("tells how much it has removed, and what the store keeps", async () => {
+    fill(20)
+    s3.plan = ({ query }) => query.has("delete") ? { _tag: "Answer", status: 403, code: "AccessDenied" } : undefined
+
+    const { code, stderr, stdout } = await run("delete", "s3://full/in/")
+    s3.calm()
+    const again = await run("delete", "s3://full/in/", "s3://full/nothing")
+
+    assert.strictEqual(code, 1, stdout + stderr)
+    assert.match(stderr, /s3:\/\/full\/in\/0\/\/0: could not remove .*permission denied \(AccessDenied\)/)
+    assert.strictEqual(again.code, 1, again.stdout + again.stderr)
+    assert.match(again.stdout + again.stderr, /20 deleted, 1 failed/)
+  })
+
+  it.each<readonly [string, ReadonlyArray<string>, RegExp, number]>([
+    ["a bucket", ["s3://full"], /"s3:\/\/full" is a whole bucket, which is never deleted/, 2],
+    ["the trash", ["--trash", "s3://full/in/"], /can't go to the trash, since an object store has none/, 2],
+    ["what is not there", ["s3://full/nothing/"], /There is nothing at "s3:\/\/full\/nothing\/"/, 1]
+  ])("refuses %s, and does nothing", async (_, args, why, expected) => {
+    fill(5)
+
+    const { code, stderr } = await run("delete", ...args)
+
+    assert.match(stderr, why)
+    assert.strictEqual(code, expected)
+    assert.strictEqual(s3.buckets.get("full")?.size, 8)
+  })
+})

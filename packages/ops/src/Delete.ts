@@ -1,5 +1,5 @@
 /**
- * Job: deletes files and folders, durably.
+ * Job: deletes files and folders, and objects at addresses, durably.
  *
  * The folders that are to go are gathered into batches, each of which is emptied of its files and removed by whoever
  * has the time. What is left is walked once more, thing by thing: so what can't be removed is told by its own name and
@@ -29,6 +29,7 @@ import * as DeleteElements from "./internal/delete/deleteElements.ts"
 import * as DeleteOneLive from "./internal/delete/deleteOneLive.ts"
 import * as DeleteRoot from "./internal/delete/deleteRoot.ts"
 import { DeleteBatch, DeleteOne } from "./internal/delete/deleteTask.ts"
+import { ObjectDeletion } from "./internal/delete/objectDeletion.ts"
 import { whileThere } from "./internal/work/diskPause.ts"
 import * as ElementCount from "./internal/work/elementCount.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
@@ -43,7 +44,7 @@ import type { Trash } from "./Trash.ts"
  * @since 0.1.0
  */
 export const Request = Schema.Struct({
-  /** Absolute; a slash at the end is kept. */
+  /** Absolute, or addresses; a slash at the end is kept. */
   paths: Schema.NonEmptyArray(FilePath.FilePath),
   /** Moves them to the trash instead. */
   trash: Schema.Boolean,
@@ -114,7 +115,7 @@ export const job = Job.make("delete", {
 })
 
 /**
- * Finds what is to be deleted, and refuses what must not be.
+ * Finds what is to be deleted, and refuses what must not be. An address needs `Clouds.layerFiles`.
  *
  * @category running
  * @since 0.1.0
@@ -124,11 +125,17 @@ export const plan = Effect.fnUntraced(function*(
   leaveOut: ReadonlyArray<FilePath.FilePath> = []
 ): Effect.fn.Return<Payload, DeleteError, Files.Files> {
   const roots = yield* DeleteRoot.resolve(request, leaveOut)
+  const address = request.trash ? roots.find(({ path }) => FilePath.isAddress(path)) : undefined
+  if (address !== undefined) {
+    const why = `"${FilePath.display(address.path)}" can't go to the trash, since an object store has none`
+    return yield* new DeleteError({ reason: Reason.cases.Address.make({ why }) })
+  }
   const holder = roots.find(({ path }) => leaveOut.some((file) => FilePath.isWithin(file, path)))
   if (request.trash && holder !== undefined) {
     return yield* new DeleteError({ reason: Reason.cases.HoldsDatabase.make({ path: holder.path }) })
   }
-  return { request, roots, leaveOut, homes: yield* JobFileSystems.find(roots.map(({ path }) => FilePath.parent(path))) }
+  const files = roots.filter(({ path }) => !FilePath.isAddress(path))
+  return { request, roots, leaveOut, homes: yield* JobFileSystems.find(files.map(({ path }) => FilePath.parent(path))) }
 })
 
 /** Most batches that are on their way to threads at the same time. */
@@ -171,6 +178,17 @@ const trashable = ({ request: { oneFileSystem }, roots }: Payload, after: Option
   )
 }
 
+/** Removes objects, where there are some, and tells how much there is of these and of files. */
+const removeObjects = Effect.fnUntraced(function*(payload: Payload, files: Effect.Effect<ElementCount.Amounts>) {
+  if (!payload.roots.some(DeleteRoot.isObject)) {
+    yield* ElementCount.countBeside(files)
+    return []
+  }
+  const { count, remove } = (yield* ObjectDeletion).of(payload)
+  yield* ElementCount.countBeside(Effect.zipWith(count, files, ElementCount.sum, { concurrent: true }))
+  return [yield* remove]
+})
+
 /** The first folder that is still there. What is no folder is removed or told of the first time that it is met. */
 const findLeft = Effect.fnUntraced(function*(payload: Payload) {
   for (const root of DeleteElements.present(payload)) {
@@ -210,11 +228,11 @@ const remove = Effect.fnUntraced(function*(payload: Payload) {
   }
   const quick = Option.getOrElse(yield* DeleteElements.quickFiles(payload), () => files)
   const met = new ElementCount.Met(DeleteElements.removables())
-  yield* ElementCount.countBeside(met.whole)
   const source = (after: Option.Option<string>) =>
     Stream.provideService(entries(payload, met)(after), Files.Files, quick)
   const concurrency = Math.min(mostBatches, yield* filesAtOnce)
-  const tallies = [yield* fanOut("entries", DeleteBatch, source, { concurrency, flushInterval, parts })]
+  const tallies = yield* removeObjects(payload, met.whole)
+  tallies.push(yield* fanOut("entries", DeleteBatch, source, { concurrency, flushInterval, parts }))
   // Where something is left that has neither failed nor was left on purpose, others have put it there meanwhile.
   for (let round = 1; round <= attempt + 1; round++) {
     const name = round === 1 ? "leftovers" : `leftovers ${round}`

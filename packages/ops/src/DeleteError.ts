@@ -17,6 +17,8 @@ const at = { path: FilePath.FilePath }
  *
  * - `NothingThere`: nothing of what was named exists.
  * - `IsRoot`: it is the root of all files, by whatever name.
+ * - `IsBucket`: it is a whole bucket of an object store.
+ * - `Address`: it is an address that can't be deleted, as the sentence says.
  * - `IsDots`: its name is `.` or `..`.
  * - `FollowsLink`: a slash behind the name of a link means what the link leads to.
  * - `NotAFolder`: there is a slash behind the name of something else.
@@ -31,6 +33,8 @@ const at = { path: FilePath.FilePath }
 export const Reason = Schema.TaggedUnion({
   NothingThere: { paths: Schema.NonEmptyArray(FilePath.FilePath) },
   IsRoot: at,
+  IsBucket: at,
+  Address: { why: Schema.String },
   IsDots: at,
   FollowsLink: at,
   NotAFolder: at,
@@ -67,6 +71,8 @@ export class DeleteError extends Schema.TaggedError<DeleteError>("@fanout/ops/De
       NothingThere: ({ paths }) =>
         `There is nothing at ${paths.map(show).join(", ")}: check the spelling, or mount what it is on`,
       IsRoot: ({ path }) => `${show(path)} is the root of all files, which is never deleted: name what is in it`,
+      IsBucket: ({ path }) => `${show(path)} is a whole bucket, which is never deleted: name what is in it`,
+      Address: ({ why }) => why,
       IsDots: ({ path }) => `${show(path)} is named by dots, which is refused: name the folder itself`,
       FollowsLink: ({ path }) =>
         `${show(path)} means what a link leads to: leave out the slash to remove the link, or name the folder itself`,

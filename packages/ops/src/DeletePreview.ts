@@ -12,6 +12,7 @@ import * as Filter from "./Filter.ts"
 import { leftOf, present, walk } from "./internal/delete/deleteElements.ts"
 import type { DeleteRoot } from "./internal/delete/deleteRoot.ts"
 import { failed, noEntry } from "./internal/delete/descent.ts"
+import { ObjectDeletion } from "./internal/delete/objectDeletion.ts"
 import type * as FileTree from "./internal/tree/fileTree.ts"
 import { SkipReason } from "./SkipReason.ts"
 
@@ -110,8 +111,10 @@ export const entries = (payload: Payload): Stream.Stream<Entry, never, Files.Fil
   Stream.suspend(() => {
     const { request: { trash }, roots } = payload
     if (trash) return Stream.mapEffect(Stream.fromIterable(roots), trashed)
-    return Stream.concat(
-      Stream.fromIterable(roots.filter(({ kind }) => kind === "missing").map(missing)),
-      Stream.mapAccumArray(walk(payload), () => steps(payload), (stepsOf, met) => [stepsOf, met.flatMap(stepsOf)])
+    return Stream.fromIterable(roots.filter(({ kind }) => kind === "missing").map(missing)).pipe(
+      Stream.concat(Stream.unwrap(Effect.map(ObjectDeletion, ({ entries }) => entries(payload)))),
+      Stream.concat(
+        Stream.mapAccumArray(walk(payload), () => steps(payload), (stepsOf, met) => [stepsOf, met.flatMap(stepsOf)])
+      )
     )
   })

@@ -192,17 +192,21 @@ const transfers = (
 export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Files> => {
   const { client } = resources
   const shares = sharesOf(resources)
-  const { anywhere, others, refuse } = shares
+  const { anywhere, objects, others, refuse } = shares
   return Layer.mergeAll(
     transfers(client, shares),
     Delete.job.toLayer(
-      (payload) =>
-        Effect.provide(
+      (payload) => {
+        const program = Effect.provide(
           Delete.program(payload),
           // What goes to the trash has nothing for threads to do.
           payload.request.trash ? DeleteBatchLive.layer : DeleteBatchLive.layerShared(others, payload)
-        ),
-      { refuse: (payload) => refuse(pathsOf.delete(payload)) }
+        )
+        return areAddresses(pathsOf.delete(payload))
+          ? objects.use(({ deletion }) => Effect.provide(program, deletion.layer))
+          : program
+      },
+      { waits: objects.waits(pathsOf.delete), refuse: (payload) => refuse(pathsOf.delete(payload)) }
     ).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer)),
     Hash.job.toLayer((payload) => {
       // A machine remembers digests for itself.

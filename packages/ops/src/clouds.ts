@@ -26,7 +26,8 @@ export {
 } from "./ObjectStore.ts"
 
 /**
- * Layer that supplies files in which an address may stand in place of a path, for what plans a copy.
+ * Layer that supplies files in which an address may stand in place of a path, for what plans a copy or a deletion, and
+ * tells what the latter would do.
  *
  * @category layers
  * @since 0.1.0

@@ -5,8 +5,11 @@ import * as Outcome from "@fanout/core/Outcome"
 import { process, settle } from "@fanout/core/testing"
 import * as Clouds from "@fanout/ops/clouds"
 import * as Copy from "@fanout/ops/Copy"
+import * as Delete from "@fanout/ops/Delete"
+import * as DeletePreview from "@fanout/ops/DeletePreview"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import * as Filter from "@fanout/ops/Filter"
 import * as HardLinks from "@fanout/ops/HardLinks"
 import {
   type Capabilities,
@@ -17,6 +20,7 @@ import {
   type StoreCall,
   type StoreReason
 } from "@fanout/ops/ObjectStore"
+import { Trash } from "@fanout/ops/Trash"
 import type * as Arr from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -25,6 +29,8 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { readByGet } from "../src/internal/cloud/readByGet.ts"
+import * as DeleteBatchLive from "../src/internal/delete/deleteBatchLive.ts"
+import * as DeleteOneLive from "../src/internal/delete/deleteOneLive.ts"
 import * as Objects from "../src/internal/objects/objectJobs.ts"
 import type * as Conflict from "../src/internal/steps/conflict.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
@@ -48,6 +54,8 @@ export interface World {
   readonly requests: Array<string>
   /** What becomes of the next answer to a reading, by keys. */
   readonly answers: Map<string, (content: ObjectContent) => ObjectContent>
+  /** Why the store does not remove objects, by keys. */
+  readonly kept: Map<string, StoreReason>
   /** What is done before a request is made, and once it has been answered; a failure takes the place of the answer. */
   before: Hook
   after: Hook
@@ -87,6 +95,18 @@ const watched = (store: ObjectStore, world: World): ObjectStore => {
     head: (key) => noted("head", key, store.head(key)),
     put: (key, bytes, options) => noted("put", key, store.put(key, bytes, options)),
     copy: (source, key, options) => noted("copy", key, store.copy(source, key, options)),
+    remove: (keys) =>
+      noted(
+        "remove",
+        keys.join(" "),
+        Effect.suspend(() => {
+          const kept = keys.flatMap((key) => {
+            const reason = world.kept.get(key)
+            return reason === undefined ? [] : [failure(reason, "remove", key)]
+          })
+          return Effect.map(store.remove(keys.filter((key) => !world.kept.has(key))), (errors) => [...errors, ...kept])
+        })
+      ),
     uploads: {
       ...store.uploads,
       begin: (key, options) => noted("beginUpload", key, store.uploads.begin(key, options)),
@@ -112,6 +132,7 @@ export const makeWorld = (capabilities: Capabilities = Clouds.memoryCapabilities
       store,
       requests: [],
       answers: new Map(),
+      kept: new Map(),
       before: () => Effect.void,
       after: () => Effect.void,
       stores: { at: (address) => Effect.map(at(address), (store) => watched(store, world)) }
@@ -119,19 +140,27 @@ export const makeWorld = (capabilities: Capabilities = Clouds.memoryCapabilities
     return world
   }).pipe(Effect.provide(Clouds.layerMemory({ buckets: ["bucket", "other"], capabilities })))
 
-const program = Copy.job.toLayer(Objects.copy.program, {
-  onCancel: Objects.copy.onCancel,
-  waits: {
-    network: { until: (payload) => Objects.isReachable(Copy.pathsOf(payload)), schedule: Schedule.spaced("10 seconds") }
-  }
+const waits = <P>(pathsOf: (payload: P) => ReadonlyArray<FilePath.FilePath>) => ({
+  network: { until: (payload: P) => Objects.isReachable(pathsOf(payload)), schedule: Schedule.spaced("10 seconds") }
 })
+
+const programs = Layer.mergeAll(
+  Copy.job.toLayer(Objects.copy.program, { onCancel: Objects.copy.onCancel, waits: waits(Copy.pathsOf) }),
+  Delete.job.toLayer(
+    (payload) => Effect.provide(Delete.program(payload), Layer.merge(Objects.deletion.layer, DeleteBatchLive.layer)),
+    { waits: waits(({ roots }: Delete.Payload) => roots.map(({ path }) => path)) }
+  ).pipe(
+    Layer.provide(DeleteOneLive.layer),
+    Layer.provide(Layer.mock(Trash, {}))
+  )
+)
 
 export interface Options {
   readonly conflict?: Conflict.Mode
   readonly files?: FaultyFiles.Before
   /** Kills the process of the job at this request, before it was made or once it was answered. */
   readonly kill?: { readonly at: number; readonly when: "before" | "after" }
-  /** What is done once the job is paused or has failed, before it goes on. */
+  /** What is done once the job is paused, or something has failed, before it goes on. */
   readonly whenStopped?: Effect.Effect<void, ObjectStoreError>
   /** Whether it is cancelled then. */
   readonly cancels?: boolean
@@ -162,7 +191,7 @@ export const plan = (
   }).pipe(Effect.provide(Objects.layerFiles), Effect.provide(outside(world, options)))
 }
 
-const start = process({ jobs: [Copy.job], pools: { io: 4 } }, program)
+const start = process({ jobs: [Copy.job, Delete.job], pools: { io: 4 } }, programs)
 
 type Id = JobId.JobId
 type Manager = Effect.Success<typeof start>["manager"]
@@ -184,6 +213,7 @@ const resultOf = Effect.fnUntraced(function*(manager: Manager, id: Id) {
   return {
     state: (yield* manager.get(id)).state,
     tally: (yield* manager.progress(id)).tally,
+    units: (yield* manager.progress(id)).units,
     rows: rows.flatMap(({ key, outcome }) =>
       outcome._tag === "Done"
         ? []
@@ -192,18 +222,18 @@ const resultOf = Effect.fnUntraced(function*(manager: Manager, id: Id) {
   }
 })
 
-/** Copies by a job, and tells what that came to. A job that is killed goes on in another process. */
-export const copy = (
+/** Runs a job, and tells what that came to. A job that is killed goes on in another process. */
+const run = <P, E, E2, R>(
   world: World,
-  sources: string | Arr.NonEmptyReadonlyArray<string>,
-  destination: string,
-  options: Options = {}
+  planned: Effect.Effect<P, E>,
+  startIn: (manager: Manager, payload: P) => Effect.Effect<{ readonly id: Id }, E2, R>,
+  options: Options
 ) =>
   Effect.gen(function*() {
     const { after, before } = world
     // Only the job meets faults.
     Object.assign(world, { after: () => Effect.void, before: () => Effect.void })
-    const payload = yield* plan(world, sources, destination, options)
+    const payload = yield* planned
     Object.assign(world, { after, before })
     world.requests.length = 0
     const first = yield* start
@@ -214,14 +244,15 @@ export const copy = (
         ? Effect.andThen(Effect.andThen(first.kill, Deferred.succeed(killed, undefined)), Effect.never)
         : Effect.void
     if (kill !== undefined) world[kill.when] = killing
-    const { id } = yield* first.manager.start(Copy.job, payload)
+    const { id } = yield* startIn(first.manager, payload)
     yield* untilItRests(first.manager, id, () => Deferred.isDoneUnsafe(killed))
     const isKilled = Deferred.isDoneUnsafe(killed)
     Object.assign(world, { after, before })
     const { manager } = isKilled ? yield* start : first
     if (isKilled) yield* untilItRests(manager, id)
     const stopped = (yield* manager.get(id)).state
-    if (options.whenStopped !== undefined && stopped._tag !== "Completed") {
+    const isIncomplete = stopped._tag !== "Completed" || (yield* manager.progress(id)).tally.failed > 0
+    if (options.whenStopped !== undefined && isIncomplete) {
       yield* options.whenStopped
       yield* options.cancels === true
         ? manager.cancel(id)
@@ -238,6 +269,43 @@ export const copy = (
     Effect.scoped,
     Effect.provide(Layer.merge(outside(world, options), Layer.fresh(MemoryJobStore.layer)))
   )
+
+/** Copies by a job. */
+export const copy = (
+  world: World,
+  sources: string | Arr.NonEmptyReadonlyArray<string>,
+  destination: string,
+  options: Options = {}
+) => run(world, plan(world, sources, destination, options), ({ start }, payload) => start(Copy.job, payload), options)
+
+type Paths = readonly [string, ...ReadonlyArray<string>]
+
+/** What is to be deleted. */
+export const planDelete = (world: World, [first, ...more]: Paths, { rules = [], trash = false }: DeleteOptions = {}) =>
+  Delete.plan({
+    paths: [FilePath.make(first), ...more.map((path) => FilePath.make(path))],
+    trash,
+    oneFileSystem: true,
+    ...rules.length === 0 ? {} : { rules: rules.map((rule) => Filter.Rule.make(rule)) }
+  }).pipe(Effect.provide(Objects.layerFiles), Effect.provide(outside(world, {})))
+
+/** What would become of each object. */
+export const preview = (world: World, paths: Paths, options: DeleteOptions = {}) =>
+  Effect.flatMap(planDelete(world, paths, options), (payload) => Stream.runCollect(DeletePreview.entries(payload)))
+    .pipe(
+      Effect.provide(Objects.layerFiles),
+      Effect.provide(outside(world, options)),
+      Effect.map((entries) => entries.map(({ action, path }) => `${action} ${path}`))
+    )
+
+interface DeleteOptions extends Options {
+  readonly rules?: ReadonlyArray<string>
+  readonly trash?: boolean
+}
+
+/** Deletes by a job. */
+export const remove = (world: World, paths: Paths, options: DeleteOptions = {}) =>
+  run(world, planDelete(world, paths, options), ({ start }, payload) => start(Delete.job, payload), options)
 
 const partBytes = 2 ** 20
 

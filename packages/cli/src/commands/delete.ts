@@ -3,11 +3,13 @@
  */
 import type * as Delete from "@fanout/ops/Delete"
 import * as FilePath from "@fanout/ops/FilePath"
+import type { Files } from "@fanout/ops/Files"
 import * as Arr from "effect/Array"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Stop from "../exit/Stop.ts"
@@ -24,7 +26,7 @@ import { type Options, whileRead } from "../ui/View.ts"
 
 const config = {
   paths: Settings.paths(
-    "Files, links and folders to delete; a link itself, not what it leads to",
+    "Files, links and folders to delete, a link itself and not what it leads to; or addresses such as s3://bucket/a",
     "What is to be deleted? `fanout delete PATH...`"
   ),
   trash: Settings.toggle("trash", "Move them to the trash of the desktop instead"),
@@ -44,10 +46,19 @@ const countsTo = 100_000
 
 const load = Effect.promise(() => import("@fanout/ops/Delete"))
 
+/** Runs an effect on the files of this machine, and on objects where there is an address. */
+const withEither = <A, E>(paths: Settings.Paths, effect: Effect.Effect<A, E, Files>): Effect.Effect<A, E> =>
+  paths.some(FilePath.isAddress)
+    ? Effect.flatMap(
+      Effect.promise(() => import("@fanout/ops/clouds")),
+      ({ layer, layerFiles }) => withFiles(Effect.provide(effect, Layer.provide(layerFiles, layer())))
+    )
+    : withFiles(effect)
+
 const plan = (request: Delete.Request) =>
   Effect.gen(function*() {
     const { plan } = yield* load
-    return yield* withFiles(plan(request, yield* Settings.databaseFiles)).pipe(
+    return yield* withEither(request.paths, plan(request, yield* Settings.databaseFiles)).pipe(
       // As with rm, what is not there is no mistake in how it was asked for.
       Effect.mapError((error) =>
         error.reason._tag === "NothingThere" ? Stop.someFailed(`${error.message}.`) : Stop.refusal(error)
@@ -68,12 +79,14 @@ const ask = Effect.fnUntraced(function*({ json, yes }: Options & { readonly yes:
   }
   if (json || !Question.isPossible()) return
   const going = Stream.filter(previewOf(payload), ({ action }) => action === "Delete")
-  const count = yield* withFiles(Stream.runCount(Stream.take(going, countsTo + 1)))
+  const { paths } = payload.request
+  const count = yield* withEither(paths, Stream.runCount(Stream.take(going, countsTo + 1)))
   if (count <= asksAbove) return
   const [{ path }, ...others] = payload.roots
   const where = `"${FilePath.display(path)}"${others.length > 0 ? ` and ${format.count(others.length)} more` : ""}`
   const much = count > countsTo ? `More than ${format.count(countsTo)}` : format.count(count)
-  if (yield* Question.confirm(`${much} files and folders are in ${where}. Delete them all?`)) return
+  const what = paths.every(FilePath.isAddress) ? "objects" : "files and folders"
+  if (yield* Question.confirm(`${much} ${what} are in ${where}. Delete them all?`)) return
   return yield* Stop.someFailed("Nothing was deleted.")
 })
 
@@ -87,9 +100,15 @@ export const remove = Command.make(
       if (trash && rules.rules !== undefined) {
         return yield* Stop.usage("With --trash, each PATH is moved as a whole: there is no --exclude.")
       }
-      const request = { paths: Arr.map(paths, Arguments.absolute), trash, oneFileSystem: !crossMounts, ...rules }
+      const request = {
+        paths: Arr.map(paths, Arguments.absoluteOrAddress),
+        trash,
+        oneFileSystem: !crossMounts,
+        ...rules
+      }
       if (dryRun) {
-        return yield* whileRead(DryRun.tell(previewOf(yield* plan(request)), DryRun.remove, options))
+        const told = DryRun.tell(previewOf(yield* plan(request)), DryRun.remove, options)
+        return yield* whileRead(withEither(paths, told))
       }
       yield* withJobs({ claim: { ids: [] } })(Effect.gen(function*() {
         const { job } = yield* load
@@ -113,6 +132,7 @@ export const remove = Command.make(
   Command.withExamples([
     { command: "fanout delete node_modules", description: "Delete a folder and all that is in it" },
     { command: "fanout delete --dry-run build", description: "Tell what would go" },
+    { command: "fanout delete s3://bucket/old", description: "Delete an object, or all that are below that address" },
     { command: "fanout delete --trash old.txt", description: "Move it to where it can be taken back from" }
   ])
 )

@@ -24,9 +24,8 @@ import * as DeleteRoot from "./deleteRoot.ts"
 import type { DeleteBatch, DeleteOne } from "./deleteTask.ts"
 import { failed, noEntry } from "./descent.ts"
 
-/** What there was when the job started. */
-export const present = ({ roots }: Payload): ReadonlyArray<DeleteRoot.DeleteRoot> =>
-  roots.filter(({ kind }) => kind !== "missing")
+/** Files and folders that there were when the job started. */
+export const present = ({ roots }: Payload): ReadonlyArray<DeleteRoot.DeleteRoot> => roots.filter(DeleteRoot.isFile)
 
 /** What walks there and removes at once, where that is quick: what is mounted in there may be anywhere. */
 export const quickFiles = (payload: Payload) =>

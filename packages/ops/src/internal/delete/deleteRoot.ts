@@ -12,20 +12,21 @@ import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import * as Place from "../path/place.ts"
+import { ObjectDeletion } from "./objectDeletion.ts"
 
-/** Schema for one file, link or folder that is to be deleted. */
+/** Schema for what is to be deleted: one file, link or folder, or objects. */
 export const DeleteRoot = Schema.Struct({
-  /** Real path. */
+  /** Real path, or the address of an object, or what the addresses of all `objects` begin with. */
   path: FilePath.FilePath,
   /** `missing` where there was nothing. */
-  kind: Schema.Literals(["folder", "other", "missing"]),
-  /** Device, inode and time of birth. */
+  kind: Schema.Literals(["folder", "other", "object", "objects", "missing"]),
+  /** Device, inode and time of birth. Objects have none. */
   identity: Schema.String,
   /** The same of the folder that it is in. */
   parent: Schema.String
 })
 
-/** One file, link or folder that is to be deleted. */
+/** What is to be deleted: one file, link or folder, or objects. */
 export type DeleteRoot = typeof DeleteRoot.Type
 
 /** What tells a file or folder from others, as text. */
@@ -38,6 +39,12 @@ const fail = (reason: Reason): Effect.Effect<never, DeleteError> => Effect.fail(
 const { FollowsLink, Inaccessible, IsDatabase, IsDots, IsRoot, NotAFolder, NothingThere, Replaced } = Reason.cases
 
 const inaccessible = (error: FilesError): Effect.Effect<never, DeleteError> => fail(Inaccessible.make({ error }))
+
+/** Whether it was there when the job started, on a file system. */
+export const isFile = ({ kind }: DeleteRoot): boolean => kind === "folder" || kind === "other"
+
+/** Whether it is an object, or several. */
+export const isObject = ({ kind }: DeleteRoot): boolean => kind === "object" || kind === "objects"
 
 interface Found extends DeleteRoot {
   /** What it is on; the folder's own mount, where it is one. */
@@ -78,6 +85,7 @@ const lookAt = Effect.fnUntraced(function*(given: FilePath.FilePath, path: FileP
 const find = Effect.fnUntraced(function*(
   given: FilePath.FilePath
 ): Effect.fn.Return<Found, DeleteError | FilesError, Files.Files> {
+  if (FilePath.isAddress(given)) return { ...yield* (yield* ObjectDeletion).find(given), on: undefined }
   const files = yield* Files.Files
   const name = FilePath.name(given)
   if (name === "") return yield* fail(IsRoot.make({ path: given }))
@@ -106,7 +114,8 @@ export const resolve = Effect.fnUntraced(function*(
     if (kind !== "missing" && database.includes(path)) return yield* fail(IsDatabase.make({ path }))
   }
   const isCovered = (inner: Found, outer: Found): boolean =>
-    outer.kind === "folder" && outer.path !== inner.path && FilePath.isWithin(inner.path, outer.path) &&
+    (outer.kind === "folder" || outer.kind === "objects") && outer.path !== inner.path &&
+    FilePath.isWithin(inner.path, outer.path) &&
     // What is mounted there is only deleted because it was asked for.
     (inner.on === undefined || !oneFileSystem || Files.isOnSame(inner.on, outer.on ?? inner.on))
   const kept = found.filter((inner) => !found.some((outer) => isCovered(inner, outer)))
@@ -139,8 +148,8 @@ export const state = (root: DeleteRoot): Effect.Effect<State, DeleteError, Files
  * good as if the job had deleted it.
  */
 export const verify = Effect.fnUntraced(function*(roots: ReadonlyArray<DeleteRoot>) {
-  for (const root of roots) {
-    if (root.kind === "missing" || (yield* state(root)) !== "Replaced") continue
+  for (const root of roots.filter(isFile)) {
+    if ((yield* state(root)) !== "Replaced") continue
     return yield* fail(Replaced.make({ path: root.path }))
   }
 })

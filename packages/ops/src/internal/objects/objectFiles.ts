@@ -8,6 +8,7 @@ import * as Files from "../../Files.ts"
 import type { ObjectStores } from "../../ObjectStore.ts"
 import { failure } from "../files/openHandle.ts"
 import * as Access from "./objectAccess.ts"
+import * as ObjectDelete from "./objectDeleteLive.ts"
 import * as ObjectFolder from "./objectFolder.ts"
 
 /** An address without slashes at its end. */
@@ -39,8 +40,8 @@ export const withObjects = Effect.gen(function*() {
   return { access, files: make(local, access) }
 })
 
-/** Layer that supplies files in which an address may stand in place of a path. */
-export const layerFiles: Layer.Layer<Files.Files, never, Files.Files | ObjectStores> = Layer.effect(
-  Files.Files,
-  Effect.map(withObjects, ({ files }) => files)
+/** Layer that supplies files in which an address may stand in place of a path, also where they are deleted. */
+export const layerFiles: Layer.Layer<Files.Files, never, Files.Files | ObjectStores> = Layer.merge(
+  Layer.effect(Files.Files, Effect.map(withObjects, ({ files }) => files)),
+  ObjectDelete.layer
 )

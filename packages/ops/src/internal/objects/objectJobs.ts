@@ -2,5 +2,6 @@
  * What jobs do with objects: a module that is loaded by a job that has some, with all that it needs.
  */
 export * as copy from "./objectCopyLive.ts"
+export * as deletion from "./objectDeleteLive.ts"
 export { layerFiles } from "./objectFiles.ts"
 export { isReachable } from "./objectReach.ts"

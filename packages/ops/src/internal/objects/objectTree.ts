@@ -178,7 +178,11 @@ const placeOf = (cursor: string): { readonly key: string; readonly names: Readon
 const bytesOf = (key: string): Uint8Array => FilePath.toBytes(FilePath.make(key.replaceAll("\0", "\u0001")))
 
 /** Lists what is behind a key. No request can have a key that is not UTF-8: then it asks for more, and passes that. */
-const listAfter = (store: ObjectStore, prefix: string, key: string): Stream.Stream<ListedObject, ObjectStoreError> => {
+export const listAfter = (
+  store: ObjectStore,
+  prefix: string,
+  key: string
+): Stream.Stream<ListedObject, ObjectStoreError> => {
   const after = prefix + key
   if (after.isWellFormed()) return store.list(prefix, key === "" ? {} : { after })
   const bytes = bytesOf(after)
@@ -237,7 +241,7 @@ const walkOne = (
 }
 
 /** Pauses the job where a store can't be listed: nothing of it is passed. */
-export const pausing = <R>(walked: Stream.Stream<FileTree.Element, ObjectStoreError, R>) =>
+export const pausing = <A, R>(walked: Stream.Stream<A, ObjectStoreError, R>) =>
   Stream.catch(walked, (error) =>
     Stream.fromEffect(
       Effect.flatMap(JobContext, ({ pause }) =>

@@ -19,6 +19,13 @@ import * as JobFileSystems from "./jobFileSystems.ts"
 /** How much there is, by unit: `items` are elements. What is not known is left out. */
 export type Amounts = Readonly<Record<string, number>>
 
+/** Amounts of two together. */
+export const sum = (a: Amounts, b: Amounts): Amounts => {
+  const both: Record<string, number> = { ...a }
+  for (const [unit, amount] of Object.entries(b)) both[unit] = (both[unit] ?? 0) + amount
+  return both
+}
+
 const totalsOf = (what: string) => Checkpoint.make(`total ${what}`, Schema.Record(Schema.String, Schema.Natural))
 
 const elements = totalsOf("elements")
