@@ -172,3 +172,68 @@ describe("fanout delete with addresses", () => {
     assert.strictEqual(s3.buckets.get("full")?.size, 8)
   })
 })
+
+/** Leaves an upload open, which was begun so many days ago. */
+const leaveOpen = (key: string, days: number) => {
+  const part = { bytes: Buffer.alloc(2 ** 20), etag: "etag", storedAt: new Date() }
+  s3.uploads.set(`id of ${key}`, {
+    bucket: "full",
+    key,
+    begunAt: new Date(Date.now() - days * 86_400_000),
+    headers: {},
+    parts: new Map([[1, part], [2, part]])
+  })
+}
+
+describe("fanout doctor with addresses", () => {
+  it("tells the way to a bucket, and of uploads below the address that nobody has ended", async () => {
+    fill(1)
+    leaveOpen("in/old", 40)
+    leaveOpen("in", 2)
+    leaveOpen("in2", 40)
+
+    const { code, stderr, stdout } = await run("doctor", "--json", "s3://full/in")
+
+    assert.deepStrictEqual([code, stderr], [0, ""])
+    const checks = stdout.trim().split("\n").map((line) => JSON.parse(line))
+    const found = (what: string) => checks.filter((check) => check.what === what).map(({ found }) => found)
+    assert.deepStrictEqual(found("endpoint"), [`${s3.service.endpoint}, region us-east-1, profile default`])
+    assert.deepStrictEqual(found("credentials"), ["from the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"])
+    assert.deepStrictEqual(found("clock"), ["as that of the service"])
+    assert.match(found("s3://full/in").join(), /^objects there, listed in /)
+    assert.match(
+      found("open uploads").join(),
+      /^2, whose parts are paid for.*doctor --abort-uploads 7d s3:\/\/full\/in`/
+    )
+    assert.deepStrictEqual(found("upload"), [
+      "s3://full/in/old, begun 40d ago, 2 parts of 2 MiB",
+      "s3://full/in, begun 2d ago, 2 parts of 2 MiB"
+    ])
+    assert.notInclude(stdout, s3.service.secretAccessKey)
+    assert.notInclude(stdout, s3.service.accessKeyId)
+  })
+
+  it("aborts uploads below the address that are older than is said, and no others", async () => {
+    for (const [key, days] of [["in/old", 40], ["in", 2], ["in2", 40]] as const) leaveOpen(key, days)
+
+    const { code, stdout } = await run("doctor", "--abort-uploads", "3d", "s3://full/in")
+
+    assert.strictEqual(code, 0, stdout)
+    assert.match(stdout, /^ok +aborted +1 upload begun more than 3d ago$/m)
+    assert.match(stdout, /s3:\/\/full\/in, begun 2d ago/)
+    assert.deepStrictEqual(Array.from(s3.uploads.values(), ({ key }) => key).toSorted(), ["in", "in2"])
+    s3.uploads.clear()
+  })
+
+  it.each<readonly [string, ReadonlyArray<string>, RegExp, number]>([
+    ["a bucket that is not there", ["s3://other/a"], /^BAD +s3:\/\/other\/a +.*there is no such bucket/m, 1],
+    ["an address that is none", ["s3://"], /^BAD +s3:\/\/ +.*the name of the bucket is missing/m, 1],
+    ["an age without an address", ["--abort-uploads", "1d", "."], /Of which address are uploads to be aborted/, 2],
+    ["an age that is none", ["--abort-uploads", "old", "s3://full"], /Expected an age like 12h, 1d or 2w/, 2]
+  ])("tells what is wrong with %s", async (_, args, why, expected) => {
+    const { code, stderr, stdout } = await run("doctor", ...args)
+
+    assert.match(stdout + stderr, why)
+    assert.strictEqual(code, expected)
+  })
+})

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { JobState } from "@fanout/core/JobState"
 import * as doctor from "../src/commands/examination.ts"
+import { ofClock } from "../src/machine/AddressExamination.ts"
 import { counters, record } from "./records.ts"
 
 describe("doctor", () => {
@@ -32,6 +33,16 @@ describe("doctor", () => {
       "k7 has lost its process: `fanout jobs resume k7` goes on with it",
       "m3 has lost its process: its own program goes on with it"
     ])
+  })
+
+  it.each([
+    [1_000, "ok: as that of the service"],
+    [-90_000, "ok: 1 min 30 s behind"],
+    [400_000, "lacking: 6 min 40 s ahead: set it"],
+    [-1_000_000, "broken: 16 min 40 s behind, so the service refuses requests"]
+  ])("says what a clock that is %s ms ahead of the service's costs", (millis, said) => {
+    const { found, state } = ofClock(millis)
+    assert.strictEqual(`${state}: ${found}`.slice(0, said.length), said)
   })
 
   it("shows nothing that a terminal would obey", () => {

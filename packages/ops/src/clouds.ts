@@ -7,12 +7,19 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { Files } from "./Files.ts"
 import * as Memory from "./internal/cloud/memoryStore.ts"
-import { type Capabilities, type ObjectStore, ObjectStores } from "./ObjectStore.ts"
+import {
+  type Capabilities,
+  type CloudAddress,
+  type ObjectStore,
+  type ObjectStoreError,
+  ObjectStores
+} from "./ObjectStore.ts"
 
 export {
   CloudAddress,
@@ -99,6 +106,42 @@ export interface S3Options {
   /** Connections to one bucket at the same time, 64 by default. Further requests wait. */
   readonly sockets?: number
 }
+
+/**
+ * The way to a bucket, for people who look for what is wrong with it. Nothing of a secret is told.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BucketWay {
+  /** URL of the service, with the bucket in the name of the host if it is asked there. */
+  readonly endpoint: string
+  readonly region: string
+  readonly profile: string
+  /** Where credentials are from, and when they expire, if they do. Fails where there are none. */
+  readonly credentials: Effect.Effect<
+    { readonly origin: string; readonly expiresMillis: Option.Option<number> },
+    ObjectStoreError
+  >
+  /** How far the clock of this machine is ahead of that of the service, if it tells its time, to the second. */
+  readonly clockMillis: Effect.Effect<Option.Option<number>, ObjectStoreError>
+}
+
+/**
+ * Finds the way to a bucket, without a request to it. Fails as `Misconfigured` where the configuration contradicts
+ * itself.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const examine = (
+  { bucket }: Pick<CloudAddress, "bucket">,
+  { sockets = 64, ...given }: S3Options = {}
+): Effect.Effect<BucketWay, ObjectStoreError, Scope.Scope> =>
+  Effect.flatMap(
+    Effect.promise(() => import("./internal/cloud/s3Examination.ts")),
+    ({ examineS3 }) => examineS3({ ...given, sockets }, bucket)
+  )
 
 /**
  * Layer with the stores of S3, and of services that speak its protocol.

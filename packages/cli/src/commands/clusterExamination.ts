@@ -5,10 +5,10 @@ import { ClusterWorkers, type WorkerStatus } from "@fanout/core/ClusterWorkers"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Stop from "../exit/Stop.ts"
+import { type Check, lacking, ok } from "../machine/Check.ts"
 import type { Membership } from "../options/ClusterFlags.ts"
 import type { Database } from "../options/Database.ts"
 import * as workerText from "../ui/workerText.ts"
-import { type Check, lacking, ok } from "./examination.ts"
 
 /** The registry is read within that. */
 const findMillis = 1000

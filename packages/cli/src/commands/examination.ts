@@ -19,25 +19,13 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Stop from "../exit/Stop.ts"
+import { broken, type Check, lacking, ok } from "../machine/Check.ts"
 import * as Machine from "../machine/Machine.ts"
 import type { Database } from "../options/Database.ts"
 import { hasCode } from "../run/JobRuntime.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
 import { wrappedTable } from "../ui/table.ts"
-
-/** One thing that was looked at. What is lacking costs something; what is broken has to be mended. */
-export interface Check {
-  readonly what: string
-  readonly state: "ok" | "lacking" | "broken"
-  readonly found: string
-}
-
-/** What is as it should be. */
-export const ok = (what: string, found: string): Check => ({ what, state: "ok", found })
-
-/** What would be better otherwise. */
-export const lacking = (what: string, found: string): Check => ({ what, state: "lacking", found })
 
 const program = Effect.map(SystemFiles.isNative, (isNative) => [
   ok("Node", `${process.version}, ${process.platform} on ${process.arch}`),
@@ -164,10 +152,10 @@ const ofDatabase = (database: Database): Effect.Effect<ReadonlyArray<Check>> => 
   if (isFile && size === undefined) {
     return Effect.succeed([ok("database", `none yet: the first job makes ${filename}`)])
   }
-  const broken = (found: string): ReadonlyArray<Check> => [{ what: "database", state: "broken", found }]
+  const damaged = (found: string): ReadonlyArray<Check> => [broken("database", found)]
   return Effect.gen(function*() {
     const wrong = isFile ? yield* Effect.provide(complaints, layerSqlClient({ filename })) : []
-    if (wrong.length > 0) return broken(`${filename} is damaged: ${wrong.join("; ")}`)
+    if (wrong.length > 0) return damaged(`${filename} is damaged: ${wrong.join("; ")}`)
     const { layerStore } = yield* Effect.promise(() => import("../MainLayer.ts"))
     const jobs = yield* Effect.provide(activeJobs, Layer.merge(layerStore(database), layerOwnerLiveness))
     return [
@@ -176,8 +164,8 @@ const ofDatabase = (database: Database): Effect.Effect<ReadonlyArray<Check>> => 
     ]
   }).pipe(
     Effect.catchTags({
-      JobStoreError: (error: JobStoreError) => Effect.succeed(broken(Stop.fromStore(shown)(error).sentence)),
-      SqlError: (error) => Effect.succeed(broken(`${shown} can't be read: ${String(error.reason.cause)}`))
+      JobStoreError: (error: JobStoreError) => Effect.succeed(damaged(Stop.fromStore(shown)(error).sentence)),
+      SqlError: (error) => Effect.succeed(damaged(`${shown} can't be read: ${String(error.reason.cause)}`))
     })
   )
 }

@@ -137,7 +137,8 @@ const inRegion = (settings: Settings, region: string): Settings => ({
 })
 
 const portOf = (settings: Settings): string => settings.endpoint.port === undefined ? "" : `:${settings.endpoint.port}`
-const hostOf = (settings: Settings): string => {
+/** Name and port of the service, as a request names them. */
+export const hostOf = (settings: Settings): string => {
   const { hostname } = settings.endpoint
   return (hostname.includes(":") ? `[${hostname}]` : hostname) + portOf(settings)
 }

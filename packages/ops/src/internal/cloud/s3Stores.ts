@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import { readFile } from "node:fs/promises"
 import { type ObjectStore, ObjectStoreError, type StoreReason } from "../../ObjectStore.ts"
 import { makeTransport } from "./httpTransport.ts"
+import type { S3BucketOptions } from "./s3Bucket.ts"
 import { type CredentialSource, fixedCredentials, foundCredentials } from "./s3Credentials.ts"
 import { findSettings, type Given, SettingsError } from "./s3Settings.ts"
 import { makeS3Store } from "./s3Store.ts"
@@ -28,11 +29,11 @@ const sourceOf = ({ credentials, profile }: S3Given): CredentialSource =>
     sessionToken: credentials.sessionToken === undefined ? undefined : Redacted.value(credentials.sessionToken)
   })
 
-/** Makes the store of a bucket, whose connections close with the scope. */
-export const openS3Store = Effect.fnUntraced(function*(
+/** Finds all that requests to a bucket need. Its connections close with the scope. */
+export const openWay = Effect.fnUntraced(function*(
   given: S3Given,
   bucket: string
-): Effect.fn.Return<ObjectStore, ObjectStoreError, Scope.Scope> {
+): Effect.fn.Return<Omit<S3BucketOptions, "name">, ObjectStoreError, Scope.Scope> {
   const address = { scheme: "s3", bucket, key: "" } as const
   const refuse = (detail: string): ObjectStoreError =>
     new ObjectStoreError({
@@ -50,5 +51,12 @@ export const openS3Store = Effect.fnUntraced(function*(
     catch: () => refuse(`the file of certificates "${file}" can't be read. Check AWS_CA_BUNDLE`)
   })
   const transport = yield* makeTransport({ sockets: given.sockets, authorities })
-  return makeS3Store({ name: bucket, settings, transport, credentials: sourceOf(given) })
+  return { settings, transport, credentials: sourceOf(given) }
 })
+
+/** Makes the store of a bucket, whose connections close with the scope. */
+export const openS3Store = (
+  given: S3Given,
+  bucket: string
+): Effect.Effect<ObjectStore, ObjectStoreError, Scope.Scope> =>
+  Effect.map(openWay(given, bucket), (way) => makeS3Store({ name: bucket, ...way }))
