@@ -1,11 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
+import { type ObjectStore, ObjectStores } from "@fanout/ops/ObjectStore"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import * as childProcess from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll, beforeAll } from "vitest"
 import { isLong } from "../../../test/effort.ts"
+import { CephServer, isCephMissing } from "../../ops/test/cephServer.ts"
 import { FaultyS3 } from "../../ops/test/faultyS3.ts"
+import { layerOf, type S3Endpoint } from "../../ops/test/s3Endpoint.ts"
 import { commandLine, watched } from "./command.ts"
 
 let s3: FaultyS3
@@ -21,8 +26,7 @@ afterAll(async () => {
   fs.rmSync(place, { recursive: true, force: true })
 })
 
-const start = (...args: ReadonlyArray<string>) => {
-  const { accessKeyId, endpoint, secretAccessKey } = s3.service
+const startAt = ({ accessKeyId, endpoint, secretAccessKey }: S3Endpoint, args: ReadonlyArray<string>) => {
   const [file, all] = commandLine(["--db", path.join(place, "jobs.db"), ...args])
   return watched(childProcess.spawn(file, all, {
     cwd: place,
@@ -36,6 +40,8 @@ const start = (...args: ReadonlyArray<string>) => {
     stdio: ["ignore", "pipe", "pipe"]
   }))
 }
+
+const start = (...args: ReadonlyArray<string>) => startAt(s3.service, args)
 
 const run = (...args: ReadonlyArray<string>) => start(...args).ended
 
@@ -236,4 +242,40 @@ describe("fanout doctor with addresses", () => {
     assert.match(stdout + stderr, why)
     assert.strictEqual(code, expected)
   })
+})
+
+describe.skipIf(isCephMissing)("clouds of Ceph", () => {
+  let ceph: CephServer
+  beforeAll(async () => {
+    ceph = await CephServer.start()
+  }, 120_000)
+  afterAll(() => ceph.stop())
+
+  it("lose what is deleted, whatever its key is, and uploads that are aborted, and nothing else", async () => {
+    const inside = ["in/", "in//x", "in/../y", "in/.", "in/a", "in/a/b", "in/z\n", "in/é", "in/\u0001"]
+    const around = ["a", "in!", "in2/a"]
+    const more = Array.from({ length: 1_200 }, (_, n) => `in/more/${n}`)
+    const use = <A, E>(work: (store: ObjectStore) => Effect.Effect<A, E>) =>
+      ObjectStores.use(({ at }) => Effect.flatMap(at({ scheme: "s3", bucket: "one" }), work)).pipe(
+        Effect.provide(layerOf(ceph.service, ["one"])),
+        Effect.runPromise
+      )
+    await use(({ put, uploads }) =>
+      Effect.forEach([...inside, ...around, ...more], (key) => put(key, Buffer.from("text")), { concurrency: 32 }).pipe(
+        Effect.andThen(Effect.forEach(["in/open", "in2"], (key) => uploads.begin(key)))
+      )
+    )
+
+    const told = await startAt(ceph.service, ["doctor", "s3://one/in"]).ended
+    const aborted = await startAt(ceph.service, ["doctor", "--abort-uploads", "0s", "s3://one/in/"]).ended
+    const deleted = await startAt(ceph.service, ["delete", "s3://one/in/"]).ended
+
+    assert.match(told.stdout, /s3:\/\/one\/in\/open, begun \d+s ago, no part/)
+    assert.match(aborted.stdout, /1 upload begun more than 0s ago/)
+    assert.match(deleted.stdout + deleted.stderr, /1,209 deleted/)
+    const left = await use((store) =>
+      Effect.all([Stream.runCollect(store.list("")), Stream.runCollect(store.uploads.open(""))])
+    )
+    assert.deepStrictEqual(left.map((all) => all.map(({ key }) => key)), [around, ["in2"]])
+  }, 120_000)
 })
