@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clouds from "@fanout/ops/clouds"
-import type { StoreReason } from "@fanout/ops/ObjectStore"
+import type { ObjectStore, StoreReason } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as effort from "../../../test/effort.ts"
 import * as World from "./objectHarness.ts"
 
@@ -19,7 +20,7 @@ const Key = Schema.Array(Schema.Literals(["a", "b", "/", ".", "\0", "é", "!", "
 
 /** Keys around a folder, and some in it that are no paths. */
 const inside = ["in/", "in//x", "in/../y", "in/.", "in/a", "in/a/", "in/a/b", "in/n\0l", "in/z\n", "in/é", "in/😀"]
-const around = ["a", "im", "in", "in!", "in-", "in0", "in2/a", "xin/a"]
+const around = ["a", "im", "in", "in!", "in-", "in0", "in2/a", "to!", "to/a", "to/b", "to0", "xin/a"]
 
 const plant = Effect.fnUntraced(function*(keys: ReadonlyArray<string> = [...inside, ...around]) {
   const world = yield* World.makeWorld(ofSmallBatches)
@@ -34,7 +35,7 @@ describe("Delete of objects", () => {
     ["s3://bucket/in/", inside],
     ["S3://bucket/in/", inside],
     ["s3://bucket/in", ["in"]],
-    ["s3://bucket/in2", ["in2/a"]],
+    ["s3://bucket/to", ["to/a", "to/b"]],
     ["s3://bucket/in/a", ["in/a"]],
     ["s3://bucket/in/a/", ["in/a/", "in/a/b"]],
     ["s3://bucket/in//", ["in//x"]],
@@ -154,6 +155,28 @@ describe("Delete of objects", () => {
         "remove in/a/b"
       ])
       assert.deepStrictEqual(yield* World.keys(again), sorted(around))
+    }))
+
+  it.effect("tells of a key that is not UTF-8, and removes the others", () =>
+    Effect.gen(function*() {
+      const world = yield* plant()
+      const { at } = world.stores
+      const odd = { key: "in/\udcff", sizeBytes: 4, etag: "etag", storedMillis: 0 }
+      Object.assign(world.stores, {
+        at: (address: Parameters<typeof at>[0]) =>
+          Effect.map(at(address), (store): ObjectStore => ({
+            ...store,
+            list: (prefix, options) => Stream.concat(store.list(prefix, options), Stream.succeed(odd))
+          }))
+      })
+
+      const { rows, units } = yield* World.remove(world, ["s3://bucket/in/"])
+
+      assert.deepStrictEqual(rows, [
+        "s3://bucket/in/\\xff: Its key is not UTF-8, so no request can name it: remove it by means of the store's own"
+      ])
+      assert.strictEqual(units["removedFiles"], inside.length)
+      assert.deepStrictEqual(yield* World.keys(world), sorted(around))
     }))
 
   it.effect("waits where the store asks for that, for single objects, too", () =>
