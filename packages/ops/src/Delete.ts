@@ -92,7 +92,7 @@ export type Payload = typeof Payload.Type
  * @since 0.1.0
  */
 export const Success = Schema.Struct({
-  /** Files, links and everything else that is no folder. */
+  /** Files, links, objects and everything else that is no folder. */
   files: Schema.Natural,
   folders: Schema.Natural,
   trashed: Schema.Natural,

@@ -364,6 +364,7 @@ describe.each(ways)("Delete of folders %s", { timeout: 60_000 }, (_, isAtOnce) =
       const why = (path: string, options: Options = {}) => refused({ ...options, paths: [path] })(disk)
       assert.include(yield* why("/"), "is the root of all files")
       assert.include(yield* why("//"), "is the root of all files")
+      assert.include(yield* why("s3://bucket/a"), "An address can't be deleted here: supply what finds objects")
       assert.include(yield* why("/in/."), "named by dots")
       assert.include(yield* why("/in/.."), "named by dots")
       assert.include(yield* why("/in/../"), "named by dots")

@@ -78,16 +78,17 @@ const removing = Effect.fnUntraced(function*(stores: Stores, { names, root }: Ba
   let left: ReadonlySet<string> = new Set(names.filter((name) => name.isWellFormed()))
   const removeLeft = Effect.gen(function*() {
     const errors = left.size === 0 ? [] : yield* store.remove(Array.from(left, (name) => base + name))
-    const again = new Set<string>()
+    const nameOf = ({ address: { key } }: ObjectStoreError) => key.slice(base.length)
+    // One that names none of them is of them all.
+    const other = errors.find((error) => !left.has(nameOf(error)))
+    if (other !== undefined) return yield* other
     for (const error of errors) {
-      const name = error.address.key.slice(base.length)
-      if (!left.has(name)) return yield* error
-      if (isOfAll(error)) again.add(name)
-      else unremoved.push({ name, code: error.reason._tag, why: error.message })
+      if (!isOfAll(error)) unremoved.push({ name: nameOf(error), code: error.reason._tag, why: error.message })
     }
-    left = again
-    const last = errors.find(isOfAll)
-    if (last !== undefined) return yield* last
+    const again = errors.filter(isOfAll)
+    left = new Set(again.map(nameOf))
+    const [first] = again
+    if (first !== undefined) return yield* first
   })
   const isAlone = (error: ObjectStoreError) =>
     pauseNameOf(error.reason._tag) === "network"
