@@ -150,6 +150,18 @@ describe("fanout delete with addresses", () => {
     assert.deepStrictEqual(Array.from(s3.buckets.get("full")?.keys() ?? []), ["in", "in!", "in2/a"])
   }, 120_000)
 
+  it("removes all though the service fails, breaks connections and wants fewer requests", async () => {
+    fill(20_000)
+    s3.chances = { errors: 0.1, cuts: 0.1, perSecond: 20 }
+
+    const { code, stderr, stdout } = await run("delete", "s3://full/in/")
+
+    s3.calm()
+    assert.strictEqual(code, 0, stdout + stderr)
+    assert.match(stdout + stderr, /20,000 deleted/)
+    assert.deepStrictEqual(Array.from(s3.buckets.get("full")?.keys() ?? []), ["in", "in!", "in2/a"])
+  }, 120_000)
+
   it("tells how much it has removed, and what the store keeps", async () => {
     fill(20)
     s3.plan = ({ query }) => query.has("delete") ? { _tag: "Answer", status: 403, code: "AccessDenied" } : undefined
