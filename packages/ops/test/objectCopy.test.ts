@@ -127,6 +127,23 @@ describe("Copy to objects", () => {
       })
   )
 
+  it.effect("puts files by a retry, though nothing is in their folder yet", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      world.disk.folder("/from/folder")
+      world.disk.file("/from/folder/a", "text")
+      const denied = World.failure({ _tag: "Denied", code: "AccessDenied" })
+      world.before = ({ call }) => call === "put" ? Effect.fail(denied) : Effect.void
+      const whenStopped = Effect.sync(() => {
+        world.before = () => Effect.void
+      })
+
+      const { rows, state, stopped } = yield* World.copy(world, "/from", "s3://bucket/copy", { whenStopped })
+
+      assert.deepStrictEqual([stopped._tag, state._tag, rows], ["CompletedWithErrors", "Completed", []])
+      assert.deepStrictEqual(yield* World.keys(world), ["copy/folder/a"])
+    }))
+
   it.effect("fails a name that is not UTF-8, and nothing beside it", () =>
     Effect.gen(function*() {
       const world = yield* World.makeWorld()

@@ -151,8 +151,8 @@ const touch = Effect.fnUntraced(function*(
   ended?: Touched
 ) {
   const { path } = folder
-  // Whoever was here meanwhile has seen it as it was.
-  if (mayBeWritten.has(path)) return
+  // Whoever was here meanwhile has seen it as it was. A folder of objects has neither times nor a mode.
+  if (mayBeWritten.has(path) || FilePath.isAddress(path)) return
   const found = yield* folder.stat
   const { inode } = found
   const { mode } = ended !== undefined && isOpened(found, ended) ? ended : found
