@@ -4,6 +4,7 @@ import * as http from "node:http"
 import type { Socket } from "node:net"
 import { crc32 } from "node:zlib"
 import type { S3Endpoint } from "./s3Endpoint.ts"
+import { handingOn } from "./s3HandingOn.ts"
 
 /** What happens to a request instead of, or besides, what it asks for. */
 export type Fault =
@@ -40,6 +41,13 @@ export interface Chances {
   readonly perSecond?: number
 }
 
+interface Options {
+  readonly port?: number
+  readonly seed?: number
+  /** The service that requests are handed on to. */
+  readonly behind?: S3Endpoint
+}
+
 interface Stored {
   readonly bytes: Buffer
   readonly etag: string
@@ -55,7 +63,7 @@ interface OpenParts {
   readonly parts: Map<number, { readonly bytes: Buffer; readonly etag: string; readonly storedAt: Date }>
 }
 
-interface Answer {
+export interface Answer {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Buffer | string
@@ -144,12 +152,15 @@ const leastPartBytes = 5 * 2 ** 20
 
 /**
  * A service that speaks S3, keeps everything in memory, checks each signature by an implementation of its own, and
- * fails as it is told while it runs.
+ * fails as it is told while it runs. In front of another service it keeps and checks nothing: it hands on what it does
+ * not fail.
  */
 export class FaultyS3 {
   readonly service: S3Endpoint
   /** Decides on each request. */
   plan: (asked: Asked) => Fault | undefined = () => undefined
+  /** Is told of each request that was done, before its answer is sent. */
+  done: (asked: Asked, status: number) => void = () => undefined
   chances: Chances = {}
   /** How far the clock of the service is ahead. */
   aheadMillis = 0
@@ -164,22 +175,26 @@ export class FaultyS3 {
   mostInFlight = 0
   private readonly server: http.Server
   private readonly roll: () => number
+  private readonly handOn: ReturnType<typeof handingOn> | undefined
   private requests = 0
   private second = 0
   private inSecond = 0
 
-  private constructor(server: http.Server, port: number, seed: number) {
+  private constructor(server: http.Server, port: number, { behind, seed = 1 }: Options) {
     this.server = server
     this.roll = dice(seed)
-    this.service = { endpoint: `http://127.0.0.1:${port}`, accessKeyId: "key", secretAccessKey: "secret+/ =" }
+    const keys = behind ?? { accessKeyId: "key", secretAccessKey: "secret+/ =" }
+    this.service = { ...keys, endpoint: `http://127.0.0.1:${port}` }
+    this.handOn = behind === undefined ? undefined : handingOn(behind)
   }
 
-  static async start({ port = 0, seed = 1 } = {}): Promise<FaultyS3> {
+  static async start(options: Options = {}): Promise<FaultyS3> {
+    const { port = 0 } = options
     const server = http.createServer({ keepAliveTimeout: 60_000 }).listen(port, "127.0.0.1")
     await once(server, "listening")
     const address = server.address()
     if (typeof address !== "object" || address === null) throw new Error("the server has no port")
-    const s3 = new FaultyS3(server, address.port, seed)
+    const s3 = new FaultyS3(server, address.port, options)
     server.on("connection", (socket) => {
       s3.sockets.add(socket)
       socket.on("close", () => s3.sockets.delete(socket))
@@ -197,6 +212,7 @@ export class FaultyS3 {
   /** Forgets faults and counts. What is stored stays. */
   calm(): void {
     this.plan = () => undefined
+    this.done = () => undefined
     this.chances = {}
     this.aheadMillis = 0
     this.expired.clear()
@@ -231,20 +247,24 @@ export class FaultyS3 {
     const asked = { method: request.method ?? "", bucket, key, query, before: this.requests++ }
     const fault = this.plan(asked) ?? this.chance()
     const flipped = fault?._tag === "Flip" && body.length > 0 ? flip(body) : body
-    const respond = (): void => {
+    const respond = async (): Promise<void> => {
       if (fault?._tag === "Answer") {
         const retryAfter = fault.retryAfter === undefined ? {} : { "retry-after": fault.retryAfter }
         return this.send(request, response, this.refusal(new Refusal(fault.status, fault.code), retryAfter))
       }
-      const answer = this.done(request, { ...asked, path, search }, flipped)
+      this.countCall(asked)
+      const answer = this.handOn === undefined
+        ? this.judge(request, { ...asked, path, search }, flipped)
+        : await this.handOn(request, flipped)
+      this.done(asked, answer.status)
       if (fault?._tag === "CutAfter") return void request.socket.destroy()
       this.send(request, response, answer, fault)
     }
     if (fault?._tag === "CutBefore") return void request.socket.destroy()
     if (fault?._tag === "Silence") return
     // oxlint-disable-next-line no-restricted-globals -- this is what the fault is
-    if (fault?._tag === "Delay") return void setTimeout(respond, fault.millis)
-    respond()
+    if (fault?._tag === "Delay") return void setTimeout(() => void respond(), fault.millis)
+    void respond()
   }
 
   private chance(): Fault | undefined {
@@ -284,21 +304,23 @@ export class FaultyS3 {
     return { ...document("Error", `${tag("Code", code)}${tag("Message", `This is ${code}`)}`), status, headers }
   }
 
-  private done(
+  private countCall({ key, method, query }: Asked): void {
+    this.count(
+      `${method}${key === "" ? query.has("delete") ? " many" : query.has("uploads") ? " uploads" : " list" : ""}`
+    )
+  }
+
+  private judge(
     request: http.IncomingMessage,
     asked: Asked & { readonly path: string; readonly search: string },
     body: Buffer
   ): Answer {
-    const { key, method, query } = asked
-    this.count(
-      `${method}${key === "" ? query.has("delete") ? " many" : query.has("uploads") ? " uploads" : " list" : ""}`
-    )
     try {
       this.checkSignature(request, asked, body)
       const content = String(request.headers["x-amz-content-sha256"]).startsWith("STREAMING")
         ? contentChunks(body)
         : body
-      return key === "" ? this.ofBucket(asked, content) : this.ofObject(request.headers, asked, content)
+      return asked.key === "" ? this.ofBucket(asked, content) : this.ofObject(request.headers, asked, content)
     } catch (error) {
       if (error instanceof Refusal) return this.refusal(error)
       throw error

@@ -21,7 +21,7 @@ const optionsOf = ({ accessKeyId, endpoint, secretAccessKey }: S3Endpoint): Clou
 })
 
 /** Creates buckets, which no store does. */
-const createBuckets = (service: S3Endpoint, names: ReadonlyArray<string>) =>
+export const createBuckets = (service: S3Endpoint, names: ReadonlyArray<string>) =>
   Effect.scoped(Effect.gen(function*() {
     const transport = yield* makeTransport({ sockets: 1 })
     yield* Effect.forEach(names, (name) =>
