@@ -1,5 +1,6 @@
 // What the benchmarks share: child processes, medians, and folders that are gone afterwards.
-import { spawnSync } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -25,6 +26,30 @@ export const timeOf = ({ argv: [program, ...args], env, name }: Command): number
   const millis = performance.now() - start
   if (error !== undefined || status !== 0) throw new Error(`${name} ended with ${status}: ${stderr}`, { cause: error })
   return millis
+}
+
+/** What a command has taken. */
+export interface Usage {
+  readonly millis: number
+  /** Milliseconds of processors, of its own and of the kernel for it. */
+  readonly processorMillis: number
+  /** The most that was resident. */
+  readonly residentMiB: number
+}
+
+/** Runs a command to its end, and gives what the kernel has counted. Needs `/usr/bin/time`. */
+export const usageOf = async ({ argv, env, name }: Command): Promise<Usage> => {
+  const start = performance.now()
+  const child = spawn("/usr/bin/time", ["-f", "%U %S %M", ...argv], {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, ...env }
+  })
+  const [stderr, [status]] = await Promise.all([child.stderr.setEncoding("utf8").toArray(), once(child, "exit")])
+  const millis = performance.now() - start
+  const text = stderr.join("").trim()
+  if (status !== 0) throw new Error(`${name} ended with ${String(status)}: ${text}`)
+  const [user = 0, system = 0, kib = 0] = text.split("\n").at(-1)?.split(" ").map(Number) ?? []
+  return { millis, processorMillis: (user + system) * 1000, residentMiB: kib / 1024 }
 }
 
 export const isInstalled = (program: string): boolean => spawnSync(program, ["--version"]).error === undefined

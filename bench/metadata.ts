@@ -1,30 +1,30 @@
 // Reads the metadata of 10,000 photos, made here on the file system of `TMPDIR`, beside exiftool: what it reads with
 // `-fast2`, and with `-fast`. Each photo has EXIF, GPS, what only its maker reads, a small picture and XMP. All is read
 // once before, so that no disk is measured. Then: memory, with 1,000 photos and with all.
-import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { makePhoto } from "./internal/photos.ts"
-import { byTurns, type Command, fanout, isInstalled, print, ratio, removeDatabase, withFolder } from "./measure.ts"
+import {
+  byTurns,
+  type Command,
+  fanout,
+  isInstalled,
+  print,
+  ratio,
+  removeDatabase,
+  usageOf,
+  withFolder
+} from "./measure.ts"
 
 const rounds = 3
 const photos = { folders: 100, inFolder: 100 }
-
-/** Highest resident memory of a command, in MiB, as the kernel counted it. */
-const peakOf = ({ argv: [program, ...args] }: Command): number => {
-  const { stderr } = spawnSync("/usr/bin/time", ["-f", "%M", program, ...args], {
-    stdio: ["ignore", "ignore", "pipe"],
-    encoding: "utf8"
-  })
-  return Number(stderr.trim().split("\n").at(-1)) / 1024
-}
 
 const exiftool = (root: string, ...args: ReadonlyArray<string>): Command => ({
   name: ["exiftool", ...args].join(" "),
   argv: ["exiftool", ...args, "-q", "-j", "-r", root]
 })
 
-await withFolder((folder) => {
+await withFolder(async (folder) => {
   const root = path.join(folder, "photos")
   const db = path.join(folder, "jobs.db")
   for (let i = 0; i < photos.folders; i++) {
@@ -50,6 +50,7 @@ await withFolder((folder) => {
   const some = Array.from({ length: photos.folders / 10 }, (_, i) => path.join(root, `folder-${i}`))
   for (const [count, paths] of [["a tenth", some], ["all", [root]]] as const) {
     removeDatabase(db)
-    console.log(`${count} of them: ${peakOf(own(...paths)).toFixed(0)} MiB at most`)
+    const { residentMiB } = await usageOf(own(...paths))
+    console.log(`${count} of them: ${residentMiB.toFixed(0)} MiB at most`)
   }
 })

@@ -1,0 +1,99 @@
+// A bucket of S3 with so many empty objects that no real one would be filled with them in time: listings are made page
+// by page. Nothing is ever there but the keys, and what is removed is only counted.
+import { once } from "node:events"
+import * as http from "node:http"
+
+export interface ManyKeys {
+  readonly endpoint: string
+  /** Keys that were removed, and requests, since the last look. */
+  readonly look: () => { readonly requests: number; readonly removed: number }
+  readonly stop: () => void
+}
+
+const pageKeys = 1000
+
+/** Keys of a tree of `makeTree`, in the order of their bytes. */
+class Keys {
+  readonly size: number
+  private readonly folders: ReadonlyArray<string>
+  private readonly files: ReadonlyArray<string>
+
+  constructor(prefix: string, folders: number, filesInFolder: number) {
+    const names = (count: number, nameOf: (n: number) => string) => Array.from({ length: count }, (_, n) => nameOf(n))
+    // All are ASCII.
+    this.folders = names(folders, (n) => `${prefix}folder-${n}/`).toSorted()
+    this.files = names(filesInFolder, (n) => `file-${n}`).toSorted()
+    this.size = folders * filesInFolder
+  }
+
+  at(index: number): string {
+    const { length } = this.files
+    return `${this.folders[Math.floor(index / length)]}${this.files[index % length]}`
+  }
+
+  /** How many keys are not behind this one. */
+  until(key: string): number {
+    let [low, high] = [0, this.size]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.at(middle) <= key) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+/** They were stored in an hour, so that files that were made now count as older. */
+const storedAt = new Date(Date.now() + 3_600_000).toISOString()
+const etag = "&quot;d41d8cd98f00b204e9800998ecf8427e&quot;"
+const contents = (key: string): string =>
+  `<Contents><Key>${key}</Key><LastModified>${storedAt}</LastModified><ETag>${etag}</ETag><Size>0</Size></Contents>`
+
+/** A page of a listing. */
+const page = (keys: Keys, query: URLSearchParams): string => {
+  const prefix = query.get("prefix") ?? ""
+  const after = query.get("continuation-token") ?? query.get("start-after") ?? ""
+  const first = keys.until(after > prefix ? after : prefix)
+  const end = Math.min(first + Math.min(pageKeys, Number(query.get("max-keys") ?? pageKeys)), keys.size)
+  const found = Array.from({ length: end - first }, (_, n) => keys.at(first + n)).filter((key) =>
+    key.startsWith(prefix)
+  )
+  const isTruncated = found.length === end - first && end < keys.size
+  const next = isTruncated ? `<NextContinuationToken>${found.at(-1)}</NextContinuationToken>` : ""
+  const facts = `<IsTruncated>${isTruncated}</IsTruncated>${next}`
+  return `<ListBucketResult>${facts}${found.map(contents).join("")}</ListBucketResult>`
+}
+
+/** Serves a bucket of any name. */
+export const serve = async (prefix: string, folders: number, filesInFolder: number): Promise<ManyKeys> => {
+  const keys = new Keys(prefix, folders, filesInFolder)
+  let [requests, removed] = [0, 0]
+  const server = http.createServer((request, response) => {
+    requests++
+    const { pathname, searchParams } = new URL(request.url ?? "", "http://localhost")
+    const chunks: Array<Buffer> = []
+    request.on("data", (chunk: Buffer) => chunks.push(chunk))
+    request.on("end", () => {
+      const isOfBucket = pathname.split("/").filter((name) => name !== "").length === 1
+      if (!isOfBucket) return void response.writeHead(404).end("<Error><Code>NoSuchKey</Code></Error>")
+      if (request.method === "GET") return void response.end(page(keys, searchParams))
+      removed += Buffer.concat(chunks).toString().split("<Key>").length - 1
+      response.end("<DeleteResult></DeleteResult>")
+    })
+  }).listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const address = server.address()
+  if (typeof address !== "object" || address === null) throw new Error("the server has no port")
+  return {
+    endpoint: `http://127.0.0.1:${address.port}`,
+    look: () => {
+      const seen = { requests, removed }
+      requests = removed = 0
+      return seen
+    },
+    stop: () => {
+      server.close()
+      server.closeAllConnections()
+    }
+  }
+}
