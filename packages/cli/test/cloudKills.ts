@@ -205,11 +205,10 @@ export const surviveKills = async (
 ): Promise<Ends> => {
   const [root, back] = [path.join(place, "tree"), path.join(place, "back")]
   plant(root, tree)
-  const ofTree = (pieceBytes: number) => tree.small + Math.ceil(tree.largeBytes / pieceBytes)
+  const total = tree.small + Math.ceil(tree.largeBytes / pieceBytes)
   const address = `s3://${bucket}/copy`
-  const up = await survive(s3, { kills, place, seed, total: ofTree(pieceBytes) }, "copy", root, address)
+  const up = await survive(s3, { kills, place, seed, total }, "copy", root, address)
   const { keys, open } = await thereIn(s3, bucket)
-  const total = ofTree(pieceBytes)
   const down = await survive(s3, { kills, place, seed: seed + 1, total }, "copy", "-T", address, back)
   const [expected, found] = [new Set(keysOf(root, "copy")), new Set(keys)]
   const wrongKeys = [...expected, ...found].filter((key) => !expected.has(key) || !found.has(key))

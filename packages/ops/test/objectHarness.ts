@@ -56,6 +56,10 @@ export interface World {
   readonly answers: Map<string, (content: ObjectContent) => ObjectContent>
   /** Why the store does not remove objects, by keys. */
   readonly kept: Map<string, StoreReason>
+  /** Keys that are not UTF-8, which the bucket can't have. Listings tell of them, too. */
+  strange: ReadonlyArray<string>
+  /** How many keys a page of such a listing has. */
+  pageKeys: number
   /** What is done before a request is made, and once it has been answered; a failure takes the place of the answer. */
   before: Hook
   after: Hook
@@ -63,6 +67,22 @@ export interface World {
 
 export const failure = (reason: StoreReason, call: StoreCall = "put", key = ""): ObjectStoreError =>
   new ObjectStoreError({ call, address: { scheme: "s3", bucket: "bucket", key }, reason })
+
+const bytesOf = (key: string): Uint8Array => FilePath.toBytes(FilePath.make(key))
+
+/** Lists what a bucket has, with strange keys. */
+const listing =
+  ({ list }: ObjectStore, { pageKeys, strange }: World): ObjectStore["list"] => (prefix, options = {}) => {
+    if (strange.length === 0) return list(prefix, options)
+    const { after = "" } = options
+    const added = strange.filter((key) => key.startsWith(prefix))
+      .map((key) => ({ key, sizeBytes: 4, etag: "", storedMillis: 0 }))
+    const listed = Effect.map(Stream.runCollect(list(prefix)), (objects) =>
+      [...objects, ...added]
+        .toSorted((a, b) => Buffer.compare(bytesOf(a.key), bytesOf(b.key)))
+        .filter(({ key }) => Buffer.compare(bytesOf(key), bytesOf(after)) > 0))
+    return Stream.rechunk(Stream.fromIterableEffect(listed), pageKeys)
+  }
 
 const watched = (store: ObjectStore, world: World): ObjectStore => {
   const noted = <A, R>(call: StoreCall, key: string, request: Effect.Effect<A, ObjectStoreError, R>) =>
@@ -89,7 +109,7 @@ const watched = (store: ObjectStore, world: World): ObjectStore => {
     // The first page is asked for even where there is nothing.
     list: (prefix, options) =>
       Stream.mapArrayEffect(
-        paged("list", prefix, store.list(prefix, options)),
+        paged("list", prefix, listing(store, world)(prefix, options)),
         (page, index) => Effect.as(index === 0 ? Effect.void : noted("list", prefix, Effect.void), page)
       ),
     head: (key) => noted("head", key, store.head(key)),
@@ -133,6 +153,8 @@ export const makeWorld = (capabilities: Capabilities = Clouds.memoryCapabilities
       requests: [],
       answers: new Map(),
       kept: new Map(),
+      strange: [],
+      pageKeys: 1000,
       before: () => Effect.void,
       after: () => Effect.void,
       stores: { at: (address) => Effect.map(at(address), (store) => watched(store, world)) }
@@ -243,7 +265,10 @@ const run = <P, E, E2, R>(
       number === kill?.at && !Deferred.isDoneUnsafe(killed)
         ? Effect.andThen(Effect.andThen(first.kill, Deferred.succeed(killed, undefined)), Effect.never)
         : Effect.void
-    if (kill !== undefined) world[kill.when] = killing
+    if (kill !== undefined) {
+      const hook = world[kill.when]
+      world[kill.when] = (request) => Effect.andThen(hook(request), killing(request))
+    }
     const { id } = yield* startIn(first.manager, payload)
     yield* untilItRests(first.manager, id, () => Deferred.isDoneUnsafe(killed))
     const isKilled = Deferred.isDoneUnsafe(killed)

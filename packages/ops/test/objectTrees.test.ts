@@ -3,6 +3,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as FolderListing from "@fanout/ops/FolderListing"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { runs } from "../../../test/effort.ts"
 import { inKeyOrder } from "../src/internal/tree/keyOrder.ts"
 import * as World from "./objectHarness.ts"
 
@@ -77,5 +78,145 @@ describe("trees and objects", () => {
           assert.strictEqual(listing.indexAfter(FilePath.make(name)), index + 1)
         })
       })
+  )
+})
+
+const MiB = 2 ** 20
+
+/** A request at which a process is killed, before it is made or once it was answered. */
+const Kill = Schema.Struct({
+  at: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 24 })),
+  when: Schema.Literals(["before", "after"])
+})
+
+/** Has each request take so long: meanwhile a job records what is done. */
+const slowly = (millis: number) => ({ before: () => Effect.sleep(millis) })
+
+/** Content of so many bytes, no two pieces of which are the same. */
+const contentOf = (sizeBytes: number): string => World.long(Math.ceil(sizeBytes / MiB)).slice(0, sizeBytes)
+
+/** Copies files of these sizes up and down by processes that are killed, and compares what there is. */
+const thereAndBack = Effect.fnUntraced(function*(
+  world: World.World,
+  sizes: ReadonlyArray<number>,
+  kills: { readonly up: typeof Kill.Type; readonly down: typeof Kill.Type }
+) {
+  sizes.forEach((sizeBytes, n) =>
+    world.disk.file(`/from/${n}`, contentOf(sizeBytes), {
+      mode: 0o600 | n % 64,
+      modified: 1_700_000_000_123_456_789n + BigInt(n)
+    })
+  )
+
+  Object.assign(world, slowly(500))
+  const up = yield* World.copy(world, "/from", "s3://bucket/copy", { kill: kills.up })
+  const keys = yield* World.keys(world)
+  const down = yield* World.copy(world, "s3://bucket/copy", "/to/copy", { kill: kills.down })
+
+  assert.deepStrictEqual([up.rows, down.rows], [[], []])
+  assert.deepStrictEqual(keys, sizes.map((_, n) => `copy/${n}`).toSorted())
+  assert.deepStrictEqual(yield* World.openUploads(world), [])
+  const [from, to] = [World.treeOf(world, "/from"), World.treeOf(world, "/to/copy")]
+  assert.deepStrictEqual(Object.keys(to), Object.keys(from))
+  // A difference of megabytes would take minutes to be shown.
+  for (const [name, seen] of Object.entries(from)) {
+    const copied = to[name]
+    if (seen.kind !== "file" || copied?.kind !== "file") continue
+    assert.isTrue(copied.text === seen.text, `${name} of ${seen.text.length} bytes has other content`)
+    assert.deepStrictEqual({ ...copied, text: "" }, { ...seen, text: "" })
+  }
+})
+
+describe("files of any size", () => {
+  it.effect.prop(
+    "are the same there and back by killed processes, where parts are small",
+    {
+      sizes: Schema.Array(
+        Schema.Literals([0, 1, MiB - 1, MiB, MiB + 1, 2 * MiB - 1, 2 * MiB, 2 * MiB + 1, 5 * MiB - 1, 5 * MiB + 1])
+      ).check(Schema.isMinLength(1), Schema.isMaxLength(4)),
+      up: Kill,
+      down: Kill
+    },
+    ({ sizes, ...kills }) =>
+      Effect.flatMap(World.makeWorld(World.ofSmallParts), (world) => thereAndBack(world, sizes, kills)),
+    { arbitrary: { runs: runs(75) } }
+  )
+
+  it.effect.prop(
+    "are the same there and back by killed processes, around the sizes at which ways change",
+    {
+      // By one request or by ranges, by one request or in parts, and one part or two.
+      sizes: Schema.Array(Schema.Literals([8, 16, 32].flatMap((size) => [size * MiB - 1, size * MiB, size * MiB + 1])))
+        .check(Schema.isMinLength(1), Schema.isMaxLength(2)),
+      up: Kill,
+      down: Kill
+    },
+    ({ sizes, ...kills }) => Effect.flatMap(World.makeWorld(), (world) => thereAndBack(world, sizes, kills)),
+    { arbitrary: { runs: runs(20) } }
+  )
+})
+
+describe("keys of any number", () => {
+  it.effect.prop(
+    "are copied there and back by killed processes, and are asked for by pages",
+    {
+      // Some of them on each side of a page, and folders that begin there.
+      first: Schema.Int.check(Schema.isBetween({ minimum: 997, maximum: 1001 })),
+      second: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 4 })),
+      killAt: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1100 }))
+    },
+    ({ first, killAt, second }) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld()
+        for (const [folder, count] of [["a", first], ["b", second]] as const) {
+          world.disk.folder(`/from/${folder}`)
+          for (let n = 0; n < count; n++) world.disk.file(`/from/${folder}/${n}`, `${n}`)
+        }
+        Object.assign(world, slowly(20))
+
+        const up = yield* World.copy(world, "/from", "s3://bucket/copy", { kill: { at: killAt, when: "after" } })
+        const again = yield* World.copy(world, "/from", "s3://bucket/copy")
+        const lists = world.requests.filter((request) => request === "list copy/")
+        const down = yield* World.copy(world, "s3://bucket/copy", "/to/copy", { kill: { at: killAt, when: "before" } })
+
+        assert.deepStrictEqual([up.rows, again.rows, down.rows], [[], [], []])
+        assert.strictEqual(again.tally.tags?.["Copied"], undefined)
+        assert.isAtMost(lists.length, 3)
+        assert.deepStrictEqual(World.treeOf(world, "/to/copy"), World.treeOf(world, "/from"))
+      }),
+    { arbitrary: { runs: runs(10) } }
+  )
+
+  it.effect.prop(
+    "are each told once where they are not UTF-8, and those beside them are copied",
+    {
+      keys: Schema.Array(
+        Schema.Array(Schema.Literals(["a", "-", "é", "\u{ffff}", "😀", "\udcff", "\udc80"]))
+          .check(Schema.isMinLength(1), Schema.isMaxLength(3))
+      ),
+      folder: Schema.Literals(["", "f/", "f\udcff/"]),
+      pageKeys: Schema.Literals([1, 2, 1000]),
+      killAt: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 12 }))
+    },
+    ({ folder, keys, killAt, pageKeys }) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld()
+        const all = Array.from(new Set(keys.map((key) => `${folder}${key.join("")}`)))
+        const [good, bad] = [all.filter((key) => key.isWellFormed()), all.filter((key) => !key.isWellFormed())]
+        // The folder itself is there, whatever else.
+        for (const key of ["0", ...good]) yield* World.put(world, `x/${key}`, `text of ${key}`)
+        Object.assign(world, { strange: bad.map((key) => `x/${key}`), pageKeys, ...slowly(1000) })
+
+        const { rows, tally } = yield* World.copy(world, "s3://bucket/x", "/to/copy", {
+          kill: { at: killAt, when: "after" }
+        })
+
+        assert.strictEqual(tally.failed, bad.length)
+        const told = rows.map((row) => row.replace(/^.*: The object "x\/(.*)" can't be a file: it is not UTF-8$/, "$1"))
+        assert.deepStrictEqual(told.toSorted(), bad.map(FilePath.printable).toSorted())
+        const files = Object.entries(World.treeOf(world, "/to/copy")).filter(([, { kind }]) => kind === "file")
+        assert.deepStrictEqual(files.map(([name]) => name).toSorted(), ["0", ...good].toSorted())
+      }),
+    { arbitrary: { runs: runs(200) } }
   )
 })
