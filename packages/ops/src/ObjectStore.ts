@@ -340,7 +340,7 @@ export interface Uploads {
   /** Begins an upload. The metadata is that of the object. */
   readonly begin: (key: string, options?: Pick<WriteOptions, "metadata">) => Effect.Effect<Upload, ObjectStoreError>
 
-  /** Sends a part. A part of the same number is replaced. */
+  /** Sends a part. A part of the same number is replaced. The bytes must not change until it returns. */
   readonly put: (upload: Upload, number: number, bytes: Uint8Array) => Effect.Effect<UploadedPart, ObjectStoreError>
 
   /** Has the store copy bytes of an object into a part. */

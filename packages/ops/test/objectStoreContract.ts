@@ -122,6 +122,20 @@ export const objectStoreContract = (name: string, { bucket, otherBucket, partByt
         assert.deepStrictEqual([bytes.length, info.sizeBytes], [0, 0])
       }))
 
+    withStore("keeps what was put, whatever becomes of the bytes", (store, prefix) =>
+      Effect.gen(function*() {
+        const key = `${prefix}object`
+        const [whole, part] = [Buffer.from("content"), Buffer.from("content")]
+        yield* store.put(key, whole)
+        whole.fill(0)
+        assert.strictEqual((yield* read(store, key)).bytes.toString(), "content")
+        const upload = yield* store.uploads.begin(`${prefix}upload`)
+        const sent = yield* store.uploads.put(upload, 1, part)
+        part.fill(0)
+        yield* store.uploads.complete(upload, [sent])
+        assert.strictEqual((yield* read(store, upload.key)).bytes.toString(), "content")
+      }))
+
     withStore("finds nothing where there is nothing", (store, prefix) =>
       Effect.gen(function*() {
         assert.deepStrictEqual(yield* store.head(`${prefix}none`), Option.none())

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
-import type { StoreCall } from "@fanout/ops/ObjectStore"
+import type { CloudAddress, ObjectStore, StoreCall } from "@fanout/ops/ObjectStore"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
@@ -67,6 +67,33 @@ describe("Upload of a file", () => {
       yield* World.copy(world, "/from", "s3://bucket/copy")
 
       assert.isTrue((yield* World.read(world, "copy/a")).text === text)
+    }))
+
+  it.effect("sends parts from memory that others were sent from", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld(World.ofSmallParts)
+      for (const name of ["a", "b"]) world.disk.file(`/from/${name}`, World.long(12))
+      const used = new Set<ArrayBufferLike>()
+      const { at } = world.stores
+      const noting = (store: ObjectStore): ObjectStore => ({
+        ...store,
+        uploads: {
+          ...store.uploads,
+          put: (upload, number, bytes) => {
+            used.add(bytes.buffer)
+            return store.uploads.put(upload, number, bytes)
+          }
+        }
+      })
+      Object.assign(world, { stores: { at: (address: CloudAddress) => Effect.map(at(address), noting) } })
+
+      yield* World.copy(world, "/from", "s3://bucket/copy")
+
+      for (const name of ["a", "b"]) {
+        assert.isTrue((yield* World.read(world, `copy/${name}`)).text === World.long(12))
+      }
+      // Four of each file are under way, and its last part is shorter.
+      assert.isAtMost(used.size, 2 * (4 + 1))
     }))
 
   it.effect("leaves no upload open whose beginning was answered by a failure", () =>
