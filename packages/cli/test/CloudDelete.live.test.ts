@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { type ObjectStore, ObjectStores } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import * as childProcess from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -10,8 +9,8 @@ import { afterAll, beforeAll } from "vitest"
 import { isLong } from "../../../test/effort.ts"
 import { CephServer, isCephMissing } from "../../ops/test/cephServer.ts"
 import { FaultyS3 } from "../../ops/test/faultyS3.ts"
-import { layerOf, type S3Endpoint } from "../../ops/test/s3Endpoint.ts"
-import { commandLine, watched } from "./command.ts"
+import { layerOf } from "../../ops/test/s3Endpoint.ts"
+import { killedAt, start } from "./cloudCommand.ts"
 
 let s3: FaultyS3
 let place: string
@@ -26,42 +25,7 @@ afterAll(async () => {
   fs.rmSync(place, { recursive: true, force: true })
 })
 
-const startAt = ({ accessKeyId, endpoint, secretAccessKey }: S3Endpoint, args: ReadonlyArray<string>) => {
-  const [file, all] = commandLine(["--db", path.join(place, "jobs.db"), ...args])
-  return watched(childProcess.spawn(file, all, {
-    cwd: place,
-    env: {
-      ...process.env,
-      AWS_ENDPOINT_URL: endpoint,
-      AWS_ACCESS_KEY_ID: accessKeyId,
-      AWS_SECRET_ACCESS_KEY: secretAccessKey,
-      AWS_REGION: "us-east-1"
-    },
-    stdio: ["ignore", "pipe", "pipe"]
-  }))
-}
-
-const start = (...args: ReadonlyArray<string>) => startAt(s3.service, args)
-
-const run = (...args: ReadonlyArray<string>) => start(...args).ended
-
-/** Ends of a job that is done, and of one that is given up since its processes have died so often. */
-const ends = [0, 3]
-
-/** Runs a command that is killed at a request, counted from 0, and tells whether its job is done. */
-const killedAt = async (nth: number, ...args: ReadonlyArray<string>) => {
-  const { child, ended } = start(...args)
-  let [isKilled, requests] = [false, 0]
-  s3.plan = () => {
-    if (requests++ !== nth) return undefined
-    isKilled = child.kill("SIGKILL")
-    return undefined
-  }
-  const { code, stderr } = await ended
-  s3.calm()
-  if (!isKilled) assert.include(ends, code, stderr)
-  return code === 0
-}
+const run = (...args: ReadonlyArray<string>) => start(s3, place, ...args).ended
 
 const kills = isLong ? 20 : 3
 
@@ -82,7 +46,7 @@ describe("fanout delete with addresses", () => {
 
     const dry = await run("delete", "--dry-run", "--quiet", "--json", address)
     let isDone = false
-    for (let n = 0; n < kills && !isDone; n++) isDone = await killedAt(2 + (n * 3) % 8, "delete", address)
+    for (let n = 0; n < kills && !isDone; n++) isDone = await killedAt(s3, place, 2 + (n * 3) % 8, "delete", address)
     const last = await run("delete", address)
 
     assert.strictEqual(dry.code, 0, dry.stderr)
@@ -218,9 +182,9 @@ describe.skipIf(isCephMissing)("clouds of Ceph", () => {
       )
     )
 
-    const told = await startAt(ceph.service, ["doctor", "s3://one/in"]).ended
-    const aborted = await startAt(ceph.service, ["doctor", "--abort-uploads", "0s", "s3://one/in/"]).ended
-    const deleted = await startAt(ceph.service, ["delete", "s3://one/in/"]).ended
+    const told = await start(ceph, place, "doctor", "s3://one/in").ended
+    const aborted = await start(ceph, place, "doctor", "--abort-uploads", "0s", "s3://one/in/").ended
+    const deleted = await start(ceph, place, "delete", "s3://one/in/").ended
 
     assert.match(told.stdout, /s3:\/\/one\/in\/open, begun \d+s ago, no part/)
     assert.match(aborted.stdout, /1 upload begun more than 0s ago/)

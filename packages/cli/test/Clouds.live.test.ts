@@ -5,7 +5,8 @@ import * as path from "node:path"
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest"
 import { isLong } from "../../../test/effort.ts"
 import { FaultyS3 } from "../../ops/test/faultyS3.ts"
-import { differences, large, plant, start, surviveKills, thereIn, type Tree } from "./cloudKills.ts"
+import { start } from "./cloudCommand.ts"
+import { differences, large, plant, surviveKills, thereIn, type Tree } from "./cloudKills.ts"
 
 let s3: FaultyS3
 let place: string
@@ -127,10 +128,13 @@ describe("fanout copy with addresses", () => {
   it.each<readonly [string, ReadonlyArray<string>, RegExp]>([
     ["a scheme that is not known", ["copy", "tree", "gs://bucket/x"], /the scheme "gs" is not known/],
     ["a bucket that is not there", ["copy", "tree", "s3://other/x"], /no such bucket/],
-    ["an option that has no meaning", ["copy", "--durable", "tree", "s3://bucket/x"], /with "durable": leave it out/],
-    ["a dry run", ["copy", "--dry-run", "tree", "s3://bucket/x"], /--dry-run does not look at addresses/],
-    ["a move", ["move", "tree", "s3://bucket/x"], /address, which has no meaning here/],
-    ["objects to objects", ["copy", "s3://bucket/copy", "s3://other/copy"], /copy them to a folder, and from there/],
+    [
+      "an option that has no meaning",
+      ["copy", "--preserve", "owner", "tree", "s3://bucket/x"],
+      /with "owner": leave it out/
+    ],
+    ["a move into itself", ["move", "s3://bucket/copy", "s3://bucket/copy/x"], /into itself/],
+    ["a folder that goes into itself", ["copy", "s3://bucket/copy", "s3://bucket/copy/x"], /into itself/],
     ["files and objects", ["copy", "tree", "s3://bucket/copy", "."], /can't be copied by one job/]
   ])("refuses %s, and does nothing", async (_, args, why) => {
     fs.mkdirSync(path.join(place, "tree"), { recursive: true })

@@ -9,7 +9,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import type { Asked, FaultyS3 } from "../../ops/test/faultyS3.ts"
 import { layerOf } from "../../ops/test/s3Endpoint.ts"
-import { commandLine, watched } from "./command.ts"
+import { start } from "./cloudCommand.ts"
 
 /** So much of a large file is one part of an upload, and one range of a download. */
 const pieceBytes = 5 * 2 ** 20
@@ -39,22 +39,6 @@ export const plant = (root: string, { largeBytes, small }: Tree): void => {
     piece.writeUInt32LE(written / piece.length)
     fs.appendFileSync(path.join(root, large), piece.subarray(0, largeBytes - written))
   }
-}
-
-/** Starts the command with what it needs to reach a service. */
-export const start = ({ service }: FaultyS3, place: string, ...args: ReadonlyArray<string>) => {
-  const [file, all] = commandLine(["--db", path.join(place, "jobs.db"), ...args])
-  return watched(childProcess.spawn(file, all, {
-    cwd: place,
-    env: {
-      ...process.env,
-      AWS_ENDPOINT_URL: service.endpoint,
-      AWS_ACCESS_KEY_ID: service.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: service.secretAccessKey,
-      AWS_REGION: "us-east-1"
-    },
-    stdio: ["ignore", "pipe", "pipe"]
-  }))
 }
 
 /** A job that was given up since its processes have died so often. It goes on when it is asked for again. */

@@ -18,8 +18,9 @@ import type { NoFreeName } from "./internal/path/numberedName.ts"
 import * as Place from "./internal/path/place.ts"
 import * as Conflict from "./internal/steps/conflict.ts"
 import { whySpecial } from "./internal/tree/elementOutcomes.ts"
-import * as FileTree from "./internal/tree/fileTree.ts"
+import type * as FileTree from "./internal/tree/fileTree.ts"
 import { followOf } from "./internal/tree/followedLinks.ts"
+import { SourceWalk } from "./internal/tree/sourceWalk.ts"
 import * as ProtectedFiles from "./internal/work/protectedFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 
@@ -63,6 +64,10 @@ const entryOf = Effect.fnUntraced(function*(
 > {
   const place = yield* openPlace(source, dereference === true)
   const stat = yield* Place.lstat(place)
+  // No object is a link.
+  if (stat.kind === "link" && FilePath.isAddress(target)) {
+    return { action: "Skip", kind: "link", source, target, sizeBytes: 0, why: SkipReason.Link }
+  }
   const decision = yield* Conflict.resolve(mode, { place, stat }, yield* openTarget(target))
   return {
     action: decision._tag,
@@ -104,11 +109,12 @@ export const entries = ({ leaveOut, request, transfers }: Payload): Stream.Strea
     const isBelowRefused = ({ path, source }: FileTree.Element): boolean =>
       refused !== undefined && refused.source === source && FilePath.isWithin(path, refused.path)
     const filter = Filter.make(request.rules ?? [])
-    return FileTree.walk({
+    const options = {
       sources: transfers.map(({ source }) => source),
       filter,
       follow: followOf({ request, transfers })
-    }).pipe(
+    }
+    return Stream.unwrap(Effect.map(SourceWalk, ({ walk }) => walk(options, false))).pipe(
       Stream.filterMapEffect((element: FileTree.Element) => {
         if (element._tag === "Close" || isBelowRefused(element)) return Effect.succeed(Result.failVoid)
         const transfer = Destination.placeOf(transfers, element)

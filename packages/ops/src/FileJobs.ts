@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import type * as Job from "@fanout/core/Job"
+import type { JobId } from "@fanout/core/JobId"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { layerSqlClient } from "@fanout/core/node"
 import type * as Task from "@fanout/core/Task"
@@ -153,27 +154,24 @@ const transfers = (
       links(options)
     )
   }
+  const programOf =
+    ({ optionsOf, program }: typeof Copy | typeof Move, name: "copy" | "move") => (payload: Copy.Payload) => {
+      const options = optionsOf(payload.request)
+      return areAddresses(pathsOf.copy(payload))
+        ? Effect.provide(objects.use(({ [name]: ofObjects }) => ofObjects.program(payload)), links(options))
+        : Effect.provide(program(payload), entries(payload, options))
+    }
+  const settingsOf = ({ onCancel }: typeof Copy | typeof Move, name: "copy" | "move") => ({
+    onCancel: (payload: Copy.Payload, id: JobId, saved: Job.Saved) =>
+      areAddresses(pathsOf.copy(payload))
+        ? objects.use(({ [name]: ofObjects }) => ofObjects.onCancel(payload, id, saved))
+        : onCancel(payload, id, saved),
+    waits: objects.waits(pathsOf.copy),
+    refuse: (payload: Copy.Payload) => refuse(pathsOf.copy(payload))
+  })
   return Layer.merge(
-    Copy.job.toLayer(
-      (payload) => {
-        const options = Copy.optionsOf(payload.request)
-        return areAddresses(pathsOf.copy(payload))
-          ? Effect.provide(objects.use(({ copy }) => copy.program(payload)), links(options))
-          : Effect.provide(Copy.program(payload), entries(payload, options))
-      },
-      {
-        onCancel: (payload, id, saved) =>
-          areAddresses(pathsOf.copy(payload))
-            ? objects.use(({ copy }) => copy.onCancel(payload, id, saved))
-            : Copy.onCancel(payload, id, saved),
-        waits: objects.waits(pathsOf.copy),
-        refuse: (payload) => refuse(pathsOf.copy(payload))
-      }
-    ),
-    Move.job.toLayer(
-      (payload) => Effect.provide(Move.program(payload), entries(payload, Move.optionsOf(payload.request))),
-      { onCancel: Move.onCancel, refuse: (payload) => refuse(pathsOf.copy(payload)) }
-    )
+    Copy.job.toLayer(programOf(Copy, "copy"), settingsOf(Copy, "copy")),
+    Move.job.toLayer(programOf(Move, "move"), settingsOf(Move, "move"))
   )
 }
 

@@ -3,7 +3,8 @@
  *
  * What is on the same file system gets another name, all of a source at once where nothing is in its place, unless the
  * checksums of its files are asked for. Anything else is copied, read back, flushed and recorded, and then removed
- * where it was, file by file. Whenever that is stopped, each file is whole in one of the two places at least.
+ * where it was, file by file. Whenever that is stopped, each file is whole in one of the two places at least. What goes
+ * to an object store is there once that has answered.
  *
  * @since 0.1.0
  */
@@ -49,16 +50,21 @@ export const job = Job.make("move", {
  * @since 0.1.0
  */
 export const optionsOf = (
-  { checksums, preserve = CopyOptions.Property.literals, rules = [] }: Copy.Request
-): CopyOptions.CopyOptions => ({
-  keeps: new Set(preserve),
-  isDurable: true,
-  isVerified: true,
-  checksums: checksums?.algorithm,
-  isFollowing: false,
-  rules,
-  isMove: true
-})
+  { checksums, destination, preserve, rules = [], sources }: Copy.Request
+): CopyOptions.CopyOptions => {
+  const all = CopyOptions.Property.literals
+  // Objects belong to nobody, and a store has what it has answered for.
+  const areObjects = [...sources, destination].some(FilePath.isAddress)
+  return {
+    keeps: new Set(preserve ?? (areObjects ? all.filter((property) => property !== "owner") : all)),
+    isDurable: true,
+    isVerified: !FilePath.isAddress(destination),
+    checksums: checksums?.algorithm,
+    isFollowing: false,
+    rules,
+    isMove: true
+  }
+}
 
 /** Which sources are about to get another name, or have got one. */
 const renames = Checkpoint.make("renames", Schema.Array(Schema.NullOr(SavedCopy.Renamed)))
@@ -77,6 +83,7 @@ const renameRoots = Effect.fnUntraced(
     if (rules.length > 0 || checksums !== undefined) return moved
     const twins = CollidingNames.find(transfers.map(({ target }) => target))
     for (const [index, { source, target }] of transfers.entries()) {
+      if (FilePath.isAddress(source) || FilePath.isAddress(target)) continue
       // Which of them has the name is known once each has been looked at.
       if (twins.has(target)) continue
       if (leaveOut.some((path) => FilePath.isWithin(path, source) || FilePath.isWithin(path, target))) continue

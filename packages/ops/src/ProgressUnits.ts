@@ -39,7 +39,8 @@ export const strategyUnits: ReadonlyMap<string, string> = new Map([
   ["kernel", "kernelCopied"],
   ["chunked", "chunked"],
   ["hard link", "hardLinked"],
-  ["rename", "renamed"]
+  ["rename", "renamed"],
+  ["server", "serverCopied"]
 ])
 
 /**

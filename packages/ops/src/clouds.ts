@@ -11,6 +11,7 @@ import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import type { Payload } from "./Copy.ts"
 import type { Files } from "./Files.ts"
 import * as Memory from "./internal/cloud/memoryStore.ts"
 import {
@@ -42,6 +43,19 @@ export {
 export const layerFiles: Layer.Layer<Files, never, Files | ObjectStores> = Layer.unwrap(
   Effect.map(Effect.promise(() => import("./internal/objects/objectJobs.ts")), ({ layerFiles }) => layerFiles)
 )
+
+/**
+ * Layer that supplies what `CopyPreview.entries` needs for a copy or a move with addresses: what is at both sides is
+ * listed, and times are asked for where they decide.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerPreview = (payload: Payload): Layer.Layer<Files, never, Files | ObjectStores> =>
+  Layer.unwrap(
+    Effect.map(Effect.promise(() => import("./internal/objects/objectJobs.ts")), ({ layerPreview }) =>
+      layerPreview(payload))
+  )
 
 /**
  * Options of stores in memory.

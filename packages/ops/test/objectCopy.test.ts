@@ -329,20 +329,6 @@ describe("Copy from objects", () => {
     }))
 })
 
-describe("Copy from objects to objects", () => {
-  it.effect("is refused before anything is done", () =>
-    Effect.gen(function*() {
-      const world = yield* World.makeWorld()
-      yield* World.put(world, "copy/a", "text")
-      for (const [source, destination] of [["copy", "s3://other/there"], ["copy/a", "s3://bucket/copy"]] as const) {
-        const { message } = yield* Effect.flip(World.plan(world, `s3://bucket/${source}`, destination))
-
-        assert.match(message, /copy them to a folder, and from there to the address/)
-      }
-      assert.deepStrictEqual(world.requests, [])
-    }))
-})
-
 describe("Copy to objects and back", () => {
   it.effect("makes the same tree", () =>
     Effect.gen(function*() {

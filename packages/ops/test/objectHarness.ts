@@ -5,12 +5,14 @@ import * as Outcome from "@fanout/core/Outcome"
 import { process, settle } from "@fanout/core/testing"
 import * as Clouds from "@fanout/ops/clouds"
 import * as Copy from "@fanout/ops/Copy"
+import * as CopyPreview from "@fanout/ops/CopyPreview"
 import * as Delete from "@fanout/ops/Delete"
 import * as DeletePreview from "@fanout/ops/DeletePreview"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Filter from "@fanout/ops/Filter"
 import * as HardLinks from "@fanout/ops/HardLinks"
+import * as Move from "@fanout/ops/Move"
 import {
   type Capabilities,
   type ObjectContent,
@@ -33,6 +35,7 @@ import * as DeleteBatchLive from "../src/internal/delete/deleteBatchLive.ts"
 import * as DeleteOneLive from "../src/internal/delete/deleteOneLive.ts"
 import * as Objects from "../src/internal/objects/objectJobs.ts"
 import type * as Conflict from "../src/internal/steps/conflict.ts"
+import { remembering } from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
@@ -46,10 +49,11 @@ interface Request {
 
 type Hook = (request: Request) => Effect.Effect<void, ObjectStoreError>
 
-/** A disk, and a cloud with a bucket of the name `bucket`, which outlive jobs. */
+/** A disk, and a cloud with buckets of the names `bucket` and `other`, which outlive jobs. */
 export interface World {
   readonly disk: MemoryFiles.Disk
   readonly store: ObjectStore
+  readonly other: ObjectStore
   readonly stores: ObjectStores["Service"]
   readonly requests: Array<string>
   /** What becomes of the next answer to a reading, by keys. */
@@ -132,6 +136,8 @@ const watched = (store: ObjectStore, world: World): ObjectStore => {
       begin: (key, options) => noted("beginUpload", key, store.uploads.begin(key, options)),
       put: (upload, number, bytes) =>
         noted("putPart", `${upload.key} ${number}`, store.uploads.put(upload, number, bytes)),
+      copy: (upload, number, source, range) =>
+        noted("copyPart", `${upload.key} ${number}`, store.uploads.copy(upload, number, source, range)),
       parts: (upload) => paged("listParts", upload.key, store.uploads.parts(upload)),
       complete: (upload, parts, options) =>
         noted("completeUpload", upload.key, store.uploads.complete(upload, parts, options)),
@@ -141,15 +147,23 @@ const watched = (store: ObjectStore, world: World): ObjectStore => {
   }
 }
 
-export const makeWorld = (capabilities: Capabilities = Clouds.memoryCapabilities) =>
+/** Makes it. The other bucket may be of another provider. */
+export const makeWorld = (capabilities: Capabilities = Clouds.memoryCapabilities, otherProvider = "memory") =>
   Effect.gen(function*() {
-    const { at } = yield* ObjectStores
+    const { at: storeAt } = yield* ObjectStores
+    const at = ({ bucket }: ObjectStore["bucket"]) =>
+      Effect.map(
+        storeAt({ scheme: "s3", bucket }),
+        (store) => bucket === "other" ? { ...store, provider: otherProvider } : store
+      )
     const store = yield* at({ scheme: "s3", bucket: "bucket" })
+    const other = yield* at({ scheme: "s3", bucket: "other" })
     const disk = new MemoryFiles.Disk()
     for (const folder of ["/from", "/to"]) disk.folder(folder)
     const world: World = {
       disk,
       store,
+      other,
       requests: [],
       answers: new Map(),
       kept: new Map(),
@@ -162,12 +176,33 @@ export const makeWorld = (capabilities: Capabilities = Clouds.memoryCapabilities
     return world
   }).pipe(Effect.provide(Clouds.layerMemory({ buckets: ["bucket", "other"], capabilities })))
 
+/** Plans a job. Only what it does then meets faults, and is noted. */
+const prepared = <P, E, R>(world: World, planned: Effect.Effect<P, E, R>) =>
+  Effect.gen(function*() {
+    const { after, before } = world
+    Object.assign(world, { after: () => Effect.void, before: () => Effect.void })
+    const payload = yield* planned
+    Object.assign(world, { after, before })
+    world.requests.length = 0
+    return payload
+  })
+
+/** Says what a copy would do. */
+export const previewCopy = (world: World, source: string, destination: string, options: Options = {}) =>
+  Effect.flatMap(
+    prepared(world, plan(world, source, destination, options)),
+    (payload) => Stream.runCollect(Stream.provide(CopyPreview.entries(payload), Objects.layerPreview(payload)))
+  ).pipe(
+    Effect.provide(outside(world, options))
+  )
+
 const waits = <P>(pathsOf: (payload: P) => ReadonlyArray<FilePath.FilePath>) => ({
   network: { until: (payload: P) => Objects.isReachable(pathsOf(payload)), schedule: Schedule.spaced("10 seconds") }
 })
 
 const programs = Layer.mergeAll(
   Copy.job.toLayer(Objects.copy.program, { onCancel: Objects.copy.onCancel, waits: waits(Copy.pathsOf) }),
+  Move.job.toLayer(Objects.move.program, { onCancel: Objects.move.onCancel, waits: waits(Copy.pathsOf) }),
   Delete.job.toLayer(
     (payload) => Effect.provide(Delete.program(payload), Layer.merge(Objects.deletion.layer, DeleteBatchLive.layer)),
     { waits: waits(({ roots }: Delete.Payload) => roots.map(({ path }) => path)) }
@@ -187,13 +222,15 @@ export interface Options {
   /** Whether it is cancelled then. */
   readonly cancels?: boolean
   readonly request?: Partial<Copy.Request>
+  /** Whether sources are removed once their copies are recorded. */
+  readonly moves?: boolean
 }
 
 const outside = ({ disk, stores }: World, { files = () => Effect.void }: Options) =>
   Layer.mergeAll(
     Layer.succeed(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), files)),
     Layer.succeed(ObjectStores, stores),
-    HardLinks.layerNone
+    Layer.succeed(HardLinks.HardLinks, remembering())
   )
 
 /** Where sources go. */
@@ -213,7 +250,7 @@ export const plan = (
   }).pipe(Effect.provide(Objects.layerFiles), Effect.provide(outside(world, options)))
 }
 
-const start = process({ jobs: [Copy.job, Delete.job], pools: { io: 4 } }, programs)
+const start = process({ jobs: [Copy.job, Delete.job, Move.job], pools: { io: 4 } }, programs)
 
 type Id = JobId.JobId
 type Manager = Effect.Success<typeof start>["manager"]
@@ -253,11 +290,7 @@ const run = <P, E, E2, R>(
 ) =>
   Effect.gen(function*() {
     const { after, before } = world
-    // Only the job meets faults.
-    Object.assign(world, { after: () => Effect.void, before: () => Effect.void })
-    const payload = yield* planned
-    Object.assign(world, { after, before })
-    world.requests.length = 0
+    const payload = yield* prepared(world, planned)
     const first = yield* start
     const { kill } = options
     const killed = Deferred.makeUnsafe<void>()
@@ -301,7 +334,13 @@ export const copy = (
   sources: string | Arr.NonEmptyReadonlyArray<string>,
   destination: string,
   options: Options = {}
-) => run(world, plan(world, sources, destination, options), ({ start }, payload) => start(Copy.job, payload), options)
+) =>
+  run(
+    world,
+    plan(world, sources, destination, options),
+    ({ start }, payload) => start(options.moves === true ? Move.job : Copy.job, payload),
+    options
+  )
 
 type Paths = readonly [string, ...ReadonlyArray<string>]
 
@@ -344,23 +383,43 @@ export const ofSmallParts: Capabilities = {
 export const long = (parts: number): string =>
   Array.from({ length: parts * partBytes / 32 + 1 }, (_, n) => `line ${n}\n`.padStart(32, ".")).join("")
 
+/** Moves by a job, and tells what that came to. */
+export const move = (world: World, source: string, destination: string, options: Options = {}) =>
+  copy(world, source, destination, { conflict: "overwrite", moves: true, ...options })
+
 /** Keys of the bucket. */
-export const keys = ({ store }: World, prefix = "") =>
+export const keys = ({ store }: Pick<World, "store">, prefix = "") =>
   Effect.map(Stream.runCollect(store.list(prefix)), (all) => all.map(({ key }) => key))
 
 /** Uploads that nobody has ended. */
-export const openUploads = ({ store }: World) => Stream.runCollect(store.uploads.open(""))
+export const openUploads = ({ store }: Pick<World, "store">) => Stream.runCollect(store.uploads.open(""))
 
 /** Content and metadata of an object. */
-export const read = ({ store }: World, key: string) =>
+export const read = ({ store }: Pick<World, "store">, key: string) =>
   Effect.scoped(Effect.gen(function*() {
     const { bytes, info } = yield* store.get(key)
     return { text: Buffer.concat(yield* Stream.runCollect(bytes)).toString(), metadata: info.metadata }
   }))
 
-/** Puts a text at a key. */
-export const put = ({ store }: World, key: string, text: string, metadata: Readonly<Record<string, string>> = {}) =>
-  store.put(key, Buffer.from(text), { metadata })
+/** Puts a text at a key, in parts where it is long. */
+export const put = (
+  { store }: Pick<World, "store">,
+  key: string,
+  text: string,
+  metadata: Readonly<Record<string, string>> = {}
+) =>
+  Effect.gen(function*() {
+    const bytes = Buffer.from(text)
+    const { mostPartBytes, putBytes } = store.capabilities.limits
+    if (bytes.length <= putBytes) return yield* store.put(key, bytes, { metadata })
+    const upload = yield* store.uploads.begin(key, { metadata })
+    const parts = Array.from(
+      { length: Math.ceil(bytes.length / mostPartBytes) },
+      (_, n) => bytes.subarray(n * mostPartBytes, (n + 1) * mostPartBytes)
+    )
+    const put = yield* Effect.forEach(parts, (part, n) => store.uploads.put(upload, n + 1, part))
+    return yield* store.uploads.complete(upload, put)
+  })
 
 /** The tree without times of folders, which objects do not keep. */
 export const treeOf = ({ disk }: World, path: string) =>

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as FolderListing from "@fanout/ops/FolderListing"
+import type { Capabilities } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { runs } from "../../../test/effort.ts"
@@ -18,10 +19,25 @@ const Tree = Schema.Array(Schema.Struct({
   isFolder: Schema.Boolean
 })).check(Schema.isMaxLength(12))
 
+/** A store with parts of 16 KiB. */
+const ofTinyParts: Capabilities = {
+  ...World.ofSmallParts,
+  limits: { ...World.ofSmallParts.limits, putBytes: 2 ** 14, mostPartBytes: 2 ** 14 }
+}
+
+/** Sizes about those at which another way is taken. */
+const Size = Schema.Literals(
+  [0, 1, 2 ** 14 - 1, 2 ** 14, 2 ** 14 + 1, 2 ** 15, 2 ** 15 + 1, 2 ** 17]
+)
+
 /** Makes what of a tree can be made: what is below a file can't. */
-const plant = ({ disk }: World.World, tree: typeof Tree.Type): void => {
+const plant = (
+  { disk }: World.World,
+  tree: typeof Tree.Type,
+  textOf: (path: string, index: number) => string = (path) => `text of ${path}`
+): void => {
   const made = new Map<string, boolean>([["/from", true]])
-  for (const { isFolder, path } of tree) {
+  for (const [nth, { isFolder, path }] of tree.entries()) {
     let at = "/from"
     for (const [index, characters] of path.entries()) {
       const name = characters.join("")
@@ -30,7 +46,7 @@ const plant = ({ disk }: World.World, tree: typeof Tree.Type): void => {
       if (made.has(at)) continue
       const becomesFolder = isFolder || index < path.length - 1
       if (becomesFolder) disk.folder(at)
-      else disk.file(at, `text of ${at}`, { mode: 0o644, modified: 1_000_000n })
+      else disk.file(at, textOf(at, nth), { mode: 0o644, modified: 1_000_000n })
       made.set(at, becomesFolder)
     }
   }
@@ -52,6 +68,32 @@ describe("trees and objects", () => {
         assert.deepStrictEqual([up.rows, again.rows, down.rows], [[], [], []])
         assert.strictEqual(again.tally.tags?.["Copied"], undefined)
         assert.deepStrictEqual(World.treeOf(world, "/to/copy"), World.treeOf(world, "/from"))
+      }),
+    { arbitrary: { runs: 30 } }
+  )
+
+  it.effect.prop(
+    "are the same up, across and down, copied and moved, whatever the sizes are",
+    { tree: Tree, sizes: Schema.NonEmptyArray(Size), moves: Schema.Boolean, isOneProvider: Schema.Boolean },
+    ({ isOneProvider, moves, sizes, tree }) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld(ofTinyParts, isOneProvider ? "memory" : "elsewhere")
+        const textOf = (path: string, index: number): string => path.padEnd(sizes[index % sizes.length] ?? 0, "x")
+        plant(world, tree, textOf)
+        const before = World.treeOf(world, "/from")
+        const options = { conflict: "overwrite", moves } as const
+
+        const up = yield* World.copy(world, "/from", "s3://bucket/copy", options)
+        const across = yield* World.copy(world, "s3://bucket/copy", "s3://other/copy", options)
+        const down = yield* World.copy(world, "s3://other/copy", "/to/copy", options)
+
+        assert.deepStrictEqual([up.rows, across.rows, down.rows], [[], [], []])
+        assert.deepStrictEqual(World.treeOf(world, "/to/copy"), before)
+        for (const store of [world.store, world.other]) {
+          assert.deepStrictEqual(yield* World.openUploads({ store }), [])
+          if (moves) assert.deepStrictEqual(yield* World.keys({ store }), [])
+        }
+        if (moves) assert.deepStrictEqual(Object.keys(world.disk.tree("/")).includes("from"), false)
       }),
     { arbitrary: { runs: 30 } }
   )

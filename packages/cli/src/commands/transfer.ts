@@ -102,15 +102,14 @@ const requestOf = (
 ): Effect.Effect<Copy.Request, Stop.Stop> =>
   Effect.gen(function*() {
     const { conflict, noTargetDirectory, paths } = given
-    const resolve = name === "copy" ? Arguments.absoluteOrAddress : Arguments.absolute
-    const sources = paths.slice(0, -1).map(resolve)
+    const sources = paths.slice(0, -1).map(Arguments.absoluteOrAddress)
     const destination = paths.at(-1)
     if (destination === undefined || !Arr.isArrayNonEmpty(sources)) {
       return yield* Stop.usage(`Where is "${paths[0] ?? ""}" to go to? \`fanout ${name} SRC... DEST\``)
     }
     return {
       sources,
-      destination: resolve(destination),
+      destination: Arguments.absoluteOrAddress(destination),
       noTargetDirectory,
       conflict: Option.getOrElse(conflict, () => modes[0]),
       ...rest,
@@ -132,7 +131,7 @@ const warnOfCalls = Effect.gen(function*() {
 /** A link with a slash behind it stands for the folder that it leads to: to move that would leave the link. */
 const refuseToMove = Effect.fnUntraced(function*({ sources }: Copy.Request) {
   const files = yield* Files
-  for (const source of sources) {
+  for (const source of sources.filter((path) => !FilePath.isAddress(path))) {
     const name = FilePath.name(source)
     if (name === "." || name === "..") {
       return yield* Stop.usage(`"${FilePath.display(source)}" can't be moved by that name: name the folder itself.`)
@@ -171,10 +170,19 @@ const plan = (kind: Kind, request: Copy.Request, called?: FilePath.FilePath) =>
     return payload
   })
 
+/** What would be done, step by step. */
+const stepsOf = (payload: Copy.Payload) =>
+  Effect.promise(async () => {
+    const { entries } = await import("@fanout/ops/CopyPreview")
+    if (!hasAddress(payload.request)) return entries(payload)
+    const { layer, layerPreview } = await import("@fanout/ops/clouds")
+    return Stream.provide(entries(payload), Layer.provide(layerPreview(payload), layer()))
+  })
+
 const runDry = (kind: Kind, request: Copy.Request, options: Options) =>
   Effect.gen(function*() {
-    const { entries } = yield* Effect.promise(() => import("@fanout/ops/CopyPreview"))
-    yield* DryRun.tell(entries(yield* plan(kind, request)), DryRun.copy(kind.name), options)
+    const payload = yield* plan(kind, request)
+    yield* DryRun.tell(yield* stepsOf(payload), DryRun.copy(kind.name), options)
   })
 
 /** Asks what is to be done with files that are in the way, if there are any and somebody is there to answer. */
@@ -232,7 +240,6 @@ export const run = (kind: Kind, given: Given, rest: Parameters<typeof requestOf>
   Effect.gen(function*() {
     const { concurrency, dryRun, json } = given
     const request = yield* requestOf(kind, given, rest)
-    if (dryRun && hasAddress(request)) return yield* Stop.usage("--dry-run does not look at addresses: leave it out.")
     if (dryRun) return yield* whileRead(runDry(kind, request, given))
     const paths = [...request.sources, request.destination]
     yield* withJobs({ claim: { ids: [] }, concurrency, paths, isDurable: kind.isDurable })(

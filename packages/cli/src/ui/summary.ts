@@ -242,7 +242,8 @@ const wayWords: Readonly<Record<string, string>> = {
   kernel: "by the kernel",
   chunked: "in chunks",
   "hard link": "as hard links",
-  rename: "by rename"
+  rename: "by rename",
+  server: "by the server"
 }
 
 const notTaken = "the destination does not take them"

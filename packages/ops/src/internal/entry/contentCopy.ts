@@ -41,6 +41,8 @@ export type CopiedContent = Pick<Copied, "strategy" | "sizeBytes">
 export interface ContentWay {
   /** Whether it may take long, so that the size of a file is told before. */
   readonly isLong: boolean
+  /** Whether no content passes through this process: what is to be known of it is read where the copy is. */
+  readonly isUnseen?: boolean
   /** Creates the file that is written to. */
   readonly open: (
     request: CopyRequest,
@@ -86,7 +88,9 @@ const begin = (counted: Counted, { sizeBytes }: Files.FileStat): Effect.Effect<v
 const end = (counted: Counted): Effect.Effect<void> => Effect.suspend(() => countLarge(counted, counted.begun))
 
 /** What hashes the content on its way: to be compared with what is read back, and to be told. */
-const hashersFor = ({ checksums, isVerified }: CopyOptions): ReadonlyMap<HashAlgorithm, Hasher.Hasher> => {
+const hashersFor = (
+  { checksums, isVerified }: Pick<CopyOptions, "checksums" | "isVerified">
+): ReadonlyMap<HashAlgorithm, Hasher.Hasher> => {
   const hashers = new Map<HashAlgorithm, Hasher.Hasher>()
   if (isVerified) hashers.set(ReadBack.comparedBy, Hasher.make(ReadBack.comparedBy))
   if (checksums !== undefined && !hashers.has(checksums)) hashers.set(checksums, Hasher.make(checksums))
@@ -94,7 +98,7 @@ const hashersFor = ({ checksums, isVerified }: CopyOptions): ReadonlyMap<HashAlg
 }
 
 const copyOnce = Effect.fnUntraced(
-  function*(request: CopyRequest, { copy, isLong, open }: ContentWay, counted: Counted) {
+  function*(request: CopyRequest, { copy, isLong, isUnseen, open }: ContentWay, counted: Counted) {
     const { options, source, target } = request
     const from = yield* onSource(source.folder.open(source.name))
     const stat = yield* onSource(from.stat)
@@ -105,7 +109,7 @@ const copyOnce = Effect.fnUntraced(
     const draft = yield* open(request, stat)
     counted.bytes = Math.max(counted.bytes, draft.counted)
     if (isLong) yield* begin(counted, stat)
-    const hashers = hashersFor(options)
+    const hashers = hashersFor(isUnseen === true ? { checksums: undefined, isVerified: false } : options)
     const update = (bytes: Uint8Array) => {
       for (const hasher of hashers.values()) hasher.update(bytes)
     }

@@ -36,7 +36,7 @@ const variantsOf = (name: FilePath.FilePath): ReadonlyArray<FilePath.FilePath> =
 export const otherAt = Effect.fnUntraced(function*(
   { folder, name }: Place.Place
 ): Effect.fn.Return<FilePath.FilePath | undefined, FilesError> {
-  if (name === "" || Option.isNone(yield* folder.find(name))) return undefined
+  if (folder.isExact === true || name === "" || Option.isNone(yield* folder.find(name))) return undefined
   let isKnown = isSeldomKept.test(name)
   for (const variant of isKnown ? [] : variantsOf(name)) {
     // What it does not take is none of its names either.

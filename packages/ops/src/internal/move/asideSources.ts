@@ -91,6 +91,8 @@ export const restoreAll = (
   transfers: Transfers,
   job: JobId.JobId
 ): Effect.Effect<void, never, Files.Files> => {
+  // Objects are not put aside.
+  if (transfers.some(({ source }) => FilePath.isAddress(source))) return Effect.void
   const restoreInner = Effect.fnUntraced(function*(element: FileTree.Element) {
     const { source, target } = Destination.placeOf(transfers, element)
     const known = withoutNumbers(yield* namesOf(FilePath.parent(target)))

@@ -7,7 +7,7 @@ import * as Lease from "@fanout/core/Lease"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type { FilePath } from "../../FilePath.ts"
+import { type FilePath, isAddress } from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import { compareContent } from "../content/contentComparison.ts"
@@ -64,6 +64,8 @@ export const rename = Effect.fnUntraced(function*(
   request: CopyRequest
 ): Effect.fn.Return<Copied | undefined, CopyError | Interrupted> {
   const { placing, source, stat, target } = request
+  // An object has no other name.
+  if (isAddress(source.folder.path) || isAddress(target.folder.path)) return undefined
   const { device } = yield* onDestination(target.folder.stat)
   if (device !== stat.device) return undefined
   const flushes = [yield* prepare(target.folder), yield* prepare(source.folder)]
@@ -118,6 +120,15 @@ const removeAside = Effect.fnUntraced(function*(source: Place.Place, copied: Sav
   return yield* changed(source)
 })
 
+/** Removes an object, if it is what was copied: its inode stands for its content. It can't be put aside. */
+const removeObject = Effect.fnUntraced(function*(source: Place.Place, { edition }: SavedCopy.Copied) {
+  const found = yield* onSource(Place.find(source))
+  if (Option.isNone(found)) return
+  if (!isFileOf(found.value, edition)) return yield* changed(source)
+  yield* Lease.check
+  yield* onSource(source.folder.unlink(source.name))
+})
+
 /**
  * Removes a source whose copy is recorded, if it is what was copied. It is put aside first, so that nothing else can
  * take its place in the last moment.
@@ -126,6 +137,7 @@ const remove = Effect.fnUntraced(function*(
   source: Place.Place,
   copied: SavedCopy.Copied
 ): Effect.fn.Return<void, CopyError | Interrupted> {
+  if (isAddress(source.folder.path)) return yield* removeObject(source, copied)
   const aside = { ...source, name: copied.aside }
   if (Option.isSome(yield* onSource(Place.find(aside)))) return yield* removeAside(source, copied)
   const found = yield* onSource(Place.find(source))

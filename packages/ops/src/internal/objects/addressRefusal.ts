@@ -9,11 +9,8 @@ import { DestinationError, DestinationReason } from "../../FilesError.ts"
 import { parseAddress } from "../../ObjectStore.ts"
 
 /** What of a request has no meaning where a copy is an object. */
-const unsupported = ({ checksums, durable, preserve = [], verify }: Request): ReadonlyArray<string> => [
-  // A store answers once it has an object, and checks what it gets: neither is an option.
-  ...durable === true ? ["durable"] : [],
+const unsupported = ({ preserve = [], verify }: Request): ReadonlyArray<string> => [
   ...verify === true ? ["verify"] : [],
-  ...checksums === undefined ? [] : ["checksums"],
   ...preserve.filter((property) => property === "owner" || property === "links" || property === "xattr")
 ]
 
@@ -31,9 +28,6 @@ const refusalOf = (request: Request): string | undefined => {
   const isFrom = sources.filter(FilePath.isAddress).length
   if (isFrom > 0 && isFrom < sources.length) {
     return "Files and objects can't be copied by one job: copy them one after the other"
-  }
-  if (isFrom > 0 && FilePath.isAddress(destination)) {
-    return "Objects can't be copied to objects: copy them to a folder, and from there to the address"
   }
   const [what] = FilePath.isAddress(destination) ? unsupported(request) : []
   return what === undefined ? undefined : `An object can't be copied to with "${what}": leave it out`

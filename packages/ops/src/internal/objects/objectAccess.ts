@@ -16,7 +16,8 @@ import type { Info, Process } from "./objectStat.ts"
 /** What a listing tells of a name: an object, a folder, or that there is none. */
 export type Known =
   | { readonly _tag: "Object"; readonly info: Info }
-  | { readonly _tag: "Folder" }
+  /** It is marked where there is an object with its key and a slash. */
+  | { readonly _tag: "Folder"; readonly isMarked?: boolean }
   | { readonly _tag: "Absent" }
 
 /** A key, and the store that it is in. */
@@ -31,6 +32,8 @@ export interface ObjectAccess {
   readonly at: (path: FilePath.FilePath) => Effect.Effect<ObjectPlace, ObjectStoreError>
   /** What listings have told of entries that are not copied yet, by addresses. */
   readonly known: Map<FilePath.FilePath, Known>
+  /** Objects that are copied to others, as they were when they were opened; not there where none are. */
+  readonly opened?: Map<FilePath.FilePath, Info>
   /** Memory for content, in KiB. */
   readonly memory: Semaphore.Semaphore
   /** Buffers that nobody uses. */

@@ -31,7 +31,7 @@ import {
   pieceBytes,
   take
 } from "./objectAccess.ts"
-import { statOf } from "./objectStat.ts"
+import { type Info, statOf } from "./objectStat.ts"
 import * as Unsupported from "./unsupportedCalls.ts"
 
 /** Of an object that is larger than a piece so many pieces are asked for at the same time. */
@@ -43,6 +43,14 @@ const corrupt = ({ key, store }: ObjectPlace, code: string): ObjectStoreError =>
     call: "get",
     address: { ...store.bucket, key },
     reason: StoreReason.cases.Corrupt.make({ code })
+  })
+
+/** Error: the object is another one by now. */
+const changed = ({ key, store }: ObjectPlace): ObjectStoreError =>
+  new ObjectStoreError({
+    call: "get",
+    address: { ...store.bucket, key },
+    reason: StoreReason.cases.PreconditionFailed.make({})
   })
 
 /** The checksum of bytes, where Node has the algorithm. */
@@ -86,15 +94,12 @@ const copied = (bytes: Uint8Array, start: number, buffer: Uint8Array): number =>
 /** Reads a range of an object that is still the one that was opened: not each store obeys a condition on a read. */
 const collectRange = Effect.fnUntraced(function*(
   place: ObjectPlace,
-  { etag, key, sizeBytes }: ObjectInfo,
+  { etag, key, sizeBytes }: Info,
   range: ByteRange,
   buffer: Uint8Array
 ) {
   const { info, length } = yield* place.store.read(key, buffer, { range, etag })
-  if (info.etag !== etag || info.sizeBytes !== sizeBytes) {
-    const reason = StoreReason.cases.PreconditionFailed.make({})
-    return yield* new ObjectStoreError({ call: "get", address: { ...place.store.bucket, key }, reason })
-  }
+  if (info.etag !== etag || info.sizeBytes !== sizeBytes) return yield* changed(place)
   return Option.getOrUndefined(length) === buffer.length ? buffer : yield* corrupt(place, "WrongLength")
 })
 
@@ -203,6 +208,66 @@ const openLarge = (access: ObjectAccess, place: ObjectPlace, path: FilePath.File
     )
   })
 
+/** Looks at an object that is to be opened. */
+const look = Effect.fnUntraced(function*(place: ObjectPlace, path: FilePath.FilePath) {
+  const found = yield* asCall("open", path, place.store.head(place.key))
+  if (Option.isNone(found)) {
+    // An answer to HEAD does not say whether the bucket is gone. A listing fails then.
+    yield* asCall("open", path, Stream.runHead(place.store.list(place.key)))
+    return yield* failure("open", path, "ENOENT")
+  }
+  const { value } = found
+  return Number.isSafeInteger(value.sizeBytes) ? value : yield* failureOf("open", path)(corrupt(place, "NoLength"))
+})
+
+/** Reads a whole object, or a range of it, into a buffer that has room for that. */
+const readInto = Effect.fnUntraced(function*(
+  place: ObjectPlace,
+  info: Info,
+  range: ByteRange,
+  buffer: Uint8Array
+): Effect.fn.Return<Info, ObjectStoreError> {
+  const own = buffer.subarray(0, range.end - range.start)
+  if (own.length < info.sizeBytes) {
+    yield* collectRange(place, info, range, own)
+    return info
+  }
+  const { info: now, length } = yield* place.store.read(place.key, own, { etag: info.etag })
+  if (now.etag !== info.etag || now.sizeBytes !== info.sizeBytes) return yield* changed(place)
+  if (Option.getOrUndefined(length) !== own.length) return yield* corrupt(place, "WrongLength")
+  return isWhole(now, own) ? now : yield* corrupt(place, "ChecksumMismatch")
+})
+
+/**
+ * Opens an object that is copied to another one: its bytes are read by those who have memory for them, by one request
+ * for as many as are asked for, or not at all. Nobody is asked where a listing has told enough.
+ */
+export const openUnread = (
+  opened: Map<FilePath.FilePath, Info>,
+  access: ObjectAccess,
+  place: ObjectPlace,
+  path: FilePath.FilePath,
+  listed: Info | undefined
+): Opening =>
+  Effect.gen(function*() {
+    // Only what is read by one request, and sent by one, tells its metadata by that.
+    const most = Math.min(pieceBytes, place.store.capabilities.limits.putBytes)
+    const isTold = listed !== undefined &&
+      (listed.metadata !== undefined || (listed.sizeBytes > 0 && listed.sizeBytes <= most))
+    const info: Info = isTold ? listed : yield* look(place, path)
+    opened.set(path, info)
+    return {
+      ...Unsupported.file(path),
+      stat: Effect.succeed(statOf(place.bucket, info, access.process)),
+      readAt: Effect.fnUntraced(function*(buffer, offset) {
+        const range = { start: offset, end: Math.min(offset + buffer.length, info.sizeBytes) }
+        if (range.start >= range.end) return 0
+        opened.set(path, yield* asCall("read", path, readInto(place, info, range, buffer)))
+        return range.end - range.start
+      })
+    } satisfies Files.OpenFile
+  })
+
 /** Opens an object. Where its size is known it takes one request; a large one tells its time by another. */
 export const open = (
   access: ObjectAccess,
@@ -212,14 +277,7 @@ export const open = (
 ): Opening =>
   Effect.gen(function*() {
     if (sizeBytes !== undefined && sizeBytes <= pieceBytes) return yield* openWhole(access, place, path, sizeBytes)
-    const found = yield* asCall("open", path, place.store.head(place.key))
-    if (Option.isNone(found)) {
-      // An answer to HEAD does not say whether the bucket is gone. A listing fails then.
-      yield* asCall("open", path, Stream.runHead(place.store.list(place.key)))
-      return yield* failure("open", path, "ENOENT")
-    }
-    const { value } = found
-    if (!Number.isSafeInteger(value.sizeBytes)) return yield* failureOf("open", path)(corrupt(place, "NoLength"))
+    const value = yield* look(place, path)
     return value.sizeBytes <= pieceBytes
       ? yield* openWhole(access, place, path, value.sizeBytes)
       : yield* openLarge(access, place, path, value)

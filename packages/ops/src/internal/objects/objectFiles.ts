@@ -33,15 +33,19 @@ export const make = (files: Files.Files["Service"], access: Access.ObjectAccess)
   }
 }
 
-/** Files, among which are objects, and what is shared by all that works on these. */
-export const withObjects = Effect.gen(function*() {
+/**
+ * Files, among which are objects, and what is shared by all that works on these. Objects that are all copied to others
+ * are opened without being read.
+ */
+export const withObjects = Effect.fnUntraced(function*(areForObjects = false) {
   const local = yield* Files.Files
-  const access = yield* Access.make({ user: yield* local.user, denied: yield* local.denied })
+  const made = yield* Access.make({ user: yield* local.user, denied: yield* local.denied })
+  const access = areForObjects ? { ...made, opened: new Map() } : made
   return { access, files: make(local, access) }
 })
 
 /** Layer that supplies files in which an address may stand in place of a path, also where they are deleted. */
 export const layerFiles: Layer.Layer<Files.Files, never, Files.Files | ObjectStores> = Layer.merge(
-  Layer.effect(Files.Files, Effect.map(withObjects, ({ files }) => files)),
+  Layer.effect(Files.Files, Effect.map(withObjects(), ({ files }) => files)),
   ObjectDelete.layer
 )

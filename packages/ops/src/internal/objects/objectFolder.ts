@@ -87,10 +87,37 @@ export const open = Effect.fnUntraced(function*(access: ObjectAccess, path: File
   const known = access.known.get(path)
   const place = yield* asCall("open", path, access.at(path))
   if (known?._tag !== "Folder") {
-    const sizeBytes = known?._tag === "Object" ? known.info.sizeBytes : undefined
-    return yield* ObjectContent.open(access, place, path, sizeBytes)
+    const listed = known?._tag === "Object" ? known.info : undefined
+    // Who looks at it from now on is to see what it is by then.
+    access.known.delete(path)
+    return yield* access.opened === undefined
+      ? ObjectContent.open(access, place, path, listed?.sizeBytes)
+      : ObjectContent.openUnread(access.opened, access, place, path, listed)
   }
   return { ...Unsupported.file(path), stat: lstat(access, path) } satisfies Files.OpenFile
+})
+
+/** Removes an object. */
+const unlink = Effect.fnUntraced(function*(
+  access: ObjectAccess,
+  path: FilePath.FilePath,
+  call: "unlink" | "rmdir" = "unlink"
+): Effect.fn.Return<void, FilesError> {
+  const { key, store } = yield* asCall(call, path, access.at(path))
+  const remove = Effect.flatMap(
+    store.remove([call === "rmdir" ? `${key}/` : key]),
+    ([failed]) => failed === undefined ? Effect.void : Effect.fail(failed)
+  )
+  yield* asCall(call, path, remove)
+})
+
+/** Removes what marks an empty folder, if there is one and nothing else is in the folder. */
+const removeFolder = Effect.fnUntraced(function*(access: ObjectAccess, path: FilePath.FilePath) {
+  const { key, store } = yield* asCall("rmdir", path, access.at(path))
+  if (key === "") return yield* failure("rmdir", path, "ENOTEMPTY")
+  const found = yield* asCall("rmdir", path, Stream.runCollect(Stream.take(store.list(`${key}/`), 2)))
+  if (found.some((object) => object.key !== `${key}/`)) return yield* failure("rmdir", path, "ENOTEMPTY")
+  if (found.length > 0) yield* unlink(access, path, "rmdir")
 })
 
 /** The folder at an address. */
@@ -106,6 +133,8 @@ export const folder = (access: ObjectAccess, path: FilePath.FilePath): Files.Fol
     lstat: (name) => lstat(access, of(name)),
     find: (name) => find(access, of(name)),
     folder: (name) => Effect.succeed(folder(access, of(name))),
-    open: (name) => open(access, of(name))
+    open: (name) => open(access, of(name)),
+    unlink: (name) => unlink(access, of(name)),
+    removeFolder: (name) => removeFolder(access, of(name))
   }
 }

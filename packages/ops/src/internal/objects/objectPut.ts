@@ -17,7 +17,7 @@ import { CopyError, Reason } from "../steps/copyError.ts"
 import { occupied } from "../steps/filePlacement.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
 import { asCall, failureOf, giveBack, type ObjectAccess, type ObjectPlace, patiently, take } from "./objectAccess.ts"
-import { metadataOf } from "./objectStat.ts"
+import { carriedBy, metadataOf } from "./objectStat.ts"
 import * as Unsupported from "./unsupportedCalls.ts"
 
 /** Name in the metadata of an object, of a random word. Whoever has lost an answer finds its own object by that. */
@@ -32,7 +32,7 @@ export const absent = Effect.fnUntraced(function*(
   access: ObjectAccess,
   request: CopyRequest,
   { key, store }: ObjectPlace,
-  call: "put" | "complete"
+  call: "put" | "complete" | "copy"
 ): Effect.fn.Return<Pick<WriteOptions, "condition">, CopyError> {
   if (request.placing === "replace") return {}
   if (store.capabilities.conditions[call]) return { condition: { _tag: "Absent" } }
@@ -70,6 +70,16 @@ export const draftOf = (
 export const findOwn = ({ key, store }: ObjectPlace, nonce: string) =>
   Effect.map(patiently(store.head(key)), Option.filter(({ metadata }) => metadata[nonceName] === nonce))
 
+/** What the metadata of a copy are to be: those of an object that it is made of, or what a file has for them. */
+export const metadataFor = (
+  { opened }: ObjectAccess,
+  { options, source }: CopyRequest,
+  stat: Files.FileStat
+): Readonly<Record<string, string>> => {
+  const info = opened?.get(Place.path(source))
+  return info === undefined ? metadataOf(stat, options) : carriedBy(info)
+}
+
 /** Keeps all that is written in one buffer, which has the size that the file is said to have, or more. */
 const bufferOf = (sizeBytes: number) => {
   let buffer = Buffer.allocUnsafeSlow(sizeBytes)
@@ -84,7 +94,12 @@ const bufferOf = (sizeBytes: number) => {
       buffer.set(bytes, filled)
       filled += bytes.length
     })
-  return { write, content: () => buffer.subarray(0, filled) }
+  const copyFrom: Files.OpenFile["copyFrom"] = (from, offset, length) =>
+    Effect.map(from.readAt(buffer.subarray(offset, offset + length), offset), (read) => {
+      filled = offset + read
+      return read
+    })
+  return { write, copyFrom, content: () => buffer.subarray(0, filled) }
 }
 
 /** The condition of a further try: the object is still what the one before has put. */
@@ -110,7 +125,7 @@ export const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
   const open: ContentWay["open"] = Effect.fnUntraced(function*(request, stat) {
     const { sizeBytes } = stat
     yield* Effect.acquireRelease(take(access, sizeBytes), () => giveBack(access, sizeBytes), { interruptible: true })
-    const { content, write } = bufferOf(sizeBytes)
+    const { content, copyFrom, write } = bufferOf(sizeBytes)
     const put = Effect.gen(function*() {
       const condition = sent === undefined || request.placing === "replace"
         ? yield* absent(access, request, place, "put")
@@ -119,7 +134,7 @@ export const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
       const nonce = randomUUID()
       // Only who asks for a condition can take its own object for another one.
       const own = condition.condition === undefined ? {} : { [nonceName]: nonce }
-      const options = { ...condition, metadata: { ...metadataOf(stat, request.options), ...own } }
+      const options = { ...condition, metadata: { ...metadataFor(access, request, stat), ...own } }
       const stored = yield* Effect.catchIf(
         patiently(place.store.put(place.key, content(), options)),
         (error) => isOccupied(error, request),
@@ -132,7 +147,8 @@ export const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
       sent = stored.etag
       yield* checkSource(request, stat)
     })
-    return { file: draftOf(request, stat, write), bytes: 0, counted: 0, save: () => Effect.void, place: put }
+    const file = { ...draftOf(request, stat, write), copyFrom }
+    return { file, bytes: 0, counted: 0, save: () => Effect.void, place: put }
   })
   return { isLong: false, copy: WholeCopy.way.copy, open }
 }

@@ -90,6 +90,15 @@ export const metadataOf = (
   ...keeps.has("mode") ? { mode: `0${(0o100000 | mode).toString(8)}` } : {}
 })
 
+/**
+ * What a copy of an object is to tell of it: all that the object does. Where that has no time of its own it is when the
+ * store has put it in its place.
+ */
+export const carriedBy = (info: Info): Readonly<Record<string, string>> => ({
+  mtime: secondsOf(storedNanos(info)),
+  ...info.metadata
+})
+
 /** What is known of an object that has the time of a file. */
 export const withTimeOf = (info: Info, { modifiedNanos }: Files.FileStat): Info => ({
   ...info,

@@ -98,8 +98,8 @@ class KeyWalk {
     }
   }
 
-  /** Goes into folders; false where one of them is left out. */
-  private enter(folders: ReadonlyArray<FilePath.FilePath>): boolean {
+  /** Goes into folders, the last of which may be marked; false where one of them is left out. */
+  private enter(folders: ReadonlyArray<FilePath.FilePath>, isMarked = false): boolean {
     let shared = 0
     while (shared < this.names.length && this.names[shared] === folders[shared]) shared++
     this.leave(shared)
@@ -110,6 +110,10 @@ class KeyWalk {
         return false
       }
       this.names.push(name)
+      this.tell(FilePath.join(this.path, path), {
+        _tag: "Folder",
+        isMarked: isMarked && this.names.length === folders.length
+      })
       this.chunk.push({ _tag: "Open", ...this.at(path, "open") })
     }
     return true
@@ -140,7 +144,7 @@ class KeyWalk {
     if (code !== undefined) return this.refuse(key, code, object)
     const paths = names.map(FilePath.make)
     const leaf = isMarker ? undefined : paths.pop()
-    if (!this.enter(paths) || leaf === undefined) return
+    if (!this.enter(paths, isMarker) || leaf === undefined) return
     const path = FilePath.join(this.here, leaf)
     if (this.isLeftOut(path, false)) return
     this.tell(FilePath.join(this.path, path), { _tag: "Object", info: object })
@@ -256,5 +260,5 @@ export const walk = (access: ObjectAccess, options: Options) => {
   const walked = sources.slice(first).map((path, index) =>
     walkOne(access, first + index, path, options, index === 0 ? cursor : undefined)
   )
-  return pausing(walked.reduce<Walked>((all, one) => Stream.concat(all, one), Stream.empty))
+  return walked.reduce<Walked>((all, one) => Stream.concat(all, one), Stream.empty)
 }

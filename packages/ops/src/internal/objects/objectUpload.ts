@@ -14,7 +14,7 @@ import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
-import type { ObjectStoreError, Upload, UploadedPart } from "../../ObjectStore.ts"
+import type { ByteRange, ObjectStoreError, Upload, UploadedPart } from "../../ObjectStore.ts"
 import { edition } from "../content/contentComparison.ts"
 import type { ContentWay, CopiedContent, Copying } from "../entry/contentCopy.ts"
 import type { ContentWays } from "../entry/contentWays.ts"
@@ -26,14 +26,46 @@ import * as SavedCopy from "../steps/savedCopy.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
 import { asCall, failureOf, lend, type ObjectAccess, type ObjectPlace, patiently, pieceBytes } from "./objectAccess.ts"
-import { absent, draftOf, findOwn, isOccupied, nonceName, onStore, orOccupied, whole } from "./objectPut.ts"
-import { metadataOf } from "./objectStat.ts"
+import {
+  absent,
+  draftOf,
+  findOwn,
+  isOccupied,
+  metadataFor,
+  nonceName,
+  onStore,
+  orOccupied,
+  whole
+} from "./objectPut.ts"
 
 /** So many parts of one file are sent at the same time. Each is a piece, unless there would be too many. */
 const partsAtOnce = 4
 
-const placeOf = (access: ObjectAccess, { target }: CopyRequest) =>
+/** Of what the store copies itself nothing is in memory, so each part has more. */
+const copiedBytes = 2 ** 27
+
+/** Whether the content of a file gets to a place by one request. */
+export const isWhole = ({ store }: ObjectPlace, sizeBytes: number): boolean =>
+  sizeBytes <= Math.min(pieceBytes, store.capabilities.limits.putBytes)
+
+export const placeOf = (access: ObjectAccess, { target }: CopyRequest) =>
   onDestination(asCall("open", Place.path(target), access.at(Place.path(target))))
+
+/** What parts are made for, and how. */
+interface Parts {
+  readonly access: ObjectAccess
+  readonly place: ObjectPlace
+  /** Has the store make a part of its own object; not there where bytes are sent. */
+  readonly copyPart?: (
+    request: CopyRequest,
+    upload: Upload,
+    number: number,
+    range: ByteRange
+  ) => Effect.Effect<UploadedPart, CopyError>
+}
+
+/** Name of the way of what a store has copied itself. */
+export const byStore = "server"
 
 /** An upload that is under way. */
 interface Sending extends SavedCopy.Uploading {
@@ -123,10 +155,10 @@ const countOf = (partBytes: number, sizeBytes: number): number => Math.ceil(size
 const MiB = 2 ** 20
 
 /** Whole MiB, so that there are not too many parts. */
-const partBytesOf = ({ store }: ObjectPlace, sizeBytes: number): number => {
+const partBytesOf = ({ store }: ObjectPlace, sizeBytes: number, usual: number): number => {
   const { leastPartBytes: least, mostPartBytes, parts } = store.capabilities.limits
   const fitting = Math.ceil(sizeBytes / parts / MiB) * MiB
-  return Math.min(Math.max(pieceBytes, least, fitting), mostPartBytes)
+  return Math.min(Math.max(usual, least, fitting), mostPartBytes)
 }
 
 /** Whether somebody goes on with an upload that ended like this. */
@@ -141,19 +173,19 @@ const isKept = (exit: Exit.Exit<unknown, unknown>): boolean => {
 
 /** Begins an upload. What was counted of one before this is not counted once more. */
 const begin = Effect.fnUntraced(function*(
+  { access, copyPart, place }: Parts,
   request: CopyRequest,
-  place: ObjectPlace,
   stat: Files.FileStat,
   counted: number
 ) {
   const nonce = randomUUID()
   const others = yield* onStore(request, othersOf(place))
-  const metadata = { ...metadataOf(stat, request.options), [nonceName]: nonce }
+  const metadata = { ...metadataFor(access, request, stat), [nonceName]: nonce }
   const upload: SavedCopy.Uploading = {
     key: place.key,
     begunMillis: yield* Clock.currentTimeMillis,
     nonce,
-    partBytes: partBytesOf(place, stat.sizeBytes),
+    partBytes: partBytesOf(place, stat.sizeBytes, copyPart === undefined ? pieceBytes : copiedBytes),
     edition: edition(stat),
     counted,
     ...others === undefined ? {} : { others }
@@ -173,10 +205,11 @@ const begin = Effect.fnUntraced(function*(
 
 /** Opens what parts are sent to. It is dropped where the copy fails. */
 const openUpload = Effect.fnUntraced(function*(
-  place: ObjectPlace,
+  to: Parts,
   request: CopyRequest,
   stat: Files.FileStat
 ): Effect.fn.Return<Sending, CopyError | Interrupter.Interrupted, Scope.Scope> {
+  const { place } = to
   const { upload: saved } = yield* SavedCopy.get
   const isSame = saved?.edition === edition(stat) && saved.key === place.key
   const before = saved !== undefined && isSame
@@ -184,7 +217,7 @@ const openUpload = Effect.fnUntraced(function*(
     : undefined
   yield* Lease.check
   if (saved !== undefined && before === undefined) yield* dropped(place, saved)
-  const sending = before ?? (yield* begin(request, place, stat, saved?.counted ?? 0))
+  const sending = before ?? (yield* begin(to, request, stat, saved?.counted ?? 0))
   yield* Effect.addFinalizer((exit) => isKept(exit) ? Effect.void : Effect.interruptible(dropped(place, sending)))
   return sending
 })
@@ -202,34 +235,41 @@ const readPart = Effect.fnUntraced(function*(from: Files.OpenFile, start: number
 
 /** Sends the parts that are not there. Who is to know all bytes gets them in their order. */
 const sendParts = Effect.fnUntraced(function*(
-  access: ObjectAccess,
+  { access, copyPart }: Parts,
   { isComplete, partBytes, parts, place, ...upload }: Sending,
   { count, from, request, stat: { sizeBytes }, take }: Copying
 ): Effect.fn.Return<CopiedContent, CopyError | Interrupter.Interrupted> {
   let sent = 0
   const passed = (length: number) => Effect.suspend(() => count(sent += length))
+  const readAndPut = Effect.fnUntraced(function*(number: number, start: number, buffer: Uint8Array, isThere: boolean) {
+    const bytes = yield* readPart(from, start, buffer)
+    if (bytes.length < buffer.length) {
+      return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(request.source) }) })
+    }
+    take?.(bytes)
+    if (isThere) return
+    yield* Lease.check
+    parts.set(number, yield* onStore(request, place.store.uploads.put(uploadOf(upload), number, bytes)))
+  })
   const send = Effect.fnUntraced(function*(number: number) {
     yield* Interrupter.check
     const length = lengthOf(number, partBytes, sizeBytes)
     const isThere = isComplete || parts.has(number)
     if (isThere && take === undefined) return yield* passed(length)
-    if (!isThere) yield* TaskDispatcher.throttle(length)
-    yield* lend(access, length)(Effect.fnUntraced(function*(buffer) {
-      const bytes = yield* readPart(from, (number - 1) * partBytes, buffer)
-      if (bytes.length < length) {
-        return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(request.source) }) })
-      }
-      take?.(bytes)
-      if (isThere) return
+    const start = (number - 1) * partBytes
+    if (copyPart === undefined) {
+      if (!isThere) yield* TaskDispatcher.throttle(length)
+      yield* lend(access, length)((buffer) => readAndPut(number, start, buffer, isThere))
+    } else {
       yield* Lease.check
-      parts.set(number, yield* onStore(request, place.store.uploads.put(uploadOf(upload), number, bytes)))
-    }))
+      parts.set(number, yield* copyPart(request, uploadOf(upload), number, { start, end: start + length }))
+    }
     yield* passed(length)
     yield* SavedCopy.save({ upload: { ...upload, partBytes, counted: Math.max(upload.counted, sent) } })
   })
   const numbers = Array.from({ length: countOf(partBytes, sizeBytes) }, (_, index) => index + 1)
   yield* Effect.forEach(numbers, send, { concurrency: take === undefined ? partsAtOnce : 1, discard: true })
-  return { strategy: "parts", sizeBytes }
+  return { strategy: copyPart === undefined ? "parts" : byStore, sizeBytes }
 })
 
 /** Makes the object of its parts. An answer that was lost is found in the metadata of the object. */
@@ -255,13 +295,14 @@ const complete = Effect.fnUntraced(function*(
   ).pipe(Effect.mapError(orOccupied(access, request)))
 })
 
-/** Sends the content in parts. */
-const inParts = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
+/** Makes the object in parts. */
+export const inParts = (to: Parts): ContentWay => {
   let sending: Sending | undefined
   return {
     isLong: true,
+    isUnseen: to.copyPart !== undefined,
     open: Effect.fnUntraced(function*(request, stat) {
-      const upload = yield* openUpload(place, request, stat)
+      const upload = yield* openUpload(to, request, stat)
       sending = upload
       const write = () => Effect.die(new Error("Parts are sent as they are"))
       return {
@@ -269,11 +310,11 @@ const inParts = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
         bytes: 0,
         counted: upload.counted,
         save: () => Effect.void,
-        place: complete(access, request, upload, stat.sizeBytes)
+        place: complete(to.access, request, upload, stat.sizeBytes)
       } satisfies PartialFile
     }),
     copy: (copying) =>
-      sending === undefined ? Effect.die(new Error("An upload was not begun")) : sendParts(access, sending, copying)
+      sending === undefined ? Effect.die(new Error("An upload was not begun")) : sendParts(to, sending, copying)
   }
 }
 
@@ -281,10 +322,7 @@ const inParts = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
 export const waysTo = (access: ObjectAccess): ContentWays => (request, { sizeBytes }) =>
   Effect.map(
     placeOf(access, request),
-    (place) =>
-      sizeBytes <= Math.min(pieceBytes, place.store.capabilities.limits.putBytes)
-        ? whole(access, place)
-        : inParts(access, place)
+    (place) => isWhole(place, sizeBytes) ? whole(access, place) : inParts({ access, place })
   )
 
 /** Drops an upload that was begun, whose job is cancelled. What can't be dropped is left to the store. */

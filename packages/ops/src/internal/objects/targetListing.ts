@@ -2,16 +2,13 @@
  * Tells what is at the places of copies by listing these beside the walk over their sources: a page of a thousand keys
  * takes the place of as many requests.
  */
-import type { JobContext } from "@fanout/core/JobContext"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as FilePath from "../../FilePath.ts"
-import type * as Files from "../../Files.ts"
 import type { ListedObject, ObjectStoreError } from "../../ObjectStore.ts"
 import type { Transfer } from "../path/destination.ts"
 import type * as FileTree from "../tree/fileTree.ts"
-import type { SourceWalk } from "../tree/sourceWalk.ts"
 import { lastCharacter, type ObjectAccess, patiently } from "./objectAccess.ts"
 
 const isBefore = (a: string, b: string): boolean => Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0
@@ -62,11 +59,11 @@ class Pages {
 }
 
 /** Tells what is at the targets of files that a walk in the order of keys meets. */
-export const telling = (
+export const telling = <R>(
   access: ObjectAccess,
   transfers: ReadonlyArray<Pick<Transfer, "target">>,
-  walked: ReturnType<SourceWalk["walk"]>
-): Stream.Stream<FileTree.Element, ObjectStoreError, Files.Files | JobContext> =>
+  walked: Stream.Stream<FileTree.Element, ObjectStoreError, R>
+): Stream.Stream<FileTree.Element, ObjectStoreError, R> =>
   Stream.suspend(() => {
     let pages: { readonly source: number; readonly pages: Pages; readonly base: string } | undefined
     const pagesOf = Effect.fnUntraced(function*(source: number, target: FilePath.FilePath) {
@@ -80,10 +77,16 @@ export const telling = (
       const target = transfers[element.source]?.target
       const { path, source } = element
       // One that is copied by itself is asked for by itself.
-      if (element._tag !== "Leaf" || target === undefined || path === "" || !path.isWellFormed()) return
-      const { base, pages } = yield* pagesOf(source, target)
-      const info = yield* pages.find(base + path)
-      access.known.set(FilePath.join(target, path), info === undefined ? { _tag: "Absent" } : { _tag: "Object", info })
+      if (target === undefined || path === "" || !path.isWellFormed()) return
+      const at = FilePath.join(target, path)
+      if (element._tag === "Leaf") {
+        const { base, pages } = yield* pagesOf(source, target)
+        const info = yield* pages.find(base + path)
+        access.known.set(at, info === undefined ? { _tag: "Absent" } : { _tag: "Object", info })
+      } else if (element._tag === "Open" && access.opened !== undefined) {
+        const { base, pages } = yield* pagesOf(source, target)
+        access.known.set(at, { _tag: "Folder", isMarked: (yield* pages.find(`${base}${path}/`)) !== undefined })
+      }
     })
     return Stream.mapArrayEffect(walked, (elements) =>
       Effect.as(Effect.forEach(elements, tell, { discard: true }), elements))

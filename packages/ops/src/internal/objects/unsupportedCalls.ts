@@ -37,10 +37,20 @@ export const file = (path: FilePath.FilePath): Omit<Files.OpenFile, "stat"> => {
   }
 }
 
-type Readable = "path" | "stat" | "identity" | "list" | "lstat" | "find" | "folder" | "open"
+type Supported =
+  | "path"
+  | "stat"
+  | "identity"
+  | "list"
+  | "lstat"
+  | "find"
+  | "folder"
+  | "open"
+  | "unlink"
+  | "removeFolder"
 
-/** A folder that fails with `ENOTSUP` where it is to be changed. */
-export const folder = (path: FilePath.FilePath): Omit<Files.Folder, Readable> => {
+/** A folder that fails with `ENOTSUP` where it is to be changed otherwise than by removing what is in it. */
+export const folder = (path: FilePath.FilePath): Omit<Files.Folder, Supported> => {
   const refuse = refusing(path)
   return {
     isExact: true,
@@ -59,8 +69,6 @@ export const folder = (path: FilePath.FilePath): Omit<Files.Folder, Readable> =>
     renameExclusively: () => refuse("rename"),
     link: () => refuse("link"),
     sync: Effect.void,
-    unlink: () => refuse("unlink"),
-    removeFolder: () => refuse("rmdir"),
     atOnce: () => Effect.succeedNone
   }
 }

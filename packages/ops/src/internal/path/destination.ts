@@ -199,9 +199,14 @@ const identities = Effect.fnUntraced(function*(path: FilePath.FilePath) {
 const guard = Effect.fnUntraced(function*(source: Found, target: FilePath.FilePath) {
   const files = yield* Files.Files
   const { stat } = source
-  // What is in a bucket is looked at by each copy, and neither side is in the other.
-  if (stat === undefined || FilePath.isAddress(target)) return
+  if (stat === undefined) return
   const pair = { source: source.given, target }
+  if (FilePath.isAddress(target)) {
+    // What is in a bucket is looked at by each copy. An address has one spelling alone.
+    if (source.path === target) return yield* refuse(SameFile.make(pair))
+    const isInside = stat.kind === "folder" && FilePath.isWithin(target, source.path)
+    return yield* isInside ? refuse(IntoItself.make(pair)) : Effect.void
+  }
   const [sourceIs, targetIs] = [yield* identities(source.path), yield* identities(target)]
   if (sourceIs.some((a) => targetIs.some((b) => Files.isSameInode(a, b)))) return yield* refuse(SameFile.make(pair))
   if (stat.kind === "folder") {

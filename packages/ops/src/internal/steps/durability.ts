@@ -7,7 +7,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
-import type { FilePath } from "../../FilePath.ts"
+import { type FilePath, isAddress } from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import { oneForAll } from "../work/coalescedRun.ts"
@@ -134,9 +134,11 @@ export const of = (what: "none" | "content" | "names"): Effect.Effect<Durability
       prepare: (folder) => Effect.map(prepare(folder), (flush) => ({ ...flush, names: Effect.void }))
     }))
 
-/** Makes ready to flush what will be written to a folder. */
+/** Makes ready to flush what will be written to a folder. An object store has what it has answered for. */
 export const prepare = (folder: Files.Folder): Effect.Effect<Flush, CopyError> =>
-  Effect.flatMap(Durability, (durability) => durability.prepare(folder))
+  isAddress(folder.path)
+    ? Effect.succeed(nothing)
+    : Effect.flatMap(Durability, (durability) => durability.prepare(folder))
 
 /** Whether one flush is for all that is written in folders at these paths. */
 export const isOneAt = (paths: ReadonlyArray<FilePath>): Effect.Effect<boolean, never, Files.Files> =>

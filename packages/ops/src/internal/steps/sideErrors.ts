@@ -5,11 +5,13 @@ import * as Effect from "effect/Effect"
 import { FilesError } from "../../FilesError.ts"
 import { CopyError, Reason } from "./copyError.ts"
 
-const { CallFailed, KindChanged, Vanished } = Reason.cases
+const { CallFailed, Changed, KindChanged, Vanished } = Reason.cases
 
 /** A source can vanish, or turn into something else: a link where none is opened, a file where a link is read. */
 const sourceReason = (error: FilesError): Reason => {
   if (error.isMissing) return Vanished.make({ path: error.path })
+  // An object is another one by now.
+  if (error.code === "PreconditionFailed") return Changed.make({ path: error.path })
   if (error.code === "ELOOP" || (error.call === "readlink" && error.code === "EINVAL")) {
     return KindChanged.make({ path: error.path })
   }

@@ -1,7 +1,6 @@
 /**
  * Walks the sources of a copy, whatever they are.
  */
-import type { JobContext } from "@fanout/core/JobContext"
 import * as Context from "effect/Context"
 import type * as Stream from "effect/Stream"
 import type * as Files from "../../Files.ts"
@@ -13,7 +12,7 @@ export interface SourceWalk {
   readonly walk: (
     options: FileTree.WalkOptions,
     isCounted: boolean
-  ) => Stream.Stream<FileTree.Element, never, Files.Files | JobContext>
+  ) => Stream.Stream<FileTree.Element, never, Files.Files>
   /** How many files of a folder are copied together, and how often, if not by how quick calls are. */
   readonly together: { readonly files: number; readonly times: number } | undefined
 }

@@ -1,0 +1,47 @@
+/**
+ * Runs the command on addresses of a service.
+ */
+import * as childProcess from "node:child_process"
+import * as path from "node:path"
+import { assert } from "vitest"
+import type { FaultyS3 } from "../../ops/test/faultyS3.ts"
+import type { S3Endpoint } from "../../ops/test/s3Endpoint.ts"
+import { commandLine, watched } from "./command.ts"
+
+/** Starts the command in a folder, with what it needs to reach a service. */
+export const start = (
+  { service }: { readonly service: S3Endpoint },
+  place: string,
+  ...args: ReadonlyArray<string>
+) => {
+  const [file, all] = commandLine(["--db", path.join(place, "jobs.db"), ...args])
+  return watched(childProcess.spawn(file, all, {
+    cwd: place,
+    env: {
+      ...process.env,
+      AWS_ENDPOINT_URL: service.endpoint,
+      AWS_ACCESS_KEY_ID: service.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: service.secretAccessKey,
+      AWS_REGION: "us-east-1"
+    },
+    stdio: ["ignore", "pipe", "pipe"]
+  }))
+}
+
+/** Ends of a job that is done, and of one that is given up since its processes have died so often. */
+const ends = [0, 3]
+
+/** Runs a command that is killed at a request, counted from 0, and tells whether its job is done. */
+export const killedAt = async (s3: FaultyS3, place: string, nth: number, ...args: ReadonlyArray<string>) => {
+  const { child, ended } = start(s3, place, ...args)
+  let [isKilled, requests] = [false, 0]
+  s3.plan = () => {
+    if (requests++ !== nth) return undefined
+    isKilled = child.kill("SIGKILL")
+    return undefined
+  }
+  const { code, stderr } = await ended
+  s3.calm()
+  if (!isKilled) assert.include(ends, code, stderr)
+  return code === 0
+}

@@ -1,0 +1,132 @@
+/**
+ * Ways to copy an object to another one: by the store itself where both are of one provider, or else through this
+ * process. What is copied is the object that was opened: each request names its ETag.
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Lease from "@fanout/core/Lease"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Option from "effect/Option"
+import type { CopySource, ObjectStoreError } from "../../ObjectStore.ts"
+import type { ContentWay, CopiedContent, Copying } from "../entry/contentCopy.ts"
+import type { ContentWays } from "../entry/contentWays.ts"
+import type { CopyRequest } from "../entry/copyRequest.ts"
+import * as Place from "../path/place.ts"
+import { CopyError, Reason } from "../steps/copyError.ts"
+import { onSource } from "../steps/sideErrors.ts"
+import { asCall, type ObjectAccess, type ObjectPlace, patiently } from "./objectAccess.ts"
+import { absent, draftOf, isOccupied, orOccupied, whole } from "./objectPut.ts"
+import { byStore, inParts, isWhole, placeOf } from "./objectUpload.ts"
+
+/** Both sides of a copy, and what is known of both. */
+interface Sides {
+  readonly access: ObjectAccess
+  readonly from: ObjectPlace
+  readonly to: ObjectPlace
+}
+
+/** The object that was opened. */
+const originalOf = ({ access, from }: Sides, { source }: CopyRequest): CopySource => ({
+  bucket: from.bucket,
+  key: from.key,
+  etag: access.opened?.get(Place.path(source))?.etag ?? ""
+})
+
+/** Why a store did not copy: the source is gone, or another one by now; or it says so itself. */
+const whyNot = Effect.fnUntraced(function*(sides: Sides, request: CopyRequest, error: ObjectStoreError) {
+  const { access, from } = sides
+  const path = Place.path(request.source)
+  const isOfSource = error.reason._tag === "PreconditionFailed" || error.reason._tag === "ObjectMissing"
+  const now = isOfSource ? yield* onSource(asCall("read", path, from.store.head(from.key))) : undefined
+  if (now === undefined) return orOccupied(access, request)(error)
+  if (Option.isNone(now)) return new CopyError({ reason: Reason.cases.Vanished.make({ path }) })
+  return now.value.etag === originalOf(sides, request).etag
+    ? orOccupied(access, request)(error)
+    : new CopyError({ reason: Reason.cases.Changed.make({ path }) })
+})
+
+/** Makes a call to the store that copies. */
+const orWhyNot = (sides: Sides, request: CopyRequest) => <A>(call: Effect.Effect<A, ObjectStoreError>) =>
+  Effect.catch(patiently(call), (error) => Effect.flatMap(whyNot(sides, request, error), Effect.fail))
+
+/** Whether what is in the way is the copy: a call that was answered by a failure may have been done. */
+const isDone = Effect.fnUntraced(function*({ from, to }: Sides) {
+  const source = yield* patiently(from.store.head(from.key))
+  const copy = yield* patiently(to.store.head(to.key))
+  if (Option.isNone(source) || Option.isNone(copy)) return false
+  const [a, b] = [source.value, copy.value]
+  return a.sizeBytes === b.sizeBytes &&
+    (a.etag === b.etag || (a.metadata["mtime"] !== undefined && Equal.equals(a.metadata, b.metadata)))
+})
+
+const notWritten = () => Effect.die(new Error("What a store copies is not written here"))
+
+/** Has the store copy all of the object by one request. */
+const atOnce = (sides: Sides): ContentWay => {
+  const { access, to } = sides
+  const copy = Effect.fnUntraced(function*(
+    { count, request, stat: { sizeBytes } }: Copying
+  ): Effect.fn.Return<CopiedContent, CopyError | Interrupter.Interrupted> {
+    yield* Interrupter.check
+    const condition = yield* absent(access, request, to, "copy")
+    yield* Lease.check
+    const copied = Effect.catchIf(
+      patiently(to.store.copy(originalOf(sides, request), to.key, condition)),
+      (error) => isOccupied(error, request),
+      (error) => Effect.flatMap(isDone(sides), (isDone) => isDone ? Effect.void : Effect.fail(error))
+    )
+    yield* orWhyNot(sides, request)(copied)
+    yield* count(sizeBytes)
+    return { strategy: byStore, sizeBytes }
+  })
+  return {
+    isLong: false,
+    isUnseen: true,
+    // It has its name once it is copied.
+    open: (request, stat) =>
+      Effect.succeed({
+        file: draftOf(request, stat, notWritten),
+        bytes: 0,
+        counted: 0,
+        save: () => Effect.void,
+        place: Effect.void
+      }),
+    copy
+  }
+}
+
+/** Reads all of the object by one request, into the memory that it is put from. */
+const readWhole = Effect.fnUntraced(function*(
+  { count, from, request, stat: { sizeBytes }, take, to }: Copying
+): Effect.fn.Return<CopiedContent, CopyError | Interrupter.Interrupted> {
+  yield* Interrupter.check
+  yield* TaskDispatcher.throttle(sizeBytes)
+  const readAt: typeof from.readAt = (buffer, offset) =>
+    Effect.tap(from.readAt(buffer, offset), (length) => Effect.sync(() => take?.(buffer.subarray(0, length))))
+  const read = yield* onSource(to.file.copyFrom({ ...from, readAt }, 0, sizeBytes))
+  if (read < sizeBytes) {
+    return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(request.source) }) })
+  }
+  yield* count(sizeBytes)
+  return { strategy: "whole", sizeBytes }
+})
+
+/** Ways from objects to objects. */
+export const waysBetween = (access: ObjectAccess): ContentWays =>
+  Effect.fnUntraced(function*(request, { sizeBytes }) {
+    const path = Place.path(request.source)
+    const from = yield* onSource(asCall("open", path, access.at(path)))
+    const to = yield* placeOf(access, request)
+    const { capabilities: { copies, limits }, provider, uploads } = to.store
+    if (from.store.provider !== provider || !copies) {
+      return isWhole(to, sizeBytes) ? { ...whole(access, to), copy: readWhole } : inParts({ access, place: to })
+    }
+    const sides = { access, from, to }
+    return sizeBytes <= limits.putBytes ? atOnce(sides) : inParts({
+      access,
+      place: to,
+      copyPart: (request, upload, number, range) =>
+        orWhyNot(sides, request)(uploads.copy(upload, number, originalOf(sides, request), range))
+    })
+  })

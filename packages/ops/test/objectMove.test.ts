@@ -1,0 +1,224 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Clouds from "@fanout/ops/clouds"
+import * as FilePath from "@fanout/ops/FilePath"
+import type { Capabilities } from "@fanout/ops/ObjectStore"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as World from "./objectHarness.ts"
+
+/** A store with parts of 16 KiB, so that what is killed at each request takes little time. */
+const ofTinyParts: Capabilities = {
+  ...World.ofSmallParts,
+  limits: { ...World.ofSmallParts.limits, putBytes: 2 ** 14, mostPartBytes: 2 ** 14 }
+}
+
+const large = World.long(1).slice(0, 3 * 2 ** 14 + 1)
+
+const contents: Readonly<Record<string, string>> = { "a": "text of a", "b/c": "text of c", "b/d": "text of d", large }
+
+const there = ({ other }: World.World) => ({ store: other })
+
+interface Way {
+  readonly name: string
+  readonly source: string
+  readonly destination: string
+  readonly provider?: string
+}
+
+const ways: ReadonlyArray<Way> = [
+  { name: "up", source: "/from", destination: "s3://bucket/y" },
+  { name: "down", source: "s3://bucket/x", destination: "/to/y" },
+  { name: "between buckets", source: "s3://bucket/x", destination: "s3://other/y" },
+  { name: "between providers", source: "s3://bucket/x", destination: "s3://other/y", provider: "elsewhere" },
+  { name: "within a bucket", source: "s3://bucket/x", destination: "s3://bucket/y" }
+]
+
+/** Puts the files, and an empty folder, where an address or a path leads to. */
+const plant = Effect.fnUntraced(function*(world: World.World, at: string) {
+  const { disk } = world
+  if (FilePath.isAddress(FilePath.make(at))) {
+    for (const [name, text] of Object.entries(contents)) yield* World.put(world, `x/${name}`, text, { mtime: "7.5" })
+    yield* World.put(world, "x/empty/", "")
+  } else {
+    for (const folder of ["b", "empty"]) disk.folder(`/from/${folder}`)
+    for (const [name, text] of Object.entries(contents)) disk.file(`/from/${name}`, text, { modified: 7_500_000_000n })
+  }
+})
+
+/** What is where an address or a path leads to: texts of files, and folders that are empty. */
+const seen = Effect.fnUntraced(function*(world: World.World, at: string) {
+  const found: Record<string, string> = {}
+  const address = /^s3:\/\/([^/]+)\/(.*)$/.exec(at)
+  if (address !== null) {
+    const [, bucket, prefix] = address
+    const place = bucket === "other" ? there(world) : world
+    for (const key of yield* World.keys(place, `${prefix}/`)) {
+      // It may be gone since it was listed.
+      const object = yield* Effect.option(World.read(place, key))
+      if (Option.isSome(object)) found[key.slice(`${prefix}/`.length)] = object.value.text
+    }
+  } else {
+    const tree = world.disk.tree("/")
+    for (const [path, one] of Object.entries(tree)) {
+      const name = path.startsWith(`${at.slice(1)}/`) ? path.slice(at.length) : undefined
+      if (name === undefined) continue
+      if (one.kind === "file") found[name] = one.text
+      if (one.kind === "folder" && !Object.keys(tree).some((other) => other.startsWith(`${path}/`))) {
+        found[`${name}/`] = ""
+      }
+    }
+  }
+  return found
+})
+
+/** Whether nothing is left of a source, not even its folders. */
+const isGone = Effect.fnUntraced(function*(world: World.World, at: string) {
+  return FilePath.isAddress(FilePath.make(at))
+    ? (yield* World.keys(world, "x")).length === 0
+    : !Object.keys(world.disk.tree("/")).includes("from")
+})
+
+/** Looks at each request whether all files are there, and notes which are not. */
+const watch = (world: World.World, source: string, destination: string): ReadonlySet<string> => {
+  const lost = new Set<string>()
+  const look = () =>
+    Effect.gen(function*() {
+      // In this order: what is not there any more has a copy by then.
+      const left = yield* seen(world, source)
+      const moved = yield* seen(world, destination)
+      for (const [name, text] of Object.entries(contents)) {
+        if (left[name] !== text && moved[name] !== text) lost.add(name)
+      }
+    }).pipe(Effect.orDie)
+  Object.assign(world, { before: look, after: look })
+  return lost
+}
+
+const all = { ...contents, "empty/": "" }
+
+describe("Move with objects", () => {
+  it.effect.each(ways)(
+    "takes all with it, folders too ($name)",
+    ({ destination, provider, source }) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld(ofTinyParts, provider)
+        yield* plant(world, source)
+        const lost = watch(world, source, destination)
+
+        const { rows, state, tally } = yield* World.move(world, source, destination)
+
+        assert.deepStrictEqual([state._tag, rows, lost], ["Completed", [], new Set()])
+        assert.deepStrictEqual(yield* seen(world, destination), all)
+        assert.isTrue(yield* isGone(world, source))
+        assert.strictEqual(tally.tags?.["Moved"], 4)
+      })
+  )
+
+  it.effect.each(ways.flatMap((way) => (["before", "after"] as const).map((when) => ({ when, way }))))(
+    "loses no file, and has each in one place in the end, where it is killed ($way.name, $when any request)",
+    ({ way: { destination, provider, source }, when }) =>
+      Effect.gen(function*() {
+        for (let at = 1;; at++) {
+          const world = yield* World.makeWorld(ofTinyParts, provider)
+          yield* plant(world, source)
+          const lost = watch(world, source, destination)
+
+          const { isKilled, rows, state } = yield* World.move(world, source, destination, {
+            conflict: at % 2 === 0 ? "overwrite" : "rename",
+            kill: { at, when }
+          })
+
+          const message = `killed ${when} request ${at}, ${world.requests[at - 1]}`
+          assert.deepStrictEqual([state._tag, rows, lost], ["Completed", [], new Set()], message)
+          assert.deepStrictEqual(yield* seen(world, destination), all, message)
+          assert.isTrue(yield* isGone(world, source), message)
+          assert.deepStrictEqual(yield* World.openUploads(world), [], message)
+          assert.deepStrictEqual(yield* World.openUploads(there(world)), [], message)
+          if (!isKilled) break
+        }
+      })
+  )
+
+  it.effect.each(ways.filter(({ source }) => source !== "/from"))(
+    "leaves an object that is another one by then ($name)",
+    ({ destination, provider, source }) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld(Clouds.memoryCapabilities, provider)
+        yield* World.put(world, "x/a", "text")
+        let heads = 0
+        // It is looked at right before it is removed.
+        world.before = ({ call, key }) =>
+          call === "head" && key === "x/a" && heads++ === 0
+            ? Effect.asVoid(World.put(world, "x/a", "other"))
+            : Effect.void
+
+        const { rows, state } = yield* World.move(world, source, destination)
+
+        assert.strictEqual(state._tag, "CompletedWithErrors")
+        assert.match(rows.join(), /"s3:\/\/bucket\/x\/a" changed while it was copied/)
+        assert.strictEqual((yield* World.read(world, "x/a")).text, "other")
+        assert.deepStrictEqual(yield* seen(world, destination), { a: "text" })
+      })
+  )
+
+  it.effect.each(ways)(
+    "leaves what is in the way, and its source ($name)",
+    ({ destination, provider, source }) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld(ofTinyParts, provider)
+        yield* plant(world, source)
+        if (destination.startsWith("s3://bucket/")) yield* World.put(world, "y/a", "theirs")
+        else if (destination.startsWith("s3://other/")) yield* World.put(there(world), "y/a", "theirs")
+        else {
+          world.disk.folder(destination)
+          world.disk.file(`${destination}/a`, "theirs")
+        }
+
+        const { state } = yield* World.move(world, source, destination, {
+          conflict: "skip",
+          request: { noTargetDirectory: true }
+        })
+
+        assert.strictEqual(state._tag, "Completed")
+        assert.deepStrictEqual(yield* seen(world, destination), { ...all, a: "theirs" })
+        assert.deepStrictEqual(yield* seen(world, source), { a: "text of a" })
+      })
+  )
+
+  it.effect("drops what it has begun where it is cancelled, and leaves its source", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld(ofTinyParts)
+      world.disk.file("/from/large", large)
+      let isGone = false
+      world.before = ({ call, key }) => {
+        isGone ||= call === "putPart" && key.endsWith(" 3")
+        return isGone ? Effect.fail(World.failure({ _tag: "Unreachable", code: "ECONNREFUSED" })) : Effect.void
+      }
+
+      const { state, stopped } = yield* World.move(world, "/from", "s3://bucket/y", {
+        cancels: true,
+        whenStopped: Effect.map(World.openUploads(world), (open) => {
+          assert.strictEqual(open.length, 1)
+          world.before = () => Effect.void
+        })
+      })
+
+      assert.deepStrictEqual([stopped._tag, state._tag], ["Queued", "Cancelled"])
+      assert.deepStrictEqual(yield* World.openUploads(world), [])
+      assert.deepStrictEqual(yield* seen(world, "/from"), { large })
+    }))
+
+  it.effect("leaves a link where it is, and the folder that it is in", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      world.disk.folder("/from/b")
+      world.disk.file("/from/b/a", "text")
+      world.disk.symlink("/from/b/link", "a")
+
+      const { rows } = yield* World.move(world, "/from", "s3://bucket/y")
+
+      assert.match(rows.join(), /\/from\/b\/link: it is a link/)
+      assert.deepStrictEqual(Object.keys(world.disk.tree("/from")), ["b", "b/link"])
+      assert.deepStrictEqual(yield* World.keys(world), ["y/b/a"])
+    }))
+})
