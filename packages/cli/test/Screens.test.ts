@@ -125,7 +125,7 @@ const scheduled = ScheduledCommand.job.toLayer(({ args }) =>
     if (args.includes("--dereference")) {
       return yield* new ScheduledCommand.CommandFailed({ sentence: `There is nothing at "/media/ann/CAMERA"` })
     }
-    const payload = yield* Hash.plan({ sources: [photos], algorithm: "sha256", leaveOut: [] })
+    const payload = yield* Effect.orDie(Hash.plan({ sources: [photos], algorithm: "sha256", leaveOut: [] }))
     yield* Effect.orDie(ChildJobs.run("command", Hash.job, payload))
   })
 )

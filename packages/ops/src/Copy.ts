@@ -170,9 +170,7 @@ export const plan = (
   ).pipe(
     Effect.flatMap((transfers) =>
       Effect.map(
-        JobFileSystems.find(
-          transfers.flatMap(({ source, target }) => [source, target]).filter((path) => !FilePath.isAddress(path))
-        ),
+        JobFileSystems.find(transfers.flatMap(({ source, target }) => [source, target])),
         (homes) => ({ request, transfers, leaveOut, homes })
       )
     )

@@ -9,6 +9,7 @@ import * as FilePath from "./FilePath.ts"
 import { FileKind } from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import { Held, Side } from "./internal/verify/pairTree.ts"
+import { ChecksumAlgorithm } from "./ObjectStore.ts"
 
 const only = { kind: FileKind, held: Schema.OptionFromOptional(Held) }
 
@@ -38,8 +39,8 @@ export type Property = typeof Property.Type
  * **Details**
  *
  * - `Missing`, `Extra`: only A has it, only B has it.
- * - `Kind`, `Size`, `Content`, `Target`: both have it, and it is not the same. `Content` differs from the byte `at` on,
- *   counted from 0; `Target` is what a link leads to.
+ * - `Kind`, `Size`, `Content`, `Checksum`, `Target`: both have it, and it is not the same. `Content` differs from the
+ *   byte `at` on, counted from 0; `Checksum` is what an object store keeps of it; `Target` is what a link leads to.
  * - `Metadata`: it is the same but for these properties.
  * - `Changed`: it changed while it was compared, so nothing is known.
  * - `Unreadable`: it can't be read in one of them, so nothing is known.
@@ -53,6 +54,7 @@ export const Difference = Schema.TaggedUnion({
   Kind: { a: FileKind, b: FileKind },
   Size: { a: Schema.Natural, b: Schema.Natural },
   Content: { at: Schema.Natural },
+  Checksum: { algorithm: ChecksumAlgorithm, a: Schema.String, b: Schema.String },
   Target: { a: FilePath.FilePath, b: FilePath.FilePath },
   Metadata: { properties: Schema.NonEmptyArray(Property) },
   Changed: { side: Side },
@@ -94,6 +96,7 @@ export const codeOf = ({ _tag }: Difference): Code => {
     case "Kind":
     case "Size":
     case "Content":
+    case "Checksum":
     case "Target":
       return "Different"
     default:
@@ -133,6 +136,7 @@ export const explain = (difference: Difference): string =>
     Kind: ({ a, b }) => `${kinds[a]} in A, ${kinds[b]} in B`,
     Size: ({ a, b }) => `${bytes(a)} in A, ${bytes(b)} in B`,
     Content: ({ at }) => `differs from byte ${at + 1} on`,
+    Checksum: ({ a, algorithm, b }) => `${algorithm} ${a} in A, ${b} in B`,
     Target: ({ a, b }) => `leads to ${quoted(a)} in A, to ${quoted(b)} in B`,
     Metadata: ({ properties }) => properties.map(({ a, b, name }) => `${name} ${a} in A, ${b} in B`).join("; "),
     Changed: ({ side }) => `changed in ${side} while it was compared`,

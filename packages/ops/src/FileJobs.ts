@@ -207,27 +207,32 @@ export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Fi
       { waits: objects.waits(pathsOf.delete), refuse: (payload) => refuse(pathsOf.delete(payload)) }
     ).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer)),
     Hash.job.toLayer((payload) => {
+      if (areAddresses(payload.sources)) return objects.use(({ hash }) => hash.program(payload))
       // A machine remembers digests for itself.
       const hashes = HashTaskLive.layerShared(payload.cache === true ? others : anywhere, { paths: payload.sources })
       return payload.cache === true
         ? Effect.provide(Hash.program(payload), Layer.provideMerge(hashes, Layer.provide(SqlHashCache.layer, client)))
         : Effect.provide(Hash.program(payload), hashes)
-    }, { refuse: (payload) => refuse(pathsOf.hash(payload)) }),
+    }, { waits: objects.waits(pathsOf.hash), refuse: (payload) => refuse(pathsOf.hash(payload)) }),
     HashCheck.job.toLayer(
       (payload) =>
-        Effect.provide(
-          HashCheck.program(payload),
-          HashTaskLive.layerSharedChecks(others, { paths: HashCheck.likelyPaths(payload) })
-        ),
-      { refuse: (payload) => refuse(pathsOf.hashCheck(payload)) }
+        areAddresses(pathsOf.hashCheck(payload))
+          ? objects.use(({ hash }) => hash.check(payload))
+          : Effect.provide(
+            HashCheck.program(payload),
+            HashTaskLive.layerSharedChecks(others, { paths: HashCheck.likelyPaths(payload) })
+          ),
+      { waits: objects.waits(HashCheck.likelyPaths), refuse: (payload) => refuse(pathsOf.hashCheck(payload)) }
     ),
     Verify.job.toLayer(
       (payload) =>
-        Effect.provide(
-          Verify.program(payload),
-          VerifyEntryLive.layerShared(anywhere, { paths: [payload.a, payload.b] })
-        ),
-      { refuse: (payload) => refuse(pathsOf.verify(payload)) }
+        areAddresses(pathsOf.verify(payload))
+          ? objects.use(({ verify }) => verify.program(payload))
+          : Effect.provide(
+            Verify.program(payload),
+            VerifyEntryLive.layerShared(anywhere, { paths: pathsOf.verify(payload) })
+          ),
+      { waits: objects.waits(pathsOf.verify), refuse: (payload) => refuse(pathsOf.verify(payload)) }
     )
   ).pipe(
     Layer.provide(SystemFiles.layerQuick),

@@ -21,6 +21,7 @@ import type { Calls } from "./Calls.ts"
 import type { FilePath } from "./FilePath.ts"
 import type { FilesError } from "./FilesError.ts"
 import type { FolderListing } from "./FolderListing.ts"
+import type { Checksum } from "./ObjectStore.ts"
 
 /**
  * Schema for what a thing in a file system is; `special` is a FIFO, a socket or a device.
@@ -154,6 +155,9 @@ export interface Stretch {
 export interface OpenFile {
   /** What the file system knows of it. */
   readonly stat: Effect.Effect<FileStat, FilesError>
+
+  /** Checksum of all of its content, where a store keeps one. */
+  readonly kept?: Checksum | undefined
 
   /**
    * Names the file system that it is on: as before when that was mounted anew, and as no other, whatever its device is

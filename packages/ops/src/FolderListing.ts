@@ -10,6 +10,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
+import type { FilesError } from "./FilesError.ts"
 
 /**
  * Schema for what the entry of a folder is; `special` is a FIFO, a socket or a device, and
@@ -46,6 +47,9 @@ export interface FolderListing {
 
   /** Index of the first entry whose name comes after this one. */
   readonly indexAfter: (name: FilePath.FilePath) => number
+
+  /** What is in the folder and no entry, since no file could have its name, if anything is. */
+  readonly fault?: FilesError
 }
 
 /**

@@ -22,9 +22,11 @@ import * as Layer from "effect/Layer"
 import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
+import type { DestinationError } from "./FilesError.ts"
 import * as Filter from "./Filter.ts"
 import * as HashAlgorithm from "./HashAlgorithm.ts"
 import * as QuickFiles from "./internal/files/quickFiles.ts"
@@ -34,10 +36,11 @@ import { countOf, FilesIn, type HashedFiles, HashFiles, type Unhashed } from "./
 import { layer as handlers } from "./internal/hash/hashTaskLive.ts"
 import * as RelistedFolder from "./internal/hash/relistedFolder.ts"
 import { failedAs, skippedAs } from "./internal/tree/elementOutcomes.ts"
-import * as FileTree from "./internal/tree/fileTree.ts"
+import type * as FileTree from "./internal/tree/fileTree.ts"
 import { type Gathered, gathered, type Gatherer, Gathering } from "./internal/tree/gatheredNames.ts"
 import * as SourceCursor from "./internal/tree/sourceCursor.ts"
 import * as Sources from "./internal/tree/sources.ts"
+import { SourceWalk } from "./internal/tree/sourceWalk.ts"
 import * as TreeCursor from "./internal/tree/treeCursor.ts"
 import { doubtful, pausing, whileThere } from "./internal/work/diskPause.ts"
 import * as ElementCount from "./internal/work/elementCount.ts"
@@ -86,13 +89,17 @@ export const job = Job.make("hash", {
 
 /**
  * Works out what to hash: where links lead that were named, and whether the output is in there. What can't be found
- * stays as it is, and fails then.
+ * stays as it is, and fails then. Fails where an address is none, or stands beside a path.
  *
  * @category running
  * @since 0.1.0
  */
-export const plan = (given: Payload): Effect.Effect<Payload, never, Files.Files> =>
+export const plan = (given: Payload): Effect.Effect<Payload, DestinationError, Files.Files> =>
   Effect.gen(function*() {
+    if (given.sources.some(FilePath.isAddress)) {
+      const { refuseSources } = yield* Effect.promise(() => import("./internal/objects/addressRefusal.ts"))
+      yield* refuseSources(given.sources)
+    }
     const planned = yield* Sources.plan(given)
     return { ...Struct.omit(given, ["output"]), ...planned, homes: yield* JobFileSystems.find(planned.sources) }
   })
@@ -160,9 +167,17 @@ const gatherer = (
 
 /**
  * So many files are one element: each costs as much as a hundred of them. Where a file may take long an element is
- * fewer, of which more are under way at the same time. So many elements are recorded together: what a crash undoes.
+ * fewer, of which more are under way at the same time; of objects, which are requests, very few. So many elements are
+ * recorded together: what a crash undoes.
  */
-const together = { quick: { files: 256, flushEvery: 16 }, slow: { files: 64, flushEvery: 32 } } as const
+const together = {
+  quick: { files: 256, flushEvery: 16 },
+  slow: { files: 64, flushEvery: 32 },
+  objects: { files: 8, flushEvery: 64 }
+} as const
+
+const togetherOf = ({ sources }: Payload, isQuick: boolean) =>
+  together[sources.some(FilePath.isAddress) ? "objects" : isQuick ? "quick" : "slow"]
 
 /** Whether the walk meets something that is an element, or among the files of one. */
 const isElement = (met: FileTree.Element): boolean =>
@@ -175,8 +190,11 @@ const bytesOf = (endings: Sources.SourceEndings) => (elements: ReadonlyArray<Fil
     Option.map((stats) => Num.sumAll(stats.map((stat) => stat?.sizeBytes ?? 0)))
   )
 
-const walk = ({ isLeftOut: filter, sources }: Hashed) => (after: Option.Option<string>) =>
-  QuickFiles.walking(sources, FileTree.walk({ sources, filter, after }))
+const walk = ({ isLeftOut: filter, sources }: Hashed, isCounted: boolean) => (after: Option.Option<string>) =>
+  QuickFiles.walking(
+    sources,
+    Stream.unwrap(Effect.map(SourceWalk, ({ walk }) => walk({ sources, filter, after }, isCounted)))
+  )
 
 /** What there is to hash. */
 interface Given {
@@ -190,7 +208,7 @@ interface Given {
 const elements = ({ id, met, mostFiles, payload }: Given) => (after: Option.Option<string>) =>
   gathered(
     met.noting(
-      pausing(walk(payload)(Option.map(after, SourceCursor.placeOf)), doubtful(payload.sources)),
+      pausing(walk(payload, false)(Option.map(after, SourceCursor.placeOf)), doubtful(payload.sources)),
       after
     ),
     () => gatherer(id, payload, SourceCursor.nextNumber(after), mostFiles)
@@ -198,10 +216,10 @@ const elements = ({ id, met, mostFiles, payload }: Given) => (after: Option.Opti
 
 /** Counts what there is to hash, beside the work. Of samples, and of what is cached, nobody knows how many bytes. */
 const count = Effect.fnUntraced(function*({ id, met, payload }: Given) {
-  yield* ElementCount.countBeside(met.countAll(walk(payload)))
+  yield* ElementCount.countBeside(met.countAll(walk(payload, true)))
   if (payload.algorithm === "sampled" || payload.cache === true) return
   const endings = new Sources.SourceEndings(id, payload)
-  yield* ElementCount.countBytesBeside(walk(payload)(Option.none()), bytesOf(endings))
+  yield* ElementCount.countBytesBeside(walk(payload, true)(Option.none()), bytesOf(endings))
 })
 
 /** Number of the first of so many. Those that were found later have one for all. */
@@ -292,7 +310,7 @@ const hash = Effect.fnUntraced(function*(payload: Payload) {
   const { id } = yield* JobContext
   const cache = yield* HashCache
   const quick = yield* (yield* QuickFiles.QuickFiles).throughout(payload.sources)
-  const { files: mostFiles, flushEvery } = together[Option.isSome(quick) ? "quick" : "slow"]
+  const { files: mostFiles, flushEvery } = togetherOf(payload, Option.isSome(quick))
   const isLeftOut = Filter.make(payload.rules ?? [])
   const hashed = { ...payload, isLeftOut, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
   const given = {
@@ -381,7 +399,12 @@ export interface HashedFile {
  */
 export const fromRow = (row: OutcomeRow): ReadonlyArray<Line> => {
   const first = SourceCursor.numberOf(row.cursor)
-  const place = Option.getOrThrow(TreeCursor.parse(SourceCursor.placeOf(row.cursor)))
+  const cursor = SourceCursor.placeOf(row.cursor)
+  // A key that is no path has no place in a walk over files.
+  const place = Option.getOrElse(
+    TreeCursor.parse(cursor),
+    () => ({ source: Number.parseInt(cursor, 10), path: FilePath.empty })
+  )
   const isLate = SourceCursor.isLate(row.cursor)
   // In the order of a walk what is in a folder comes before a name that only begins like it.
   const latePlaceOf = (path: FilePath.FilePath) => isLate ? FilePath.toText(path).replaceAll("/", "\0") : ""

@@ -29,7 +29,7 @@ import type { FilesError } from "./FilesError.ts"
 import * as HashAlgorithms from "./HashAlgorithm.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as ChecksumCheck from "./internal/hash/checksumCheck.ts"
-import { type CheckedFiles, CheckFiles } from "./internal/hash/hashTask.ts"
+import { type CheckedFiles, CheckFiles, named } from "./internal/hash/hashTask.ts"
 import { layer as handlers } from "./internal/hash/hashTaskLive.ts"
 import { gathered, type Gatherer } from "./internal/tree/gatheredNames.ts"
 import * as SourceCursor from "./internal/tree/sourceCursor.ts"
@@ -72,7 +72,7 @@ export const Payload = Schema.Struct({
   edition: Schema.String,
   /** Folder that relative names are taken from. */
   folder: FilePath.FilePath,
-  /** Topmost folder that the first file is in, if that has an absolute name: others are likely to be in there, too. */
+  /** Topmost folder, or bucket, that the first file is in, if its name is absolute: others are likely to be there. */
   top: Schema.optionalKey(FilePath.FilePath),
   /** Files that are not read: those of the job's own database. Without links above their names. */
   leaveOut: Schema.optionalKey(Schema.Array(FilePath.FilePath)),
@@ -162,7 +162,7 @@ export const plan = (
           : `No line of ${quoted(given)} is a checksum and a name`
       )
     }
-    const [, top] = /^(\/[^/]+)\//.exec(first.value.path) ?? []
+    const [, top] = /^(\/[^/]+|[a-z0-9+.-]+:\/\/[^/]+)\//i.exec(first.value.path) ?? []
     return {
       algorithm,
       likely: HashAlgorithms.fromFileName(given),
@@ -170,7 +170,7 @@ export const plan = (
       edition,
       ...where,
       ...top === undefined ? {} : { top: FilePath.make(top) },
-      homes: yield* JobFileSystems.find([where.folder, FilePath.join(where.folder, first.value.path)])
+      homes: yield* JobFileSystems.find([where.folder, named(where.folder, first.value.path)])
     }
   }).pipe(Effect.scoped, Effect.catchTag("FilesError", (error) => Effect.fail(unreadable(error))))
 
@@ -320,7 +320,7 @@ const partsOf = (likely: Likely): FanOut.Parts<Payloads, CheckedFiles> => ({ cur
   // The number of the first at the place of the last: none of the others has both.
   return [
     Source.settled(SourceCursor.format(first, SourceCursor.placeOf(cursor)), {
-      key: FilePath.display(FilePath.join(payload.root, paths[0])),
+      key: FilePath.display(named(payload.root, paths[0])),
       outcome: { _tag: "Done", value: { _tag: "Matched", lines }, count: lines.length }
     }),
     ...others

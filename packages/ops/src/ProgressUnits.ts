@@ -52,6 +52,15 @@ export const strategyUnits: ReadonlyMap<string, string> = new Map([
 export const removedUnits = { files: "removedFiles", folders: "removedFolders" } as const
 
 /**
+ * Units of progress that count files which were compared with objects: by checksums that stores keep, and by reading
+ * the objects.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const comparedUnits = { checksum: "comparedByChecksum", reading: "comparedByReading" } as const
+
+/**
  * Units of progress that count bytes of large files: how many those have that were begun, and how many of these are
  * copied. Together they tell what is left of files that are under way.
  *

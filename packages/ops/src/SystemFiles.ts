@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import type { Calls } from "./Calls.ts"
-import type * as FilePath from "./FilePath.ts"
+import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { blocking, later, Quick, runDelay, type Way } from "./internal/files/callWays.ts"
 import { listFolder, listFolders } from "./internal/files/folderReader.ts"
@@ -126,7 +126,7 @@ export const layerQuick: Layer.Layer<never> = Layer.effect(
     const files = Option.some(make(calls)(quick))
     return {
       throughout: (paths) =>
-        process.platform === "linux"
+        process.platform === "linux" && !paths.some(FilePath.isAddress)
           ? Effect.map(isLocalThroughout(paths), (isLocal) => isLocal ? files : Option.none())
           : Effect.succeedNone,
       isSlow: quick.isSlow

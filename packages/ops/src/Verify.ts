@@ -131,6 +131,10 @@ export const plan = (
   given: Payload
 ): Effect.Effect<Payload, Incomparable, Files.Files> =>
   Effect.gen(function*() {
+    if (areObjects(given)) {
+      const { refuseTrees } = yield* Effect.promise(() => import("./internal/objects/addressRefusal.ts"))
+      yield* Effect.mapError(refuseTrees(given.a, given.b), ({ message }) => incomparable(message))
+    }
     const [a, b] = [yield* find(given.a), yield* find(given.b)]
     for (const { given, stat: { kind } } of [a, b]) {
       if (kind === "special") return yield* incomparable(`${quoted(given)} is ${kinds.special}: name one`)
@@ -212,15 +216,22 @@ const gatherer = (payload: Compared, mostEntries: number): Gatherer<PairTree.Ele
   return { add, flush }
 }
 
+const areObjects = ({ a, b }: PairTree.Trees): boolean => FilePath.isAddress(a) || FilePath.isAddress(b)
+
 const alone = (
   { ignore, leaveOut, linked, ...trees }: Compared,
   element: Exclude<PairTree.Element, { readonly _tag: "Folder" }>
 ): Element => {
   const { cursor, path } = element
   const { a, b } = PairTree.pathsOf(trees, path)
+  const isOfObjects = areObjects(trees)
   const payload = (part: Entry["part"]): Entry => ({ a, b, part, ignore, ...leavingOut(linked) })
   if (element._tag === "End") return Source.closes(cursor, payload("end"))
   const key = FilePath.display(a)
+  if (element._tag === "Nameless") {
+    const { error, side } = element
+    return Source.settled(cursor, { key, outcome: failedBy({ _tag: "Unreadable", side, error }) })
+  }
   const skipped = (reason: string) => Source.settled(cursor, { key, outcome: skippedAs(reason) })
   /** What may be a folder in both trees once this is mended has to be compared then, with what is in it. */
   const failed = (difference: Difference, hasFolder: boolean) =>
@@ -235,12 +246,14 @@ const alone = (
   switch (element._tag) {
     case "Pair": {
       const { a, b } = element
+      if (isOfObjects && (a === "link" || b === "link")) return skipped(SkipReason.Link)
       if (a !== b) return failed({ _tag: "Kind", a, b }, a === "folder" || b === "folder")
       return a === "special" ? skipped(SkipReason.Special) : Source.item(cursor, payload("again"))
     }
     case "Only": {
       const { held, kind, side } = element
       if (kind === "special") return skipped(SkipReason.Special)
+      if (isOfObjects && kind === "link") return skipped(SkipReason.Link)
       return failed({ _tag: side === "A" ? "Missing" : "Extra", kind, held }, kind === "folder")
     }
     case "Unreadable": {
@@ -302,9 +315,9 @@ const parts: FanOut.Parts<Entry, Task.Success<typeof VerifyEntry>> = ({ cursor, 
 
 /**
  * So many entries are one element: each costs as much as a hundred of them. Where a file may take long an element is
- * fewer, of which more are under way at the same time.
+ * fewer, of which more are under way at the same time; of objects, which are requests, very few.
  */
-const together = { quick: 256, slow: 64 } as const
+const together = { quick: 256, slow: 64, objects: 8 } as const
 
 /** So many endings are recorded together: what a crash undoes. */
 const flushEvery = 64
@@ -341,7 +354,7 @@ export const program = (payload: Payload) => whileThere(payload.homes, compare(p
 const compare = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const quick = yield* (yield* QuickFiles.QuickFiles).throughout([payload.a, payload.b])
-  const entries = together[Option.isSome(quick) ? "quick" : "slow"]
+  const entries = together[areObjects(payload) ? "objects" : Option.isSome(quick) ? "quick" : "slow"]
   const compared = { ...payload, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
   const trees = [payload.a, payload.b]
   const doubtful = ({ _tag, path }: PairTree.Element) =>

@@ -12,6 +12,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Filter from "@fanout/ops/Filter"
 import * as HardLinks from "@fanout/ops/HardLinks"
+import * as Hash from "@fanout/ops/Hash"
 import * as Move from "@fanout/ops/Move"
 import {
   type Capabilities,
@@ -23,10 +24,12 @@ import {
   type StoreReason
 } from "@fanout/ops/ObjectStore"
 import { Trash } from "@fanout/ops/Trash"
+import * as Verify from "@fanout/ops/Verify"
 import type * as Arr from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
@@ -196,6 +199,7 @@ export const previewCopy = (world: World, source: string, destination: string, o
     Effect.provide(outside(world, options))
   )
 
+/** A job goes on by itself once the stores of its paths can be reached. */
 const waits = <P>(pathsOf: (payload: P) => ReadonlyArray<FilePath.FilePath>) => ({
   network: { until: (payload: P) => Objects.isReachable(pathsOf(payload)), schedule: Schedule.spaced("10 seconds") }
 })
@@ -203,6 +207,8 @@ const waits = <P>(pathsOf: (payload: P) => ReadonlyArray<FilePath.FilePath>) => 
 const programs = Layer.mergeAll(
   Copy.job.toLayer(Objects.copy.program, { onCancel: Objects.copy.onCancel, waits: waits(Copy.pathsOf) }),
   Move.job.toLayer(Objects.move.program, { onCancel: Objects.move.onCancel, waits: waits(Copy.pathsOf) }),
+  Hash.job.toLayer(Objects.hash.program, { waits: waits(({ sources }: Hash.Payload) => sources) }),
+  Verify.job.toLayer(Objects.verify.program, { waits: waits(({ a, b }: Verify.Payload) => [a, b]) }),
   Delete.job.toLayer(
     (payload) => Effect.provide(Delete.program(payload), Layer.merge(Objects.deletion.layer, DeleteBatchLive.layer)),
     { waits: waits(({ roots }: Delete.Payload) => roots.map(({ path }) => path)) }
@@ -250,7 +256,10 @@ export const plan = (
   }).pipe(Effect.provide(Objects.layerFiles), Effect.provide(outside(world, options)))
 }
 
-const start = process({ jobs: [Copy.job, Delete.job, Move.job], pools: { io: 4 } }, programs)
+const start = process(
+  { jobs: [Copy.job, Delete.job, Hash.job, Move.job, Verify.job], pools: { io: 4 } },
+  programs
+)
 
 type Id = JobId.JobId
 type Manager = Effect.Success<typeof start>["manager"]
@@ -271,8 +280,9 @@ const resultOf = Effect.fnUntraced(function*(manager: Manager, id: Id) {
   const rows = yield* Stream.runCollect(manager.outcomes(id))
   return {
     state: (yield* manager.get(id)).state,
-    tally: (yield* manager.progress(id)).tally,
     units: (yield* manager.progress(id)).units,
+    tally: (yield* manager.progress(id)).tally,
+    all: rows,
     rows: rows.flatMap(({ key, outcome }) =>
       outcome._tag === "Done"
         ? []
@@ -340,6 +350,43 @@ export const copy = (
     plan(world, sources, destination, options),
     ({ start }, payload) => start(options.moves === true ? Move.job : Copy.job, payload),
     options
+  )
+
+/** Hashes by a job, and tells what that came to. */
+export const hash = (world: World, source: string, options: Options = {}) =>
+  run(
+    world,
+    Hash.plan({ sources: [FilePath.make(source)], algorithm: "sha256", leaveOut: [] }).pipe(
+      Effect.provide(Objects.layerFiles),
+      Effect.provide(outside(world, options))
+    ),
+    ({ start }, payload) => start(Hash.job, payload),
+    options
+  )
+
+/** Compares by a job, and tells what that came to: differences by the paths of both. */
+export const verify = (
+  world: World,
+  a: string,
+  b: string,
+  options: Options & Partial<Pick<Verify.Payload, "ignore">> = {}
+) =>
+  Effect.map(
+    run(
+      world,
+      Verify.plan({ a: FilePath.make(a), b: FilePath.make(b), ignore: options.ignore ?? [], leaveOut: [] }).pipe(
+        Effect.provide(Objects.layerFiles),
+        Effect.provide(outside(world, options))
+      ),
+      ({ start }, payload) => start(Verify.job, payload),
+      options
+    ),
+    (result) => ({
+      ...result,
+      differences: Object.fromEntries(
+        result.all.flatMap((row) => Option.toArray(Verify.lineOf(row))).map(({ path, why }) => [path, why])
+      )
+    })
   )
 
 type Paths = readonly [string, ...ReadonlyArray<string>]

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Clouds from "@fanout/ops/clouds"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as FolderListing from "@fanout/ops/FolderListing"
 import type { Capabilities } from "@fanout/ops/ObjectStore"
@@ -63,9 +64,12 @@ describe("trees and objects", () => {
 
         const up = yield* World.copy(world, "/from", "s3://bucket/copy")
         const again = yield* World.copy(world, "/from", "s3://bucket/copy")
+        const same = yield* World.verify(world, "/from", "s3://bucket/copy")
         const down = yield* World.copy(world, "s3://bucket/copy", "/to/copy")
+        const back = yield* World.verify(world, "s3://bucket/copy", "/to/copy")
 
         assert.deepStrictEqual([up.rows, again.rows, down.rows], [[], [], []])
+        assert.deepStrictEqual([same.differences, back.differences], [{}, {}])
         assert.strictEqual(again.tally.tags?.["Copied"], undefined)
         assert.deepStrictEqual(World.treeOf(world, "/to/copy"), World.treeOf(world, "/from"))
       }),
@@ -96,6 +100,46 @@ describe("trees and objects", () => {
         if (moves) assert.deepStrictEqual(Object.keys(world.disk.tree("/")).includes("from"), false)
       }),
     { arbitrary: { runs: 30 } }
+  )
+
+  it.effect.prop(
+    "differ where a byte does, in whichever, wherever, and however it is compared",
+    {
+      size: Schema.Literals([1, 2 ** 20, 2 ** 20 + 1, 2 ** 23, 2 ** 23 + 1, 2 ** 24, 2 ** 24 + 1]),
+      part: Schema.Literals([0, 0.3, 0.999, 1]),
+      changes: Schema.Literals(["file", "object"]),
+      isKept: Schema.Boolean
+    },
+    ({ changes, isKept, part, size }) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld(
+          isKept ? Clouds.memoryCapabilities : { ...World.ofSmallParts, checksum: undefined }
+        )
+        const at = Math.round((size - 1) * part)
+        const bytes = Buffer.alloc(size, "some text\n")
+        const others = Buffer.from(bytes)
+        others[at] = 0
+        const properties = { mode: 0o644, modified: 1_000_000_000n }
+        world.disk.file("/from/file", bytes, properties)
+        yield* World.copy(world, "/from", "s3://bucket/copy")
+        const same = yield* World.verify(world, "/from", "s3://bucket/copy")
+        if (changes === "file") {
+          world.disk.remove("/from/file")
+          world.disk.file("/from/file", others, properties)
+        } else {
+          world.disk.folder("/other")
+          world.disk.file("/other/file", others, properties)
+          yield* World.copy(world, "/other", "s3://bucket/copy", { conflict: "overwrite" })
+        }
+        const { differences } = yield* World.verify(world, "/from", "s3://bucket/copy")
+        const { differences: back } = yield* World.verify(world, "s3://bucket/copy", "/from")
+
+        assert.deepStrictEqual(same.differences, {})
+        for (const { file } of [differences, back]) {
+          assert.match(file ?? "", isKept ? /^(md5|crc32) / : /^(md5|differs) /)
+        }
+      }),
+    { arbitrary: { runs: 12 } }
   )
 
   it.effect.prop(

@@ -21,12 +21,15 @@ import * as Arguments from "../options/Arguments.ts"
 import * as Rules from "../options/Rules.ts"
 import * as Settings from "../options/Settings.ts"
 import * as RowOutput from "../output/RowOutput.ts"
-import { withFiles } from "../run/JobRuntime.ts"
+import { withFiles, withFilesAt } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
 import * as events from "../ui/events.ts"
 
 const config = {
-  paths: Settings.pathArgument("PATH", "Files and folders to hash; with --check, more checksum files")
+  paths: Settings.pathArgument(
+    "PATH",
+    "Files and folders to hash, or addresses such as s3://bucket/prefix; with --check, more checksum files"
+  )
     .pipe(Argument.variadic()),
   algorithm: Flag.Literals("algo", HashAlgorithm.literals).pipe(
     Flag.withDescription("Which algorithm (default: blake3; with --check, what FILE and its lines tell)"),
@@ -66,6 +69,11 @@ const mistake = (given: Given): string | undefined => {
   if (cache && Option.isSome(check)) {
     return "With --check, there is no --cache: a check is there to read what the files hold now."
   }
+  if ([...paths, ...Option.toArray(check)].some(FilePath.isAddress)) {
+    if (sampled) return "With an address, there is no --sampled: a store gives content in pieces that are no samples."
+    if (cache) return "With an address, there is no --cache: what was hashed before is known of files alone."
+    if (Option.isSome(check)) return "With --check, FILE names what is checked. It may name objects, and is no object."
+  }
   if (Option.isNone(check)) return paths.length === 0 ? "What is to be hashed? `fanout hash PATH...`" : undefined
   if (Option.isSome(output)) return "With --check, there are no lines for --output: what it tells can be redirected."
   if (exclude.length + excludeFrom.length + include.length > 0) {
@@ -79,14 +87,16 @@ const hashAll = (paths: Settings.Paths, given: Given) =>
     const { cache, json, output, sampled, tagged } = given
     const algorithm = Option.getOrElse(given.algorithm, () => "blake3" as const)
     const Hash = yield* Effect.promise(() => import("@fanout/ops/Hash"))
-    const payload = yield* withFiles(Hash.plan({
-      sources: Arr.map(paths, Arguments.absolute),
+    const sources = Arr.map(paths, Arguments.absoluteOrAddress)
+    const plan = Hash.plan({
+      sources,
       algorithm: sampled ? "sampled" : algorithm,
       leaveOut: yield* Settings.databaseFiles,
       ...(cache ? { cache } : {}),
       ...yield* Rules.resolve(given),
       ...Option.match(output, { onNone: () => ({}), onSome: (output) => ({ output }) })
-    }))
+    })
+    const payload = yield* withFilesAt(sources, Effect.mapError(plan, Stop.refusal))
     const textOf = ({ digest, folder, name, path, sizeBytes }: HashedFile, top: FilePath.FilePath): string => {
       const shown = FilePath.join(top, path)
       if (!json) return ChecksumLine.text({ algorithm, digest, path: shown }, tagged ? "tagged" : "plain")
@@ -103,6 +113,7 @@ const hashAll = (paths: Settings.Paths, given: Given) =>
     yield* RowOutput.run({
       start: RunJob.start(Hash.job, payload, given),
       options: given,
+      paths: sources,
       file: output,
       lines: { order: new SourceRows.Sorter(Hash.fromRow), textOf: render }
     })
@@ -189,6 +200,7 @@ export const hash = Command.make("hash", config, (given) =>
       { command: "fanout hash Photos -o photos.b3", description: "The same, and never half of it" },
       { command: "fanout hash --cache Photos -o photos.b3", description: "The next time, read only what has changed" },
       { command: "fanout hash --algo sha256 a.iso b.iso", description: "Use another algorithm" },
+      { command: "fanout hash s3://bucket/Photos -o cloud.b3", description: "Hash objects, which are read for that" },
       { command: "fanout hash --check photos.b3", description: "Tell which of these files are as they were" },
       { command: "fanout hash --sampled Videos", description: "Find what may be duplicates, reading 56 KiB of each" }
     ])

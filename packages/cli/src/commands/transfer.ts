@@ -23,7 +23,7 @@ import * as Rules from "../options/Rules.ts"
 import * as Settings from "../options/Settings.ts"
 import * as Checksums from "../output/Checksums.ts"
 import * as DryRun from "../output/DryRun.ts"
-import { withFiles, withJobs } from "../run/JobRuntime.ts"
+import { withFiles, withFilesAt, withJobs } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
 import * as Question from "../ui/question.ts"
 import { complain, type Options, whileRead } from "../ui/View.ts"
@@ -144,27 +144,20 @@ const refuseToMove = Effect.fnUntraced(function*({ sources }: Copy.Request) {
   }
 })
 
-const hasAddress = ({ destination, sources }: Copy.Request): boolean =>
-  [...sources, destination].some(FilePath.isAddress)
+const pathsIn = ({ destination, sources }: Copy.Request) => [...sources, destination]
 
-/** Runs an effect on the files of this machine, and on objects where a request names some. */
-const withEither = <A, E, R>(request: Copy.Request, effect: Effect.Effect<A, E, R>) =>
-  hasAddress(request)
-    ? Effect.flatMap(
-      Effect.promise(() => import("@fanout/ops/clouds")),
-      ({ layer, layerFiles }) => Effect.provide(effect, Layer.provide(layerFiles, layer()))
-    )
-    : effect
+const hasAddress = (request: Copy.Request): boolean => pathsIn(request).some(FilePath.isAddress)
 
 const checkOutput = ({ name }: Kind, request: Copy.Request, transfers: Copy.Payload["transfers"]) =>
-  withFiles(withEither(request, Checksums.check(request, transfers, name === "move")))
+  withFilesAt(pathsIn(request), Checksums.check(request, transfers, name === "move"))
 
 const plan = (kind: Kind, request: Copy.Request, called?: FilePath.FilePath) =>
   Effect.gen(function*() {
     const { plan } = yield* Effect.promise(() => import("@fanout/ops/Copy"))
     if (kind.name === "move") yield* withFiles(refuseToMove(request))
-    const payload = yield* withFiles(
-      withEither(request, Effect.mapError(plan(request, yield* Settings.databaseFiles, called), Stop.refusal))
+    const payload = yield* withFilesAt(
+      pathsIn(request),
+      Effect.mapError(plan(request, yield* Settings.databaseFiles, called), Stop.refusal)
     )
     yield* checkOutput(kind, request, payload.transfers)
     return payload

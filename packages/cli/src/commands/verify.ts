@@ -13,13 +13,13 @@ import * as Arguments from "../options/Arguments.ts"
 import * as Rules from "../options/Rules.ts"
 import * as Settings from "../options/Settings.ts"
 import * as RowOutput from "../output/RowOutput.ts"
-import { withFiles } from "../run/JobRuntime.ts"
+import { withFilesAt } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
 
 const config = {
-  a: Settings.pathArgument("A", "Folder or file"),
+  a: Settings.pathArgument("A", "Folder or file, or an address such as s3://bucket/prefix"),
   b: Settings.pathArgument("B", "What is to be the same: a folder or a file as well"),
   ignore: Flag.Literals("ignore", ["mode", "owner", "times"]).pipe(
     Flag.withDescription("Metadata that may differ; can be given more than once. `owner` is the group as well"),
@@ -72,9 +72,10 @@ export const verify = Command.make(
       const { codeOf } = yield* Effect.promise(() => import("@fanout/ops/Difference"))
       const leaveOut = yield* Settings.databaseFiles
       const rules = yield* Rules.resolve(options)
-      const payload = yield* withFiles(
-        Verify.plan({ a: Arguments.absolute(a), b: Arguments.absolute(b), ignore, leaveOut, ...rules })
-      ).pipe(Effect.mapError(Stop.refusal))
+      const trees = { a: Arguments.absoluteOrAddress(a), b: Arguments.absoluteOrAddress(b) }
+      const paths = [trees.a, trees.b]
+      const plan = Verify.plan({ ...trees, ignore, leaveOut, ...rules })
+      const payload = yield* withFilesAt(paths, Effect.mapError(plan, Stop.refusal))
       const found: Record<string, number> = {}
       const render = (line: Line): string => {
         const status = Option.match(line.difference, {
@@ -87,6 +88,7 @@ export const verify = Command.make(
       yield* RowOutput.run({
         start: RunJob.start(Verify.job, payload, options),
         options,
+        paths,
         lines: {
           order: RowOutput.compared(Verify.fanOutName, new Verify.Sorter()),
           textOf: (row) => Option.match(Verify.lineOf(row), { onNone: () => "", onSome: render }),
@@ -97,7 +99,8 @@ export const verify = Command.make(
 ).pipe(
   Command.withDescription(
     "Compare two folders, or two files, byte by byte: what only one of them has, what differs, and what differs in " +
-      "its metadata alone. Ends with 1 if there is anything. The same command again goes on where it was."
+      "its metadata alone. Objects are compared by checksums where their store tells these. Ends with 1 if there is " +
+      "anything. The same command again goes on where it was."
   ),
   Command.withShortDescription("Compare two trees, resumably, on all cores"),
   Command.withExamples([
@@ -105,6 +108,7 @@ export const verify = Command.make(
       command: "fanout verify Photos /mnt/backup/Photos",
       description: "Tell what is not the same, and nothing else"
     },
+    { command: "fanout verify Photos s3://bucket/Photos", description: "Tell whether the copy in a cloud is the same" },
     { command: "fanout verify --ignore owner --ignore times a b", description: "Leave out what a copy may lack" },
     { command: "fanout verify --json a b", description: "Tell it in NDJSON, one `difference` on each line" }
   ])

@@ -6,7 +6,7 @@ import type { JobId } from "@fanout/core/JobId"
 import type { JobManagerError } from "@fanout/core/JobManager"
 import { JobStore, type OutcomeRow } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
-import type { FilePath } from "@fanout/ops/FilePath"
+import { type FilePath, isAddress } from "@fanout/ops/FilePath"
 import type { Sorter } from "@fanout/ops/Verify"
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
@@ -129,11 +129,18 @@ export const make = <L>(
 /** So many that each thread, or process, has its next piece in hand, however many there are. */
 const piecesAtOnce = Math.max(16, 4 * os.availableParallelism())
 
+/** So many requests are waited for. */
+const requestsAtOnce = 64
+
+const atOnce = (paths: ReadonlyArray<FilePath>): number => paths.some(isAddress) ? requestsAtOnce : piecesAtOnce
+
 /** What is run, and how it is shown. */
 export interface Run<L, R> {
   readonly start: Effect.Effect<JobId, JobManagerError | JobStoreError | Stop, R>
   readonly options: Options
   readonly concurrency?: number
+  /** What is worked on. */
+  readonly paths?: ReadonlyArray<FilePath>
   /** What it is there for; without it, it is told what has become of it. */
   readonly lines: Lines<L> | undefined
   /** File that the lines go to, in place of the standard output, and the line before all others. */
@@ -145,7 +152,7 @@ const lineFile = Effect.promise(() => import("./LineFile.ts"))
 
 /** Runs a job, or goes on with it, for its lines. */
 export const run = <L, R>(
-  { concurrency = piecesAtOnce, file = Option.none(), header = "", lines, options, start }: Run<L, R>
+  { paths = [], concurrency = atOnce(paths), file = Option.none(), header = "", lines, options, start }: Run<L, R>
 ) =>
   Effect.gen(function*() {
     if (Option.isSome(file)) yield* withFiles(Effect.flatMap(lineFile, ({ check }) => check(file.value)))

@@ -7,9 +7,10 @@ import type { JobManagerError } from "@fanout/core/JobManagerError"
 import type { JobRecord, JobStore } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
-import type { FilePath } from "@fanout/ops/FilePath"
+import { type FilePath, isAddress } from "@fanout/ops/FilePath"
 import type { Files } from "@fanout/ops/Files"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Stop from "../exit/Stop.ts"
 import * as Host from "../host/Host.ts"
@@ -61,6 +62,18 @@ export const withFiles = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
     Effect.promise(() => import("@fanout/ops/SystemFiles")),
     ({ layer }) => Effect.provide(effect, layer)
   )
+
+/** Runs an effect on the files of this machine, and on objects where some of these are addresses. */
+export const withFilesAt = <A, E, R>(
+  paths: ReadonlyArray<FilePath>,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, Exclude<R, Files>> =>
+  paths.some(isAddress)
+    ? Effect.flatMap(
+      Effect.promise(() => import("@fanout/ops/clouds")),
+      ({ layer, layerFiles }) => withFiles(Effect.provide(effect, Layer.provide(layerFiles, layer())))
+    )
+    : withFiles(effect)
 
 /** Tells whether this command has code for a job. Without it only its own program can run it. */
 export const hasCode = ({ name }: Pick<JobRecord, "name">): Effect.Effect<boolean> =>

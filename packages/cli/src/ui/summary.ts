@@ -6,7 +6,7 @@ import { JobState } from "@fanout/core/JobState"
 import { Exit, type JobRecord, type OutcomeRow } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import type { Progress } from "@fanout/core/Progress"
-import { lostUnits, removedUnits, strategyUnits } from "@fanout/ops/ProgressUnits"
+import { comparedUnits, lostUnits, removedUnits, strategyUnits } from "@fanout/ops/ProgressUnits"
 import { countVanished, SkipReason } from "@fanout/ops/SkipReason"
 import * as Num from "effect/Number"
 import * as Option from "effect/Option"
@@ -58,6 +58,9 @@ export const counts = (progress: Progress, { failures }: Known = {}): string => 
   if (parts.length === 0) parts.push("0 done")
   const { bytes = 0, cached = 0, verified = 0 } = progress.units
   if (verified > 0) parts.push(`${format.count(verified)} verified`)
+  const { [comparedUnits.checksum]: byChecksum = 0, [comparedUnits.reading]: byReading = 0 } = progress.units
+  if (byChecksum > 0) parts.push(`${format.count(byChecksum)} by checksum`)
+  if (byReading > 0) parts.push(`${format.count(byReading)} by reading`)
   if (cached > 0) parts.push(format.cached(cached))
   if (bytes > 0) parts.push(format.bytes(bytes))
   return parts.join(", ")

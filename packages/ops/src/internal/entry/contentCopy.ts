@@ -5,13 +5,17 @@ import type * as Interrupter from "@fanout/core/Interrupter"
 import * as Lease from "@fanout/core/Lease"
 import * as Progress from "@fanout/core/Progress"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { CopyOptions } from "../../CopyOptions.ts"
+import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
+import { FilesError } from "../../FilesError.ts"
 import type { HashAlgorithm } from "../../HashAlgorithm.ts"
-import { largeUnits } from "../../ProgressUnits.ts"
+import { comparedUnits, largeUnits } from "../../ProgressUnits.ts"
 import { isChanged } from "../files/statComparison.ts"
 import * as Hasher from "../hash/hasher.ts"
+import { hasherOf } from "../hash/storedDigest.ts"
 import * as Place from "../path/place.ts"
 import { keepAttributes } from "../steps/attributes.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
@@ -43,6 +47,8 @@ export interface ContentWay {
   readonly isLong: boolean
   /** Whether no content passes through this process: what is to be known of it is read where the copy is. */
   readonly isUnseen?: boolean
+  /** Whether it compares by itself what was written, where a copy is verified: nothing is read back then. */
+  readonly verifies?: boolean
   /** Creates the file that is written to. */
   readonly open: (
     request: CopyRequest,
@@ -88,18 +94,37 @@ const begin = (counted: Counted, { sizeBytes }: Files.FileStat): Effect.Effect<v
 const end = (counted: Counted): Effect.Effect<void> => Effect.suspend(() => countLarge(counted, counted.begun))
 
 /** What hashes the content on its way: to be compared with what is read back, and to be told. */
-const hashersFor = (
-  { checksums, isVerified }: Pick<CopyOptions, "checksums" | "isVerified">
-): ReadonlyMap<HashAlgorithm, Hasher.Hasher> => {
+const hashersFor = (checksums: CopyOptions["checksums"], isReadBack: boolean) => {
   const hashers = new Map<HashAlgorithm, Hasher.Hasher>()
-  if (isVerified) hashers.set(ReadBack.comparedBy, Hasher.make(ReadBack.comparedBy))
+  if (isReadBack) hashers.set(ReadBack.comparedBy, Hasher.make(ReadBack.comparedBy))
   if (checksums !== undefined && !hashers.has(checksums)) hashers.set(checksums, Hasher.make(checksums))
   return hashers
 }
 
+/** What hashes the content of a source of which a store keeps a checksum, if it is to be compared. */
+const keptOf = ({ kept }: Files.OpenFile, { isVerified }: CopyOptions) =>
+  kept === undefined || !isVerified ? undefined : { ...kept, hasher: hasherOf(kept.algorithm) }
+
+/** Fails where what was read of a source is not what its store keeps. */
+const checkKept = Effect.fnUntraced(function*(path: FilePath.FilePath, kept: ReturnType<typeof keptOf>) {
+  if (kept === undefined) return
+  if (kept.hasher.digest() !== kept.digest) {
+    const told = `What was read of "${FilePath.display(path)}" has another ${kept.algorithm} than its store tells: ` +
+      "try again, and suspect the network or the memory"
+    const error = new FilesError({ call: "read", path, target: Option.none(), code: "Corrupt", told })
+    return yield* new CopyError({ reason: Reason.cases.CallFailed.make({ side: "source", error }) })
+  }
+  yield* Progress.add(comparedUnits.checksum, 1)
+})
+
 const copyOnce = Effect.fnUntraced(
-  function*(request: CopyRequest, { copy, isLong, isUnseen, open }: ContentWay, counted: Counted) {
+  function*(
+    request: CopyRequest,
+    { copy, isLong, isUnseen = false, open, verifies = false }: ContentWay,
+    counted: Counted
+  ) {
     const { options, source, target } = request
+    const isReadBack = options.isVerified && !verifies && !isUnseen
     const from = yield* onSource(source.folder.open(source.name))
     const stat = yield* onSource(from.stat)
     if (stat.kind !== "file") {
@@ -109,27 +134,30 @@ const copyOnce = Effect.fnUntraced(
     const draft = yield* open(request, stat)
     counted.bytes = Math.max(counted.bytes, draft.counted)
     if (isLong) yield* begin(counted, stat)
-    const hashers = hashersFor(isUnseen === true ? { checksums: undefined, isVerified: false } : options)
+    const hashers = hashersFor(isUnseen ? undefined : options.checksums, isReadBack)
+    const kept = isUnseen ? undefined : keptOf(from, options)
+    const all = [...hashers.values(), ...kept === undefined ? [] : [kept.hasher]]
     const update = (bytes: Uint8Array) => {
-      for (const hasher of hashers.values()) hasher.update(bytes)
+      for (const hasher of all) hasher.update(bytes)
     }
-    const take = hashers.size === 0 ? undefined : update
+    const take = all.length === 0 ? undefined : update
     const copied = yield* copy({ request, from, stat, to: draft, count: count(counted), take })
     if (isChanged(stat, yield* onSource(from.stat))) {
       return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(source) }) })
     }
+    yield* checkKept(Place.path(source), kept)
     yield* Lease.check
     const lost = yield* keepAttributes(draft.file, Effect.succeed(from), stat, options)
     yield* flush.content([draft.file])
     const digests = new Map(Array.from(hashers, ([algorithm, hasher]) => [algorithm, hasher.digest()]))
-    const compared = options.isVerified ? digests.get(ReadBack.comparedBy) : undefined
+    const compared = isReadBack ? digests.get(ReadBack.comparedBy) : undefined
     if (compared !== undefined) {
       const { sizeBytes } = copied
       yield* ReadBack.readBack(draft.file, { digest: compared, sizeBytes }, Place.path(target))
     }
     yield* draft.place
     yield* flushPlaced(request, flush)
-    if (compared !== undefined) yield* ReadBack.count(1)
+    if (options.isVerified) yield* ReadBack.count(1)
     const digest = options.checksums === undefined ? undefined : digests.get(options.checksums)
     return { ...copied, lost, ...digest === undefined ? {} : { digest } }
   },

@@ -17,7 +17,7 @@ import * as ProtectedFiles from "../work/protectedFiles.ts"
 import { isLimited } from "../work/readingRate.ts"
 import { hashOpen } from "./fileHash.ts"
 import { hashEach, type Outcomes } from "./hashBatch.ts"
-import type { CheckedFiles, CheckFiles } from "./hashTask.ts"
+import { type CheckedFiles, type CheckFiles, named } from "./hashTask.ts"
 import * as HugeFileHash from "./hugeFileHash.ts"
 
 type Payload = Task.Payload<typeof CheckFiles>
@@ -80,7 +80,7 @@ const hashNamed = Effect.fnUntraced(function*(
 /** Reads a file once for each algorithm that it may be: mostly the first one is right. */
 const checkAlone = Effect.fnUntraced(function*(payload: Payload) {
   const { algorithms, digests: [digest = ""], isLinked = false, paths, root } = payload
-  const path = FilePath.join(root, paths[0])
+  const path = named(root, paths[0])
   for (const [index, algorithm] of algorithms.entries()) {
     const hashed = yield* hashNamed(path, isLinked, algorithm, algorithms.slice(index + 1))
     if (hashed?.digest === digest) return [{ algorithm, sizeBytes: hashed.sizeBytes }]
@@ -106,7 +106,7 @@ const checkMany = Effect.fnUntraced(function*({ algorithms, digests, paths, root
   const checked: Array<CheckedFiles[number]> = paths.map(() => null)
   // At a rate they are read one by one.
   if (yield* isLimited) return checked
-  let left = paths.map((path, index) => ({ index, path: FilePath.join(root, path) }))
+  let left = paths.map((path, index) => ({ index, path: named(root, path) }))
   for (const algorithm of algorithms) {
     if (left.length === 0) break
     const hashed: Outcomes = []

@@ -130,6 +130,11 @@ const hashNamed = (folder: Files.Folder, name: FilePath.FilePath, method: Method
     const files = yield* ProtectedFiles.ProtectedFiles
     const use = files.found.length === 0 ? undefined : ProtectedFiles.useOfFile(files, yield* folder.lstat(name))
     if (use !== undefined) return left[use]
+    // An object is read as it is opened.
+    if (FilePath.isAddress(folder.path) && method.isAlone !== true) {
+      const { sizeBytes } = yield* folder.lstat(name)
+      if (sizeBytes > mostBytes) return Alone.make({ sizeBytes })
+    }
     const file = yield* folder.open(name)
     return yield* hashOne({ file, path: FilePath.join(folder.path, name), stat: yield* file.stat }, method)
   }).pipe(
@@ -286,8 +291,8 @@ export const hashFiles = Effect.fnUntraced(function*({ folders, root, ...method 
   const { algorithm, cache, isAlone } = method
   const outcomes: Outcomes = []
   const real = folders.map(({ names, path }) => ({ path: FilePath.join(root, path), names }))
-  // Those that are to be read at a rate are read one by one.
-  const areSingle = (yield* isLimited) || cache === true || isAlone === true
+  // Those that are to be read at a rate are read one by one, and no object is read at once.
+  const areSingle = (yield* isLimited) || cache === true || isAlone === true || FilePath.isAddress(root)
   const left = areSingle ? real : yield* hashEach(real, algorithm, outcomes)
   for (const folder of left) outcomes.push(...yield* hashIn(folder, method))
   if (algorithm === "sampled") yield* hashLeft(real, method, outcomes)

@@ -87,6 +87,10 @@ export const HashFiles = Task.make("@fanout/ops/HashFiles", {
   pool: "io"
 })
 
+/** What a line of a checksum file names: an address stands for itself, as an absolute path does. */
+export const named = (root: FilePath.FilePath, path: FilePath.FilePath): FilePath.FilePath =>
+  FilePath.isAddress(path) ? path : FilePath.join(root, path)
+
 /**
  * Schema for what files came to that were checked: null where one has not the digest that it is to have, or takes more
  * than to be opened and read.
@@ -122,7 +126,7 @@ export const CheckFiles = Task.make("@fanout/ops/CheckFiles", {
   },
   success: CheckedFiles,
   error: CheckFailed,
-  key: ({ paths: [path], root }) => FilePath.display(FilePath.join(root, path)),
+  key: ({ paths: [path], root }) => FilePath.display(named(root, path)),
   cost: ({ paths }) => paths.length,
   pool: "io"
 })

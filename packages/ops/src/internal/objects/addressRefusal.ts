@@ -1,5 +1,5 @@
 /**
- * Refuses copies that can't be made with objects, before anything is done.
+ * Refuses what can't be done with objects, before anything is done.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -9,22 +9,31 @@ import { DestinationError, DestinationReason } from "../../FilesError.ts"
 import { parseAddress } from "../../ObjectStore.ts"
 
 /** What of a request has no meaning where a copy is an object. */
-const unsupported = ({ preserve = [], verify }: Request): ReadonlyArray<string> => [
-  ...verify === true ? ["verify"] : [],
+const unsupported = ({ preserve = [], sources, verify }: Request): ReadonlyArray<string> => [
+  // What a store copies itself does not pass here.
+  ...verify === true && sources.some(FilePath.isAddress) ? ["verify"] : [],
   ...preserve.filter((property) => property === "owner" || property === "links" || property === "xattr")
 ]
+
+/** What is wrong with an address, if anything is. */
+const problemOf = (path: FilePath.FilePath): string | undefined => {
+  const address = parseAddress(path)
+  if (Result.isFailure(address)) return address.failure.message.replace(/\.$/, "")
+  const names = address.success.key.replace(/\/+$/, "").split("/")
+  return names.some((name) => name === "." || name === ".." || (name === "" && names.length > 1))
+    ? `"${FilePath.display(path)}" has a name that is empty, . or .., which no file has: name what is in there`
+    : undefined
+}
+
+/** The first thing that is wrong with addresses among these paths. */
+const problemIn = (paths: ReadonlyArray<FilePath.FilePath>): string | undefined =>
+  paths.filter(FilePath.isAddress).map(problemOf).find((problem) => problem !== undefined)
 
 /** Why a request is refused, if it is. */
 const refusalOf = (request: Request): string | undefined => {
   const { destination, sources } = request
-  for (const path of [...sources, destination].filter(FilePath.isAddress)) {
-    const address = parseAddress(path)
-    if (Result.isFailure(address)) return address.failure.message.replace(/\.$/, "")
-    const names = address.success.key.replace(/\/+$/, "").split("/")
-    if (names.some((name) => name === "." || name === ".." || (name === "" && names.length > 1))) {
-      return `"${FilePath.display(path)}" has a name that is empty, . or .., which no file has: name what is in there`
-    }
-  }
+  const problem = problemIn([...sources, destination])
+  if (problem !== undefined) return problem
   const isFrom = sources.filter(FilePath.isAddress).length
   if (isFrom > 0 && isFrom < sources.length) {
     return "Files and objects can't be copied by one job: copy them one after the other"
@@ -33,10 +42,22 @@ const refusalOf = (request: Request): string | undefined => {
   return what === undefined ? undefined : `An object can't be copied to with "${what}": leave it out`
 }
 
-/** Fails where a request can't be done with objects. */
-export const refuse = (request: Request): Effect.Effect<void, DestinationError> => {
-  const why = refusalOf(request)
-  return why === undefined
+const failing = (why: string | undefined): Effect.Effect<void, DestinationError> =>
+  why === undefined
     ? Effect.void
     : Effect.fail(new DestinationError({ reason: DestinationReason.cases.Address.make({ why }) }))
-}
+
+/** Fails where a request can't be done with objects. */
+export const refuse = (request: Request): Effect.Effect<void, DestinationError> => failing(refusalOf(request))
+
+/** Fails where one of two trees is an address and none that can be walked in. */
+export const refuseTrees = (...trees: readonly [FilePath.FilePath, FilePath.FilePath]) => failing(problemIn(trees))
+
+/** Fails where sources can't be read by one job. */
+export const refuseSources = (sources: ReadonlyArray<FilePath.FilePath>): Effect.Effect<void, DestinationError> =>
+  failing(
+    problemIn(sources) ??
+      (sources.every(FilePath.isAddress)
+        ? undefined
+        : "Files and objects can't be hashed by one job: hash them one after the other")
+  )

@@ -7,19 +7,12 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { createHash } from "node:crypto"
-import { crc32 } from "node:zlib"
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
-import {
-  type ByteRange,
-  type ChecksumAlgorithm,
-  type ObjectInfo,
-  ObjectStoreError,
-  StoreReason
-} from "../../ObjectStore.ts"
+import { type ByteRange, type ObjectInfo, ObjectStoreError, StoreReason } from "../../ObjectStore.ts"
 import { failure } from "../files/openHandle.ts"
+import { digestOf, surest } from "../hash/storedDigest.ts"
 import {
   asCall,
   failureOf,
@@ -53,26 +46,14 @@ const changed = ({ key, store }: ObjectPlace): ObjectStoreError =>
     reason: StoreReason.cases.PreconditionFailed.make({})
   })
 
-/** The checksum of bytes, where Node has the algorithm. */
-const digestOf = (algorithm: ChecksumAlgorithm, bytes: Uint8Array): string | undefined => {
-  switch (algorithm) {
-    case "crc32":
-      return crc32(bytes).toString(16).padStart(8, "0")
-    case "md5":
-    case "sha1":
-    case "sha256":
-      return createHash(algorithm).update(bytes).digest("hex")
-    default:
-      return undefined
-  }
+/** Whether bytes are what the store knows of the whole object by a checksum. */
+const isWhole = ({ checksums }: ObjectInfo, bytes: Uint8Array): boolean => {
+  const kept = surest(checksums)
+  return kept === undefined || digestOf(kept.algorithm, bytes) === kept.digest
 }
 
-/** Whether bytes are what the store knows of the whole object by a checksum. */
-const isWhole = ({ checksums }: ObjectInfo, bytes: Uint8Array): boolean =>
-  checksums.every(({ algorithm, digest }) => (digestOf(algorithm, bytes) ?? digest) === digest)
-
 /**
- * Reads an object that is said to have this size, and compares it by the checksums that the store tells. One that has
+ * Reads an object that is said to have this size, and compares it by a checksum that the store tells. One that has
  * another size by now has no bytes.
  */
 export const readWhole = Effect.fnUntraced(function*(place: ObjectPlace, sizeBytes: number) {
@@ -183,7 +164,8 @@ const opened = (
   const read: Files.OpenFile["read"] = (buffer) =>
     Effect.suspend(() => Effect.tap(readAt(buffer, position), (length) => Effect.sync(() => void (position += length))))
   const stat = Effect.succeed(statOf(place.bucket, info, access.process))
-  return { ...Unsupported.file(path), stat, read, readAt }
+  const kept = "checksums" in info ? surest(info.checksums) : undefined
+  return { ...Unsupported.file(path), stat, kept, read, readAt }
 }
 
 /** An object that was read when it was opened. */

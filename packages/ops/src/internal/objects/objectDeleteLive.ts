@@ -29,8 +29,9 @@ import { failedAs } from "../tree/elementOutcomes.ts"
 import { pauseNameOf, pauseOn } from "../work/diskPause.ts"
 import * as ElementCount from "../work/elementCount.ts"
 import { failureOf, patiently } from "./objectAccess.ts"
+import { listAfter } from "./objectKeys.ts"
 import { areAnswering } from "./objectReach.ts"
-import { listAfter, pausing } from "./objectTree.ts"
+import { pausing } from "./objectTree.ts"
 
 const Unremoved = Schema.Struct({ name: Schema.String, code: Schema.String, why: Schema.String })
 

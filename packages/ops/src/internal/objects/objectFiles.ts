@@ -10,6 +10,7 @@ import { failure } from "../files/openHandle.ts"
 import * as Access from "./objectAccess.ts"
 import * as ObjectDelete from "./objectDeleteLive.ts"
 import * as ObjectFolder from "./objectFolder.ts"
+import * as ObjectListing from "./objectListing.ts"
 
 /** An address without slashes at its end. */
 const plain = (path: FilePath.FilePath): FilePath.FilePath => FilePath.make(path.replace(/\/+$/, ""))
@@ -23,7 +24,7 @@ export const make = (files: Files.Files["Service"], access: Access.ObjectAccess)
   return {
     ...files,
     folder: either((path) => Effect.succeed(ObjectFolder.folder(access, path)), files.folder),
-    list: either((path) => ObjectFolder.list(access, path), files.list),
+    list: either((path) => ObjectListing.list(access, path), files.list),
     folders: either((path) => Effect.fail(failure("scandir", path, "ENOTSUP")), files.folders),
     open: either((path) => ObjectFolder.open(access, path), files.open),
     stat: either(lstat, files.stat),

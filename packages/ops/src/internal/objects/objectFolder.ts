@@ -8,11 +8,11 @@ import * as Stream from "effect/Stream"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
-import * as FolderListing from "../../FolderListing.ts"
 import type { ObjectStoreError } from "../../ObjectStore.ts"
 import { failure } from "../files/openHandle.ts"
 import { asCall, type Known, type ObjectAccess } from "./objectAccess.ts"
 import * as ObjectContent from "./objectContent.ts"
+import * as ObjectListing from "./objectListing.ts"
 import { folderStat, numberOf, statOf } from "./objectStat.ts"
 import * as Unsupported from "./unsupportedCalls.ts"
 
@@ -58,29 +58,6 @@ export const lstat = (access: ObjectAccess, path: FilePath.FilePath): Effect.Eff
     find(access, path),
     Option.match({ onNone: () => Effect.fail(failure("lstat", path, "ENOENT")), onSome: Effect.succeed })
   )
-
-/** Names in a folder, by a listing of all that is in and below it. */
-export const list = Effect.fnUntraced(function*(
-  access: ObjectAccess,
-  path: FilePath.FilePath
-): Effect.fn.Return<FolderListing.FolderListing, FilesError> {
-  const { key, store } = yield* asCall("scandir", path, access.at(path))
-  const prefix = key === "" ? "" : `${key}/`
-  const builder = FolderListing.builderUnsafe()
-  let last = ""
-  yield* asCall(
-    "scandir",
-    path,
-    Stream.runForEach(store.list(prefix), (object) =>
-      Effect.sync(() => {
-        const [name = "", ...more] = object.key.slice(prefix.length).split("/")
-        if (name === "" || name === last) return
-        last = more.length > 0 ? name : ""
-        builder.addUnsafe(Buffer.from(name).toString("latin1"), more.length > 0 ? "folder" : "file")
-      }))
-  )
-  return yield* builder.build
-})
 
 /** Opens an object to read it. A folder that is opened says what it is, and no more. */
 export const open = Effect.fnUntraced(function*(access: ObjectAccess, path: FilePath.FilePath) {
@@ -129,7 +106,7 @@ export const folder = (access: ObjectAccess, path: FilePath.FilePath): Files.Fol
     path,
     stat: lstat(access, path),
     identity: Effect.succeed({ device, inode: numberOf(`${path}/`), bornNanos: 0n, mount: device }),
-    list: list(access, path),
+    list: ObjectListing.list(access, path),
     lstat: (name) => lstat(access, of(name)),
     find: (name) => find(access, of(name)),
     folder: (name) => Effect.succeed(folder(access, of(name))),

@@ -15,17 +15,14 @@ import { isChanged } from "../files/statComparison.ts"
 import * as Place from "../path/place.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
 import { occupied } from "../steps/filePlacement.ts"
-import { onDestination, onSource } from "../steps/sideErrors.ts"
-import { asCall, failureOf, giveBack, type ObjectAccess, type ObjectPlace, patiently, take } from "./objectAccess.ts"
+import { onSource } from "../steps/sideErrors.ts"
+import { failureOf, giveBack, type ObjectAccess, type ObjectPlace, patiently, take } from "./objectAccess.ts"
 import { carriedBy, metadataOf } from "./objectStat.ts"
 import * as Unsupported from "./unsupportedCalls.ts"
+import { checkPut, onStore } from "./uploadCheck.ts"
 
 /** Name in the metadata of an object, of a random word. Whoever has lost an answer finds its own object by that. */
 export const nonceName = "fanout-upload"
-
-/** Makes a call to the store of the target. */
-export const onStore = <A, R>(request: CopyRequest, effect: Effect.Effect<A, ObjectStoreError, R>) =>
-  onDestination(asCall("write", Place.path(request.target), effect))
 
 /** The condition of a copy that takes the place of nothing. Where the store obeys none it is asked before. */
 export const absent = Effect.fnUntraced(function*(
@@ -145,10 +142,11 @@ export const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
           )
       ).pipe(Effect.mapError(orOccupied(access, request)))
       sent = stored.etag
+      yield* checkPut(request, place, stored, content())
       yield* checkSource(request, stat)
     })
     const file = { ...draftOf(request, stat, write), copyFrom }
     return { file, bytes: 0, counted: 0, save: () => Effect.void, place: put }
   })
-  return { isLong: false, copy: WholeCopy.way.copy, open }
+  return { isLong: false, verifies: true, copy: WholeCopy.way.copy, open }
 }

@@ -5,9 +5,10 @@ import { createHash } from "node:crypto"
 import type { CopyOptions } from "../../CopyOptions.ts"
 import type * as Files from "../../Files.ts"
 import type { ListedObject, ObjectInfo } from "../../ObjectStore.ts"
+import type { Aspect } from "../verify/metadataComparison.ts"
 
 /** What is known of an object: by a listing, or by itself. */
-export type Info = ListedObject & Partial<Pick<ObjectInfo, "metadata">>
+export type Info = ListedObject & Partial<Pick<ObjectInfo, "metadata" | "checksums">>
 
 /** Whose files are that come from objects, and what rights they do not get. */
 export interface Process {
@@ -64,6 +65,13 @@ export const statOf = (bucket: string, info: Info, process: Process): Files.File
     changedNanos: storedNanos(info)
   }
 }
+
+/** What an object does not tell of its file, and is no difference. Nobody owns an object. */
+export const untold = ({ metadata = {} }: Pick<Info, "metadata">): ReadonlyArray<Aspect> => [
+  "owner",
+  ...nanosOf(metadata["mtime"]) === undefined ? ["times" as const] : [],
+  ...modeOf(metadata["mode"]) === undefined ? ["mode" as const] : []
+]
 
 /** What a part of keys is as a folder: it has no time, so the copy is as new as it is. */
 export const folderStat = (bucket: string, key: string, nowMillis: number, process: Process): Files.FileStat => {

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as FilePath from "../../FilePath.ts"
 import { FilesError } from "../../FilesError.ts"
-import type { ListedObject, ObjectStore, ObjectStoreError } from "../../ObjectStore.ts"
+import type { ListedObject, ObjectStoreError } from "../../ObjectStore.ts"
 import { failure } from "../files/openHandle.ts"
 import { componentsOf, joined } from "../path/components.ts"
 import type * as FileTree from "../tree/fileTree.ts"
@@ -15,30 +15,7 @@ import * as TreeCursor from "../tree/treeCursor.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
 import { type Known, lastCharacter, type ObjectAccess } from "./objectAccess.ts"
 import * as ObjectFolder from "./objectFolder.ts"
-
-/** Most bytes that a name of a file has. */
-const nameBytes = 255
-
-/** Why a key is no path, which is the code of the failure. */
-const refusalOf = (names: ReadonlyArray<string>): string | undefined => {
-  for (const name of names) {
-    if (name === "") return "EMPTYNAME"
-    if (name === "." || name === "..") return "DOTS"
-    if (name.includes("\0")) return "NUL"
-    if (!name.isWellFormed()) return "NOTUTF8"
-    if (Buffer.byteLength(name) > nameBytes) return "ENAMETOOLONG"
-  }
-  return undefined
-}
-
-const why: Readonly<Record<string, string>> = {
-  EMPTYNAME: "a name between two slashes is empty",
-  DOTS: "a name in it is . or ..",
-  NUL: "it has a NUL character",
-  NOTUTF8: "it is not UTF-8",
-  ENAMETOOLONG: `a name in it has more than ${nameBytes} bytes`,
-  MARKER: "it ends with a slash and has content"
-}
+import { listAfter, refusalOf, why } from "./objectKeys.ts"
 
 /** Folders that a key which is no path would be in: those of its beginning that are one. */
 const foldersOf = (key: string): ReadonlyArray<FilePath.FilePath> => {
@@ -176,24 +153,6 @@ const placeOf = (cursor: string): { readonly key: string; readonly names: Readon
   return side === "open"
     ? { key: path === "" ? "" : `${path}/`, names }
     : { key: side === "leaf" ? path : `${path}/${lastCharacter}`, names: names.slice(0, -1) }
-}
-
-/** No path has a NUL, and no order that matters depends on it. */
-const bytesOf = (key: string): Uint8Array => FilePath.toBytes(FilePath.make(key.replaceAll("\0", "\u0001")))
-
-/** Lists what is behind a key. No request can have a key that is not UTF-8: then it asks for more, and passes that. */
-export const listAfter = (
-  store: ObjectStore,
-  prefix: string,
-  key: string
-): Stream.Stream<ListedObject, ObjectStoreError> => {
-  const after = prefix + key
-  if (after.isWellFormed()) return store.list(prefix, key === "" ? {} : { after })
-  const bytes = bytesOf(after)
-  return Stream.dropWhile(
-    store.list(prefix, { after: after.slice(0, after.search(/\p{Cs}/u)) }),
-    (object) => Buffer.compare(bytesOf(object.key), bytes) <= 0
-  )
 }
 
 type Walked = Stream.Stream<FileTree.Element, ObjectStoreError>

@@ -14,7 +14,14 @@ import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
-import type { ByteRange, ObjectStoreError, Upload, UploadedPart } from "../../ObjectStore.ts"
+import {
+  type ByteRange,
+  ObjectStoreError,
+  type StoredObject,
+  StoreReason,
+  type Upload,
+  type UploadedPart
+} from "../../ObjectStore.ts"
 import { edition } from "../content/contentComparison.ts"
 import type { ContentWay, CopiedContent, Copying } from "../entry/contentCopy.ts"
 import type { ContentWays } from "../entry/contentWays.ts"
@@ -26,17 +33,8 @@ import * as SavedCopy from "../steps/savedCopy.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
 import { asCall, failureOf, lend, type ObjectAccess, type ObjectPlace, patiently, pieceBytes } from "./objectAccess.ts"
-import {
-  absent,
-  draftOf,
-  findOwn,
-  isOccupied,
-  metadataFor,
-  nonceName,
-  onStore,
-  orOccupied,
-  whole
-} from "./objectPut.ts"
+import { absent, draftOf, findOwn, isOccupied, metadataFor, nonceName, orOccupied, whole } from "./objectPut.ts"
+import { checkParts, isPartOf, onStore } from "./uploadCheck.ts"
 
 /** So many parts of one file are sent at the same time. Each is a piece, unless there would be too many. */
 const partsAtOnce = 4
@@ -72,9 +70,14 @@ interface Sending extends SavedCopy.Uploading {
   readonly id: string
   readonly place: ObjectPlace
   readonly parts: Map<number, UploadedPart>
+  /** Parts that have the bytes of the file for sure, where the copy is verified. */
+  readonly known: Set<number>
   /** Whether the object is there already. */
   readonly isComplete: boolean
 }
+
+const inOrder = ({ parts }: Pick<Sending, "parts">): ReadonlyArray<UploadedPart> =>
+  Array.from(parts.values()).toSorted((a, b) => a.number - b.number)
 
 const uploadOf = ({ id, key }: Pick<Sending, "id" | "key">): Upload => ({ id, key })
 
@@ -139,10 +142,17 @@ const goOn = Effect.fnUntraced(function*(
   const found = yield* partsThere(place, { ...saved, id })
   if (Option.isSome(found)) {
     const whole = found.value.filter((part) => part.sizeBytes === lengthOf(part.number, saved.partBytes, sizeBytes))
-    return { ...saved, id, place, parts: new Map(whole.map((part) => [part.number, part])), isComplete: false }
+    return {
+      ...saved,
+      id,
+      place,
+      parts: new Map(whole.map((part) => [part.number, part])),
+      known: new Set(),
+      isComplete: false
+    }
   }
   return Option.isSome(yield* findOwn(place, saved.nonce))
-    ? { ...saved, id, place, parts: new Map(), isComplete: true }
+    ? { ...saved, id, place, parts: new Map(), known: new Set(), isComplete: true }
     : undefined
 })
 
@@ -200,7 +210,7 @@ const begin = Effect.fnUntraced(function*(
   )
   const { others: _, ...begun } = upload
   yield* SavedCopy.commit({ upload: { ...begun, id } })
-  return { ...begun, id, place, parts: new Map(), isComplete: false } satisfies Sending
+  return { ...begun, id, place, parts: new Map(), known: new Set(), isComplete: false } satisfies Sending
 })
 
 /** Opens what parts are sent to. It is dropped where the copy fails. */
@@ -236,7 +246,7 @@ const readPart = Effect.fnUntraced(function*(from: Files.OpenFile, start: number
 /** Sends the parts that are not there. Who is to know all bytes gets them in their order. */
 const sendParts = Effect.fnUntraced(function*(
   { access, copyPart }: Parts,
-  { isComplete, partBytes, parts, place, ...upload }: Sending,
+  { isComplete, known, partBytes, parts, place, ...upload }: Sending,
   { count, from, request, stat: { sizeBytes }, take }: Copying
 ): Effect.fn.Return<CopiedContent, CopyError | Interrupter.Interrupted> {
   let sent = 0
@@ -247,15 +257,20 @@ const sendParts = Effect.fnUntraced(function*(
       return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(request.source) }) })
     }
     take?.(bytes)
-    if (isThere) return
-    yield* Lease.check
-    parts.set(number, yield* onStore(request, place.store.uploads.put(uploadOf(upload), number, bytes)))
+    if (!isThere) {
+      yield* Lease.check
+      parts.set(number, yield* onStore(request, place.store.uploads.put(uploadOf(upload), number, bytes)))
+    }
+    const part = parts.get(number)
+    if (request.options.isVerified && part !== undefined && isPartOf(part, bytes)) known.add(number)
   })
   const send = Effect.fnUntraced(function*(number: number) {
     yield* Interrupter.check
     const length = lengthOf(number, partBytes, sizeBytes)
     const isThere = isComplete || parts.has(number)
-    if (isThere && take === undefined) return yield* passed(length)
+    // Nobody knows of parts that are there whether they are of this file, unless they are compared.
+    const isCompared = request.options.isVerified && !isComplete && copyPart === undefined
+    if (isThere && take === undefined && !isCompared) return yield* passed(length)
     const start = (number - 1) * partBytes
     if (copyPart === undefined) {
       if (!isThere) yield* TaskDispatcher.throttle(length)
@@ -272,49 +287,72 @@ const sendParts = Effect.fnUntraced(function*(
   return { strategy: copyPart === undefined ? "parts" : byStore, sizeBytes }
 })
 
+const missing = ({ key, store }: ObjectPlace): ObjectStoreError =>
+  new ObjectStoreError({
+    call: "completeUpload",
+    address: { ...store.bucket, key },
+    reason: StoreReason.cases.UploadMissing.make({})
+  })
+
 /** Makes the object of its parts. An answer that was lost is found in the metadata of the object. */
 const complete = Effect.fnUntraced(function*(
   access: ObjectAccess,
   request: CopyRequest,
   sending: Sending,
   sizeBytes: number
-) {
+): Effect.fn.Return<StoredObject, CopyError | Interrupter.Interrupted> {
   const { isComplete, partBytes, parts, place } = sending
-  if (isComplete) return
+  const findStored = (error: ObjectStoreError) =>
+    Effect.flatMap(
+      findOwn(place, sending.nonce),
+      Option.match({ onNone: () => Effect.fail(error), onSome: Effect.succeed })
+    )
+  if (isComplete) return yield* onStore(request, findStored(missing(place)))
   if (parts.size !== countOf(partBytes, sizeBytes)) {
     return yield* Effect.die(new Error("Parts of an upload are missing"))
   }
   const condition = yield* absent(access, request, place, "complete")
   yield* Lease.check
-  const inOrder = Array.from(parts.values()).toSorted((a, b) => a.number - b.number)
-  yield* Effect.catchIf(
-    patiently(place.store.uploads.complete(uploadOf(sending), inOrder, condition)),
+  return yield* Effect.catchIf(
+    patiently(place.store.uploads.complete(uploadOf(sending), inOrder(sending), condition)),
     (error) => error.reason._tag === "UploadMissing" || isOccupied(error, request),
-    (error) =>
-      Effect.flatMap(findOwn(place, sending.nonce), (own) => Option.isSome(own) ? Effect.void : Effect.fail(error))
+    findStored
   ).pipe(Effect.mapError(orOccupied(access, request)))
 })
 
 /** Makes the object in parts. */
 export const inParts = (to: Parts): ContentWay => {
   let sending: Sending | undefined
+  let from: Files.OpenFile | undefined
   return {
     isLong: true,
     isUnseen: to.copyPart !== undefined,
+    verifies: true,
     open: Effect.fnUntraced(function*(request, stat) {
       const upload = yield* openUpload(to, request, stat)
       sending = upload
       const write = () => Effect.die(new Error("Parts are sent as they are"))
+      const placed = Effect.gen(function*() {
+        const stored = yield* complete(to.access, request, upload, stat.sizeBytes)
+        if (from !== undefined && request.options.isVerified && to.copyPart === undefined) {
+          const isKnown = upload.known.size === countOf(upload.partBytes, stat.sizeBytes)
+          yield* checkParts(request, to.place, stored, from, isKnown ? inOrder(upload) : [])
+        }
+      })
       return {
         file: draftOf(request, stat, write),
         bytes: 0,
         counted: upload.counted,
         save: () => Effect.void,
-        place: complete(to.access, request, upload, stat.sizeBytes)
+        place: placed
       } satisfies PartialFile
     }),
-    copy: (copying) =>
-      sending === undefined ? Effect.die(new Error("An upload was not begun")) : sendParts(to, sending, copying)
+    copy: (copying) => {
+      from = copying.from
+      return sending === undefined
+        ? Effect.die(new Error("An upload was not begun"))
+        : sendParts(to, sending, copying)
+    }
   }
 }
 

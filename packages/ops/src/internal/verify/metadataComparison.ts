@@ -12,6 +12,9 @@ export const Aspect = Schema.Literals(["mode", "owner", "times"])
 /** What of it can be left out. */
 export type Aspect = typeof Aspect.Type
 
+/** All of it. */
+export const aspects: ReadonlyArray<Aspect> = Aspect.literals
+
 const octal = (mode: number): string => mode.toString(8).padStart(4, "0")
 
 const nanosPerSecond = 1_000_000_000n

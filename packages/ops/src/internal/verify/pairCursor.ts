@@ -2,19 +2,19 @@
  * Names a place in a sorted walk over two trees at once.
  *
  * A cursor is `./<path>`, with `/` at its end behind what opens a folder, `/..` where the rest of a folder has been
- * given up, and `/.` behind the end of a folder. A folder whose content is given apart, because it could not be given
- * in its turn, has two slashes behind its name. No file is called `.` or `..`, and no name is empty, so nothing else
- * reads like that.
+ * given up, and `/.` behind the end of a folder. `/./A` is behind what is in the folder of tree A and has no name. A
+ * folder whose content is given apart, because it could not be given in its turn, has two slashes behind its name. No
+ * file is called `.` or `..`, and no name is empty, so nothing else reads like that.
  */
 import * as Option from "effect/Option"
 import type * as Order from "effect/Order"
 import * as FilePath from "../../FilePath.ts"
 
 /**
- * Where a walk stands: behind a leaf, behind the opening of a folder, where the rest of a folder has been given up, or
- * behind the end of a folder that is given apart.
+ * Where a walk stands: behind a leaf, behind the opening of a folder, behind what is in that and no name, where the
+ * rest of a folder has been given up, or behind the end of a folder that is given apart.
  */
-export type Side = "leaf" | "open" | "rest" | "end"
+export type Side = "leaf" | "open" | "faultA" | "faultB" | "rest" | "end"
 
 /** Place in a walk. */
 export interface PairCursor {
@@ -25,7 +25,14 @@ export interface PairCursor {
   readonly apart: Option.Option<FilePath.FilePath>
 }
 
-const suffixes: Readonly<Record<Side, string>> = { leaf: "", open: "/", rest: "/..", end: "/." }
+const suffixes: Readonly<Record<Side, string>> = {
+  leaf: "",
+  open: "/",
+  faultA: "/./A",
+  faultB: "/./B",
+  rest: "/..",
+  end: "/."
+}
 
 const root = "."
 
@@ -41,7 +48,7 @@ export const format = ({ apart, path, side }: PairCursor): string => {
 
 /** The side, and how much of the text is the path. */
 const sideOf = (text: string): { readonly side: Side; readonly length: number } => {
-  for (const side of ["rest", "end", "open"] as const) {
+  for (const side of ["faultA", "faultB", "rest", "end", "open"] as const) {
     if (text.endsWith(suffixes[side])) return { side, length: text.length - suffixes[side].length }
   }
   return { side: "leaf", length: text.length }

@@ -57,6 +57,7 @@ interface Retriable extends Located {
  * - `Only`: what only one of them has. Of a folder it tells how much is in it.
  * - `Unreadable`: a folder of both trees that can't be listed in one of them, or whose rest can't any more; also what
  *   can't even be told to be a folder.
+ * - `Nameless`: what is in a folder of both trees and is no entry, in one of them.
  * - `End`: the end of the folder whose content is given apart. Only a walk from within such a folder has one, and it
  *   is the last of it.
  */
@@ -70,6 +71,7 @@ export type Element =
     readonly held: Option.Option<Held>
   }
   | Retriable & { readonly _tag: "Unreadable"; readonly side: Side; readonly error: FilesError }
+  | Located & { readonly _tag: "Nameless"; readonly side: Side; readonly error: FilesError }
   | Located & { readonly _tag: "End" }
 
 /** The two trees, files or folders, by their real paths. */
@@ -260,6 +262,14 @@ class Walker extends Asking<Element, Question> {
     this.chunk.push({ _tag: "Unreadable", ...this.at(path, "leaf"), retryAfter: openApart(path), ...why })
   }
 
+  /** Tells what of a folder has no names, in A and B. */
+  private tellNameless(path: FilePath.FilePath, [a, b]: readonly [a: Listed, b: Listed]): void {
+    for (const [side, listed] of [["A", a], ["B", b]] as const) {
+      const error = Result.isSuccess(listed) ? listed.success.fault : undefined
+      if (error !== undefined) this.chunk.push({ _tag: "Nameless", ...this.at(path, `fault${side}`), side, error })
+    }
+  }
+
   private absolute(side: Side, path: FilePath.FilePath): FilePath.FilePath {
     return FilePath.join(side === "A" ? this.trees.a : this.trees.b, path)
   }
@@ -274,6 +284,7 @@ class Walker extends Asking<Element, Question> {
       const why = blame(a, b)
       if (why === undefined) {
         this.chunk.push({ _tag: "Folder", ...this.at(path, "open") })
+        this.tellNameless(path, [a, b])
         this.push(path, [a, b])
         return Effect.void
       }
@@ -312,21 +323,27 @@ class Walker extends Asking<Element, Question> {
       const names = componentsOf(path)
       // What is around a folder whose content is given apart is none of this walk.
       const first = Option.match(apart, { onNone: () => 0, onSome: (folder) => componentsOf(folder).length })
-      const isInside = side === "open" || side === "rest"
+      const isInside = side !== "leaf" && side !== "end"
       const deepest = isInside ? names.length : names.length - 1
       for (let depth = first; depth <= deepest; depth++) {
         if (side === "rest" && depth === deepest) this.push(path, nothing)
-        else yield* this.reopen(names, depth)
+        else yield* this.reopen(names, depth, depth === deepest ? side : undefined)
       }
     })
   }
 
   /** Goes into a folder that an earlier walk has been in, behind the name that this one came by. */
-  private reopen(names: ReadonlyArray<FilePath.FilePath>, depth: number): Effect.Effect<void> {
+  private reopen(
+    names: ReadonlyArray<FilePath.FilePath>,
+    depth: number,
+    side: PairCursor.Side | undefined
+  ): Effect.Effect<void> {
     const path = joined(names, depth)
     const passed = names[depth]
     return Effect.map(this.list(path), (listed) => {
       const why = blame(...listed)
+      if (side === "open") this.tellNameless(path, listed)
+      if (side === "faultA") this.tellNameless(path, [empty, listed[1]])
       // What has gone from both trees is no difference, unless the trees have.
       if (why === undefined || (path !== "" && listed.every(isMissing))) return this.push(path, listed, passed)
       const apart = Option.some(path)
@@ -338,7 +355,8 @@ class Walker extends Asking<Element, Question> {
   }
 }
 
-const nothing = [Result.succeed(FolderListing.empty), Result.succeed(FolderListing.empty)] as const
+const empty = Result.succeed(FolderListing.empty)
+const nothing = [empty, empty] as const
 
 /** How to walk. */
 interface WalkOptions {

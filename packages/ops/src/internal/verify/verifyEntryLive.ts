@@ -3,9 +3,11 @@
  *
  * Kind comes first, then size, content or target, and metadata where all of that is the same.
  */
+import type { Interrupted } from "@fanout/core/Interrupter"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Arr from "effect/Array"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
@@ -27,7 +29,25 @@ import * as MetadataComparison from "./metadataComparison.ts"
 import * as PairTree from "./pairTree.ts"
 import { countOf, differs, EntrySame, VerifyEntry, VerifyTasks } from "./verifyEntry.ts"
 
-type Payload = Task.Payload<typeof VerifyEntry>
+export type Payload = Task.Payload<typeof VerifyEntry>
+
+/**
+ * Compares two files by what is kept of their content elsewhere, and fails where they differ by that. Gives false where
+ * nothing is kept.
+ */
+export type KnownContent = (
+  trees: PairTree.Trees,
+  a: Files.FileStat,
+  b: Files.FileStat
+) => Effect.Effect<boolean, EntryDiffers | Interrupted, Files.Files>
+
+/** Reference to that; of files nothing is kept. */
+export const KnownContent = Context.Reference<KnownContent>("@fanout/ops/internal/knownContent", {
+  defaultValue: () => () => Effect.succeed(false)
+})
+
+/** Rights that objects keep. */
+const rights = 0o777
 
 const { FolderEnded, FolderSame, Same } = EntrySame.cases
 
@@ -60,9 +80,11 @@ const lookAtBoth = Effect.fnUntraced(function*({ a, b }: PairTree.Trees) {
 const requireMetadata = (
   a: Files.FileStat,
   b: Files.FileStat,
-  { ignore }: Payload
+  { ignore, ...trees }: Payload
 ): Effect.Effect<void, EntryDiffers> => {
-  const properties = MetadataComparison.compare(a, b, ignore)
+  const areFiles = !FilePath.isAddress(trees.a) && !FilePath.isAddress(trees.b)
+  const comparable = (stat: Files.FileStat) => areFiles ? stat : { ...stat, mode: stat.mode & rights }
+  const properties = MetadataComparison.compare(comparable(a), comparable(b), ignore)
   return Arr.isReadonlyArrayNonEmpty(properties) ? Effect.fail(differs({ _tag: "Metadata", properties })) : Effect.void
 }
 
@@ -70,7 +92,7 @@ const requireMetadata = (
 const kindsOf = ({ kind: a }: Files.FileStat, { kind: b }: Files.FileStat): EntryDiffers =>
   differs(a === b ? { _tag: "Changed", side: "A" } : { _tag: "Kind", a, b })
 
-const open = Effect.fnUntraced(
+export const open = Effect.fnUntraced(
   function*(side: PairTree.Side, path: FilePath.FilePath) {
     const files = yield* Files.Files
     const file = yield* files.open(path)
@@ -80,7 +102,7 @@ const open = Effect.fnUntraced(
 )
 
 /** Fails where a file is not what it was when it was opened: what was found of it holds for nothing then. */
-const requireUnchanged = (side: PairTree.Side, { blame, file, stat }: Opened<EntryDiffers>) =>
+export const requireUnchanged = (side: PairTree.Side, { blame, file, stat }: Opened<EntryDiffers>) =>
   Effect.flatMap(
     Effect.mapError(file.stat, blame),
     (after) => edition(after) === edition(stat) ? Effect.void : Effect.fail(differs({ _tag: "Changed", side }))
@@ -128,7 +150,7 @@ const compareFolders = Effect.fnUntraced(function*(a: Files.FileStat, b: Files.F
 })
 
 /** Compares what is at both paths, whatever it is by now. */
-const compareOne = Effect.fnUntraced(function*(payload: Payload) {
+export const compareOne = Effect.fnUntraced(function*(payload: Payload) {
   const [a, b] = yield* lookAtBoth(payload)
   const { kind } = a.stat
   if (kind !== b.stat.kind) return payload.part === "end" ? FolderEnded.make({}) : yield* kindsOf(a.stat, b.stat)
@@ -138,6 +160,10 @@ const compareOne = Effect.fnUntraced(function*(payload: Payload) {
   }
   switch (kind) {
     case "file":
+      if (yield* (yield* KnownContent)(payload, a.stat, b.stat)) {
+        yield* requireMetadata(a.stat, b.stat, payload)
+        return Same.make({ sizeBytes: a.stat.sizeBytes })
+      }
       // What can't be opened may be something else by now.
       return yield* Effect.catchTag(
         compareFiles(payload),

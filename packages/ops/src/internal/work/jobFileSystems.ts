@@ -47,11 +47,12 @@ const folderOf = (path: FilePath.FilePath): Effect.Effect<FilePath.FilePath, nev
     })
   )
 
-/** Looks where these paths are at home, as far as that has a name. */
+/** Looks where these paths are at home, as far as that has a name. An address has none. */
 export const find = Effect.fnUntraced(function*(
   paths: ReadonlyArray<FilePath.FilePath>
 ): Effect.fn.Return<ReadonlyArray<Home>, never, Files.Files> {
-  const folders = Arr.dedupe(yield* Effect.forEach(paths, folderOf))
+  const local = paths.filter((path) => !FilePath.isAddress(path))
+  const folders = Arr.dedupe(yield* Effect.forEach(local, folderOf))
   const homes = yield* Effect.forEach(folders, (path) =>
     Effect.map(
       Effect.orElseSucceed(fileSystemOf(path), () => Option.none<string>()),

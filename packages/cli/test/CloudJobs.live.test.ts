@@ -78,6 +78,51 @@ describe("fanout move with addresses", () => {
   }, 300_000)
 })
 
+describe("fanout hash and verify with addresses", () => {
+  it("hash objects, check them, and compare them with files", async () => {
+    const tree = plant()
+    const up = await run("copy", tree, "s3://bucket/compared")
+    assert.strictEqual(up.code, 0, up.stderr)
+
+    const sums = path.join(place, "sums.sha256")
+    const hashed = await run("hash", "--algo", "sha256", "s3://bucket/compared", "-o", sums)
+    const checked = await run("hash", "--check", sums)
+    s3.counts.clear()
+    const same = await run("verify", tree, "s3://bucket/compared")
+    const reads = s3.counts.get("GET")
+    fs.writeFileSync(path.join(tree, "folder", "file-9"), "Text 9\n" + "text 9\n".repeat(8))
+    fs.writeFileSync(path.join(tree, "new"), "new")
+    const other = await run("verify", "--ignore", "times", "--ignore", "mode", "s3://bucket/compared", tree)
+
+    assert.strictEqual(hashed.code, 0, hashed.stderr)
+    assert.include(fs.readFileSync(sums, "utf8"), "  s3://bucket/compared/folder/file-0\n")
+    assert.strictEqual(checked.code, 0, checked.stdout + checked.stderr)
+    assert.strictEqual(checked.stdout.split("\n").filter((line) => line.endsWith(": OK")).length, small + 1)
+    assert.strictEqual(same.code, 0, same.stdout + same.stderr)
+    assert.match(same.stderr, /59 by checksum, 1 by reading/)
+    assert.isBelow(reads ?? 0, 20)
+    assert.strictEqual(other.code, 1)
+    assert.match(other.stdout, /^different .*folder\/file-9: md5 \w+ in A, \w+ in B$/m)
+    assert.match(other.stdout, /^extra .*new: nothing in A, a file in B$/m)
+  }, 120_000)
+
+  it.each<readonly [string, ReadonlyArray<string>, RegExp]>([
+    ["a cache", ["hash", "--cache", "s3://bucket/x"], /there is no --cache/],
+    ["samples", ["hash", "--sampled", "s3://bucket/x"], /there is no --sampled/],
+    ["an object as a checksum file", ["hash", "--check", "s3://bucket/x"], /It may name objects, and is no object/],
+    ["files and objects", ["hash", "tree", "s3://bucket/x"], /can't be hashed by one job/],
+    ["what is no address", ["verify", "tree", "gs://bucket/x"], /the scheme "gs" is not known/],
+    ["one tree in the other", ["verify", "s3://bucket/compared", "s3://bucket"], /is inside of/]
+  ])("refuses %s, and does nothing", async (_, args, why) => {
+    fs.mkdirSync(path.join(place, "tree"), { recursive: true })
+
+    const { code, stderr } = await run(...args)
+
+    assert.match(stderr, why)
+    assert.strictEqual(code, 2)
+  })
+})
+
 describe.skipIf(isCephMissing)("fanout at a gateway of Ceph", () => {
   let ceph: CephServer | undefined
   beforeAll(async () => {

@@ -1,0 +1,231 @@
+/**
+ * Compares trees of which one or both are objects: by checksums that stores keep, and by reading where they tell none.
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import { JobContext } from "@fanout/core/JobContext"
+import * as Progress from "@fanout/core/Progress"
+import type * as Task from "@fanout/core/Task"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { type Difference, EntryDiffers } from "../../Difference.ts"
+import * as FilePath from "../../FilePath.ts"
+import * as Files from "../../Files.ts"
+import type { FilesError } from "../../FilesError.ts"
+import type { ChecksumAlgorithm } from "../../ObjectStore.ts"
+import { comparedUnits } from "../../ProgressUnits.ts"
+import * as Verify from "../../Verify.ts"
+import { QuickFiles } from "../files/quickFiles.ts"
+import { common, hasherOf, surest } from "../hash/storedDigest.ts"
+import { aspects } from "../verify/metadataComparison.ts"
+import * as PairTree from "../verify/pairTree.ts"
+import { type ComparedEntries, differs, VerifyEntry, VerifyTasks } from "../verify/verifyEntry.ts"
+import { compareOne, KnownContent, open, type Payload, requireUnchanged } from "../verify/verifyEntryLive.ts"
+import { pauseNameOf } from "../work/diskPause.ts"
+import * as ProtectedFiles from "../work/protectedFiles.ts"
+import { asCall, type ObjectAccess } from "./objectAccess.ts"
+import * as ObjectFiles from "./objectFiles.ts"
+import * as ObjectFolder from "./objectFolder.ts"
+import * as ObjectListing from "./objectListing.ts"
+import { waiting } from "./objectReach.ts"
+import { untold } from "./objectStat.ts"
+
+/** Larger files take long enough to be worth a task of their own. */
+const mostBytes = 2 ** 20
+
+/** As much of a file is read at once. */
+const pieceBytes = 2 ** 19
+
+const addresses = ({ a, b }: PairTree.Trees): ReadonlyArray<FilePath.FilePath> => [a, b].filter(FilePath.isAddress)
+
+/** What is known of an object that was asked for. */
+const infoOf = ({ known }: ObjectAccess, path: FilePath.FilePath) => {
+  const found = known.get(path)
+  return found?._tag === "Object" ? found.info : undefined
+}
+
+/** Reads a file, and gives its digest. */
+const digestOf = Effect.fnUntraced(
+  function*(side: PairTree.Side, path: FilePath.FilePath, algorithm: ChecksumAlgorithm) {
+    const opened = yield* open(side, path)
+    const hasher = hasherOf(algorithm)
+    const buffer = Buffer.allocUnsafeSlow(pieceBytes)
+    for (let offset = 0;;) {
+      const length = yield* Effect.mapError(opened.readAt(buffer, offset), opened.blame)
+      if (length === 0) break
+      hasher.update(buffer.subarray(0, length))
+      offset += length
+      yield* Progress.add("bytes", length)
+      yield* Interrupter.check
+    }
+    yield* requireUnchanged(side, opened)
+    return hasher.digest()
+  },
+  Effect.scoped
+)
+
+/** Digests of both by an algorithm that their stores know. Of a file and an object the file is read for that. */
+const digestsOf = Effect.fnUntraced(function*(access: ObjectAccess, { a, b }: PairTree.Trees) {
+  const [inA, inB] = [infoOf(access, a)?.checksums ?? [], infoOf(access, b)?.checksums ?? []]
+  if (FilePath.isAddress(a) && FilePath.isAddress(b)) return common(inA, inB)
+  const [kept, side, file] = FilePath.isAddress(a) ? [inA, "B", b] as const : [inB, "A", a] as const
+  const checksum = surest(kept)
+  if (checksum === undefined) return undefined
+  const { algorithm, digest } = checksum
+  const found = yield* digestOf(side, file, algorithm)
+  return side === "A" ? { algorithm, a: found, b: digest } : { algorithm, a: digest, b: found }
+})
+
+/** Compares by what stores tell. Where they tell no checksum the objects are read. */
+const knownContent = (access: ObjectAccess): KnownContent =>
+  Effect.fnUntraced(function*(trees, { sizeBytes: a }, { sizeBytes: b }) {
+    if (a !== b) return yield* differs({ _tag: "Size", a, b })
+    if (a === 0) return true
+    const digests = yield* digestsOf(access, trees)
+    yield* Progress.add(digests === undefined ? comparedUnits.reading : comparedUnits.checksum, 1)
+    if (digests === undefined) return false
+    return digests.a === digests.b || (yield* differs({ _tag: "Checksum", ...digests }))
+  })
+
+/** Asks for objects, which tell their checksums and metadata. What can't be asked for now is asked for once more. */
+const askFor = Effect.fnUntraced(function*(access: ObjectAccess, paths: ReadonlyArray<FilePath.FilePath>) {
+  for (const path of paths) {
+    const found = yield* Effect.option(asCall("lstat", path, ObjectFolder.ask(access, path)))
+    if (Option.isSome(found)) access.known.set(path, found.value)
+  }
+})
+
+/** What may differ of a pair: what its objects do not tell, and all of a folder. */
+const mayDiffer = (access: ObjectAccess, { ignore, ...trees }: Payload): Payload["ignore"] => [
+  ...ignore,
+  ...addresses(trees).flatMap((path) => {
+    const info = infoOf(access, path)
+    return info === undefined ? aspects : untold(info)
+  })
+]
+
+/** Compares a pair by itself. */
+const comparePair = <A = never>(
+  access: ObjectAccess,
+  payload: Payload,
+  /** Is told how large its objects are, and gives what is to be done in place of comparing it, if anything is. */
+  instead: (sizeBytes: number) => A | undefined = () => undefined
+) => {
+  const paths = addresses(payload)
+  return Effect.gen(function*() {
+    yield* askFor(access, paths)
+    const other = instead(Math.max(0, ...paths.map((path) => infoOf(access, path)?.sizeBytes ?? 0)))
+    return other ?? (yield* compareOne({ ...payload, ignore: mayDiffer(access, payload) }))
+  }).pipe(
+    Effect.provideService(KnownContent, knownContent(access)),
+    Effect.ensuring(Effect.sync(() => paths.forEach((path) => access.known.delete(path))))
+  )
+}
+
+/** That a pair is large, if it is. */
+const large = (sizeBytes: number) => sizeBytes > mostBytes ? { _tag: "Large" as const, sizeBytes } : undefined
+
+/** Compares pairs one after the other, as far as there is nothing special about them. */
+const compareEach = Effect.fnUntraced(function*(access: ObjectAccess, payload: Payload) {
+  const { folders = [], ...rest } = payload
+  const differing: Array<ComparedEntries["differing"][number]> = []
+  const alone: Array<ComparedEntries["alone"][number]> = []
+  let [index, same, sameFolders] = [0, 0, 0]
+  for (const { names, path } of folders) {
+    for (const name of names) {
+      yield* Interrupter.check
+      if (name === "") {
+        // A folder of objects has nothing to be compared.
+        sameFolders++
+      } else {
+        const trees = PairTree.pathsOf(payload, FilePath.join(path, name))
+        const compared = yield* Effect.exit(comparePair(access, { ...rest, ...trees, part: "again" }, large))
+        const error = Option.getOrUndefined(Exit.findErrorOption(compared))
+        if (error instanceof EntryDiffers) differing.push({ index, difference: error.difference })
+        else if (Exit.isSuccess(compared) && compared.value._tag === "Same") same++
+        else {
+          const sizeBytes = Exit.isSuccess(compared) && compared.value._tag === "Large" ? compared.value.sizeBytes : 0
+          alone.push({ index, sizeBytes })
+        }
+      }
+      index++
+    }
+  }
+  return { _tag: "Entries", same, folders: sameFolders, differing, alone } satisfies ComparedEntries
+})
+
+type Outcome = Task.Success<typeof VerifyEntry>
+
+const isOfStore = (difference: Difference) =>
+  difference._tag === "Unreadable" && pauseNameOf(difference.error.code) !== undefined ? [difference.error] : []
+
+/** What went wrong with an object, if all of its store may meet that. */
+const troubleIn = (exit: Exit.Exit<Outcome, unknown>) => {
+  const found = Exit.isSuccess(exit)
+    ? exit.value._tag === "Entries" ? exit.value.differing.map(({ difference }) => difference) : []
+    : Option.toArray(Exit.findErrorOption(exit)).flatMap((error) =>
+      error instanceof EntryDiffers ? [error.difference] : []
+    )
+  const error = found.flatMap(isOfStore).at(0)
+  return error && { code: error.code, why: error.message }
+}
+
+/** Has a walk wait for a store that can't be listed: nothing of it is passed. */
+const pausing = Effect.map(
+  JobContext,
+  ({ pause }) => <A, R>(effect: Effect.Effect<A, FilesError, R>) =>
+    Effect.catch(effect, (error): Effect.Effect<A, FilesError> => {
+      const by = pauseNameOf(error.code)
+      return by === undefined
+        ? Effect.fail(error)
+        : Effect.andThen(Effect.exit(pause(by, error.message)), Effect.never)
+    })
+)
+
+/** What a job needs that compares trees with objects, in place of what one of files does. */
+const provisions = Effect.fnUntraced(function*(payload: Verify.Payload) {
+  const roots = addresses(payload)
+  const { access, files: all } = yield* ObjectFiles.withObjects()
+  const quick = yield* (yield* QuickFiles).throughout(
+    [payload.a, payload.b].filter((path) => !FilePath.isAddress(path))
+  )
+  const local = Option.match(quick, { onNone: () => all, onSome: (quick) => ObjectFiles.make(quick, access) })
+  const whenReachable = yield* waiting(access)
+  const orPause = yield* pausing
+  const trees = yield* Effect.forEach(
+    roots,
+    (root) => Effect.map(Effect.orDie(access.at(root)), (place) => [root, new ObjectListing.Pages(place)] as const)
+  )
+  const list = (path: FilePath.FilePath) =>
+    ObjectListing.list(access, path, trees.find(([root]) => FilePath.isWithin(path, root))?.[1])
+  const files: Files.Files["Service"] = {
+    ...local,
+    list: (path) => FilePath.isAddress(path) ? list(path) : local.list(path),
+    atOnce: () => Effect.succeedNone
+  }
+  const walked: Files.Files["Service"] = {
+    ...files,
+    list: (path) => orPause(files.list(path)),
+    folder: (path) =>
+      Effect.map(files.folder(path), (folder) => ({ ...folder, lstat: (name) => orPause(folder.lstat(name)) }))
+  }
+  const leaving = yield* Effect.provideService(ProtectedFiles.leaving, Files.Files, files)
+  const compare = ({ leaveOut = [], ...entry }: Payload) => {
+    const compared = Effect.gen(function*(): Effect.fn.Return<
+      Outcome,
+      EntryDiffers | Interrupter.Interrupted | Task.Skipped,
+      Files.Files
+    > {
+      return yield* entry.part === "entries" ? compareEach(access, entry) : comparePair(access, entry)
+    })
+    return leaving(leaveOut, whenReachable(addresses(entry), compared, troubleIn)).pipe(
+      Effect.provideService(Files.Files, files)
+    )
+  }
+  return Layer.merge(Layer.succeed(Files.Files, walked), VerifyTasks.toLayer({ [VerifyEntry._tag]: compare }))
+})
+
+/** Program of a job that compares trees with objects. */
+export const program = (payload: Verify.Payload) =>
+  Effect.provide(Verify.program(payload), Layer.unwrap(provisions(payload)))
