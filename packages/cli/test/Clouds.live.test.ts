@@ -110,19 +110,24 @@ describe("fanout copy with addresses", () => {
   it("asks for as much as a store allows that asks for fewer requests", async () => {
     const small = isLong ? 10_000 : 1000
     const { root } = planted({ small, largeBytes: 1 })
-    const perSecond = 500
-    s3.chances = { perSecond }
-    const times: Array<number> = []
-    s3.done = ({ method }, status) => {
-      if (method === "PUT" && status === 200) times.push(performance.now())
+    const rateWith = async (perSecond: number | undefined, address: string) => {
+      s3.chances = perSecond === undefined ? {} : { perSecond }
+      const times: Array<number> = []
+      s3.done = ({ method }, status) => {
+        if (method === "PUT" && status === 200) times.push(performance.now())
+      }
+      const { code, stderr, stdout } = await run("copy", root, address)
+      assert.strictEqual(code, 0, stdout + stderr)
+      return small / ((times.at(-1) ?? 0) - (times[0] ?? 0)) * 1000
     }
 
-    const { code, stderr, stdout } = await run("copy", root, "s3://bucket/copy")
+    const free = await rateWith(undefined, "s3://bucket/free")
+    // On a machine with other work, 500 may not be possible anyway.
+    const perSecond = Math.min(500, Math.floor(free / 2))
+    const limited = await rateWith(perSecond, "s3://bucket/limited")
 
-    assert.strictEqual(code, 0, stdout + stderr)
     assert.isAbove(s3.counts.get("SlowDown") ?? 0, 0)
-    const seconds = ((times.at(-1) ?? 0) - (times[0] ?? 0)) / 1000
-    if (isLong) assert.isAtLeast(small / seconds, 0.8 * perSecond)
+    if (isLong) assert.isAtLeast(limited, 0.8 * perSecond)
   }, minutes(5))
 
   it.each<readonly [string, ReadonlyArray<string>, RegExp]>([

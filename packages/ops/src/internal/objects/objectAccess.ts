@@ -105,14 +105,17 @@ const mayBeOver = ({ reason }: ObjectStoreError): boolean =>
 const askedMillis = ({ reason }: ObjectStoreError): number =>
   reason._tag === "Throttled" ? Math.min(reason.afterMillis ?? 0, mostAskedMillis) : 0
 
-/** A store that asks for fewer requests, or fails now and then, is asked again within two minutes. */
-const patience = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("10 seconds")]).pipe(
+/**
+ * A store that asks for fewer requests, or fails now and then, is asked again within two minutes. With longer delays it
+ * has hardly anything to do at the end: all that are left wait then.
+ */
+const patience = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("2 seconds")]).pipe(
   Schedule.jittered,
   Schedule.setInputType<ObjectStoreError>(),
   Schedule.modifyDelay(({ duration, input }) =>
     Effect.succeed(Duration.max(duration, Duration.millis(askedMillis(input))))
   ),
-  Schedule.upTo({ times: 14, duration: "2 minutes" })
+  Schedule.upTo({ duration: "2 minutes" })
 )
 
 /** Makes a call that may be made again, once it was seen to what the one before may have left. */
