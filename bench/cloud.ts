@@ -64,6 +64,8 @@ const environment = ({ accessKeyId, endpoint, secretAccessKey }: S3Endpoint) => 
   AWS_ACCESS_KEY_ID: accessKeyId,
   AWS_SECRET_ACCESS_KEY: secretAccessKey,
   AWS_REGION: "us-east-1",
+  // Others fail with authorities for what is plain HTTP.
+  AWS_CA_BUNDLE: "",
   RCLONE_CONFIG_BENCH_TYPE: "s3",
   RCLONE_CONFIG_BENCH_PROVIDER: "Ceph",
   RCLONE_CONFIG_BENCH_ENDPOINT: endpoint,
