@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { ObjectStore } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import * as World from "./objectHarness.ts"
 
 const verify = { request: { verify: true } } as const
