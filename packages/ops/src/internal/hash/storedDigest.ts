@@ -1,6 +1,7 @@
 /**
  * Digests by the algorithms of checksums that stores keep.
  */
+import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
 import { crc32 } from "node:zlib"
 import type { Checksum, ChecksumAlgorithm } from "../../ObjectStore.ts"
@@ -88,3 +89,16 @@ export const digestOf = (algorithm: ChecksumAlgorithm, bytes: Uint8Array): strin
   hasher.update(bytes)
   return hasher.digest()
 }
+
+/** So many bytes take some milliseconds: then all else on the thread has its turn. */
+const turnBytes = 2 ** 22
+
+/** The digest of bytes that may be many. */
+export const digestInTurns = Effect.fnUntraced(function*(algorithm: ChecksumAlgorithm, bytes: Uint8Array) {
+  const hasher = hasherOf(algorithm)
+  for (let at = 0; at < bytes.length; at += turnBytes) {
+    hasher.update(bytes.subarray(at, at + turnBytes))
+    yield* Effect.yieldNow
+  }
+  return hasher.digest()
+})

@@ -262,7 +262,7 @@ const sendParts = Effect.fnUntraced(function*(
       parts.set(number, yield* onStore(request, place.store.uploads.put(uploadOf(upload), number, bytes)))
     }
     const part = parts.get(number)
-    if (request.options.isVerified && part !== undefined && isPartOf(part, bytes)) known.add(number)
+    if (request.options.isVerified && part !== undefined && (yield* isPartOf(part, bytes))) known.add(number)
   })
   const send = Effect.fnUntraced(function*(number: number) {
     yield* Interrupter.check

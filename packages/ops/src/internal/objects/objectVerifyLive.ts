@@ -50,13 +50,15 @@ const digestOf = Effect.fnUntraced(
   function*(side: PairTree.Side, path: FilePath.FilePath, algorithm: ChecksumAlgorithm) {
     const opened = yield* open(side, path)
     const hasher = hasherOf(algorithm)
-    const buffer = Buffer.allocUnsafeSlow(pieceBytes)
+    const buffer = Buffer.allocUnsafeSlow(Math.min(opened.stat.sizeBytes + 1, pieceBytes))
     for (let offset = 0;;) {
       const length = yield* Effect.mapError(opened.readAt(buffer, offset), opened.blame)
       if (length === 0) break
       hasher.update(buffer.subarray(0, length))
       offset += length
       yield* Progress.add("bytes", length)
+      // Pieces that are read at once come without a pause.
+      yield* Effect.yieldNow
       yield* Interrupter.check
     }
     yield* requireUnchanged(side, opened)

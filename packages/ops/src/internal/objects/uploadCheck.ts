@@ -10,7 +10,7 @@ import { comparedUnits } from "../../ProgressUnits.ts"
 import { crc32OfParts } from "../cloud/crc32.ts"
 import type { CopyRequest } from "../entry/copyRequest.ts"
 import { hashContent } from "../hash/fileHash.ts"
-import { digestOf, hasherOf, surest } from "../hash/storedDigest.ts"
+import { digestInTurns, digestOf, hasherOf, surest } from "../hash/storedDigest.ts"
 import * as Place from "../path/place.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
@@ -46,13 +46,15 @@ export const checkPut = Effect.fnUntraced(function*(
   if (!request.options.isVerified) return
   const told = surest(checksums)
   const digest = told?.digest ?? (yield* onStore(request, digestStored(place, etag)))
-  yield* requireSame(request, digest === digestOf(told?.algorithm ?? readBy, bytes))
+  yield* requireSame(request, digest === (yield* digestInTurns(told?.algorithm ?? readBy, bytes)))
   yield* Progress.add(told === undefined ? comparedUnits.reading : comparedUnits.checksum, 1)
 })
 
 /** Whether a part is known to have these bytes: by its CRC-32, or by its ETag, which is mostly the MD5. */
-export const isPartOf = ({ checksum, etag }: UploadedPart, bytes: Uint8Array): boolean =>
-  checksum === undefined ? digestOf("md5", bytes) === etag : digestOf(checksum.algorithm, bytes) === checksum.digest
+export const isPartOf = ({ checksum, etag }: UploadedPart, bytes: Uint8Array): Effect.Effect<boolean> => {
+  const { algorithm, digest } = checksum ?? { algorithm: "md5" as const, digest: etag }
+  return Effect.map(digestInTurns(algorithm, bytes), (found) => found === digest)
+}
 
 /** The ETag that most stores give an object which was made of parts. */
 const etagOf = (parts: ReadonlyArray<UploadedPart>): string => {
