@@ -425,6 +425,42 @@ describe("Copy where a store fails", () => {
       }
     }))
 
+  it.effect("tells no end of a listing that fails: what is behind it is walked later", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      for (let n = 0; n < 1200; n++) yield* World.put(world, `x/folder/${n}`, "")
+      let lists = 0
+      world.before = ({ call }) => call === "list" && ++lists === 3 ? Effect.fail(gone) : Effect.void
+      const told: Array<string> = []
+
+      const error = yield* World.walk(world, "s3://bucket/x").pipe(
+        Stream.runForEach(({ _tag }) => Effect.sync(() => void told.push(_tag))),
+        Effect.flip
+      )
+
+      assert.strictEqual(error, gone)
+      assert.deepStrictEqual([told.length, told.filter((tag) => tag === "Close")], [1002, []])
+    }))
+
+  it.effect("copies a file once it is tried again, though nothing is in its folder yet", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      world.disk.folder("/from/a")
+      world.disk.file("/from/a/b", "text")
+      const denied = World.failure({ _tag: "Denied", code: "AccessDenied" })
+      world.before = ({ call }) => call === "put" ? Effect.fail(denied) : Effect.void
+
+      const { rows, state, stopped } = yield* World.copy(world, "/from", "s3://bucket/copy", {
+        whenStopped: Effect.sync(() => {
+          world.before = () => Effect.void
+        })
+      })
+
+      assert.strictEqual(stopped._tag, "CompletedWithErrors")
+      assert.deepStrictEqual([state._tag, rows], ["Completed", []])
+      assert.deepStrictEqual(yield* World.keys(world), ["copy/a/b"])
+    }))
+
   it.effect.each<readonly [what: string, sizeBytes: number]>([
     ["a large object", 2 ** 23 + 1],
     ["the time of an object", 4]

@@ -36,7 +36,9 @@ import * as TestClock from "effect/testing/TestClock"
 import { readByGet } from "../src/internal/cloud/readByGet.ts"
 import * as DeleteBatchLive from "../src/internal/delete/deleteBatchLive.ts"
 import * as DeleteOneLive from "../src/internal/delete/deleteOneLive.ts"
+import * as ObjectFiles from "../src/internal/objects/objectFiles.ts"
 import * as Objects from "../src/internal/objects/objectJobs.ts"
+import * as ObjectTree from "../src/internal/objects/objectTree.ts"
 import type * as Conflict from "../src/internal/steps/conflict.ts"
 import { remembering } from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
@@ -198,6 +200,13 @@ export const previewCopy = (world: World, source: string, destination: string, o
   ).pipe(
     Effect.provide(outside(world, options))
   )
+
+/** Walks objects. */
+export const walk = (world: World, source: string) =>
+  Stream.unwrap(
+    Effect.map(ObjectFiles.withObjects(), ({ access }) =>
+      ObjectTree.walk(access, { sources: [FilePath.make(source)], tell: () => {} }))
+  ).pipe(Stream.provide(outside(world, {})))
 
 /** A job goes on by itself once the stores of its paths can be reached. */
 const waits = <P>(pathsOf: (payload: P) => ReadonlyArray<FilePath.FilePath>) => ({

@@ -139,6 +139,57 @@ describe("Move with objects", () => {
       })
   )
 
+  it.effect.each(ways)(
+    "waits at any request that nobody answers, and goes on by itself ($name)",
+    (way) =>
+      Effect.gen(function*() {
+        for (let at = 1;; at++) {
+          const world = yield* World.makeWorld(ofTinyParts, way.provider)
+          yield* plant(world, way.source)
+          world.before = ({ number }) =>
+            number >= at ? Effect.fail(World.failure({ _tag: "Unreachable", code: "ECONNREFUSED" })) : Effect.void
+          const whenStopped = Effect.sync(() => {
+            world.before = () => Effect.void
+          })
+
+          const { rows, state, stopped } = yield* World.move(world, way.source, way.destination, { whenStopped })
+
+          const message = `from request ${at}, ${world.requests[at - 1]}`
+          assert.deepStrictEqual([state._tag, rows], ["Completed", []], message)
+          assert.deepStrictEqual(yield* seen(world, way.destination), all, message)
+          assert.isTrue(yield* isGone(world, way.source), message)
+          assert.deepStrictEqual(yield* World.openUploads(world), [], message)
+          if (stopped._tag === "Completed") break
+        }
+      })
+  )
+
+  it.effect.each(ways)(
+    "moves what was refused at any request once it is tried again ($name)",
+    (way) =>
+      Effect.gen(function*() {
+        for (let at = 1;; at++) {
+          const world = yield* World.makeWorld(ofTinyParts, way.provider)
+          yield* plant(world, way.source)
+          let isRefused = false
+          world.before = ({ call, number }) => {
+            // What can't be listed pauses the job.
+            if (number !== at || call === "list" || call === "listUploads") return Effect.void
+            isRefused = true
+            return Effect.fail(World.failure({ _tag: "Denied", code: "AccessDenied" }))
+          }
+
+          const { rows, state } = yield* World.move(world, way.source, way.destination, { whenStopped: Effect.void })
+
+          const message = `at request ${at}, ${world.requests[at - 1]}`
+          assert.deepStrictEqual([state._tag, rows], ["Completed", []], message)
+          assert.deepStrictEqual(yield* seen(world, way.destination), all, message)
+          assert.isTrue(yield* isGone(world, way.source), message)
+          if (!isRefused && at > world.requests.length) break
+        }
+      })
+  )
+
   it.effect.each(ways.filter(({ source }) => source !== "/from"))(
     "leaves an object that is another one by then ($name)",
     ({ destination, provider, source }) =>

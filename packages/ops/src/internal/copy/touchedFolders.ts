@@ -151,8 +151,16 @@ const touch = Effect.fnUntraced(function*(
   ended?: Touched
 ) {
   const { path } = folder
-  // Whoever was here meanwhile has seen it as it was. A folder of objects has neither times nor a mode.
-  if (mayBeWritten.has(path) || FilePath.isAddress(path)) return
+  // Whoever was here meanwhile has seen it as it was.
+  if (mayBeWritten.has(path)) return
+  if (FilePath.isAddress(path)) {
+    // It has nothing that changes, and may not be there yet. A move removes the folder that the source was in.
+    const one = { path, source, inode: 0n, accessedNanos: 0n, modifiedNanos: 0n }
+    known.set(path, one)
+    yield* stored.add(one)
+    mayBeWritten.add(path)
+    return
+  }
   const found = yield* folder.stat
   const { inode } = found
   const { mode } = ended !== undefined && isOpened(found, ended) ? ended : found
@@ -220,6 +228,7 @@ const deepestFirst = (a: Touched, b: Touched): number => b.path.length - a.path.
 
 /** Gives a folder the mode and times that it had. Whatever has taken its place keeps its own. */
 const restore = Effect.fnUntraced(function*({ inode, mode, path, ...times }: Touched, onlyOpen = false) {
+  if (FilePath.isAddress(path)) return
   const folder = yield* Place.openFile(yield* Place.open(path))
   const found = yield* folder.stat
   if (found.kind !== "folder" || found.inode !== inode) return

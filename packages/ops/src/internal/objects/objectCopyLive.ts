@@ -17,6 +17,7 @@ import type { ObjectStores } from "../../ObjectStore.ts"
 import { SkipReason } from "../../SkipReason.ts"
 import * as CopyEntryLive from "../copy/copyEntryLive.ts"
 import { CopyEntry, EntryCopied, EntryFailed } from "../copy/copyTask.ts"
+import * as TouchedFolders from "../copy/touchedFolders.ts"
 import { ContentWays, ofFiles } from "../entry/contentWays.ts"
 import { QuickFiles } from "../files/quickFiles.ts"
 import * as MovedSource from "../move/movedSource.ts"
@@ -152,13 +153,19 @@ const markAlike = Effect.fnUntraced(function*(
 })
 
 /** Removes the folder that a source was, as far as nothing is left in it. A run before this one may have done it. */
-const removeSource = (source: FilePath.FilePath) =>
+const removeSource = ({ source, target }: Pick<Payload, "source" | "target">) =>
   Effect.gen(function*() {
     const { isMove } = yield* CopyOptions
-    if (isMove) yield* MovedSource.removeFolder(yield* Place.open(source))
+    if (!isMove) return
+    yield* MovedSource.removeFolder(yield* Place.open(source))
+    // It may have been the last that was left in its folder.
+    yield* TouchedFolders.add(source, yield* Place.open(target))
   }).pipe(
     Effect.scoped,
-    Effect.catchTag("CopyError", ({ message, reason: { _tag } }) => Effect.fail(failed(source, _tag, message)))
+    Effect.catchTag("CopyError", ({ message, reason }) =>
+      Effect.fail(failed(source, reason._tag === "CallFailed" ? reason.error.code : reason._tag, message))),
+    Effect.catchTag("JobStoreError", ({ _tag, message }) =>
+      Effect.fail(failed(source, _tag, message)))
   )
 
 const failed = (path: FilePath.FilePath, code: string, why: string) => new EntryFailed({ code, path, why })
@@ -173,7 +180,7 @@ const endOrBegin = (access: ObjectAccess.ObjectAccess, payload: Payload) =>
       return EntryCopied.cases.FolderMade.make({})
     }
     if (!isFrom) yield* markEmpty(access, payload)
-    yield* removeSource(source)
+    yield* removeSource(payload)
     return EntryCopied.cases.FolderEnded.make({})
   }).pipe(
     Effect.catchTag("FilesError", ({ isMissing, code, message }) =>

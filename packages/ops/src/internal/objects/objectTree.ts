@@ -174,8 +174,10 @@ const inside = (
     const elements = Stream.mapAccum(listed, () => walk, (_, object) => {
       walk.meet(object.key.slice(prefix.length), object)
       return [walk, walk.take()] as const
-    }, { onHalt: () => walk.end() })
-    return Stream.concat(Stream.fromIterable(begun), elements)
+    })
+    // A listing that fails has no end: what is behind it is walked later.
+    const end = Stream.suspend(() => Stream.fromIterable(walk.end()))
+    return Stream.concat(Stream.concat(Stream.fromIterable(begun), elements), end)
   }))
 
 /** Walks one source, whatever is there. */
