@@ -29,13 +29,14 @@ export const move = Command.make(
 ).pipe(
   Command.withDescription(
     "Move files and folders. On the same file system they get another name; anything else is copied, flushed, read " +
-      "back, recorded, and then removed where it was. The same command again goes on with an unfinished move. " +
-      "Ctrl-C pauses it; a second Ctrl-C stops at once."
+      "back, recorded, and then removed where it was. SRC and DEST may be addresses of objects. The same command " +
+      "again goes on with an unfinished move. Ctrl-C pauses it; a second Ctrl-C stops at once."
   ),
   Command.withShortDescription("Move files and folders, resumably"),
   Command.withExamples([
     { command: "fanout move Photos /mnt/backup", description: "Move a folder into another (or to that name)" },
     { command: "fanout move -T Photos /mnt/Photos", description: "Fill a folder that is there" },
+    { command: "fanout move s3://bucket/Photos s3://bucket/2026/", description: "Move objects within a store" },
     {
       command: "fanout move --exclude '*.part' downloads archive",
       description: "Leave what is not complete where it is"
