@@ -143,6 +143,8 @@ describe("fanout copy with addresses", () => {
     ["files and objects", ["copy", "tree", "s3://bucket/copy", "."], /can't be copied by one job/]
   ])("refuses %s, and does nothing", async (_, args, why) => {
     fs.mkdirSync(path.join(place, "tree"), { recursive: true })
+    const stored = { bytes: Buffer.from("text"), etag: "etag", storedAt: new Date(), headers: {} }
+    s3.buckets.get("bucket")?.set("copy/file", stored)
 
     const { code, stderr } = await run(...args)
 
