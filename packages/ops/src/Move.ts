@@ -58,7 +58,8 @@ export const optionsOf = (
   return {
     keeps: new Set(preserve ?? (areObjects ? all.filter((property) => property !== "owner") : all)),
     isDurable: true,
-    isVerified: !FilePath.isAddress(destination),
+    // What a store copies itself does not pass here.
+    isVerified: !(FilePath.isAddress(destination) && sources.some(FilePath.isAddress)),
     checksums: checksums?.algorithm,
     isFollowing: false,
     rules,
