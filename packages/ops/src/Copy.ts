@@ -214,6 +214,9 @@ const isElsewhere = ({ source, target }: Destination.Transfer) =>
 const mayMoveWhole = ({ request: { rules = [] }, transfers }: Payload) =>
   rules.length > 0 ? Effect.succeed(false) : Effect.map(Effect.forEach(transfers, isElsewhere), Arr.every((is) => is))
 
+/** So many objects are under way at the same time that are copied one by one: each may have a buffer of 1 MiB. */
+const objectsAtOnce = 32
+
 /** Files of a folder are gathered that need no more than a request each. */
 const plansOfObjects = Effect.fnUntraced(function*(
   { request: { conflict } }: Payload,
@@ -227,7 +230,7 @@ const plansOfObjects = Effect.fnUntraced(function*(
   const most = yield* filesAtOnce
   return {
     together: isGathering ? files : 1,
-    concurrency: isGathering ? Math.min(times, most) : most,
+    concurrency: Math.min(isGathering ? times : objectsAtOnce, most),
     mayBeWhole: undefined,
     isAside: undefined
   }

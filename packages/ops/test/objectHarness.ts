@@ -228,6 +228,8 @@ const programs = Layer.mergeAll(
 )
 
 export interface Options {
+  /** How many tasks run at the same time; 4 by default. */
+  readonly atOnce?: number
   readonly conflict?: Conflict.Mode
   readonly files?: FaultyFiles.Before
   /** Kills the process of the job at this request, before it was made or once it was answered. */
@@ -265,13 +267,11 @@ export const plan = (
   }).pipe(Effect.provide(Objects.layerFiles), Effect.provide(outside(world, options)))
 }
 
-const start = process(
-  { jobs: [Copy.job, Delete.job, Hash.job, Move.job, Verify.job], pools: { io: 4 } },
-  programs
-)
+const startWith = (io: number) =>
+  process({ jobs: [Copy.job, Delete.job, Hash.job, Move.job, Verify.job], pools: { io } }, programs)
 
 type Id = JobId.JobId
-type Manager = Effect.Success<typeof start>["manager"]
+type Manager = Effect.Success<ReturnType<typeof startWith>>["manager"]
 
 /** Until the job is over or paused, or its process is killed. */
 const untilItRests = (manager: Manager, id: Id, isKilled = () => false) =>
@@ -310,6 +310,7 @@ const run = <P, E, E2, R>(
   Effect.gen(function*() {
     const { after, before } = world
     const payload = yield* prepared(world, planned)
+    const start = startWith(options.atOnce ?? 4)
     const first = yield* start
     const { kill } = options
     const killed = Deferred.makeUnsafe<void>()

@@ -177,14 +177,14 @@ export const makeTransport = Effect.fnUntraced(function*(
       const running = begin(endpoint, request)
       running.on("error", (error) => resume(Effect.fail(lost(error))))
       running.on("response", (response) => {
-        collect(response, request.into, (body) =>
-          resume(Effect.succeed({ status: statusOf(response), headers: headersOf(response.headers), body })))
-        response.on("error", (error) =>
-          resume(Effect.fail(lost(error))))
+        collect(response, request.into, (body) => {
+          // Nothing may be sent of a body that the caller has back.
+          if (!running.writableFinished) running.destroy()
+          resume(Effect.succeed({ status: statusOf(response), headers: headersOf(response.headers), body }))
+        })
+        response.on("error", (error) => resume(Effect.fail(lost(error))))
       })
-      return Effect.sync(() =>
-        running.destroy()
-      )
+      return Effect.sync(() => running.destroy())
     })
 
   const open: HttpTransport["open"] = Effect.fnUntraced(function*(endpoint, request) {

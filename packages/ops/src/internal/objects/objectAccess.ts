@@ -36,6 +36,8 @@ export interface ObjectAccess {
   readonly opened?: Map<FilePath.FilePath, Info>
   /** Memory for content, in KiB. */
   readonly memory: Semaphore.Semaphore
+  /** The same for pairs of objects, of which whoever has the one gets the other. */
+  readonly pairs: Semaphore.Semaphore
   /** Buffers that nobody uses. */
   readonly pieces: Array<Buffer>
   readonly process: Process
@@ -72,6 +74,13 @@ export const lend =
         )
     )
 
+/** Of an object that is larger than a piece so many pieces are asked for at the same time. */
+export const piecesAhead = 4
+
+/** Does something with a pair of objects of this size, both of which are read. */
+export const withPair = ({ pairs }: ObjectAccess, sizeBytes: number) =>
+  pairs.withPermits(2 * kib(Math.min(sizeBytes, piecesAhead * pieceBytes)))
+
 /** Takes memory for so many bytes, until `giveBack`. */
 export const take = ({ memory }: ObjectAccess, bytes: number): Effect.Effect<number> => memory.take(kib(bytes))
 
@@ -94,6 +103,7 @@ export const make = (process: Process): Effect.Effect<ObjectAccess, never, Objec
         }),
       known: new Map(),
       memory: Semaphore.makeUnsafe(memoryBytes / 1024),
+      pairs: Semaphore.makeUnsafe(memoryBytes / 1024),
       pieces: [],
       process
     }

@@ -3,9 +3,10 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
@@ -22,13 +23,11 @@ import {
   type ObjectPlace,
   patiently,
   pieceBytes,
+  piecesAhead,
   take
 } from "./objectAccess.ts"
 import { type Info, statOf } from "./objectStat.ts"
 import * as Unsupported from "./unsupportedCalls.ts"
-
-/** Of an object that is larger than a piece so many pieces are asked for at the same time. */
-const piecesAhead = 4
 
 /** Error: the bytes of an answer are not those of the object. */
 const corrupt = ({ key, store }: ObjectPlace, code: string): ObjectStoreError =>
@@ -90,7 +89,7 @@ interface Asked {
   readonly fiber: Fiber.Fiber<never>
 }
 
-/** Reads a large object by ranges, some of which are asked for ahead. */
+/** Reads a large object by ranges, some of which are asked for ahead. One reader reads in it, and not backwards. */
 class Ranges {
   private readonly access: ObjectAccess
   private readonly place: ObjectPlace
@@ -143,7 +142,9 @@ class Ranges {
         Effect.andThen(Effect.forEach(ahead, (one) => this.ask(one), { discard: true })),
         Effect.andThen(Effect.suspend(() => {
           const asked = this.asked.get(number)
-          return asked === undefined ? Effect.succeed(new Uint8Array(0)) : Deferred.await(asked.answer)
+          return asked === undefined
+            ? Effect.die(new Error("Two readers of one object"))
+            : Deferred.await(asked.answer)
         })),
         Effect.map((bytes) => copied(bytes, offset - number * pieceBytes, buffer))
       )
@@ -171,10 +172,17 @@ const opened = (
 /** An object that was read when it was opened. */
 const openWhole = (access: ObjectAccess, place: ObjectPlace, path: FilePath.FilePath, likely: number): Opening =>
   Effect.gen(function*() {
-    yield* Effect.acquireRelease(take(access, likely), () => giveBack(access, likely), { interruptible: true })
+    const own = yield* Scope.fork(yield* Effect.scope)
+    yield* Scope.provide(
+      Effect.acquireRelease(take(access, likely), () => giveBack(access, likely), { interruptible: true }),
+      own
+    )
     const { bytes, info } = yield* asCall("open", path, readWhole(place, likely))
-    // It is another one by now.
-    if (bytes === undefined) return yield* openLarge(access, place, path, info)
+    if (bytes === undefined) {
+      // It is another one by now. Whoever keeps memory and waits for more may keep others from theirs.
+      yield* Scope.close(own, Exit.void)
+      return yield* openLarge(access, place, path, info)
+    }
     return opened(access, place, path, info, (buffer, offset) => Effect.sync(() => copied(bytes, offset, buffer)))
   })
 

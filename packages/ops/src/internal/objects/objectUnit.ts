@@ -168,6 +168,8 @@ const upload = (folders: Folders): CopyName =>
     if (decision === "Unchanged") return "unchanged"
     if (decision !== "Create" && decision !== "Replace") return leave(access, at, knownOf(object))
     yield* TaskDispatcher.throttle(file.sizeBytes)
+    // Nobody who is asked to stop waits for the rate.
+    yield* Interrupter.check
     return yield* within(access, file.sizeBytes)(put(folders, name, file.sizeBytes, decision === "Create"))
   })
 
@@ -226,10 +228,19 @@ const download = (folders: Folders): CopyName =>
     if (decision === "Unchanged") return "unchanged"
     if (object === undefined || decision !== "Create") return leave(access, path, object && knownOf(object))
     yield* TaskDispatcher.throttle(object.sizeBytes)
+    yield* Interrupter.check
     return yield* within(access, object.sizeBytes)(get(folders, name, object.sizeBytes))
   })
 
 // --- Both -----------------------------------------------------------------------------------------------------------
+
+/** Whether files get their names once they are whole in this folder: where there is no such file, nothing is asked for. */
+const takesUnnamed = (calls: Calls, folder: number): boolean => {
+  const file = calls.open(folder, itself, "unnamed").now()
+  if (isCode(file)) return false
+  calls.closeNow(file)
+  return true
+}
 
 /** Opens what is shared by the files of a folder. */
 const open = Effect.fnUntraced(function*(
@@ -254,7 +265,9 @@ export const copyFiles = Effect.fnUntraced(function*(access: ObjectAccess, paylo
   const { names = [] } = payload
   const stop = yield* Interrupter.Interrupter
   const opened = yield* Effect.option(open(access, payload, isUp))
-  const copy = Option.map(opened, isUp ? upload : download)
+  const mayCopy = Option.isSome(opened) &&
+    (isUp || Option.getOrElse(yield* opened.value.folder.atOnce(takesUnnamed), () => false))
+  const copy = mayCopy ? Option.map(opened, isUp ? upload : download) : Option.none()
   const became = yield* Effect.forEach(
     names,
     (name) =>

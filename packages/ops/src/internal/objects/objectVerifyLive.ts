@@ -24,7 +24,7 @@ import { type ComparedEntries, differs, VerifyEntry, VerifyTasks } from "../veri
 import { compareOne, KnownContent, open, type Payload, requireUnchanged } from "../verify/verifyEntryLive.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
-import { asCall, type ObjectAccess } from "./objectAccess.ts"
+import { asCall, type ObjectAccess, withPair } from "./objectAccess.ts"
 import * as ObjectFiles from "./objectFiles.ts"
 import * as ObjectFolder from "./objectFolder.ts"
 import * as ObjectListing from "./objectListing.ts"
@@ -107,6 +107,14 @@ const mayDiffer = (access: ObjectAccess, { ignore, ...trees }: Payload): Payload
   })
 ]
 
+/** How large both objects of a pair are that have to be read; 0 where a file or a checksum is compared. */
+const bothRead = (access: ObjectAccess, { a, b }: PairTree.Trees): number => {
+  const [inA, inB] = [infoOf(access, a), infoOf(access, b)]
+  if (inA === undefined || inB === undefined) return 0
+  const isTold = common(inA.checksums ?? [], inB.checksums ?? []) !== undefined
+  return isTold ? 0 : Math.max(inA.sizeBytes, inB.sizeBytes)
+}
+
 /** Compares a pair by itself. */
 const comparePair = <A = never>(
   access: ObjectAccess,
@@ -118,7 +126,8 @@ const comparePair = <A = never>(
   return Effect.gen(function*() {
     yield* askFor(access, paths)
     const other = instead(Math.max(0, ...paths.map((path) => infoOf(access, path)?.sizeBytes ?? 0)))
-    return other ?? (yield* compareOne({ ...payload, ignore: mayDiffer(access, payload) }))
+    const compare = compareOne({ ...payload, ignore: mayDiffer(access, payload) })
+    return other ?? (yield* withPair(access, bothRead(access, payload))(compare))
   }).pipe(
     Effect.provideService(KnownContent, knownContent(access)),
     Effect.ensuring(Effect.sync(() => paths.forEach((path) => access.known.delete(path))))
