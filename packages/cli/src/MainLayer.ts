@@ -24,6 +24,7 @@ import * as ProcessExit from "./exit/ProcessExit.ts"
 import type { Stop } from "./exit/Stop.ts"
 import * as ScheduledCommand from "./host/ScheduledCommand.ts"
 import * as Machine from "./machine/Machine.ts"
+import * as Memory from "./machine/Memory.ts"
 import type { Database } from "./options/Database.ts"
 import type { Options } from "./run/JobRuntime.ts"
 
@@ -121,9 +122,11 @@ export const layer = (
       const member = layer(database, membership, handlers)
       return Layer.provideMerge(Layer.unwrap(Effect.map(ClusterMember, managerOf)), member)
     }))
+  // Requests have more of their own that is alive than calls to a disk.
+  const settled = paths.some(isAddress) ? Layer.effectDiscard(Memory.settle("400 millis")) : Layer.empty
   return Layer.unwrap(Effect.as(
     ProcessExit.noteCalls,
-    managers.pipe(
+    Layer.merge(managers, settled).pipe(
       Layer.provide(pools(concurrency, paths)),
       Layer.provideMerge([layerStore(database, isDurable), layerOwnerLiveness])
     )

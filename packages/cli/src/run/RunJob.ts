@@ -118,7 +118,7 @@ export const run = (id: JobId, options: View.Options, output?: Output) =>
         stoppedBy = name
       }))
     yield* manager.claim(id)
-    yield* Memory.settle
+    yield* Memory.settle("2 seconds")
     const view = yield* viewOf(id, options)
     const loss = yield* makeLoss
     const { shown } = yield* Settings.database
