@@ -234,7 +234,7 @@ const download = (folders: Folders): CopyName =>
 
 // --- Both -----------------------------------------------------------------------------------------------------------
 
-/** Whether files get their names once they are whole in this folder: where there is no such file, nothing is asked for. */
+/** Whether files can get their names once they are whole in this folder. */
 const takesUnnamed = (calls: Calls, folder: number): boolean => {
   const file = calls.open(folder, itself, "unnamed").now()
   if (isCode(file)) return false
