@@ -70,7 +70,8 @@ export const parseAddress = (text: string): Result.Result<CloudAddress, CloudAdd
   const fail = (problem: string) => Result.fail(new CloudAddressError({ text, problem }))
   const [, scheme = "", bucket = "", key = ""] = /^([a-z][a-z0-9+.-]+):\/\/([^/]*)\/?(.*)$/is.exec(text) ?? []
   if (scheme === "") return fail("it has no scheme")
-  if (scheme.toLowerCase() !== "s3") return fail(`the scheme "${scheme}" is not known`)
+  // Paths are compared as texts, so an address must not have two spellings.
+  if (scheme !== "s3") return fail(`the scheme "${scheme}" is not known`)
   if (bucket === "") return fail("the name of the bucket is missing")
   // User information in an address would be a secret in an argument, which each user of the machine can read.
   if (/[@:?#\s]/.test(bucket)) return fail("the name of the bucket has a character that no bucket has")

@@ -37,14 +37,22 @@ describe("addresses of clouds", () => {
   it.each([
     ["s3://bucket", "bucket", ""],
     ["s3://bucket/", "bucket", ""],
-    ["S3://bucket/a/../b//c/", "bucket", "a/../b//c/"],
+    ["s3://bucket/a/../b//c/", "bucket", "a/../b//c/"],
     ["s3://bucket/a%20b?x#y\n@:", "bucket", "a%20b?x#y\n@:"],
     ["s3://bucket//a", "bucket", "/a"]
   ])("%s has the bucket %s and the key %s", (text, bucket, key) => {
     assert.deepStrictEqual(parsed(text), { scheme: "s3", bucket, key })
   })
 
-  it.each(["s3://", "s3:///key", "gs://bucket/a", "s3://id:secret@bucket/key", "s3://bu cket", "bucket/key"])(
+  it.each([
+    "s3://",
+    "s3:///key",
+    "gs://bucket/a",
+    "S3://bucket/a",
+    "s3://id:secret@bucket/key",
+    "s3://bu cket",
+    "bucket/key"
+  ])(
     "%s is none",
     (text) => {
       assert.isTrue(Result.isFailure(Clouds.parseAddress(text)))

@@ -33,7 +33,6 @@ const sorted = (keys: ReadonlyArray<string>) => keys.toSorted((a, b) => Buffer.c
 describe("Delete of objects", () => {
   it.effect.each<readonly [string, gone: ReadonlyArray<string>]>([
     ["s3://bucket/in/", inside],
-    ["S3://bucket/in/", inside],
     ["s3://bucket/in", ["in"]],
     ["s3://bucket/to", ["to/a", "to/b"]],
     ["s3://bucket/in/a", ["in/a"]],

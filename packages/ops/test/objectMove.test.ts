@@ -272,4 +272,27 @@ describe("Move with objects", () => {
       assert.deepStrictEqual(Object.keys(world.disk.tree("/from")), ["b", "b/link"])
       assert.deepStrictEqual(yield* World.keys(world), ["y/b/a"])
     }))
+
+  it.effect.each<readonly [source: string, destination: string, why: RegExp]>([
+    ["s3://bucket/x", "S3://bucket/x", /the scheme "S3" is not known/],
+    ["S3://bucket/x", "s3://bucket/", /the scheme "S3" is not known/],
+    ["s3://bucket/x/a", "S3://bucket/x/", /the scheme "S3" is not known/],
+    ["s3://bucket/x", "s3://bucket/x//", /can't go into itself/],
+    ["s3://bucket/x//", "s3://bucket/x", /are the same file/],
+    ["s3://bucket/x//", "s3://bucket", /are the same file/],
+    ["s3://bucket/x", "s3://bucket//", /are the same file/],
+    ["s3://bucket", "s3://bucket/", /can't go into itself/],
+    ["s3://bucket//", "s3://bucket/y", /can't go into itself/]
+  ])(
+    "moves no object onto or into itself, by whatever spelling (%s to %s)",
+    ([source, destination, why]) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld()
+        yield* World.put(world, "x/a", "text")
+
+        const error = yield* Effect.flip(World.plan(world, source, destination))
+
+        assert.match(error.message, why)
+      })
+  )
 })
