@@ -4,6 +4,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import type { Capabilities } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Conflict from "../src/internal/steps/conflict.ts"
 import * as World from "./objectHarness.ts"
 
 /** A store with parts of 16 KiB, so that what is killed at each request takes little time. */
@@ -293,6 +294,31 @@ describe("Move with objects", () => {
         const error = yield* Effect.flip(World.plan(world, source, destination))
 
         assert.match(error.message, why)
+      })
+  )
+
+  it.effect.each<readonly [conflict: Conflict.Mode, left: ReadonlyArray<string>]>([
+    ["changed", ["text"]],
+    ["overwrite", ["text"]],
+    ["error", ["text", "TEXT"]],
+    ["rename", ["text", "TEXT"]],
+    ["skip", ["text", "TEXT"]]
+  ])(
+    "takes no other object for the copy that the store has made, though its size and metadata are the same (%s)",
+    ([conflict, left]) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld()
+        yield* World.put(world, "x/a", "text", { mtime: "7.5" })
+        world.before = ({ call, key }) =>
+          call === "copy" && key === "y/a"
+            ? Effect.asVoid(World.put(world, "y/a", "TEXT", { mtime: "7.5" }))
+            : Effect.void
+
+        yield* World.move(world, "s3://bucket/x", "s3://bucket/y", { conflict })
+
+        const keys = yield* World.keys(world)
+        const texts = yield* Effect.forEach(keys, (key) => World.read(world, key))
+        assert.sameMembers(texts.map(({ text }) => text), [...left])
       })
   )
 })
