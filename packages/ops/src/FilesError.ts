@@ -189,6 +189,7 @@ const pair = { source: FilePath.FilePath, target: FilePath.FilePath }
  * - `TooManySources`: several sources where the destination is to be the copy itself.
  * - `SameFile`: source and target are one file, under whatever names.
  * - `IntoItself`: the target is inside of the source.
+ * - `OverItself`: the source is in the target, and what is inside of `inner` would take the place of other sources.
  * - `FolderOverFile`, `FileOverFolder`: the target is of the other kind.
  * - `SameTarget`: two sources would get the same place, or one a place inside of the other's.
  * - `Inaccessible`: the file system could not be asked.
@@ -205,6 +206,7 @@ export const DestinationReason = Schema.TaggedUnion({
   TooManySources: { count: Schema.Natural },
   SameFile: pair,
   IntoItself: pair,
+  OverItself: { ...pair, inner: FilePath.FilePath },
   FolderOverFile: pair,
   FileOverFolder: pair,
   SameTarget: { first: FilePath.FilePath, second: FilePath.FilePath, target: FilePath.FilePath },
@@ -246,6 +248,9 @@ export class DestinationError
         `${show(source)} and ${show(target)} are the same file: name another destination`,
       IntoItself: ({ source, target }) =>
         `${show(source)} can't go into itself, to ${show(target)}: name a destination outside of it`,
+      OverItself: ({ inner, source, target }) =>
+        `${show(source)} can't go to ${show(target)}, since copies of what is in ${show(inner)} would take the place ` +
+        "of what is to be copied, too: name a destination outside of it",
       FolderOverFile: ({ source, target }) =>
         `The folder ${show(source)} can't take the place of ${show(target)}, which is none: move that away first`,
       FileOverFolder: ({ source, target }) =>

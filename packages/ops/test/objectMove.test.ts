@@ -321,4 +321,33 @@ describe("Move with objects", () => {
         assert.sameMembers(texts.map(({ text }) => text), [...left])
       })
   )
+
+  it.effect.each<readonly [source: string, destination: string, inner: string]>([
+    ["s3://bucket/x/b", "s3://bucket/x", "b/b/c"],
+    ["s3://bucket/x/b/", "s3://bucket/x", "b/b"],
+    ["s3://bucket/x/b", "s3://bucket/x", "b/b/"],
+    ["s3://bucket/x/b/d", "s3://bucket/x", "b/d/b/d/c"]
+  ])(
+    "refuses to go out of a prefix over what is in that (%s to %s, where there is x/%s)",
+    ([source, destination, inner]) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld()
+        for (const key of ["b/c", "b/d/c", inner]) yield* World.put(world, `x/${key}`, "text")
+
+        const error = yield* Effect.flip(World.plan(world, source, destination))
+
+        assert.match(error.message, /^"s3:\/\/bucket\/x\/b.*" can't go to "s3:\/\/bucket\/x", since copies/)
+      })
+  )
+
+  it.effect("moves out of a prefix into the one around it", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      for (const key of ["b/c", "b/d/b/e", "b/bb"]) yield* World.put(world, `x/${key}`, key)
+
+      const { rows, state } = yield* World.move(world, "s3://bucket/x/b", "s3://bucket/x")
+
+      assert.deepStrictEqual([state._tag, rows], ["Completed", []])
+      assert.deepStrictEqual(yield* World.keys(world), ["x/bb", "x/c", "x/d/b/e"])
+    }))
 })

@@ -63,7 +63,7 @@ interface Found {
 }
 
 const { FileOverFolder, FolderMissing, FolderOverFile, Inaccessible, IntoItself, NotAFolder } = DestinationReason.cases
-const { ParentMissing, SameFile, SameTarget, SourceMissing, TooManySources } = DestinationReason.cases
+const { OverItself, ParentMissing, SameFile, SameTarget, SourceMissing, TooManySources } = DestinationReason.cases
 
 const refuse = (reason: DestinationReason): Effect.Effect<never, DestinationError> =>
   Effect.fail(new DestinationError({ reason }))
@@ -204,8 +204,12 @@ const guard = Effect.fnUntraced(function*(source: Found, target: FilePath.FilePa
   if (FilePath.isAddress(target)) {
     // What is in a bucket is looked at by each copy. An address has one spelling alone.
     if (source.path === target) return yield* refuse(SameFile.make(pair))
-    const isInside = stat.kind === "folder" && FilePath.isWithin(target, source.path)
-    return yield* isInside ? refuse(IntoItself.make(pair)) : Effect.void
+    if (stat.kind !== "folder") return
+    if (FilePath.isWithin(target, source.path)) return yield* refuse(IntoItself.make(pair))
+    if (!FilePath.isWithin(source.path, target)) return
+    // From a/b to a, what is in a/b/b would take the place of what is in a/b, and is itself a source.
+    const inner = FilePath.join(source.path, FilePath.make(source.path.slice(target.length + 1)))
+    return Option.isSome(yield* files.find(inner)) ? yield* refuse(OverItself.make({ ...pair, inner })) : undefined
   }
   const [sourceIs, targetIs] = [yield* identities(source.path), yield* identities(target)]
   if (sourceIs.some((a) => targetIs.some((b) => Files.isSameInode(a, b)))) return yield* refuse(SameFile.make(pair))
