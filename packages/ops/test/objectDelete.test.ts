@@ -75,6 +75,32 @@ describe("Delete of objects", () => {
       assert.isUndefined(world.disk.see("/from/gone"))
     }))
 
+  it.effect.each<readonly [rules: ReadonlyArray<string>, left: ReadonlyArray<string>]>([
+    [["*.log"], []],
+    [["b"], ["in//b", "in/../b", "in/./b", "in/a//b", "in/b"]],
+    [["/b"], ["in/b"]],
+    [["/a/b"], []],
+    [["a/"], ["in/a/", "in/a//", "in/a//b", "in/a/.."]],
+    [["*"], ["in/.", "in/..", "in//", "in//b", "in/../b", "in/./b", "in/a/", "in/a//", "in/a//b", "in/a/..", "in/b"]]
+  ])(
+    "takes names that no file has for others than all that rules name (%s)",
+    ([rules, left]) =>
+      Effect.gen(function*() {
+        const names = [".", "..", "/", "/b", "../b", "./b", "a/", "a//", "a//b", "a/..", "b"]
+        const world = yield* plant(names.map((name) => `in/${name}`))
+
+        const entries = yield* World.preview(world, ["s3://bucket/in/"], { rules })
+        const { state } = yield* World.remove(world, ["s3://bucket/in/"], { rules })
+
+        assert.strictEqual(state._tag, "Completed")
+        assert.deepStrictEqual(yield* World.keys(world), sorted(left))
+        assert.sameMembers(
+          entries.filter((entry) => entry.startsWith("Leave")),
+          left.map((key) => `Leave s3://bucket/${key}`)
+        )
+      })
+  )
+
   it.effect("leaves what rules leave out, and says so before", () =>
     Effect.gen(function*() {
       const world = yield* plant(["in/", "in/a.log", "in/b", "in/keep/", "in/keep/c", "in/x/keep/d", "in/x//e.log"])

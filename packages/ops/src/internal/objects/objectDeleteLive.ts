@@ -152,14 +152,18 @@ const parts: FanOut.Parts<Batch, Task.Success<typeof DeleteObjects>> = (
 
 const rootsOf = ({ roots }: Payload): ReadonlyArray<DeleteRoot> => roots.filter(isObject)
 
+/** Names of keys that no file has: what is empty, `.` or `..` between slashes, and NUL. */
+const impossible = /(?<=^|\/)(?:\.{0,2}(?=\/)|\.{1,2}$)|\0/g
+
 /** Tells by the names behind a root whether rules leave out an object, or a folder that it would be in. */
 const leavingOut = ({ request: { rules = [] } }: Payload) => {
   if (rules.length === 0) return () => false
   const isLeftOut = Filter.make(rules)
   return (name: string): boolean => {
-    const path = FilePath.make(name.replaceAll("\0", "\u2400"))
+    // Rules are about paths. No other name stands for an impossible one, so x//b is not taken for x/b.
+    const path = FilePath.make(name.replace(impossible, "\u2400"))
     for (let end = path.indexOf("/"); end >= 0; end = path.indexOf("/", end + 1)) {
-      if (end > 0 && isLeftOut(FilePath.make(path.slice(0, end)), true)) return true
+      if (isLeftOut(FilePath.make(path.slice(0, end)), true)) return true
     }
     return path !== "" && !path.endsWith("/") && isLeftOut(path, false)
   }
