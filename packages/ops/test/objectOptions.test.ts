@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import type * as Copy from "@fanout/ops/Copy"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
@@ -93,4 +94,26 @@ describe("Options of copies with objects", () => {
       // Nothing more is asked of the store.
       assert.isAtMost(requests.length, plain)
     }))
+
+  it.effect.each<readonly [source: string, options: Partial<Copy.Request>, why: string]>([
+    [
+      "s3://bucket/x",
+      { verify: true },
+      `A copy between addresses can't be made with "verify": leave it out, and compare by fanout verify afterwards`
+    ],
+    ["s3://bucket/x", { preserve: ["links"] }, `An object can't be copied to with "links": leave it out`],
+    ["/from", { preserve: ["mode", "owner"] }, `An object can't be copied to with "owner": leave it out`],
+    ["/from", { preserve: ["xattr"], verify: true }, `An object can't be copied to with "xattr": leave it out`]
+  ])(
+    "are refused that have no meaning for copies from %s to objects: %o",
+    ([source, request, why]) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld()
+        yield* World.put(world, "x/a", "text")
+
+        const error = yield* Effect.flip(World.plan(world, source, "s3://other/y", { request }))
+
+        assert.strictEqual(error.message, why)
+      })
+  )
 })

@@ -8,12 +8,18 @@ import * as FilePath from "../../FilePath.ts"
 import { DestinationError, DestinationReason } from "../../FilesError.ts"
 import { parseAddress } from "../../ObjectStore.ts"
 
-/** What of a request has no meaning where a copy is an object. */
-const unsupported = ({ preserve = [], sources, verify }: Request): ReadonlyArray<string> => [
+/** Properties that no object has. */
+const properties: ReadonlySet<string> = new Set(["owner", "links", "xattr"])
+
+/** Why a copy to an object can't be done with the options of a request, if it can't. */
+const optionIn = ({ preserve = [], sources, verify }: Request): string | undefined => {
   // What a store copies itself does not pass here.
-  ...verify === true && sources.some(FilePath.isAddress) ? ["verify"] : [],
-  ...preserve.filter((property) => property === "owner" || property === "links" || property === "xattr")
-]
+  if (verify === true && sources.some(FilePath.isAddress)) {
+    return `A copy between addresses can't be made with "verify": leave it out, and compare by fanout verify afterwards`
+  }
+  const what = preserve.find((property) => properties.has(property))
+  return what === undefined ? undefined : `An object can't be copied to with "${what}": leave it out`
+}
 
 /** What is wrong with an address, if anything is. */
 const problemOf = (path: FilePath.FilePath): string | undefined => {
@@ -38,8 +44,7 @@ const refusalOf = (request: Request): string | undefined => {
   if (isFrom > 0 && isFrom < sources.length) {
     return "Files and objects can't be copied by one job: copy them one after the other"
   }
-  const [what] = FilePath.isAddress(destination) ? unsupported(request) : []
-  return what === undefined ? undefined : `An object can't be copied to with "${what}": leave it out`
+  return FilePath.isAddress(destination) ? optionIn(request) : undefined
 }
 
 const failing = (why: string | undefined): Effect.Effect<void, DestinationError> =>
