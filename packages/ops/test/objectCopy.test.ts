@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Clouds from "@fanout/ops/clouds"
 import * as FilePath from "@fanout/ops/FilePath"
 import type { ObjectContent } from "@fanout/ops/ObjectStore"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -522,5 +523,30 @@ describe("Copy where a store fails", () => {
       assert.strictEqual(state._tag, "CompletedWithErrors")
       assert.match(rows.join(), /permission denied/)
       assert.deepStrictEqual(yield* World.openUploads(world), [])
+    }))
+
+  it.effect("copies an object that is named twice, though the other copy ends before this one", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld(World.ofSmallParts)
+      const text = World.long(2)
+      yield* World.put(world, "x/a", text, { mtime: "7.5" })
+      const isDone = Deferred.makeUnsafe<void>()
+      world.after = ({ call, key }) =>
+        call === "completeUpload" && key === "y/x/a" ? Deferred.succeed(isDone, undefined) : Effect.void
+      world.before = ({ call, key }) =>
+        call === "beginUpload" && key === "y/a"
+          ? Effect.andThen(Deferred.await(isDone), Effect.sleep("1 second"))
+          : Effect.void
+
+      const { rows, state } = yield* World.copy(world, ["s3://bucket/x", "s3://bucket/x/a"], "s3://other/y/")
+
+      assert.deepStrictEqual([state._tag, rows], ["Completed", []])
+      assert.isTrue(Deferred.isDoneUnsafe(isDone))
+      // Nothing was asked for by another ETag than that of the object.
+      const asked = world.requests.filter((request) => request.startsWith("copyPart y/a "))
+      assert.deepStrictEqual(asked.toSorted(), ["copyPart y/a 1", "copyPart y/a 2", "copyPart y/a 3"])
+      for (const key of ["y/a", "y/x/a"]) {
+        assert.strictEqual((yield* World.read({ store: world.other }, key)).text, text)
+      }
     }))
 })

@@ -67,15 +67,18 @@ export const draftOf = (
 export const findOwn = ({ key, store }: ObjectPlace, nonce: string) =>
   Effect.map(patiently(store.head(key)), Option.filter(({ metadata }) => metadata[nonceName] === nonce))
 
+/** The object that a copy is made of, as it was opened. */
+export const openedOf = Effect.fnUntraced(function*({ opened }: ObjectAccess, { source }: CopyRequest) {
+  const path = Place.path(source)
+  // Where it is copied twice, the other copy may have ended meanwhile. This one opens it once more.
+  return opened?.get(path) ?? (yield* new CopyError({ reason: Reason.cases.Changed.make({ path }) }))
+})
+
 /** What the metadata of a copy are to be: those of an object that it is made of, or what a file has for them. */
-export const metadataFor = (
-  { opened }: ObjectAccess,
-  { options, source }: CopyRequest,
-  stat: Files.FileStat
-): Readonly<Record<string, string>> => {
-  const info = opened?.get(Place.path(source))
-  return info === undefined ? metadataOf(stat, options) : carriedBy(info)
-}
+export const metadataFor = (access: ObjectAccess, request: CopyRequest, stat: Files.FileStat) =>
+  FilePath.isAddress(Place.path(request.source))
+    ? Effect.map(openedOf(access, request), carriedBy)
+    : Effect.succeed(metadataOf(stat, request.options))
 
 /** Keeps all that is written in one buffer, which has the size that the file is said to have, or more. */
 const bufferOf = (sizeBytes: number) => {
@@ -131,7 +134,7 @@ export const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
       const nonce = randomUUID()
       // Only who asks for a condition can take its own object for another one.
       const own = condition.condition === undefined ? {} : { [nonceName]: nonce }
-      const options = { ...condition, metadata: { ...metadataFor(access, request, stat), ...own } }
+      const options = { ...condition, metadata: { ...yield* metadataFor(access, request, stat), ...own } }
       const stored = yield* Effect.catchIf(
         patiently(place.store.put(place.key, content(), options)),
         (error) => isOccupied(error, request),

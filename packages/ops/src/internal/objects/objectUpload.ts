@@ -190,7 +190,7 @@ const begin = Effect.fnUntraced(function*(
 ) {
   const nonce = randomUUID()
   const others = yield* onStore(request, othersOf(place))
-  const metadata = { ...metadataFor(access, request, stat), [nonceName]: nonce }
+  const metadata = { ...yield* metadataFor(access, request, stat), [nonceName]: nonce }
   const upload: SavedCopy.Uploading = {
     key: place.key,
     begunMillis: yield* Clock.currentTimeMillis,

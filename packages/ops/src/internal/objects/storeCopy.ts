@@ -15,7 +15,7 @@ import * as Place from "../path/place.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
 import { onSource } from "../steps/sideErrors.ts"
 import { asCall, type ObjectAccess, type ObjectPlace, patiently } from "./objectAccess.ts"
-import { absent, draftOf, isOccupied, orOccupied, whole } from "./objectPut.ts"
+import { absent, draftOf, isOccupied, openedOf, orOccupied, whole } from "./objectPut.ts"
 import { byStore, inParts, isWhole, placeOf } from "./objectUpload.ts"
 
 /** Both sides of a copy, and what is known of both. */
@@ -26,11 +26,8 @@ interface Sides {
 }
 
 /** The object that was opened. */
-const originalOf = ({ access, from }: Sides, { source }: CopyRequest): CopySource => ({
-  bucket: from.bucket,
-  key: from.key,
-  etag: access.opened?.get(Place.path(source))?.etag ?? ""
-})
+const originalOf = ({ access, from: { bucket, key } }: Sides, request: CopyRequest) =>
+  Effect.map(openedOf(access, request), ({ etag }): CopySource => ({ bucket, key, etag }))
 
 /** Why a store did not copy: the source is gone, or another one by now; or it says so itself. */
 const whyNot = Effect.fnUntraced(function*(sides: Sides, request: CopyRequest, error: ObjectStoreError) {
@@ -40,7 +37,7 @@ const whyNot = Effect.fnUntraced(function*(sides: Sides, request: CopyRequest, e
   const now = isOfSource ? yield* onSource(asCall("read", path, from.store.head(from.key))) : undefined
   if (now === undefined) return orOccupied(access, request)(error)
   if (Option.isNone(now)) return new CopyError({ reason: Reason.cases.Vanished.make({ path }) })
-  return now.value.etag === originalOf(sides, request).etag
+  return now.value.etag === (yield* originalOf(sides, request)).etag
     ? orOccupied(access, request)(error)
     : new CopyError({ reason: Reason.cases.Changed.make({ path }) })
 })
@@ -67,7 +64,7 @@ const atOnce = (sides: Sides): ContentWay => {
     yield* Interrupter.check
     const condition = yield* absent(access, request, to, "copy")
     yield* Lease.check
-    const original = originalOf(sides, request)
+    const original = yield* originalOf(sides, request)
     const copied = Effect.catchIf(
       patiently(to.store.copy(original, to.key, condition)),
       (error) => isOccupied(error, request),
@@ -124,6 +121,9 @@ export const waysBetween = (access: ObjectAccess): ContentWays =>
       access,
       place: to,
       copyPart: (request, upload, number, range) =>
-        orWhyNot(sides, request)(uploads.copy(upload, number, originalOf(sides, request), range))
+        Effect.flatMap(
+          originalOf(sides, request),
+          (original) => orWhyNot(sides, request)(uploads.copy(upload, number, original, range))
+        )
     })
   })
