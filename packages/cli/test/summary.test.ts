@@ -213,10 +213,11 @@ describe("summary", () => {
 
   it("warns of what copies could not be given, once for each kind", () => {
     assert.deepStrictEqual(summary.warnings(progress), [])
-    assert.deepStrictEqual(summary.warnings(tally({ lostMode: 1200, lostTimes: 1, bytes: 5 })), [
+    assert.deepStrictEqual(summary.warnings(tally({ lostMode: 1200, lostMetadata: 7, lostTimes: 1, bytes: 5 })), [
       "1,200 copies could not be given the permissions of their sources: the destination does not take them, or " +
       "their lists for access could not be read",
-      "1 copy could not be given the times of its source: the destination does not take them"
+      "1 copy could not be given the times of its source: the destination does not take them",
+      "7 copies could not be given the metadata of their sources: a file takes only the time and the mode of an object"
     ])
   })
 

@@ -159,6 +159,9 @@ export interface OpenFile {
   /** Checksum of all of its content, where a store keeps one. */
   readonly kept?: Checksum | undefined
 
+  /** Whether it is an object with metadata that no file can be given. */
+  readonly hasMetadata?: boolean
+
   /**
    * Names the file system that it is on: as before when that was mounted anew, and as no other, whatever its device is
    * called. `None` where nothing is known to do so.

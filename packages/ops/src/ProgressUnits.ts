@@ -6,12 +6,13 @@
 import type { Property } from "./CopyOptions.ts"
 
 /**
- * Property of the source that the copy could not be given, since its file system has no such thing.
+ * Property of the source that the copy could not be given, since its file system has no such thing. `metadata` is
+ * all that an object tells beside its time and mode.
  *
  * @category models
  * @since 0.1.0
  */
-export type Lost = Exclude<Property, "sparse">
+export type Lost = Exclude<Property, "sparse"> | "metadata"
 
 /**
  * Units of progress that count the copies which have lost a property.
@@ -24,7 +25,8 @@ export const lostUnits: Readonly<Record<Lost, string>> = {
   times: "lostTimes",
   owner: "lostOwner",
   links: "lostLinks",
-  xattr: "lostXattr"
+  xattr: "lostXattr",
+  metadata: "lostMetadata"
 }
 
 /**

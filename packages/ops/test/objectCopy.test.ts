@@ -549,4 +549,19 @@ describe("Copy where a store fails", () => {
         assert.strictEqual((yield* World.read({ store: world.other }, key)).text, text)
       }
     }))
+
+  it.effect.each([false, true])(
+    "counts files that do not get all metadata of their objects (moves: %s)",
+    (moves) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld(World.ofSmallParts)
+        yield* World.put(world, "x/plain", "text", { mtime: "7.5", mode: "0100644", "fanout-upload": "word" })
+        yield* World.put(world, "x/small", "text", { camera: "pinhole" })
+        yield* World.put(world, "x/large", World.long(6), { camera: "pinhole", mtime: "7.5" })
+
+        const { rows, units } = yield* World.copy(world, "s3://bucket/x", "/to/y", { moves })
+
+        assert.deepStrictEqual([rows, units["lostMetadata"]], [[], 2])
+      })
+  )
 })

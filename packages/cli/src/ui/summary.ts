@@ -260,7 +260,8 @@ const lost = {
   xattr: [
     "extended attributes",
     "the destination does not take all of them, or not from this user, or they could not be read"
-  ]
+  ],
+  metadata: ["metadata", "a file takes only the time and the mode of an object"]
 } as const
 
 /** What copies could not be given, one sentence for each property. */

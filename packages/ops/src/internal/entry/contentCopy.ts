@@ -147,7 +147,8 @@ const copyOnce = Effect.fnUntraced(
     }
     yield* checkKept(Place.path(source), kept)
     yield* Lease.check
-    const lost = yield* keepAttributes(draft.file, Effect.succeed(from), stat, options)
+    const attributes = yield* keepAttributes(draft.file, Effect.succeed(from), stat, options)
+    const lost = from.hasMetadata === true ? [...attributes, "metadata" as const] : attributes
     yield* flush.content([draft.file])
     const digests = new Map(Array.from(hashers, ([algorithm, hasher]) => [algorithm, hasher.digest()]))
     const compared = isReadBack ? digests.get(ReadBack.comparedBy) : undefined

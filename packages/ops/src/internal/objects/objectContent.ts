@@ -26,7 +26,7 @@ import {
   piecesAhead,
   take
 } from "./objectAccess.ts"
-import { type Info, statOf } from "./objectStat.ts"
+import { hasMetadata, type Info, statOf } from "./objectStat.ts"
 import * as Unsupported from "./unsupportedCalls.ts"
 
 /** Error: the bytes of an answer are not those of the object. */
@@ -166,7 +166,7 @@ const opened = (
     Effect.suspend(() => Effect.tap(readAt(buffer, position), (length) => Effect.sync(() => void (position += length))))
   const stat = Effect.succeed(statOf(place.bucket, info, access.process))
   const kept = "checksums" in info ? surest(info.checksums) : undefined
-  return { ...Unsupported.file(path), stat, kept, read, readAt }
+  return { ...Unsupported.file(path), stat, kept, hasMetadata: hasMetadata(info), read, readAt }
 }
 
 /** An object that was read when it was opened. */

@@ -17,12 +17,9 @@ import { CopyError, Reason } from "../steps/copyError.ts"
 import { occupied } from "../steps/filePlacement.ts"
 import { onSource } from "../steps/sideErrors.ts"
 import { failureOf, giveBack, type ObjectAccess, type ObjectPlace, patiently, take } from "./objectAccess.ts"
-import { carriedBy, metadataOf } from "./objectStat.ts"
+import { carriedBy, metadataOf, nonceName } from "./objectStat.ts"
 import * as Unsupported from "./unsupportedCalls.ts"
 import { checkPut, onStore } from "./uploadCheck.ts"
-
-/** Name in the metadata of an object, of a random word. Whoever has lost an answer finds its own object by that. */
-export const nonceName = "fanout-upload"
 
 /** The condition of a copy that takes the place of nothing. Where the store obeys none it is asked before. */
 export const absent = Effect.fnUntraced(function*(

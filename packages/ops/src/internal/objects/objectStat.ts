@@ -10,6 +10,15 @@ import type { Aspect } from "../verify/metadataComparison.ts"
 /** What is known of an object: by a listing, or by itself. */
 export type Info = ListedObject & Partial<Pick<ObjectInfo, "metadata" | "checksums">>
 
+/** Name in the metadata of an object, of a random word. Whoever has lost an answer finds its own object by that. */
+export const nonceName = "fanout-upload"
+
+const ofFiles: ReadonlySet<string> = new Set(["mtime", "mode", nonceName])
+
+/** Whether an object has metadata that no file can be given. */
+export const hasMetadata = ({ metadata = {} }: Info): boolean =>
+  Object.keys(metadata).some((name) => !ofFiles.has(name))
+
 /** Whose files are that come from objects, and what rights they do not get. */
 export interface Process {
   readonly user: number

@@ -18,6 +18,7 @@ import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import type { ObjectStoreError } from "../../ObjectStore.ts"
+import { lostUnits } from "../../ProgressUnits.ts"
 import { type CopyEntry, EntryCopied } from "../copy/copyTask.ts"
 import { isChanged } from "../files/statComparison.ts"
 import * as Conflict from "../steps/conflict.ts"
@@ -25,7 +26,7 @@ import { nothingDone, restOf } from "../steps/unit.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
 import { type Known, type ObjectAccess, type ObjectPlace, patiently, within } from "./objectAccess.ts"
 import { readWhole } from "./objectContent.ts"
-import { type Info, isSettledByListing, metadataOf, statOf, withTimeOf } from "./objectStat.ts"
+import { hasMetadata, type Info, isSettledByListing, metadataOf, statOf, withTimeOf } from "./objectStat.ts"
 
 type Payload = Task.Payload<typeof CopyEntry>
 
@@ -207,7 +208,9 @@ const get = Effect.fnUntraced(function*(folders: Folders, name: FilePath.FilePat
   yield* Lease.check
   const stat = statOf(bucket.bucket, info, access.process)
   const isWritten = yield* folder.atOnce((calls, at) => write(calls, at, name, bytes, stat))
-  return Option.getOrElse(isWritten, () => false) ? bytes.length : "left"
+  if (!Option.getOrElse(isWritten, () => false)) return "left"
+  if (hasMetadata(info)) yield* Progress.add(lostUnits.metadata, 1)
+  return bytes.length
 })
 
 const download = (folders: Folders): CopyName =>

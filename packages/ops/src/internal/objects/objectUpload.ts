@@ -33,7 +33,8 @@ import * as SavedCopy from "../steps/savedCopy.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
 import { asCall, failureOf, lend, type ObjectAccess, type ObjectPlace, patiently, pieceBytes } from "./objectAccess.ts"
-import { absent, draftOf, findOwn, isOccupied, metadataFor, nonceName, orOccupied, whole } from "./objectPut.ts"
+import { absent, draftOf, findOwn, isOccupied, metadataFor, orOccupied, whole } from "./objectPut.ts"
+import { nonceName } from "./objectStat.ts"
 import { checkParts, isPartOf, onStore } from "./uploadCheck.ts"
 
 /** So many parts of one file are sent at the same time. Each is a piece, unless there would be too many. */

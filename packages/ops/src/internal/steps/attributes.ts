@@ -126,7 +126,7 @@ export const ofMode = (name: string): boolean => lists.has(name)
 export const isKept = (name: string, keeps: ReadonlySet<Property>): boolean =>
   lists.has(name) ? keeps.has("mode") : keeps.has("xattr") && !name.startsWith("system.") && !ofTheSystem.has(name)
 
-const propertyOf = (name: string): Lost => lists.has(name) ? "mode" : "xattr"
+const propertyOf = (name: string): Property & Lost => lists.has(name) ? "mode" : "xattr"
 
 /** What has no room is lost by a copy, whose source still has it, and not by a move. */
 const keepAttribute = (copy: Pick<Files.OpenFile, "setAttribute">, attribute: Files.Attribute, isMove: boolean) =>
@@ -146,10 +146,10 @@ type Source<R> = Effect.Effect<Files.OpenFile, CopyError, R>
 const attributesOf = Effect.fnUntraced(function*(
   source: Pick<Files.OpenFile, "attribute" | "attributeNames">,
   { isMove, keeps }: CopyOptions,
-  properties: ReadonlyArray<Lost>
+  properties: ReadonlyArray<Property & Lost>
 ) {
   const lost = new Set<Lost>()
-  const orLost = <A>(read: Effect.Effect<A, FilesError>, without: A, properties: ReadonlyArray<Lost>) =>
+  const orLost = <A>(read: Effect.Effect<A, FilesError>, without: A, properties: ReadonlyArray<Property & Lost>) =>
     Effect.catchIf(read, ({ isMissing }) => !isMove && !isMissing, () =>
       Effect.sync(() => {
         for (const property of properties) if (keeps.has(property)) lost.add(property)
