@@ -3,13 +3,11 @@
  */
 import type * as Delete from "@fanout/ops/Delete"
 import * as FilePath from "@fanout/ops/FilePath"
-import type { Files } from "@fanout/ops/Files"
 import * as Arr from "effect/Array"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Stop from "../exit/Stop.ts"
@@ -18,7 +16,7 @@ import * as Arguments from "../options/Arguments.ts"
 import * as Rules from "../options/Rules.ts"
 import * as Settings from "../options/Settings.ts"
 import * as DryRun from "../output/DryRun.ts"
-import { withFiles, withJobs } from "../run/JobRuntime.ts"
+import { withFilesAt, withJobs } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
 import * as format from "../ui/format.ts"
 import * as Question from "../ui/question.ts"
@@ -46,19 +44,10 @@ const countsTo = 100_000
 
 const load = Effect.promise(() => import("@fanout/ops/Delete"))
 
-/** Runs an effect on the files of this machine, and on objects where there is an address. */
-const withEither = <A, E>(paths: Settings.Paths, effect: Effect.Effect<A, E, Files>): Effect.Effect<A, E> =>
-  paths.some(FilePath.isAddress)
-    ? Effect.flatMap(
-      Effect.promise(() => import("@fanout/ops/clouds")),
-      ({ layer, layerFiles }) => withFiles(Effect.provide(effect, Layer.provide(layerFiles, layer())))
-    )
-    : withFiles(effect)
-
 const plan = (request: Delete.Request) =>
   Effect.gen(function*() {
     const { plan } = yield* load
-    return yield* withEither(request.paths, plan(request, yield* Settings.databaseFiles)).pipe(
+    return yield* withFilesAt(request.paths, plan(request, yield* Settings.databaseFiles)).pipe(
       // As with rm, what is not there is no mistake in how it was asked for.
       Effect.mapError((error) =>
         error.reason._tag === "NothingThere" ? Stop.someFailed(`${error.message}.`) : Stop.refusal(error)
@@ -80,7 +69,7 @@ const ask = Effect.fnUntraced(function*({ json, yes }: Options & { readonly yes:
   if (json || !Question.isPossible()) return
   const going = Stream.filter(previewOf(payload), ({ action }) => action === "Delete")
   const { paths } = payload.request
-  const count = yield* withEither(paths, Stream.runCount(Stream.take(going, countsTo + 1)))
+  const count = yield* withFilesAt(paths, Stream.runCount(Stream.take(going, countsTo + 1)))
   if (count <= asksAbove) return
   const [{ path }, ...others] = payload.roots
   const where = `"${FilePath.display(path)}"${others.length > 0 ? ` and ${format.count(others.length)} more` : ""}`
@@ -108,7 +97,7 @@ export const remove = Command.make(
       }
       if (dryRun) {
         const told = DryRun.tell(previewOf(yield* plan(request)), DryRun.remove, options)
-        return yield* whileRead(withEither(paths, told))
+        return yield* whileRead(withFilesAt(paths, told))
       }
       yield* withJobs({ claim: { ids: [] } })(Effect.gen(function*() {
         const { job } = yield* load

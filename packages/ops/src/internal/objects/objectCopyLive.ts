@@ -29,7 +29,7 @@ import { SourceWalk } from "../tree/sourceWalk.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
 import * as ObjectAccess from "./objectAccess.ts"
 import * as ObjectFiles from "./objectFiles.ts"
-import { areAnswering } from "./objectReach.ts"
+import { areAnswering, mostTries } from "./objectReach.ts"
 import { isSettledByListing, statOf, withTimeOf } from "./objectStat.ts"
 import * as ObjectTree from "./objectTree.ts"
 import * as ObjectUnit from "./objectUnit.ts"
@@ -217,9 +217,6 @@ const copyFrom = (access: ObjectAccess.ObjectAccess, payload: Payload) => {
     : Effect.sync(() => void access.known.set(source, { _tag: "Folder" }))
   return Effect.andThen(prepare, CopyEntryLive.copyAlone(payload))
 }
-
-/** How often an object is tried again whose connection breaks, while the store answers. */
-const mostTries = 3
 
 /** Has an object fail by itself that fails while its store answers: the job would wait for ever. */
 const failingAlone = <A, E, R>(

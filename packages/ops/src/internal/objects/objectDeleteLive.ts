@@ -30,7 +30,7 @@ import { pauseNameOf, pauseOn } from "../work/diskPause.ts"
 import * as ElementCount from "../work/elementCount.ts"
 import { failureOf, patiently } from "./objectAccess.ts"
 import { listAfter } from "./objectKeys.ts"
-import { areAnswering } from "./objectReach.ts"
+import { areAnswering, mostTries } from "./objectReach.ts"
 import { pausing } from "./objectTree.ts"
 
 const Unremoved = Schema.Struct({ name: Schema.String, code: Schema.String, why: Schema.String })
@@ -54,9 +54,6 @@ class Tasks extends RpcGroup.make(DeleteObjects) {}
 
 /** Requests at the same time: stores that take a thousand keys by each refuse many more. */
 const mostBatches = 8
-
-/** How often a request is made again whose connection breaks, while the store answers. */
-const mostTries = 3
 
 type Stores = ObjectStores["Service"]
 

@@ -41,7 +41,7 @@ interface Trouble {
 }
 
 /** How often work is done again whose connection breaks, while the store answers. */
-const mostTries = 3
+export const mostTries = 3
 
 /**
  * Gives what has work on objects wait for a store: it pauses the job where the work has met something that all objects
