@@ -172,21 +172,27 @@ const withInfo = (info: Partial<ObjectContent["info"]>) => (content: ObjectConte
 })
 
 describe("Copy from objects", () => {
-  it.effect("makes no file of a key that is no path, and fails it alone", () =>
-    Effect.gen(function*() {
-      const world = yield* World.makeWorld()
-      const bad = ["../evil", "/abs", "a//b", "a/./b", "a/../../evil", "dir/", "n".repeat(256), "a/nul\0"]
-      for (const key of bad) yield* World.put(world, `x/${key}`, "bad")
-      for (const key of ["a/b", "z"]) yield* World.put(world, `x/${key}`, "good")
-      const before = world.disk.tree("/")
+  it.effect.each([{}, { dereference: true as const }])(
+    "makes no file of a key that is no path, and fails it alone, also where it is tried again (%o)",
+    (request) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld()
+        const bad = ["../evil", "/abs", "a//b", "a/./b", "a/../../evil", "dir/", "n".repeat(256), "a/nul\0"]
+        for (const key of bad) yield* World.put(world, `x/${key}`, "bad")
+        for (const key of ["a/b", "z"]) yield* World.put(world, `x/${key}`, "good")
+        const before = world.disk.tree("/")
 
-      const { rows, state } = yield* World.copy(world, "s3://bucket/x", "/to/copy")
+        const { rows, state } = yield* World.copy(world, "s3://bucket/x", "/to/copy", {
+          request,
+          whenStopped: Effect.void
+        })
 
-      assert.strictEqual(state._tag, "CompletedWithErrors")
-      assert.strictEqual(rows.filter((row) => row.includes("can't be a file")).length, bad.length, rows.join("\n"))
-      assert.deepStrictEqual(Object.keys(world.disk.tree("/to/copy")), ["a", "a/b", "dir", "z"])
-      assert.deepStrictEqual(Object.keys(world.disk.tree("/")).length, Object.keys(before).length + 5)
-    }))
+        assert.strictEqual(state._tag, "CompletedWithErrors")
+        assert.strictEqual(rows.filter((row) => row.includes("can't be a file")).length, bad.length, rows.join("\n"))
+        assert.deepStrictEqual(Object.keys(world.disk.tree("/to/copy")), ["a", "a/b", "dir", "z"])
+        assert.deepStrictEqual(Object.keys(world.disk.tree("/")).length, Object.keys(before).length + 5)
+      })
+  )
 
   it.effect("fails a key that is not UTF-8 alone and once, wherever its process is killed", () =>
     Effect.gen(function*() {

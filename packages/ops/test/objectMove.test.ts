@@ -237,6 +237,34 @@ describe("Move with objects", () => {
       })
   )
 
+  it.effect.each(ways.filter(({ source }) => source !== "/from"))(
+    "leaves a marker that has content, and tells of it, also where it is tried again or killed ($name)",
+    ({ destination, provider, source }) =>
+      Effect.gen(function*() {
+        for (let at = 1;; at++) {
+          const world = yield* World.makeWorld(Clouds.memoryCapabilities, provider)
+          yield* World.put(world, "x/", "precious")
+          yield* World.put(world, "x/d/", "precious, too")
+          yield* World.put(world, "x/d/a", "text")
+
+          const { isKilled, rows, state } = yield* World.move(world, source, destination, {
+            kill: { at, when: "after" },
+            whenStopped: Effect.void
+          })
+
+          assert.strictEqual(state._tag, "CompletedWithErrors")
+          const why = "can't be a file: it ends with a slash and has content"
+          assert.deepStrictEqual(rows, [
+            `s3://bucket/x: The object "x/" ${why}`,
+            `s3://bucket/x/d/: The object "x/d/" ${why}`
+          ])
+          assert.deepStrictEqual(yield* seen(world, source), { "": "precious", "d/": "precious, too" })
+          assert.strictEqual((yield* seen(world, destination))["d/a"], "text")
+          if (!isKilled) break
+        }
+      })
+  )
+
   it.effect("drops what it has begun where it is cancelled, and leaves its source", () =>
     Effect.gen(function*() {
       const world = yield* World.makeWorld(ofTinyParts)

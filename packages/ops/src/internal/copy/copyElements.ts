@@ -63,7 +63,7 @@ const elementOf = (
       const isNamed = element.path === "" && Option.isNone(retryAfter)
       if (error.isMissing && !isNamed) return skipped(SkipReason.Vanished)
       // It, or what a link leads to, may be there by then. It is looked at once more, whatever it is.
-      const mayCome = isNamed || (dereference === true && error.call !== "scandir")
+      const mayCome = (isNamed || dereference === true) && error.call !== "scandir"
       return {
         _tag: "Settled",
         cursor,

@@ -176,7 +176,7 @@ const namesBelow = (
   return Stream.unwrap(
     Effect.map(
       placeOf(stores, path),
-      ({ key: base, store }) => Stream.map(listAfter(store, base, after ?? ""), ({ key }) => key.slice(base.length))
+      ({ key: base, store }) => Stream.map(listAfter(store, base, after), ({ key }) => key.slice(base.length))
     )
   )
 }

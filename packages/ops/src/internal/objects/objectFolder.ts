@@ -88,12 +88,13 @@ const unlink = Effect.fnUntraced(function*(
   yield* asCall(call, path, remove)
 })
 
-/** Removes what marks an empty folder, if there is one and nothing else is in the folder. */
+/** Removes what marks an empty folder, if there is one and nothing else is in the folder. A marker has no content. */
 const removeFolder = Effect.fnUntraced(function*(access: ObjectAccess, path: FilePath.FilePath) {
   const { key, store } = yield* asCall("rmdir", path, access.at(path))
   if (key === "") return yield* failure("rmdir", path, "ENOTEMPTY")
   const found = yield* asCall("rmdir", path, Stream.runCollect(Stream.take(store.list(`${key}/`), 2)))
-  if (found.some((object) => object.key !== `${key}/`)) return yield* failure("rmdir", path, "ENOTEMPTY")
+  const isEmpty = found.every((object) => object.key === `${key}/` && object.sizeBytes === 0)
+  if (!isEmpty) return yield* failure("rmdir", path, "ENOTEMPTY")
   if (found.length > 0) yield* unlink(access, path, "rmdir")
 })
 

@@ -37,16 +37,17 @@ export const bytesOf = (key: string): Uint8Array => {
 }
 
 /**
- * Lists what is behind a key below a prefix; if that is empty, also an object that has the prefix as its key. No
- * request can have a key that is not UTF-8: then it asks for more, and passes that.
+ * Lists what is behind a key below a prefix. The object that has the prefix as its key has an empty one; without a key
+ * it is listed, too. No request can have a key that is not UTF-8: then it asks for more, and passes that.
  */
 export const listAfter = (
   store: ObjectStore,
   prefix: string,
-  key: string
+  key?: string
 ): Stream.Stream<ListedObject, ObjectStoreError> => {
+  if (key === undefined) return store.list(prefix)
   const after = prefix + key
-  if (after.isWellFormed()) return store.list(prefix, key === "" ? {} : { after })
+  if (after.isWellFormed()) return store.list(prefix, { after })
   const bytes = bytesOf(after)
   return Stream.dropWhile(
     store.list(prefix, { after: after.slice(0, after.search(/\p{Cs}/u)) }),

@@ -57,11 +57,9 @@ export class Pages {
       now - askedMillis < mostMillis && !isBehind(after, from) && (last === undefined || isBehind(last, from))
     )
     if (found !== undefined) return found.objects.slice(countUpTo(found.objects, from))
-    const below = key.slice(this.prefix.length)
-    // The object that has the key of the folder itself is nothing in it.
-    const listed = below === "" && key !== ""
-      ? this.root.store.list(this.prefix, { after: key })
-      : listAfter(this.root.store, this.prefix, below)
+    // The object that has the key of the folder itself is nothing in it. A bucket has none.
+    const below = key === "" ? undefined : key.slice(this.prefix.length)
+    const listed = listAfter(this.root.store, this.prefix, below)
     const page = yield* Stream.runHead(Stream.chunks(listed))
     const objects = Option.getOrElse(page, (): ReadonlyArray<ListedObject> => [])
     const last = objects.at(-1)

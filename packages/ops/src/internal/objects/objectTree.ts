@@ -105,7 +105,8 @@ class KeyWalk {
       cursor: `${this.source}!${JSON.stringify(key)}`,
       source: this.source,
       path: FilePath.make(key.replaceAll("\0", "\u2400")),
-      error: new FilesError({ call: "lstat", path: this.path, target: Option.none(), code, told }),
+      // It never comes to be a file, as what can't be looked at may.
+      error: new FilesError({ call: "scandir", path: this.path, target: Option.none(), code, told }),
       retryAfter: Option.none()
     })
   }
@@ -114,9 +115,8 @@ class KeyWalk {
   meet(key: string, object: ListedObject): void {
     if (this.leftOut !== undefined && key.startsWith(this.leftOut)) return
     this.leftOut = undefined
-    const isMarker = key.endsWith("/")
-    const names = (isMarker ? key.slice(0, -1) : key).split("/")
-    if (key === "") return
+    const isMarker = key === "" || key.endsWith("/")
+    const names = key === "" ? [] : (isMarker ? key.slice(0, -1) : key).split("/")
     const code = refusalOf(names) ?? (isMarker && object.sizeBytes > 0 ? "MARKER" : undefined)
     if (code !== undefined) return this.refuse(key, code, object)
     const paths = names.map(FilePath.make)
@@ -142,7 +142,9 @@ class KeyWalk {
 }
 
 /** Where a walk over one source goes on: the folders that it is in, and the key that it is behind. */
-const placeOf = (cursor: string): { readonly key: string; readonly names: ReadonlyArray<FilePath.FilePath> } => {
+const placeOf = (
+  cursor: string
+): { readonly key: string | undefined; readonly names: ReadonlyArray<FilePath.FilePath> } => {
   const [, refused] = /^\d+!(.*)$/s.exec(cursor) ?? []
   if (refused !== undefined) {
     const key = String(JSON.parse(refused))
@@ -151,7 +153,7 @@ const placeOf = (cursor: string): { readonly key: string; readonly names: Readon
   const { path, side } = Option.getOrThrow(TreeCursor.parse(cursor))
   const names = componentsOf(path)
   return side === "open"
-    ? { key: path === "" ? "" : `${path}/`, names }
+    ? { key: path === "" ? undefined : `${path}/`, names }
     : { key: side === "leaf" ? path : `${path}/${lastCharacter}`, names: names.slice(0, -1) }
 }
 
@@ -170,7 +172,7 @@ const inside = (
     const prefix = base === "" ? "" : `${base}/`
     const walk = new KeyWalk(source, path, options, place?.names ?? [])
     const begun = place === undefined ? [walk.begin()] : []
-    const listed = listAfter(store, prefix, place?.key ?? "")
+    const listed = listAfter(store, prefix, place?.key)
     const elements = Stream.mapAccum(listed, () => walk, (_, object) => {
       walk.meet(object.key.slice(prefix.length), object)
       return [walk, walk.take()] as const
