@@ -213,6 +213,30 @@ describe("Move with objects", () => {
       })
   )
 
+  it.effect.each(ways.filter(({ source, destination }) => [source, destination].every((one) => one.startsWith("s3:"))))(
+    "leaves an object that is another one by then, also after a kill ($name)",
+    ({ destination, provider, source }) =>
+      Effect.gen(function*() {
+        for (let at = 1;; at++) {
+          const world = yield* World.makeWorld(Clouds.memoryCapabilities, provider)
+          yield* World.put(world, "x/a", "text")
+          let isPut = false
+          // Who goes on has listed the source before it looks at the copy.
+          world.before = ({ call, key, number }) => {
+            if (isPut || number <= at || call !== "head" || key !== "y/a") return Effect.void
+            isPut = true
+            return Effect.asVoid(World.put(world, "x/a", "NEWER TEXT"))
+          }
+
+          const { isKilled } = yield* World.move(world, source, destination, { kill: { at, when: "before" } })
+
+          const left = [yield* seen(world, source), yield* seen(world, destination)].map(({ a }) => a)
+          if (isPut) assert.include(left, "NEWER TEXT", `killed before request ${at}, ${world.requests[at - 1]}`)
+          if (!isKilled) break
+        }
+      })
+  )
+
   it.effect.each(ways)(
     "leaves what is in the way, and its source ($name)",
     ({ destination, provider, source }) =>

@@ -191,6 +191,14 @@ const endOrBegin = (access: ObjectAccess.ObjectAccess, payload: Payload) =>
       Effect.fail(failed(payload.target, _tag, message)))
   )
 
+/** Prepares for what decides. Who removes a source that was copied by a run before this one looks at it by then. */
+const prepare = (access: ObjectAccess.ObjectAccess, payload: Payload) =>
+  Effect.flatMap(
+    SavedCopy.get,
+    ({ copied }) =>
+      copied === undefined ? sharpen(access, payload) : Effect.sync(() => void access.known.delete(payload.source))
+  )
+
 /** Copies to an object. */
 const copyTo = (access: ObjectAccess.ObjectAccess, payload: Payload) =>
   Effect.gen(function*() {
@@ -205,17 +213,17 @@ const copyTo = (access: ObjectAccess.ObjectAccess, payload: Payload) =>
       const why = `"${FilePath.display(source)}" has a name that is not UTF-8, which no object can have: rename it`
       return yield* failed(source, "NotUTF8", why)
     }
-    yield* sharpen(access, payload)
+    yield* prepare(access, payload)
     return yield* CopyEntryLive.copyAlone(payload)
   })
 
 /** Copies an object to a file, or makes a folder for some. */
 const copyFrom = (access: ObjectAccess.ObjectAccess, payload: Payload) => {
   const { kind, source } = payload
-  const prepare = kind === "file" || kind === "link"
-    ? sharpen(access, payload)
+  const prepared = kind === "file" || kind === "link"
+    ? prepare(access, payload)
     : Effect.sync(() => void access.known.set(source, { _tag: "Folder" }))
-  return Effect.andThen(prepare, CopyEntryLive.copyAlone(payload))
+  return Effect.andThen(prepared, CopyEntryLive.copyAlone(payload))
 }
 
 /** Has an object fail by itself that fails while its store answers: the job would wait for ever. */
