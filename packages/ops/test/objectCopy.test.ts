@@ -194,6 +194,45 @@ describe("Copy from objects", () => {
       })
   )
 
+  it.effect.each(["/to/y", "s3://other/y"].flatMap((to) => [false, true].map((moves) => ({ to, moves }))))(
+    "copies an object, and fails what is in a folder of its name where both would be files ($to, moves: $moves)",
+    ({ moves, to }) =>
+      Effect.gen(function*() {
+        for (const conflict of ["overwrite", "changed", "skip", "rename"] as const) {
+          const world = yield* World.makeWorld()
+          const keys = ["x/a", "x/a!", "x/a/b", "x/a/c/d", "x/a/e", "x/z"]
+          for (const key of keys) yield* World.put(world, key, key, { mtime: "7.5" })
+
+          const preview = yield* World.previewCopy(world, "s3://bucket/x", to, { conflict })
+          const { rows, state } = yield* World.copy(world, "s3://bucket/x", to, { conflict, moves })
+
+          const planned = preview.map(({ action, kind, source }) => `${action} ${kind} ${source}`)
+          if (to === "/to/y") {
+            assert.deepStrictEqual(rows, [
+              `s3://bucket/x/a: The objects in "s3://bucket/x/a/" can't be files: an object has the name of its folder`
+            ])
+            assert.deepStrictEqual(Object.keys(world.disk.tree(to)), ["a", "a!", "z"])
+            if (moves) assert.deepStrictEqual(yield* World.keys(world), ["x/a/b", "x/a/c/d", "x/a/e"])
+            assert.deepStrictEqual(planned, [
+              "Create folder s3://bucket/x",
+              "Create file s3://bucket/x/a",
+              "Create file s3://bucket/x/a!",
+              "Fail unknown s3://bucket/x/a",
+              "Create file s3://bucket/x/z"
+            ])
+          } else {
+            assert.deepStrictEqual([rows, state._tag], [[], "Completed"])
+            const copied = yield* World.keys({ store: world.other })
+            assert.deepStrictEqual(copied, keys.map((key) => key.replace("x", "y")))
+            assert.deepStrictEqual(
+              planned.filter((line) => line.includes("file")).length,
+              keys.length
+            )
+          }
+        }
+      })
+  )
+
   it.effect("fails a key that is not UTF-8 alone and once, wherever its process is killed", () =>
     Effect.gen(function*() {
       const bad = "x/b\udcff"

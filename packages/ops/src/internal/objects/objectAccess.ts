@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
-import type * as FilePath from "../../FilePath.ts"
+import * as FilePath from "../../FilePath.ts"
 import { type Call, FilesError } from "../../FilesError.ts"
 import { type ObjectStore, type ObjectStoreError, ObjectStores, parseAddress } from "../../ObjectStore.ts"
 import { mostAskedMillis, paced } from "./objectPace.ts"
@@ -41,6 +41,15 @@ export interface ObjectAccess {
   /** Buffers that nobody uses. */
   readonly pieces: Array<Buffer>
   readonly process: Process
+}
+
+/** The name by which a folder is known: an object may have that of the folder. */
+export const ofFolder = (path: FilePath.FilePath): FilePath.FilePath => FilePath.make(`${path}/`)
+
+/** Forgets what was listed of a name, as an object and as a folder. */
+export const forget = ({ known }: ObjectAccess, path: FilePath.FilePath): void => {
+  known.delete(path)
+  known.delete(ofFolder(path))
 }
 
 /** Behind nearly all characters that keys have. */

@@ -132,7 +132,7 @@ const markEmpty = Effect.fnUntraced(function*(
 /** Whether there is an object with the key of a folder and a slash, as it was listed or as the store says. */
 const isMarked = (access: ObjectAccess.ObjectAccess, path: FilePath.FilePath) =>
   Effect.suspend(() => {
-    const known = access.known.get(path)
+    const known = access.known.get(ObjectAccess.ofFolder(path))
     if (known?._tag === "Folder" && known.isMarked !== undefined) return Effect.succeed(known.isMarked)
     return Effect.flatMap(access.at(path), ({ key, store }) =>
       key === "" ? Effect.succeed(false) : Effect.map(store.head(`${key}/`), Option.isSome))
@@ -273,7 +273,7 @@ export const walkOf = (
     if (!isCounted) access.known.set(path, known)
   }
   const walked = areFrom(transfers)
-    ? ObjectTree.walk(access, { ...options, tell })
+    ? ObjectTree.walk(access, { ...options, areFiles: !areTo(transfers), tell })
     : FileTree.walk({ ...options, inKeyOrder: true, tellsTwins: false })
   return isCounted || !areTo(transfers) ? walked : TargetListing.telling(access, transfers, walked)
 }
@@ -301,8 +301,7 @@ const provisions = Effect.fnUntraced(function*(transfers: Transfers) {
       ? Effect.provideService(ObjectUnit.copyFiles(access, payload, isTo), Files.Files, files)
       : failingAlone(access, payload, isTo ? copyTo(access, payload) : copyFrom(access, payload)).pipe(
         Effect.ensuring(Effect.sync(() => {
-          access.known.delete(payload.source)
-          access.known.delete(payload.target)
+          for (const path of [payload.source, payload.target]) ObjectAccess.forget(access, path)
           access.opened?.delete(payload.source)
         })),
         Effect.provideService(Files.Files, files)

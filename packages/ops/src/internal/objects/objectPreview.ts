@@ -13,7 +13,7 @@ import * as Destination from "../path/destination.ts"
 import type * as FileTree from "../tree/fileTree.ts"
 import { SourceWalk } from "../tree/sourceWalk.ts"
 import * as TreeCursor from "../tree/treeCursor.ts"
-import { failureOf } from "./objectAccess.ts"
+import { failureOf, forget } from "./objectAccess.ts"
 import { areForObjects, sharpen, walkOf } from "./objectCopyLive.ts"
 import * as ObjectFiles from "./objectFiles.ts"
 
@@ -35,21 +35,18 @@ const provisions = Effect.fnUntraced(function*({ transfers }: Payload) {
   const walk: SourceWalk["walk"] = (options) => {
     const prepare = (element: FileTree.Element) => {
       const { source, target } = Destination.placeOf(transfers, element)
-      // A folder is where keys are, so it is neither made nor in the way.
-      const isFolder = element._tag === "Open" && FilePath.isAddress(target)
-      const known = isFolder
-        ? Effect.sync(() => void access.known.set(target, { _tag: "Folder" }))
-        : element._tag === "Leaf"
-        ? sharpen(access, { source, target })
-        : Effect.void
+      const known = element._tag === "Leaf" ? sharpen(access, { source, target }) : Effect.void
       return Effect.as(known, { element, source, target })
     }
     let [source, target] = [FilePath.empty, FilePath.empty]
     const walked = Stream.mapEffect(walkOf(access, transfers, options, false), prepare, { concurrency: askedAtOnce })
     // One by one: each is decided on before the next one is told, and then forgotten.
     return Stream.map(Stream.rechunk(walked, 1), (next) => {
-      for (const path of [source, target]) access.known.delete(path)
+      for (const path of [source, target]) forget(access, path)
       ;({ source, target } = next)
+      // A folder is where keys are, so it is neither made nor in the way.
+      const folders = next.element._tag === "Open" ? [source, target].filter(FilePath.isAddress) : []
+      for (const path of folders) access.known.set(path, { _tag: "Folder" })
       return next.element
     }).pipe(
       Stream.catch((error) => Stream.succeed(unreadable(transfers[0].source, error))),

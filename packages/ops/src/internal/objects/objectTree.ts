@@ -13,7 +13,7 @@ import { componentsOf, joined } from "../path/components.ts"
 import type * as FileTree from "../tree/fileTree.ts"
 import * as TreeCursor from "../tree/treeCursor.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
-import { type Known, lastCharacter, type ObjectAccess } from "./objectAccess.ts"
+import { type Known, lastCharacter, type ObjectAccess, ofFolder } from "./objectAccess.ts"
 import * as ObjectFolder from "./objectFolder.ts"
 import { listAfter, refusalOf, why } from "./objectKeys.ts"
 
@@ -27,12 +27,15 @@ const foldersOf = (key: string): ReadonlyArray<FilePath.FilePath> => {
 /** What to walk, and who is told of what is listed. */
 interface Options extends FileTree.WalkOptions {
   readonly tell: (path: FilePath.FilePath, known: Known) => void
+  /** Whether objects become files, of which none has the name of a folder. */
+  readonly areFiles?: boolean
 }
 
 /** The walk over one source, which is a folder. */
 class KeyWalk {
   private readonly source: number
   private readonly tell: Options["tell"]
+  private readonly areFiles: boolean
   private readonly path: FilePath.FilePath
   private readonly isLeftOut: NonNullable<FileTree.WalkOptions["filter"]>
   /** Names of the folders that the walk is in, below the source. */
@@ -40,15 +43,18 @@ class KeyWalk {
   private chunk: Array<FileTree.Element> = []
   /** Path of a folder that is left out, whose keys are passed. */
   private leftOut: string | undefined
+  /** Paths of the leaves that the next keys begin with: one of these may be that of a folder, too. */
+  private begun: ReadonlyArray<string> = []
 
   constructor(
     source: number,
     path: FilePath.FilePath,
-    { filter = () => false, tell }: Options,
+    { areFiles = false, filter = () => false, tell }: Options,
     names: ReadonlyArray<FilePath.FilePath>
   ) {
     this.source = source
     this.tell = tell
+    this.areFiles = areFiles
     this.path = path
     this.isLeftOut = filter
     this.names = [...names]
@@ -86,14 +92,31 @@ class KeyWalk {
         this.leftOut = `${path}/`
         return false
       }
+      if (this.begun.includes(path)) {
+        this.leftOut = `${path}/`
+        this.refuseFolder(path)
+        return false
+      }
       this.names.push(name)
-      this.tell(FilePath.join(this.path, path), {
+      this.tell(ofFolder(FilePath.join(this.path, path)), {
         _tag: "Folder",
         isMarked: isMarked && this.names.length === folders.length
       })
       this.chunk.push({ _tag: "Open", ...this.at(path, "open") })
     }
     return true
+  }
+
+  /** Tells of a folder whose name an object has, as a failure of all that is in it. */
+  private refuseFolder(path: FilePath.FilePath): void {
+    const folder = FilePath.display(ofFolder(FilePath.join(this.path, path)))
+    const told = `The objects in "${folder}" can't be files: ${why["TAKEN"]}`
+    this.chunk.push({
+      _tag: "Unreadable",
+      ...this.at(path, "close"),
+      error: new FilesError({ call: "scandir", path: this.path, target: Option.none(), code: "TAKEN", told }),
+      retryAfter: Option.none()
+    })
   }
 
   /** Tells of a key that is no path, as a failure of it alone, in the folders that the beginning of the key is. */
@@ -115,6 +138,7 @@ class KeyWalk {
   meet(key: string, object: ListedObject): void {
     if (this.leftOut !== undefined && key.startsWith(this.leftOut)) return
     this.leftOut = undefined
+    this.begun = this.begun.filter((begun) => key.startsWith(begun))
     const isMarker = key === "" || key.endsWith("/")
     const names = key === "" ? [] : (isMarker ? key.slice(0, -1) : key).split("/")
     const code = refusalOf(names) ?? (isMarker && object.sizeBytes > 0 ? "MARKER" : undefined)
@@ -124,6 +148,7 @@ class KeyWalk {
     if (!this.enter(paths, isMarker) || leaf === undefined) return
     const path = FilePath.join(this.here, leaf)
     if (this.isLeftOut(path, false)) return
+    if (this.areFiles) this.begun = [...this.begun, path]
     this.tell(FilePath.join(this.path, path), { _tag: "Object", info: object })
     this.chunk.push({ _tag: "Leaf", ...this.at(path, "leaf"), kind: "file" })
   }

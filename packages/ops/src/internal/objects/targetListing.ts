@@ -9,7 +9,7 @@ import * as FilePath from "../../FilePath.ts"
 import type { ListedObject, ObjectStoreError } from "../../ObjectStore.ts"
 import type { Transfer } from "../path/destination.ts"
 import type * as FileTree from "../tree/fileTree.ts"
-import { lastCharacter, type ObjectAccess, patiently } from "./objectAccess.ts"
+import { lastCharacter, type ObjectAccess, ofFolder, patiently } from "./objectAccess.ts"
 
 const isBefore = (a: string, b: string): boolean => Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0
 
@@ -85,9 +85,14 @@ export const telling = <R>(
         access.known.set(at, info === undefined ? { _tag: "Absent" } : { _tag: "Object", info })
       } else if (element._tag === "Open" && access.opened !== undefined) {
         const { base, pages } = yield* pagesOf(source, target)
-        access.known.set(at, { _tag: "Folder", isMarked: (yield* pages.find(`${base}${path}/`)) !== undefined })
+        access.known.set(ofFolder(at), {
+          _tag: "Folder",
+          isMarked: (yield* pages.find(`${base}${path}/`)) !== undefined
+        })
       }
     })
-    return Stream.mapArrayEffect(walked, (elements) =>
-      Effect.as(Effect.forEach(elements, tell, { discard: true }), elements))
+    return Stream.mapArrayEffect(
+      walked,
+      (elements) => Effect.as(Effect.forEach(elements, tell, { discard: true }), elements)
+    )
   })
