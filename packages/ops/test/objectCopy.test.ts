@@ -189,6 +189,12 @@ describe("Copy from objects", () => {
 
         assert.strictEqual(state._tag, "CompletedWithErrors")
         assert.strictEqual(rows.filter((row) => row.includes("can't be a file")).length, bad.length, rows.join("\n"))
+        for (const key of bad) {
+          const named = `s3://bucket/x/${key.replace("\0", "\u2400")}: The object "x/${
+            key.replace("\0", "\\x00")
+          }" can't`
+          assert.isTrue(rows.some((row) => row.startsWith(named)), `${named}\n${rows.join("\n")}`)
+        }
         assert.deepStrictEqual(Object.keys(world.disk.tree("/to/copy")), ["a", "a/b", "dir", "z"])
         assert.deepStrictEqual(Object.keys(world.disk.tree("/")).length, Object.keys(before).length + 5)
       })

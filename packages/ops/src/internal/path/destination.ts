@@ -14,6 +14,7 @@ import * as Schema from "effect/Schema"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import { DestinationError, DestinationReason, type FilesError } from "../../FilesError.ts"
+import { below } from "./components.ts"
 
 /** Schema for one source and the path that its copy gets. */
 export const Transfer = Schema.Struct({
@@ -32,7 +33,7 @@ export const placeOf = (
   at: { readonly source: number; readonly path: FilePath.FilePath }
 ): Transfer => {
   const { source, target } = transfers[at.source] ?? transfers[0]
-  return { source: FilePath.join(source, at.path), target: FilePath.join(target, at.path) }
+  return { source: below(source, at.path), target: below(target, at.path) }
 }
 
 /** Sources and destination, as a person gives them. */

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import { SkipReason } from "../../SkipReason.ts"
+import { below } from "../path/components.ts"
 import * as TemporaryName from "../path/temporaryName.ts"
 import { ofNamedLink, ofSpecial, ofUnreadable, skippedAs } from "./elementOutcomes.ts"
 import type * as FileTree from "./fileTree.ts"
@@ -52,7 +53,7 @@ export class SourceEndings {
 
   /** Path of what is in a source. */
   absolute({ path, source }: Pick<FileTree.Element, "path" | "source">): FilePath.FilePath {
-    return FilePath.join(this.given.sources[source] ?? FilePath.empty, path)
+    return below(this.given.sources[source] ?? FilePath.empty, path)
   }
 
   /** Says how what a walk meets ends. Folders are passed over, and links in them. */
