@@ -260,18 +260,6 @@ describe("Copy from objects", () => {
       }
     }))
 
-  it.effect("fails one of an object and of what is in a folder of the same name", () =>
-    Effect.gen(function*() {
-      const world = yield* World.makeWorld()
-      for (const key of ["both", "both/child", "z"]) yield* World.put(world, `x/${key}`, `text of ${key}`)
-
-      const { rows } = yield* World.copy(world, "s3://bucket/x", "/to/copy")
-
-      // Whichever comes first has the name.
-      assert.match(rows.join(), /both: .*a (?:folder|file) can't take the place of/)
-      assert.includeMembers(Object.keys(world.disk.tree("/to/copy")), ["both", "z"])
-    }))
-
   it.effect("copies one object, and tells of one that is not there", () =>
     Effect.gen(function*() {
       const world = yield* World.makeWorld()
