@@ -220,6 +220,23 @@ describe("Verify with objects", () => {
       assert.include(differences["a0"], "can't be read in B")
     }))
 
+  it.effect("compares the metadata of an object that is looked at once more", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      yield* plant(world)
+      replace(world, "/from/a0", "text of a0", { mode: 0o600, modified: 1_600_000_000_123_456_789n })
+      let asked = 0
+      world.before = ({ call, key }) =>
+        call === "head" && key === "copy/a0" && asked++ === 0
+          ? Effect.fail(World.failure(StoreReason.cases.Unreachable.make({ code: "ECONNRESET" }), call, key))
+          : Effect.void
+
+      const { differences } = yield* World.verify(world, "/from", "s3://bucket/copy")
+
+      assert.deepStrictEqual(Object.keys(differences), ["a0"])
+      assert.match(differences["a0"] ?? "", /^mode 0600 in A, 0640 in B; modified/)
+    }))
+
   it.effect("tries again what has failed, and what is in a folder that only one had", () =>
     Effect.gen(function*() {
       const world = yield* World.makeWorld()

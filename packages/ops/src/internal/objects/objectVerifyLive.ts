@@ -21,7 +21,14 @@ import { common, hasherOf, surest } from "../hash/storedDigest.ts"
 import { aspects } from "../verify/metadataComparison.ts"
 import * as PairTree from "../verify/pairTree.ts"
 import { type ComparedEntries, differs, VerifyEntry, VerifyTasks } from "../verify/verifyEntry.ts"
-import { compareOne, KnownContent, open, type Payload, requireUnchanged } from "../verify/verifyEntryLive.ts"
+import {
+  compareOne,
+  KnownContent,
+  open,
+  type Payload,
+  requireUnchanged,
+  unreadable
+} from "../verify/verifyEntryLive.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
 import { asCall, type ObjectAccess, withPair } from "./objectAccess.ts"
@@ -90,11 +97,12 @@ const knownContent = (access: ObjectAccess): KnownContent =>
     return digests.a === digests.b || (yield* differs({ _tag: "Checksum", ...digests }))
   })
 
-/** Asks for objects, which tell their checksums and metadata. What can't be asked for now is asked for once more. */
-const askFor = Effect.fnUntraced(function*(access: ObjectAccess, paths: ReadonlyArray<FilePath.FilePath>) {
-  for (const path of paths) {
-    const found = yield* Effect.option(asCall("lstat", path, ObjectFolder.ask(access, path)))
-    if (Option.isSome(found)) access.known.set(path, found.value)
+/** Asks for objects, which tell their checksums and metadata. */
+const askFor = Effect.fnUntraced(function*(access: ObjectAccess, { a, b }: PairTree.Trees) {
+  for (const [side, path] of [["A", a], ["B", b]] as const) {
+    if (!FilePath.isAddress(path)) continue
+    const found = yield* Effect.mapError(asCall("lstat", path, ObjectFolder.ask(access, path)), unreadable(side))
+    access.known.set(path, found)
   }
 })
 
@@ -124,7 +132,7 @@ const comparePair = <A = never>(
 ) => {
   const paths = addresses(payload)
   return Effect.gen(function*() {
-    yield* askFor(access, paths)
+    yield* askFor(access, payload)
     const other = instead(Math.max(0, ...paths.map((path) => infoOf(access, path)?.sizeBytes ?? 0)))
     const compare = compareOne({ ...payload, ignore: mayDiffer(access, payload) })
     return other ?? (yield* withPair(access, bothRead(access, payload))(compare))

@@ -51,7 +51,7 @@ const rights = 0o777
 
 const { FolderEnded, FolderSame, Same } = EntrySame.cases
 
-const unreadable = (side: PairTree.Side) => (error: FilesError): EntryDiffers =>
+export const unreadable = (side: PairTree.Side) => (error: FilesError): EntryDiffers =>
   differs({ _tag: "Unreadable", side, error })
 
 /** Looks at what is at a real path, and at no other: no link leads there. Gives nothing where there is none. */
