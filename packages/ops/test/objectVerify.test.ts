@@ -144,6 +144,23 @@ describe("Verify with objects", () => {
       assert.include(differences["a"], `"/b" (a name between two slashes is empty)`)
     }))
 
+  it.effect("lists a folder whose last name is behind nearly all characters", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      world.disk.folder("/from/x")
+      world.disk.file("/from/x/a", "text", times)
+      yield* World.copy(world, "/from", "s3://bucket/copy")
+      for (const name of ["\u{10fffe}", "\u{10ffff}", "\u{10ffff}\u{10ffff}"]) {
+        yield* World.put(world, `copy/x/${name}`, "text")
+      }
+      world.before = () => world.requests.length > 100 ? Effect.die("The listing has no end") : Effect.void
+
+      const { differences, state } = yield* World.verify(world, "/from", "s3://bucket/copy")
+
+      assert.strictEqual(state._tag, "CompletedWithErrors")
+      assert.deepStrictEqual(Object.keys(differences), ["x/\u{10fffe}", "x/\u{10ffff}", "x/\u{10ffff}\u{10ffff}"])
+    }))
+
   it.effect("asks for a page of a thousand keys, and once for each object, in trees of many small folders", () =>
     Effect.gen(function*() {
       const world = yield* World.makeWorld()

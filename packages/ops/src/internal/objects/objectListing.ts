@@ -65,9 +65,18 @@ export class Pages {
     const last = objects.at(-1)
     const asked = { after: from, last: last && bytesOf(last.key), objects, askedMillis: now }
     this.recent = [asked, ...this.recent].slice(0, mostPages)
-    // A store that does not go on behind a key must not be asked for ever.
-    return objects.slice(countUpTo(objects, from))
+    // A store that does not go on behind a key, or tells keys in no order, must not be asked for ever.
+    return objects.filter(({ key }) => isBehind(bytesOf(key), from))
   })
+}
+
+/**
+ * Key behind that of an object, and behind nearly all that is in the folder that it is in. No request can have a key
+ * that is behind all: names of few characters come behind it, one after the other.
+ */
+const behindFolder = (prefix: string, key: string): string => {
+  const behind = `${prefix}${lastCharacter}`
+  return isBehind(bytesOf(key), bytesOf(behind)) ? key : behind
 }
 
 /** So many keys are named that are no paths. */
@@ -139,7 +148,7 @@ export const list = Effect.fnUntraced(function*(access: ObjectAccess, path: File
     for (const { key, sizeBytes } of objects) {
       const isWithin = key.startsWith(prefix)
       const folder = isWithin ? names.meet(key.slice(prefix.length), sizeBytes) : undefined
-      after = !isWithin ? undefined : folder === undefined ? key : `${prefix}${folder}/${lastCharacter}`
+      after = !isWithin ? undefined : folder === undefined ? key : behindFolder(`${prefix}${folder}/`, key)
       if (!isWithin) break
     }
   }
