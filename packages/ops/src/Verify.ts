@@ -246,7 +246,6 @@ const alone = (
   switch (element._tag) {
     case "Pair": {
       const { a, b } = element
-      if (isOfObjects && (a === "link" || b === "link")) return skipped(SkipReason.Link)
       if (a !== b) return failed({ _tag: "Kind", a, b }, a === "folder" || b === "folder")
       return a === "special" ? skipped(SkipReason.Special) : Source.item(cursor, payload("again"))
     }

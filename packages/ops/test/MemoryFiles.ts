@@ -6,6 +6,8 @@ import * as Layer from "effect/Layer"
 
 /** How a file system takes what it is given, where it is none of the usual ones of Linux. */
 export interface Ways {
+  /** Says of a file that it has no bytes, as files of the kernel do. */
+  readonly tellsNoSize?: boolean
   /** What a name is stored as; gives the code of an error where it is refused. */
   readonly store?: (name: string) => string | { readonly code: string }
   /** Names are one where this makes the same of what they are stored as. */
@@ -448,7 +450,11 @@ export const toStat = (inode: Inode): Files.FileStat => ({
   links: inode.links,
   mode: inode.mode,
   ...inode.owner,
-  sizeBytes: inode.kind === "link" ? FilePath.toBytes(inode.target).length : inode.content.length,
+  sizeBytes: inode.ways.tellsNoSize === true
+    ? 0
+    : inode.kind === "link"
+    ? FilePath.toBytes(inode.target).length
+    : inode.content.length,
   allocatedBytes: inode.content.length,
   ...inode.times,
   changedNanos: inode.changed,

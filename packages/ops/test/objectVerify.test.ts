@@ -40,7 +40,7 @@ describe("Verify with objects", () => {
       assert.deepStrictEqual(differences, {})
       assert.strictEqual(state._tag, "Completed")
       assert.deepStrictEqual(tally.tags, { Same: 9, FolderSame: 6 })
-      assert.strictEqual(units["comparedByChecksum"], 8)
+      assert.strictEqual(units["comparedByChecksum"], 9)
       assert.deepStrictEqual(world.requests.filter((request) => request.startsWith("get")), [])
     }))
 
@@ -69,7 +69,7 @@ describe("Verify with objects", () => {
       const other = yield* World.verify(world, "/from", "s3://bucket/copy", { ignore: ["times"] })
 
       assert.deepStrictEqual(same.differences, {})
-      assert.deepStrictEqual([same.units["comparedByChecksum"], same.units["comparedByReading"]], [7, 1])
+      assert.deepStrictEqual([same.units["comparedByChecksum"], same.units["comparedByReading"]], [8, 1])
       assert.deepStrictEqual(Object.keys(other.differences), ["large"])
       assert.match(other.differences["large"] ?? "", /differs from byte 19\d{6} on/)
     }))
@@ -142,6 +142,59 @@ describe("Verify with objects", () => {
       assert.deepStrictEqual(Object.keys(differences).toSorted(), ["", "a", "z"])
       for (const text of ["../x", "./y", "a0/x", "deep/", "nul"]) assert.include(differences[""], text)
       assert.include(differences["a"], `"/b" (a name between two slashes is empty)`)
+    }))
+
+  it.effect("tells a marker of the whole tree that has content, and passes one that has none", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      yield* plant(world)
+      yield* World.put(world, "copy/", "")
+
+      const empty = yield* World.verify(world, "/from", "s3://bucket/copy")
+      yield* World.put(world, "copy/", "content")
+      const { differences } = yield* World.verify(world, "/from", "s3://bucket/copy")
+
+      assert.deepStrictEqual(empty.differences, {})
+      assert.deepStrictEqual(Object.keys(differences), [""])
+      assert.include(differences[""], `"copy/" (it ends with a slash and has content)`)
+    }))
+
+  it.effect("reads a file that says it has no bytes", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      const { disk } = world
+      const names = ["same", "other", "longer", "empty"]
+      for (const name of names) disk.file(`/from/${name}`, "text", times)
+      disk.file("/from/zero", "", times)
+      yield* World.copy(world, "/from", "s3://bucket/copy")
+      for (const name of names) disk.takes(`/from/${name}`, { tellsNoSize: true })
+      yield* World.put(world, "copy/other", "")
+      yield* World.put(world, "copy/longer", "text and more")
+
+      const { differences } = yield* World.verify(world, "/from", "s3://bucket/copy")
+
+      assert.deepStrictEqual(Object.keys(differences).toSorted(), ["longer", "other"])
+    }))
+
+  it.effect("tells a link that has the name of an object, or of a folder of objects, in both directions", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      const { disk } = world
+      disk.file("/from/file", "text", times)
+      for (const name of ["object", "folder", "alone"]) disk.symlink(`/from/${name}`, "file")
+      yield* World.put(world, "copy/file", "text")
+      yield* World.put(world, "copy/object", "text")
+      yield* World.put(world, "copy/folder/x", "text")
+
+      const { differences, rows } = yield* World.verify(world, "/from", "s3://bucket/copy")
+      const back = yield* World.verify(world, "s3://bucket/copy", "/from")
+
+      assert.deepStrictEqual(differences, {
+        folder: "a link in A, a folder in B",
+        object: "a link in A, a file in B"
+      })
+      assert.deepStrictEqual(Object.keys(back.differences), ["folder", "object"])
+      assert.strictEqual(rows.filter((row) => row.includes("it is a link")).length, 1)
     }))
 
   it.effect("lists a folder whose last name is behind nearly all characters", () =>

@@ -50,6 +50,11 @@ export class Pages {
     this.prefix = root.key === "" ? "" : `${root.key}/`
   }
 
+  /** Whether this is the folder that all is listed in: what marks it is listed in no other. */
+  isOf({ key }: ObjectPlace): boolean {
+    return key === this.root.key
+  }
+
   /** Objects behind a key, as many as there are at once; none where these were all. */
   readonly behind = Effect.fnUntraced(function*(this: Pages, key: string) {
     const [from, now] = [bytesOf(key), yield* Clock.currentTimeMillis]
@@ -105,6 +110,11 @@ class Names {
 
   /** Takes the key below the folder. Gives the folder that it is in. */
   meet(key: string, sizeBytes: number): string | undefined {
+    if (key === "") {
+      // It marks the folder itself.
+      if (sizeBytes > 0) this.refuse(key, `${FilePath.name(this.folder)}/`, "MARKER")
+      return undefined
+    }
     const slash = key.indexOf("/")
     const name = slash < 0 ? key : key.slice(0, slash)
     const isMarker = slash === key.length - 1
@@ -141,7 +151,7 @@ export const list = Effect.fnUntraced(function*(access: ObjectAccess, path: File
   const prefix = place.key === "" ? "" : `${place.key}/`
   const names = new Names(path)
   const from = pages ?? new Pages(place)
-  let after: string | undefined = prefix
+  let after: string | undefined = pages?.isOf(place) === true ? place.key : prefix
   while (after !== undefined) {
     const objects: ReadonlyArray<ListedObject> = yield* asCall("scandir", path, from.behind(after))
     after = undefined
