@@ -36,7 +36,8 @@ export const CloudAddress = Schema.Struct({
 export type CloudAddress = typeof CloudAddress.Type
 
 /**
- * Error: the text begins as an address does, and is none.
+ * Error: the text begins as an address does, and is none. It has nothing of what stands before an `@`, which may be a
+ * secret.
  *
  * @category errors
  * @since 0.1.0
@@ -47,6 +48,10 @@ export class CloudAddressError
     problem: Schema.String
   })
 {
+  constructor({ problem, text }: { readonly text: string; readonly problem: string }) {
+    super({ problem, text: text.replace(/:\/\/.*@/s, "://…@") })
+  }
+
   override get message(): string {
     return `"${this.text}" is no address of a cloud: ${this.problem}. An address is written as s3://bucket/prefix.`
   }

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clouds from "@fanout/ops/clouds"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { objectStoreContract } from "./objectStoreContract.ts"
 
@@ -56,6 +57,15 @@ describe("addresses of clouds", () => {
     "%s is none",
     (text) => {
       assert.isTrue(Result.isFailure(Clouds.parseAddress(text)))
+    }
+  )
+
+  it.each(["s3://id:SECRET@bucket/key", "gs://id:SEC/RET@bucket", "s3://id:SECRET@other@bucket"])(
+    "%s is told without what may be a secret",
+    (text) => {
+      const error = Option.getOrThrow(Result.getFailure(Clouds.parseAddress(text)))
+      assert.notMatch(`${error.message} ${JSON.stringify(error)} ${error.stack ?? ""}`, /SEC|RET|id:/)
+      assert.include(error.message, "://…@bucket")
     }
   )
 

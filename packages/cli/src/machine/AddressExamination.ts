@@ -164,7 +164,7 @@ export const examination = (
   abortsAfterMillis: Option.Option<number>
 ): Effect.Effect<ReadonlyArray<Check>> => {
   const parsed = parseAddress(path)
-  if (Result.isFailure(parsed)) return Effect.succeed([broken(path, parsed.failure.message)])
+  if (Result.isFailure(parsed)) return Effect.succeed([broken(parsed.failure.text, parsed.failure.message)])
   const address = parsed.success
   const orBroken = (checks: Effect.Effect<ReadonlyArray<Check>, ObjectStoreError, ObjectStores>) =>
     Effect.catch(checks, ({ message }) => Effect.succeed([broken(formatAddress(address), message)]))

@@ -56,8 +56,10 @@ export const workingFolder = (): FilePath.FilePath => {
 /** Absolute path of what was named. Where addresses have no meaning they are refused: nobody means a path by one. */
 export const absolute = (path: FilePath.FilePath): FilePath.FilePath => {
   if (FilePath.isAddress(path)) {
+    // What stands before an "@" may be a secret.
+    const shown = FilePath.display(path).replace(/:\/\/.*@/s, "://…@")
     throw Stop.usage(
-      `"${FilePath.display(path)}" is an address, which has no meaning here. A file is named ./NAME`
+      `"${shown}" is an address, which has no meaning here. A file is named ./NAME`
     )
   }
   return FilePath.isAbsolute(path) ? path : FilePath.join(workingFolder(), path)
