@@ -37,6 +37,7 @@ import { whileThere } from "./internal/work/diskPause.ts"
 import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
 import * as JobFileSystems from "./internal/work/jobFileSystems.ts"
 import * as ProtectedFiles from "./internal/work/protectedFiles.ts"
+import { type CloudAddressError, formatAddress, parseAddress } from "./ObjectStore.ts"
 
 /**
  * Error of a checksum file that nothing can be checked by.
@@ -72,8 +73,10 @@ export const Payload = Schema.Struct({
   edition: Schema.String,
   /** Folder that relative names are taken from. */
   folder: FilePath.FilePath,
-  /** Topmost folder, or bucket, that the first file is in, if its name is absolute: others are likely to be there. */
+  /** Topmost folder that the first file is in, if its name is absolute: others are likely to be there. */
   top: Schema.optionalKey(FilePath.FilePath),
+  /** Bucket of the first object, if the file names any. */
+  bucket: Schema.optionalKey(FilePath.FilePath),
   /** Files that are not read: those of the job's own database. Without links above their names. */
   leaveOut: Schema.optionalKey(Schema.Array(FilePath.FilePath)),
   /** What the folder, and the first file, were on when the job was planned, where that has a name. */
@@ -131,6 +134,23 @@ const linesOf = (file: Files.OpenFile): Stream.Stream<ChecksumLine.Line, FilesEr
   return Stream.flattenIterable(pieces)
 }
 
+/** What the lines of a file have told so far. */
+interface Found {
+  /** What the first line names. */
+  readonly first?: FilePath.FilePath
+  readonly bucket?: FilePath.FilePath
+  readonly sampled?: boolean
+}
+
+const look = (found: Found, line: ChecksumLine.Line): Found => {
+  if (line._tag === "Malformed") return line.problem === "Sampled" ? { ...found, sampled: true } : found
+  const first = found.first ?? line.path
+  const address = found.bucket === undefined && FilePath.isAddress(line.path) ? parseAddress(line.path) : undefined
+  return address === undefined || Result.isFailure(address)
+    ? { ...found, first }
+    : { ...found, first, bucket: FilePath.make(formatAddress({ ...address.success, key: "" })) }
+}
+
 /**
  * Works out what to check. Fails where the file can't be read, or no line of it is a checksum.
  *
@@ -144,25 +164,16 @@ export const plan = (
     const files = yield* Files.Files
     const path = yield* files.realPath(given)
     const { edition, file } = yield* open(path)
-    let sampled = false
-    const first = yield* linesOf(file).pipe(
-      Stream.tap((line) =>
-        Effect.sync(() => {
-          sampled ||= line._tag === "Malformed" && line.problem === "Sampled"
-        })
-      ),
-      Stream.filter((line) => line._tag === "Checksum"),
-      Stream.runHead
-    )
-    if (Option.isNone(first)) {
+    const { bucket, first, sampled } = yield* Stream.runFold(linesOf(file), (): Found => ({}), look)
+    if (first === undefined) {
       return yield* unusable(
         path,
-        sampled
+        sampled === true
           ? `${quoted(given)} holds content ids of samples, which tell nothing about the rest of a file`
           : `No line of ${quoted(given)} is a checksum and a name`
       )
     }
-    const [, top] = /^(\/[^/]+|[a-z0-9+.-]+:\/\/[^/]+)\//i.exec(first.value.path) ?? []
+    const [, top] = /^(\/[^/]+)\//.exec(first) ?? []
     return {
       algorithm,
       likely: HashAlgorithms.fromFileName(given),
@@ -170,7 +181,8 @@ export const plan = (
       edition,
       ...where,
       ...top === undefined ? {} : { top: FilePath.make(top) },
-      homes: yield* JobFileSystems.find([where.folder, named(where.folder, first.value.path)])
+      ...bucket === undefined ? {} : { bucket },
+      homes: yield* JobFileSystems.find([where.folder, named(where.folder, first)])
     }
   }).pipe(Effect.scoped, Effect.catchTag("FilesError", (error) => Effect.fail(unreadable(error))))
 
@@ -180,8 +192,9 @@ export const plan = (
  * @category accessors
  * @since 0.1.0
  */
-export const likelyPaths = ({ folder, top }: Pick<Payload, "folder" | "top">): ReadonlyArray<FilePath.FilePath> =>
-  top === undefined ? [folder] : [folder, top]
+export const likelyPaths = (
+  { bucket, folder, top }: Pick<Payload, "bucket" | "folder" | "top">
+): ReadonlyArray<FilePath.FilePath> => [folder, top, bucket].filter((path) => path !== undefined)
 
 /**
  * Name of the fan-out whose rows have the results.
@@ -258,6 +271,8 @@ const gatherer = (
     const found = ChecksumCheck.fromLine(line, checked)
     if (Result.isFailure(found)) return [...flush(), malformed(found.failure, own, checked)]
     const { algorithms, digest, path } = found.success
+    const address = FilePath.isAddress(path) ? parseAddress(path) : undefined
+    if (address !== undefined && Result.isFailure(address)) return [...flush(), noAddress(line, own, address.failure)]
     // It may be one of the database, which only its whole path tells.
     const isAlone = checked.isLinked || ownNames.has(FilePath.name(path))
     const [first] = lines
@@ -276,6 +291,19 @@ const malformed = ({ lineNumber, problem }: ChecksumCheck.Refused, number: numbe
   return Source.settled(SourceCursor.format(number, placeOf(lineNumber, FilePath.empty)), {
     key: FilePath.display(file),
     outcome: { _tag: "Failed", failure: { _tag: "Error", error: { code: malformedCode, problem }, message } }
+  })
+}
+
+/** Of a name that is no address only what may be told is kept. */
+const noAddress = (
+  { lineNumber }: ChecksumLine.Line,
+  number: number,
+  { message, text }: CloudAddressError
+): Element => {
+  const path = FilePath.make(text)
+  return Source.settled(SourceCursor.format(number, placeOf(lineNumber, path)), {
+    key: FilePath.display(path),
+    outcome: { _tag: "Failed", failure: { _tag: "Error", error: { code: "Address" }, message } }
   })
 }
 

@@ -13,6 +13,7 @@ import * as Files from "@fanout/ops/Files"
 import * as Filter from "@fanout/ops/Filter"
 import * as HardLinks from "@fanout/ops/HardLinks"
 import * as Hash from "@fanout/ops/Hash"
+import * as HashCheck from "@fanout/ops/HashCheck"
 import * as Move from "@fanout/ops/Move"
 import {
   type Capabilities,
@@ -217,6 +218,7 @@ const programs = Layer.mergeAll(
   Copy.job.toLayer(Objects.copy.program, { onCancel: Objects.copy.onCancel, waits: waits(Copy.pathsOf) }),
   Move.job.toLayer(Objects.move.program, { onCancel: Objects.move.onCancel, waits: waits(Copy.pathsOf) }),
   Hash.job.toLayer(Objects.hash.program, { waits: waits(({ sources }: Hash.Payload) => sources) }),
+  HashCheck.job.toLayer(Objects.hash.check, { waits: waits(HashCheck.likelyPaths) }),
   Verify.job.toLayer(Objects.verify.program, { waits: waits(({ a, b }: Verify.Payload) => [a, b]) }),
   Delete.job.toLayer(
     (payload) => Effect.provide(Delete.program(payload), Layer.merge(Objects.deletion.layer, DeleteBatchLive.layer)),
@@ -268,7 +270,7 @@ export const plan = (
 }
 
 const startWith = (io: number) =>
-  process({ jobs: [Copy.job, Delete.job, Hash.job, Move.job, Verify.job], pools: { io } }, programs)
+  process({ jobs: [Copy.job, Delete.job, Hash.job, HashCheck.job, Move.job, Verify.job], pools: { io } }, programs)
 
 type Id = JobId.JobId
 type Manager = Effect.Success<ReturnType<typeof startWith>>["manager"]
@@ -372,6 +374,18 @@ export const hash = (world: World, source: string, options: Options = {}) =>
     ),
     ({ start }, payload) => start(Hash.job, payload),
     options
+  )
+
+/** Works out what to check by a checksum file on the disk. */
+export const planCheck = (world: World, file: string) =>
+  HashCheck.plan({ file: FilePath.make(file), folder: FilePath.make("/"), algorithm: Option.none(), leaveOut: [] })
+    .pipe(Effect.provide(outside(world, {})))
+
+/** Checks by such a file, and tells what each line came to. */
+export const check = (world: World, file: string) =>
+  Effect.map(
+    run(world, planCheck(world, file), ({ start }, payload) => start(HashCheck.job, payload), {}),
+    (result) => ({ ...result, lines: result.all.flatMap(HashCheck.fromRow).toSorted((a, b) => a.number - b.number) })
   )
 
 /** Compares by a job, and tells what that came to: differences by the paths of both. */

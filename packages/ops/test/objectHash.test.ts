@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { OutcomeRow } from "@fanout/core/JobStore"
 import * as Hash from "@fanout/ops/Hash"
+import * as HashCheck from "@fanout/ops/HashCheck"
 import { StoreReason } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
@@ -29,6 +30,58 @@ const plant = (world: World.World) =>
   Effect.forEach(Object.entries(texts), ([key, text]) => World.put(world, `of/${key}`, text))
 
 const expected = Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, sha256(text)]))
+
+describe("HashCheck of objects", () => {
+  it.effect("fails lines by themselves whose addresses are none, and keeps nothing of secrets in them", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      yield* plant(world)
+      const names = [
+        "s3://bucket/of/a-b",
+        "gs://b/x",
+        "s3://id:SECRET@bucket/of/a-b",
+        "s3://a$b/x",
+        "s3://bucket/of/a/b"
+      ]
+      const digest = (name: string) => expected[name.replace("s3://bucket/of/", "")] ?? sha256("")
+      world.disk.file("/SUMS", names.map((name) => `${digest(name)}  ${name}\n`).join(""))
+      const { at } = world.stores
+      const stores: World.World["stores"] = {
+        at: (address) =>
+          address.bucket === "a$b"
+            ? Effect.fail(World.failure(StoreReason.cases.Misconfigured.make({ detail: "no such name" }), "configure"))
+            : at(address)
+      }
+
+      const { all, lines, state } = yield* World.check({ ...world, stores }, "/SUMS")
+
+      assert.strictEqual(state._tag, "CompletedWithErrors")
+      assert.deepStrictEqual(lines.map(({ status }) => status), ["ok", "unreadable", "unreadable", "unreadable", "ok"])
+      assert.include(lines[1]?.why, `"gs://b/x" is no address of a cloud: the scheme "gs" is not known`)
+      assert.include(lines[2]?.why, `"s3://…@bucket/of/a-b" is no address of a cloud`)
+      assert.include(lines[3]?.why, "no such name")
+      assert.notInclude(JSON.stringify(all), "SECRET")
+    }))
+
+  it.effect("tells of objects that any line names, and of no secret", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      const of = (...names: ReadonlyArray<string>) => {
+        world.disk.file("/SUMS", names.map((name) => `${sha256("")}  ${name}\n`).join(""))
+        return Effect.tap(
+          Effect.map(World.planCheck(world, "/SUMS"), HashCheck.likelyPaths),
+          () => Effect.sync(() => world.disk.remove("/SUMS"))
+        )
+      }
+
+      const found = [
+        yield* of("/from/a", "b"),
+        yield* of("/from/a", "s3://bucket/a", "s3://other/b"),
+        yield* of("s3://id:SECRET@bucket/a", "gs://b/c")
+      ]
+      assert.deepStrictEqual(found.map(String), ["/,/from", "/,/from,s3://bucket", "/"])
+    }))
+})
 
 describe("Hash of objects", () => {
   it.effect("hashes all objects below an address, in the order of keys, each by one request if it is small", () =>

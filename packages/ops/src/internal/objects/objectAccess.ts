@@ -4,12 +4,18 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
 import * as FilePath from "../../FilePath.ts"
 import { type Call, FilesError } from "../../FilesError.ts"
-import { type ObjectStore, type ObjectStoreError, ObjectStores, parseAddress } from "../../ObjectStore.ts"
+import {
+  type CloudAddressError,
+  type ObjectStore,
+  ObjectStoreError,
+  ObjectStores,
+  parseAddress,
+  StoreReason
+} from "../../ObjectStore.ts"
 import { mostAskedMillis, paced } from "./objectPace.ts"
 import type { Info, Process } from "./objectStat.ts"
 
@@ -95,6 +101,13 @@ export const take = ({ memory }: ObjectAccess, bytes: number): Effect.Effect<num
 
 export const giveBack = ({ memory }: ObjectAccess, bytes: number): Effect.Effect<number> => memory.release(kib(bytes))
 
+const misconfigured = ({ message }: CloudAddressError) =>
+  new ObjectStoreError({
+    call: "configure",
+    address: { scheme: "s3", bucket: "…", key: "" },
+    reason: StoreReason.cases.Misconfigured.make({ detail: message.replace(/\.$/, "") })
+  })
+
 export const make = (process: Process): Effect.Effect<ObjectAccess, never, ObjectStores> =>
   Effect.map(ObjectStores, (stores) => {
     const known = new Map<ObjectStore, ObjectStore>()
@@ -106,8 +119,7 @@ export const make = (process: Process): Effect.Effect<ObjectAccess, never, Objec
     return {
       at: (path) =>
         Effect.gen(function*() {
-          // Only addresses that were parsed before come here.
-          const address = Result.getOrThrow(parseAddress(path))
+          const address = yield* Effect.mapError(Effect.fromResult(parseAddress(path)), misconfigured)
           return { store: storeOf(yield* stores.at(address)), bucket: address.bucket, key: address.key }
         }),
       known: new Map(),

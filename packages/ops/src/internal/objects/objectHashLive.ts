@@ -41,9 +41,11 @@ const troubleIn = (exit: Exit.Exit<HashedFiles, unknown>) =>
       .find(({ code }) => pauseNameOf(code) !== undefined)
     : undefined
 
-/** The same of one that was checked. */
-const troubleInCheck = (exit: Exit.Exit<unknown, CheckFailed | Interrupted>) =>
-  Option.getOrUndefined(Option.filter(Exit.findErrorOption(exit), (error) => error._tag === "CheckFailed"))
+/** The same of one that was checked. What is wrong with one address of a file is not so with all. */
+const troubleInCheck = (exit: Exit.Exit<unknown, CheckFailed | Interrupted>) => {
+  const failed = Option.filter(Exit.findErrorOption(exit), (error) => error._tag === "CheckFailed")
+  return Option.getOrUndefined(Option.filter(failed, ({ code }) => code !== "Misconfigured"))
+}
 
 /** What a job needs that hashes objects, in place of what one of files does. */
 const provisions = Effect.gen(function*() {
