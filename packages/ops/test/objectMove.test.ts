@@ -289,6 +289,34 @@ describe("Move with objects", () => {
       })
   )
 
+  it.effect.each(
+    [["A", "a"], ["D/k", "d/k"]].flatMap((names) =>
+      ["text", large].flatMap((text) => [false, true].map((moves) => ({ names, text, moves, size: text.length })))
+    )
+  )(
+    "loses none of two that a disk takes for one name ($names, $size bytes, moves: $moves)",
+    ({ moves, names, text }) =>
+      Effect.gen(function*() {
+        for (const conflict of ["overwrite", "changed", "skip", "rename"] as const) {
+          const world = yield* World.makeWorld(ofTinyParts)
+          const contents = names.map((name) => `${name} ${text}`)
+          for (const [index, name] of names.entries()) {
+            yield* World.put(world, `x/${name}`, contents[index] ?? "", { mtime: `${index}.5` })
+          }
+          world.disk.takes("/to", { fold: (name) => name.toLowerCase() })
+
+          const { rows } = yield* World.copy(world, "s3://bucket/x", "/to/y", { conflict, moves })
+
+          const moved = Object.values(yield* seen(world, "/to/y"))
+          const left = Object.values(yield* seen(world, "s3://bucket/x"))
+          assert.sameMembers(moves ? [...moved, ...left] : [...new Set([...moved, ...left])], contents, conflict)
+          const isRenamed = conflict === "rename" && names[0] === "A"
+          assert.strictEqual(moved.length, isRenamed ? 2 : 1, conflict)
+          assert.strictEqual(rows.length === 0, isRenamed, conflict)
+        }
+      })
+  )
+
   it.effect("drops what it has begun where it is cancelled, and leaves its source", () =>
     Effect.gen(function*() {
       const world = yield* World.makeWorld(ofTinyParts)

@@ -190,6 +190,10 @@ const resolveOwn = Effect.fnUntraced(function*({ place, stat }: Conflict.Source,
     : Conflict.Decision.cases.Replace.make({})
 })
 
+/** A listing of keys tells too late which of them are twins. */
+const isDownload = (source: FilePath.FilePath, target: FilePath.FilePath): boolean =>
+  FilePath.isAddress(source) && !FilePath.isAddress(target)
+
 const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: Payload, isWary: boolean) {
   const { isFollowing, isMove } = yield* CopyOptions
   if (isMove && (yield* MovedSource.isMoved(source))) return yield* movedBefore(source, target)
@@ -208,7 +212,8 @@ const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: 
   const { name } = work.target
   const there = { ...work.target, name: earlier === undefined ? name : Conflict.placeOf(earlier, name) }
   // In another spelling it may be another source's, or what was moved there before and is nowhere else any more.
-  const other = isWary || isMove ? yield* NameSpelling.otherAt(there) : undefined
+  const mayBeOther = isWary || isMove || isDownload(source, target)
+  const other = mayBeOther ? yield* NameSpelling.otherAt(there) : undefined
   if (other !== undefined && (conflict !== "rename" || stat.kind === "folder")) {
     return yield* conflict === "skip" && stat.kind !== "folder"
       ? Task.skip(SkipReason.Exists)

@@ -63,7 +63,7 @@ export class Pages {
     )
     if (found !== undefined) return found.objects.slice(countUpTo(found.objects, from))
     // The object that has the key of the folder itself is nothing in it. A bucket has none.
-    const below = key === "" ? undefined : key.slice(this.prefix.length)
+    const below = key.length <= this.root.key.length ? undefined : key.slice(this.prefix.length)
     const listed = listAfter(this.root.store, this.prefix, below)
     const page = yield* Stream.runHead(Stream.chunks(listed))
     const objects = Option.getOrElse(page, (): ReadonlyArray<ListedObject> => [])

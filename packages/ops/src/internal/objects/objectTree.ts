@@ -102,7 +102,9 @@ class KeyWalk {
         _tag: "Folder",
         isMarked: isMarked && this.names.length === folders.length
       })
-      this.chunk.push({ _tag: "Open", ...this.at(path, "open") })
+      // Which names a folder has is only known once all are listed: each may be taken for another one.
+      const folding = this.areFiles ? { mayFold: true as const } : {}
+      this.chunk.push({ _tag: "Open", ...this.at(path, "open"), ...folding })
     }
     return true
   }
