@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { JobState } from "@fanout/core/JobState"
+import * as Option from "effect/Option"
 import * as doctor from "../src/commands/examination.ts"
-import { ofClock } from "../src/machine/AddressExamination.ts"
+import { ofClock, ofCredentials } from "../src/machine/AddressExamination.ts"
 import { counters, record } from "./records.ts"
 
 describe("doctor", () => {
@@ -43,6 +44,15 @@ describe("doctor", () => {
   ])("says what a clock that is %s ms ahead of the service's costs", (millis, said) => {
     const { found, state } = ofClock(millis)
     assert.strictEqual(`${state}: ${found}`.slice(0, said.length), said)
+  })
+
+  it.each([
+    [undefined, "ok: from a program"],
+    [120_000, "ok: from a program, for 2 min 0 s more"],
+    [0, "broken: from a program, which have expired: log in again"]
+  ])("says of credentials that are good for %s ms more whether they are of use", (millis, said) => {
+    const { found, state } = ofCredentials("a program", Option.fromUndefinedOr(millis))
+    assert.strictEqual(`${state}: ${found}`, said)
   })
 
   it("shows nothing that a terminal would obey", () => {

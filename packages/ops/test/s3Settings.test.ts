@@ -157,7 +157,10 @@ describe("credentials of S3", () => {
       detail: "Could not load credentials from any providers"
     })
     const other = credentialReason(new Error("Command failed: program --key hidden"))
-    assert.deepStrictEqual(other, { _tag: "CredentialsMissing", detail: "the sources of credentials failed" })
+    assert.deepStrictEqual(other, {
+      _tag: "CredentialsMissing",
+      detail: "what is to give them has failed, or they have expired"
+    })
     const expired = credentialReason(new Error("The SSO session of this profile has expired"))
     assert.deepStrictEqual(expired, { _tag: "CredentialsExpired", code: "Expired" })
   })

@@ -34,18 +34,22 @@ export const ofClock = (aheadMillis: number): Check => {
     : ok("clock", text)
 }
 
+/** What is told of credentials that were found, and of how long they are good. */
+export const ofCredentials = (origin: string, leftMillis: Option.Option<number>): Check =>
+  Option.match(leftMillis, {
+    onNone: () => ok("credentials", `from ${origin}`),
+    onSome: (left) =>
+      left > 0
+        ? ok("credentials", `from ${origin}, for ${format.duration(left)} more`)
+        : broken("credentials", `from ${origin}, which have expired: log in again`)
+  })
+
 const wayTo = Effect.fnUntraced(function*(address: CloudAddress) {
   const { clockMillis, credentials, endpoint, profile, region } = yield* Clouds.examine(address)
   const now = yield* Clock.currentTimeMillis
   const found = Effect.match(credentials, {
     onFailure: ({ message }) => broken("credentials", message),
-    onSuccess: ({ expiresMillis, origin }) => {
-      const until = Option.match(expiresMillis, {
-        onNone: () => "",
-        onSome: (at) => at > now ? `, for ${format.duration(at - now)} more` : ", which have expired: log in again"
-      })
-      return ok("credentials", `from ${origin}${until}`)
-    }
+    onSuccess: ({ expiresMillis, origin }) => ofCredentials(origin, Option.map(expiresMillis, (at) => at - now))
   })
   const clock = Effect.match(clockMillis, {
     onFailure: ({ message }) => broken("clock", message),

@@ -41,5 +41,8 @@ export const credentialReason = (error: unknown): StoreReason => {
   const text = error instanceof Error ? error.message : ""
   if (/expired/i.test(text)) return { _tag: "CredentialsExpired", code: "Expired" }
   const isKnown = /^(?:Could not (?:load|resolve)|Profile |Unable to find)[^\n]*$/.test(text)
-  return { _tag: "CredentialsMissing", detail: isKnown ? text.slice(0, 200) : "the sources of credentials failed" }
+  return {
+    _tag: "CredentialsMissing",
+    detail: isKnown ? text.slice(0, 200) : "what is to give them has failed, or they have expired"
+  }
 }
