@@ -359,9 +359,14 @@ const compare = Effect.fnUntraced(function*(payload: Payload) {
   const doubtful = ({ _tag, path }: PairTree.Element) =>
     _tag === "Only" || _tag === "Unreadable" || (_tag === "Folder" && path === "") ? trees : []
   const met = new ElementCount.Met<PairTree.Element>(() => ({ items: 1 }))
-  const counted = walk(payload, false)
-  yield* ElementCount.countBeside(met.countAll(counted))
-  yield* ElementCount.countBytesBeside(counted(Option.none()), bytesIn(payload))
+  if (areObjects(payload)) {
+    // To list them once more takes as many requests, and the memory for as many names.
+    yield* ElementCount.countBeside(met.whole)
+  } else {
+    const counted = walk(payload, false)
+    yield* ElementCount.countBeside(met.countAll(counted))
+    yield* ElementCount.countBytesBeside(counted(Option.none()), bytesIn(payload))
+  }
   const source = (after: Option.Option<string>) =>
     gathered(
       met.noting(pausing(walk(payload, true)(after), doubtful), after),

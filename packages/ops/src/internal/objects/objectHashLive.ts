@@ -70,7 +70,8 @@ const provisions = Effect.gen(function*() {
   }
   const walk: SourceWalk["walk"] = (options, isCounted) => {
     const tell = (path: FilePath.FilePath, known: Known) => {
-      if (!isCounted) access.known.set(path, known)
+      // Nobody opens a folder, and so nobody would ever forget it.
+      if (!isCounted && known._tag === "Object") access.known.set(path, known)
     }
     return Stream.provideContext(ObjectTree.pausing(ObjectTree.walk(access, { ...options, tell })), job)
   }
