@@ -352,7 +352,7 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
       yield* until("stop", () => notesOf(notes).filter(({ what }) => what === "stops: LeaseLost").length === 4, 3000)
     }))
 
-  const count = isLong ? 1_000_000 : 20_000
+  const count = isLong ? 1_000_000 : 100_000
   it.live(
     `does ${count} elements while workers and owners are killed, and none that is recorded again`,
     () =>
