@@ -19,6 +19,9 @@ const onceInMillis = 250
 /** Of each request that may be under way so many are answered before one more may be. */
 const answersForMore = 4
 
+/** Requests that are not made yet wait for so long after a refusal: most of them would be refused, too. */
+const leastClosedMillis = 50
+
 /** A store may ask for no request for so long at most. */
 export const mostAskedMillis = 60_000
 
@@ -43,7 +46,8 @@ class Pace {
 
   private lower(afterMillis: number): Effect.Effect<void> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      this.closedUntil = Math.max(this.closedUntil, now + Math.min(afterMillis, mostAskedMillis))
+      const millis = Math.min(Math.max(afterMillis, leastClosedMillis), mostAskedMillis)
+      this.closedUntil = Math.max(this.closedUntil, now + millis)
       if (now < this.loweredAt + onceInMillis) return Effect.void
       this.loweredAt = now
       return this.resize(Math.max(1, Math.floor(this.most * lessBy)))
