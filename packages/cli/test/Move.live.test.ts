@@ -145,7 +145,7 @@ describe("fanout move", () => {
       const moving = spawn(process.execPath, argv(args), { stdio: "ignore" })
       const ended = new Promise((resolve) => moving.once("exit", resolve))
       // Some before it begins, some right after a file was removed.
-      const timer = setTimeout(() => moving.kill("SIGKILL"), 150 + 37 * round)
+      const timer = setTimeout(() => moving.kill("SIGKILL"), 80 + 25 * round)
       await ended
       clearTimeout(timer)
       if (moving.signalCode === "SIGKILL") kills++
