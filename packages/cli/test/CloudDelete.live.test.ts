@@ -2,28 +2,17 @@ import { assert, describe, it } from "@effect/vitest"
 import { type ObjectStore, ObjectStores } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import * as fs from "node:fs"
-import * as os from "node:os"
-import * as path from "node:path"
 import { afterAll, beforeAll } from "vitest"
 import { isLong } from "../../../test/effort.ts"
 import { CephServer, isCephMissing } from "../../ops/test/cephServer.ts"
-import { FaultyS3 } from "../../ops/test/faultyS3.ts"
+import type { FaultyS3 } from "../../ops/test/faultyS3.ts"
 import { layerOf } from "../../ops/test/s3Endpoint.ts"
-import { killedAt, start } from "./cloudCommand.ts"
+import { killedAt, start, useCloud } from "./cloudCommand.ts"
 
 let s3: FaultyS3
 let place: string
 
-beforeAll(async () => {
-  s3 = await FaultyS3.start()
-  s3.buckets.set("bucket", new Map())
-  place = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-clouds-"))
-})
-afterAll(async () => {
-  await s3.stop()
-  fs.rmSync(place, { recursive: true, force: true })
-})
+useCloud((cloud) => ({ place, s3 } = cloud))
 
 const run = (...args: ReadonlyArray<string>) => start(s3, place, ...args).ended
 

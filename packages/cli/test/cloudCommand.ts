@@ -2,11 +2,28 @@
  * Runs the command on addresses of a service.
  */
 import * as childProcess from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
 import * as path from "node:path"
-import { assert } from "vitest"
-import type { FaultyS3 } from "../../ops/test/faultyS3.ts"
+import { afterAll, assert, beforeAll } from "vitest"
+import { FaultyS3 } from "../../ops/test/faultyS3.ts"
 import type { S3Endpoint } from "../../ops/test/s3Endpoint.ts"
 import { commandLine, watched } from "./command.ts"
+
+/** Gives the tests of a file a service with an empty bucket, and a folder. */
+export const useCloud = (tell: (cloud: { readonly s3: FaultyS3; readonly place: string }) => void): void => {
+  const place = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-clouds-"))
+  let s3: FaultyS3 | undefined
+  beforeAll(async () => {
+    s3 = await FaultyS3.start()
+    s3.buckets.set("bucket", new Map())
+    tell({ s3, place })
+  })
+  afterAll(async () => {
+    await s3?.stop()
+    fs.rmSync(place, { recursive: true, force: true })
+  })
+}
 
 /** Starts the command in a folder, with what it needs to reach a service. */
 export const start = (

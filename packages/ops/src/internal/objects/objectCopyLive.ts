@@ -288,12 +288,11 @@ const waysOf = (access: ObjectAccess.ObjectAccess, transfers: Transfers): Conten
 
 /** Adds objects to what a copy works with. */
 const provisions = Effect.fnUntraced(function*(transfers: Transfers) {
-  const quick = yield* QuickFiles
   const job = yield* Effect.context<JobContext>()
   const { access, files: all } = yield* ObjectFiles.withObjects(areForObjects(transfers))
   const near = transfers.flatMap(({ source, target }) => [source, target]).filter((path) => !FilePath.isAddress(path))
   // What is on a disk of this machine is asked at once, where that is quick.
-  const local = yield* quick.throughout(near)
+  const local = yield* (yield* QuickFiles).throughout(near)
   const files = Option.match(local, { onNone: () => all, onSome: (local) => ObjectFiles.make(local, access) })
   const isTo = areTo(transfers)
   const copy = (payload: Payload) =>
@@ -308,14 +307,11 @@ const provisions = Effect.fnUntraced(function*(transfers: Transfers) {
       )
   const walk: SourceWalk["walk"] = (options, isCounted) =>
     Stream.provideContext(ObjectTree.pausing(walkOf(access, transfers, options, isCounted)), job)
-  const throughout: QuickFiles["throughout"] = (paths) =>
-    paths.some(FilePath.isAddress) ? Effect.succeedNone : quick.throughout(paths)
   return Layer.mergeAll(
     Layer.succeed(Files.Files, files),
     // What a store copies itself is one by one.
     Layer.succeed(SourceWalk, { walk, together: areForObjects(transfers) ? undefined : ObjectUnit.together }),
     Layer.succeed(ContentWays, waysOf(access, transfers)),
-    Layer.succeed(QuickFiles, { ...quick, throughout }),
     CopyEntryLive.Tasks.toLayer({ "@fanout/ops/CopyEntry": copy })
   )
 })
