@@ -45,9 +45,14 @@ class Keys {
 
 /** They were stored in an hour, so that files that were made now count as older. */
 const storedAt = new Date(Date.now() + 3_600_000).toISOString()
-const etag = "&quot;d41d8cd98f00b204e9800998ecf8427e&quot;"
+const md5 = "d41d8cd98f00b204e9800998ecf8427e"
 const contents = (key: string): string =>
-  `<Contents><Key>${key}</Key><LastModified>${storedAt}</LastModified><ETag>${etag}</ETag><Size>0</Size></Contents>`
+  `<Contents><Key>${key}</Key><LastModified>${storedAt}</LastModified><ETag>&quot;${md5}&quot;</ETag><Size>0</Size></Contents>`
+
+const headers = { "content-length": "0", etag: `"${md5}"`, "last-modified": new Date(storedAt).toUTCString() }
+
+/** The key in the path of a request. */
+const nameIn = (pathname: string): string => pathname.split("/").slice(2).join("/")
 
 /** A page of a listing. */
 const page = (keys: Keys, query: URLSearchParams): string => {
@@ -74,6 +79,9 @@ export const serve = async (prefix: string, folders: number, filesInFolder: numb
     const chunks: Array<Buffer> = []
     request.on("data", (chunk: Buffer) => chunks.push(chunk))
     request.on("end", () => {
+      if (request.method === "HEAD" && keys.at(keys.until(nameIn(pathname)) - 1) === nameIn(pathname)) {
+        return void response.writeHead(200, headers).end()
+      }
       const isOfBucket = pathname.split("/").filter((name) => name !== "").length === 1
       if (!isOfBucket) return void response.writeHead(404).end("<Error><Code>NoSuchKey</Code></Error>")
       if (request.method === "GET") return void response.end(page(keys, searchParams))

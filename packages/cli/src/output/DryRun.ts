@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Stop from "../exit/Stop.ts"
+import * as Memory from "../machine/Memory.ts"
 import { withFiles } from "../run/JobRuntime.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
@@ -120,7 +121,8 @@ export const tell = <E extends object, T extends object>(
       return quiet || text === "" ? Effect.void : print(hanging(head, text.slice(head.length), process.stdout))
     }
     const counted = Stream.runFoldEffect(steps, () => none, (totals, step) => Effect.as(show(step), add(totals, step)))
+    yield* Memory.settle("400 millis")
     const totals = yield* withFiles(counted)
     if (!quiet) yield* (json ? print(events.line("summary", { dryRun: true, ...totals })) : say(sentence(totals)))
     if (isIncomplete(totals)) return yield* Stop.withCode(ExitCode.someFailed)
-  })
+  }).pipe(Effect.scoped)

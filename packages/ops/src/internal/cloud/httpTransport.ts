@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as http from "node:http"
 import * as https from "node:https"
+import { received } from "./receivedBytes.ts"
 
 export interface Endpoint {
   readonly protocol: "http:" | "https:"
@@ -101,6 +102,7 @@ const collect = (
     length += chunk.length
     if (into === undefined) chunks.push(chunk)
     else if (length <= into.length) into.set(chunk, before)
+    received(chunk.length)
     if (length <= (into?.length ?? mostTextBytes)) return
     if (into === undefined) response.destroy(new Error("the answer is too long"))
     else {
@@ -133,7 +135,9 @@ const bytesOf = (
     })
     return Stream.fromPull(Effect.succeed(Effect.flatMap(next, ({ done, value }) => {
       isAwaited = false
-      return done === true ? Cause.done() : Effect.succeed([value] as const)
+      if (done === true) return Cause.done()
+      received(value.length)
+      return Effect.succeed([value] as const)
     })))
   })
 
