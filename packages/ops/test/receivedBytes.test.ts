@@ -24,14 +24,15 @@ const collectionsOf = async (run: () => void): Promise<number> => {
 
 describe("bytes that were received", () => {
   it.effect("are collected after each 8 MiB", () =>
-    Effect.promise(async () => {
-      const piece = 2 ** 16
-      const few = await collectionsOf(() => {
-        for (let n = 0; n < 127; n++) received(piece)
-      })
-      const all = await collectionsOf(() => {
-        for (let n = 0; n < 128 * 4; n++) received(piece)
-      })
+    Effect.gen(function*() {
+      const receive = (pieces: number) =>
+        Effect.promise(() =>
+          collectionsOf(() => {
+            for (let n = 0; n < pieces; n++) received(2 ** 16)
+          })
+        )
+      const few = yield* receive(127)
+      const all = yield* receive(128 * 4)
       expect(few).toBe(0)
       expect(all).toBeGreaterThanOrEqual(4)
     }))
