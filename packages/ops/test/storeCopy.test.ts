@@ -57,7 +57,7 @@ describe("Copy from objects to objects", () => {
       assert.deepInclude(metadata, { mtime: "1700000000.5", mode: "0100640", own: "mine" })
       assert.deepInclude(tally.tags, { Copied: 3, FolderMade: 5, FolderEnded: 5 })
       assert.strictEqual(tally.units?.["bytes"], 18)
-      assert.strictEqual(countOf(world, "get"), provider === "memory" ? 0 : 2)
+      assert.strictEqual(countOf(world, "get"), provider === "memory" ? 0 : 3)
     }))
 
   it.effect.each(providers)(

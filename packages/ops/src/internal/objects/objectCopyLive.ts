@@ -297,7 +297,7 @@ const provisions = Effect.fnUntraced(function*(transfers: Transfers) {
   const isTo = areTo(transfers)
   const copy = (payload: Payload) =>
     payload.kind === "files"
-      ? Effect.provideService(ObjectUnit.copyFiles(access, payload, isTo), Files.Files, files)
+      ? Effect.provideService(ObjectUnit.copyFiles(access, payload), Files.Files, files)
       : failingAlone(access, payload, isTo ? copyTo(access, payload) : copyFrom(access, payload)).pipe(
         Effect.ensuring(Effect.sync(() => {
           for (const path of [payload.source, payload.target]) ObjectAccess.forget(access, path)
@@ -309,8 +309,7 @@ const provisions = Effect.fnUntraced(function*(transfers: Transfers) {
     Stream.provideContext(ObjectTree.pausing(walkOf(access, transfers, options, isCounted)), job)
   return Layer.mergeAll(
     Layer.succeed(Files.Files, files),
-    // What a store copies itself is one by one.
-    Layer.succeed(SourceWalk, { walk, together: areForObjects(transfers) ? undefined : ObjectUnit.together }),
+    Layer.succeed(SourceWalk, { walk, together: ObjectUnit.together }),
     Layer.succeed(ContentWays, waysOf(access, transfers)),
     CopyEntryLive.Tasks.toLayer({ "@fanout/ops/CopyEntry": copy })
   )

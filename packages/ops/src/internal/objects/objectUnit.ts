@@ -1,5 +1,6 @@
 /**
- * Copies small files of a folder to objects, or from objects, many at once, with no more than the request for each.
+ * Copies small files of a folder to objects, from objects, or objects to others, many at once, with no more than the
+ * requests for their content.
  *
  * What takes more than that is left, and then copied by itself, which tells what came in its way.
  */
@@ -17,16 +18,19 @@ import { CopyOptions } from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
-import type { ObjectStoreError } from "../../ObjectStore.ts"
-import { lostUnits } from "../../ProgressUnits.ts"
+import type { ObjectInfo, ObjectStoreError, WriteOptions } from "../../ObjectStore.ts"
+import { lostUnits, strategyUnits } from "../../ProgressUnits.ts"
 import { type CopyEntry, EntryCopied } from "../copy/copyTask.ts"
 import { isChanged } from "../files/statComparison.ts"
+import { digestOf } from "../hash/storedDigest.ts"
 import * as Conflict from "../steps/conflict.ts"
 import { nothingDone, restOf } from "../steps/unit.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
-import { type Known, type ObjectAccess, type ObjectPlace, patiently, within } from "./objectAccess.ts"
+import { type ObjectAccess, type ObjectPlace, patiently, within } from "./objectAccess.ts"
 import { readWhole } from "./objectContent.ts"
-import { hasMetadata, type Info, isSettledByListing, metadataOf, statOf, withTimeOf } from "./objectStat.ts"
+import { carriedBy, hasMetadata, type Info, isSettledByListing, metadataOf, statOf } from "./objectStat.ts"
+import { byStore } from "./objectUpload.ts"
+import { isCopiedByStore } from "./storeCopy.ts"
 
 type Payload = Task.Payload<typeof CopyEntry>
 
@@ -39,76 +43,41 @@ const itself = FilePath.make(".")
 /** Larger files are copied by themselves. */
 const mostBytes = 2 ** 20
 
-/** What became of a file: how many bytes were copied, or that it takes more than that, and is left. */
-type Became = number | "unchanged" | "left"
+/** Ends the copy of a file that takes more than the requests for its content. */
+const left = Effect.fail("left" as const)
 
-type Failure = ObjectStoreError | FilesError | Interrupter.Interrupted
+type Failure = Effect.Error<typeof left> | ObjectStoreError | FilesError | Interrupter.Interrupted
 
-/** Copies the file of that name. */
-type CopyName = (name: FilePath.FilePath) => Effect.Effect<Became, Failure>
-
-/** What is shared by the files of a folder. */
-interface Folders {
-  readonly access: ObjectAccess
-  readonly payload: Payload
-  readonly options: CopyOptions
-  readonly bucket: ObjectPlace
-  /** The folder of them that is on this machine. */
-  readonly folder: Files.Folder
-  /** Whether the files may be used, of which some are the database of the job. */
-  readonly mayUse: (path: FilePath.FilePath, stat: Option.Option<Files.FileStat>) => boolean
+/** What has a name: a file, or an object of which this is known. */
+interface Entry {
+  readonly stat: Files.FileStat
+  readonly info?: Info
 }
 
-const keyIn = ({ bucket: { key } }: Folders, name: FilePath.FilePath): string => key === "" ? name : `${key}/${name}`
-
-/** What a listing has told of a name, once. What a run before this one was told has to be asked for again. */
-const taken = ({ known }: ObjectAccess, path: FilePath.FilePath): Known | undefined => {
-  const found = known.get(path)
-  known.delete(path)
-  return found
+/** What was read of a file, or of an object. */
+interface Content extends Entry {
+  readonly bytes: Uint8Array
 }
 
-/** Leaves a file to be copied by itself, for which it is known what the store has. */
-const leave = ({ known }: ObjectAccess, path: FilePath.FilePath, found: Known | undefined): "left" => {
-  if (found !== undefined) known.set(path, found)
-  return "left"
+/** A folder on this machine, or the keys that begin alike. */
+interface Side {
+  /** What has the name, as a listing has told or as it is now; nothing where nothing has it. */
+  readonly find: (name: FilePath.FilePath) => Effect.Effect<Entry | undefined, Failure>
+  /** What has the name now. */
+  readonly look: (name: FilePath.FilePath) => Effect.Effect<Entry | undefined, Failure>
+  /** Reads all of what is said to have this size. */
+  readonly read: (name: FilePath.FilePath, sizeBytes: number) => Effect.Effect<Content, Failure>
+  /** Whether what has the name can be replaced. */
+  readonly replaces: boolean
+  readonly write: (name: FilePath.FilePath, content: Content, isNew: boolean) => Effect.Effect<void, Failure>
+  /** Sees to it that what was read has not changed meanwhile. */
+  readonly check: (name: FilePath.FilePath, content: Content) => Effect.Effect<void, Failure>
 }
 
-const knownOf = (info: Info | undefined): Known => info === undefined ? { _tag: "Absent" } : { _tag: "Object", info }
+/** Copies what was found, and gives how many bytes that was. */
+type Way = (name: FilePath.FilePath, found: Entry, isNew: boolean) => Effect.Effect<number, Failure>
 
-/** Asks what a key has. */
-const ask = ({ bucket: { store } }: Folders, key: string): Effect.Effect<Info | undefined, ObjectStoreError> =>
-  Effect.map(patiently(store.head(key)), Option.getOrUndefined)
-
-/** What is on this machine, and what the store has; nothing where nothing is there. */
-interface Both {
-  readonly file: Files.FileStat | undefined
-  readonly object: Info | undefined
-}
-
-/** Asks for the exact time of an object, where a file of the same size is on the other side. */
-const sharpened = ({ bucket: { store }, payload: { conflict } }: Folders, { file, object }: Both, isUp: boolean) => {
-  const isDoubtful = conflict === "changed" && object !== undefined && object.metadata === undefined &&
-    file?.sizeBytes === object.sizeBytes
-  if (!isDoubtful) return Effect.succeed(object)
-  return isUp && isSettledByListing(file, object)
-    ? Effect.succeed(withTimeOf(object, file))
-    : Effect.map(patiently(store.head(object.key)), Option.getOrUndefined)
-}
-
-const factsOf = (stat: Files.FileStat | undefined): Option.Option<Conflict.Facts> =>
-  stat === undefined ? Option.none() : Option.some(Conflict.factsOf(stat, FilePath.empty))
-
-/** Decides by what is known. Nothing is decided about what is gone. */
-const decide = ({ access, bucket: { bucket }, payload: { conflict } }: Folders, both: Both, isUp: boolean) => {
-  const { file, object } = both
-  const there = object === undefined ? undefined : statOf(bucket, object, access.process)
-  const [from, to] = isUp ? [file, there] : [there, file]
-  const source = factsOf(from)
-  return Option.isSome(source) ? Conflict.decide(conflict, source.value, factsOf(to))._tag : undefined
-}
-
-// --- To objects -----------------------------------------------------------------------------------------------------
+// --- On this machine ------------------------------------------------------------------------------------------------
 
 /** Reads a file that has this size; nothing where it has another one by now. */
 const readAll = (calls: Calls, folder: number, name: FilePath.FilePath, sizeBytes: number) => {
@@ -127,57 +96,8 @@ const readAll = (calls: Calls, folder: number, name: FilePath.FilePath, sizeByte
   return isWhole ? { stat, bytes: buffer.subarray(0, length) } : undefined
 }
 
-/** Puts a file that was read. One that has changed on its way is left, and then sent once more. */
-const put = Effect.fnUntraced(function*(
-  folders: Folders,
-  name: FilePath.FilePath,
-  sizeBytes: number,
-  isNew: boolean
-) {
-  const { bucket: { store }, folder, options } = folders
-  const read = yield* folder.atOnce((calls, at) => readAll(calls, at, name, sizeBytes))
-  if (Option.isNone(read) || read.value === undefined) return "left"
-  const { bytes, stat } = read.value
-  const key = keyIn(folders, name)
-  const isObeyed = store.capabilities.conditions.put
-  if (isNew && !isObeyed && (yield* ask(folders, key)) !== undefined) return "left"
-  yield* Lease.check
-  const condition = isNew && isObeyed ? { condition: { _tag: "Absent" } as const } : {}
-  yield* patiently(store.put(key, bytes, { metadata: metadataOf(stat, options), ...condition }))
-  const after = yield* folder.atOnce((calls, at) => calls.lstat(at, name).now())
-  return Option.isSome(after) && !isCode(after.value) && isChanged(stat, after.value) ? "left" : sizeBytes
-})
-
-const upload = (folders: Folders): CopyName =>
-  Effect.fnUntraced(function*(name) {
-    const { access, folder, mayUse, payload: { source, target } } = folders
-    const [path, at] = [FilePath.join(source, name), FilePath.join(target, name)]
-    const listed = taken(access, at)
-    if (!name.isWellFormed()) return "left"
-    const found = yield* folder.atOnce((calls, at) => calls.lstat(at, name).now())
-    const file = Option.isNone(found) || isCode(found.value) ? undefined : found.value
-    if (file?.kind !== "file" || file.sizeBytes > mostBytes || !mayUse(path, Option.some(file))) {
-      return leave(access, at, listed)
-    }
-    const met = listed === undefined
-      ? yield* ask(folders, keyIn(folders, name))
-      : listed._tag === "Object"
-      ? listed.info
-      : undefined
-    const object = yield* sharpened(folders, { file, object: met }, true)
-    const decision = decide(folders, { file, object }, true)
-    if (decision === "Unchanged") return "unchanged"
-    if (decision !== "Create" && decision !== "Replace") return leave(access, at, knownOf(object))
-    yield* TaskDispatcher.throttle(file.sizeBytes)
-    // Nobody who is asked to stop waits for the rate.
-    yield* Interrupter.check
-    return yield* within(access, file.sizeBytes)(put(folders, name, file.sizeBytes, decision === "Create"))
-  })
-
-// --- From objects ---------------------------------------------------------------------------------------------------
-
 /** Writes a file that gets its name once it is whole, if that is free. */
-const write = (
+const writeNew = (
   calls: Calls,
   folder: number,
   name: FilePath.FilePath,
@@ -200,43 +120,6 @@ const write = (
   return isPlaced && isClosed
 }
 
-const get = Effect.fnUntraced(function*(folders: Folders, name: FilePath.FilePath, sizeBytes: number) {
-  const { access, bucket, folder } = folders
-  const place = { ...bucket, key: keyIn(folders, name) }
-  const { bytes, info } = yield* patiently(readWhole(place, sizeBytes))
-  if (bytes === undefined) return "left"
-  yield* Lease.check
-  const stat = statOf(bucket.bucket, info, access.process)
-  const isWritten = yield* folder.atOnce((calls, at) => write(calls, at, name, bytes, stat))
-  if (!Option.getOrElse(isWritten, () => false)) return "left"
-  if (hasMetadata(info)) yield* Progress.add(lostUnits.metadata, 1)
-  return bytes.length
-})
-
-const download = (folders: Folders): CopyName =>
-  Effect.fnUntraced(function*(name) {
-    const { access, folder, mayUse, payload: { source, target } } = folders
-    const path = FilePath.join(source, name)
-    const listed = taken(access, path)
-    const met = listed?._tag === "Object" ? listed.info : yield* ask(folders, keyIn(folders, name))
-    const at = FilePath.join(target, name)
-    const found = yield* folder.atOnce((calls, at) => calls.lstat(at, name).now())
-    const isTold = Option.isSome(found) && (!isCode(found.value) || found.value.name === "ENOENT")
-    const file = Option.isNone(found) || isCode(found.value) ? undefined : found.value
-    if (met === undefined || met.sizeBytes > mostBytes || !isTold || !mayUse(at, Option.fromUndefinedOr(file))) {
-      return leave(access, path, met === undefined ? undefined : knownOf(met))
-    }
-    const object = yield* sharpened(folders, { file, object: met }, false)
-    const decision = decide(folders, { file, object }, false)
-    if (decision === "Unchanged") return "unchanged"
-    if (object === undefined || decision !== "Create") return leave(access, path, object && knownOf(object))
-    yield* TaskDispatcher.throttle(object.sizeBytes)
-    yield* Interrupter.check
-    return yield* within(access, object.sizeBytes)(get(folders, name, object.sizeBytes))
-  })
-
-// --- Both -----------------------------------------------------------------------------------------------------------
-
 /** Whether files can get their names once they are whole in this folder. */
 const takesUnnamed = (calls: Calls, folder: number): boolean => {
   const file = calls.open(folder, itself, "unnamed").now()
@@ -245,50 +128,238 @@ const takesUnnamed = (calls: Calls, folder: number): boolean => {
   return true
 }
 
-/** Opens what is shared by the files of a folder. */
-const open = Effect.fnUntraced(function*(
-  access: ObjectAccess,
-  payload: Payload,
-  isUp: boolean
-): Effect.fn.Return<Folders, ObjectStoreError | FilesError, Files.Files | Scope.Scope> {
-  const [local, address] = isUp ? [payload.source, payload.target] : [payload.target, payload.source]
+/** The folder at a path. In a target, files have to get their names once they are whole. */
+const folderAt = Effect.fnUntraced(function*(path: FilePath.FilePath, isTarget: boolean) {
+  const folder = yield* Files.Files.use((files) => files.folder(path))
   const files = yield* ProtectedFiles.ProtectedFiles
+  /** Makes calls in the folder at once, where that can be. */
+  const atOnce = <A>(work: (calls: Calls, folder: number) => A | undefined): Effect.Effect<A, Failure> =>
+    Effect.flatMap(folder.atOnce(work), (made) => {
+      const value = Option.getOrUndefined(made)
+      return value === undefined ? left : Effect.succeed(value)
+    })
+  if (isTarget && !(yield* atOnce(takesUnnamed))) return yield* left
+  const look: Side["look"] = Effect.fnUntraced(function*(name) {
+    const found = yield* atOnce((calls, at) => calls.lstat(at, name).now())
+    if (isCode(found) && found.name !== "ENOENT") return yield* left
+    const stat = isCode(found) ? undefined : found
+    // Some are the database of the job.
+    const use = ProtectedFiles.useOf(files, FilePath.join(path, name), Option.fromUndefinedOr(stat))
+    return use !== undefined ? yield* left : stat && { stat }
+  })
   return {
-    access,
-    payload,
-    options: yield* CopyOptions,
-    bucket: yield* access.at(address),
-    folder: yield* Files.Files.use((files) => files.folder(local)),
-    mayUse: (path, stat) => ProtectedFiles.useOf(files, path, stat) === undefined
-  }
+    find: look,
+    look,
+    read: (name, sizeBytes) => atOnce((calls, at) => readAll(calls, at, name, sizeBytes)),
+    // That is for who gives a whole file the name of another one.
+    replaces: false,
+    write: Effect.fnUntraced(function*(name, { bytes, info, stat }) {
+      const isWritten = yield* atOnce((calls, at) => writeNew(calls, at, name, bytes, stat))
+      if (!isWritten) return yield* left
+      if (info !== undefined && hasMetadata(info)) yield* Progress.add(lostUnits.metadata, 1)
+    }),
+    check: Effect.fnUntraced(function*(name, { stat }) {
+      const now = yield* Effect.option(atOnce((calls, at) => calls.lstat(at, name).now()))
+      if (Option.isSome(now) && !isCode(now.value) && isChanged(stat, now.value)) return yield* left
+    })
+  } satisfies Side
 })
 
-/** Copies files of a folder to objects, or from objects. */
-export const copyFiles = Effect.fnUntraced(function*(access: ObjectAccess, payload: Payload, isUp: boolean) {
+// --- In a bucket ----------------------------------------------------------------------------------------------------
+
+/**
+ * Makes an object where nothing is, if the store obeys that. Who gets no answer, and then finds something there, looks
+ * whether it is its own.
+ */
+const make = <A>(
+  { key, store }: ObjectPlace,
+  isObeyed: boolean,
+  call: (condition: Pick<WriteOptions, "condition">) => Effect.Effect<A, ObjectStoreError>,
+  isOwn: (there: ObjectInfo) => boolean
+): Effect.Effect<void, ObjectStoreError> =>
+  Effect.catchIf(
+    Effect.asVoid(patiently(call(isObeyed ? { condition: { _tag: "Absent" } } : {}))),
+    ({ reason }) => isObeyed && reason._tag === "PreconditionFailed",
+    (error) =>
+      Effect.flatMap(patiently(store.head(key)), (there) =>
+        Option.exists(there, isOwn) ? Effect.void : Effect.fail(error))
+  )
+
+const keyIn = (place: ObjectPlace, name: FilePath.FilePath): ObjectPlace => ({
+  ...place,
+  key: place.key === "" ? name : `${place.key}/${name}`
+})
+
+/** The keys that begin with an address. */
+const keysAt = Effect.fnUntraced(function*(access: ObjectAccess, path: FilePath.FilePath, bucket: ObjectPlace) {
+  const { known, process } = access
+  const options = yield* CopyOptions
+  const entryOf = (info: Info): Entry => ({ stat: statOf(bucket.bucket, info, process), info })
+  const look: Side["look"] = Effect.fnUntraced(function*(name) {
+    if (!name.isWellFormed()) return yield* left
+    const { key, store } = keyIn(bucket, name)
+    const info = Option.getOrUndefined(yield* patiently(store.head(key)))
+    // Who copies it by itself need not ask for it again. What is gone may be so with its bucket.
+    if (info === undefined) known.delete(FilePath.join(path, name))
+    else known.set(FilePath.join(path, name), { _tag: "Object", info })
+    return info && entryOf(info)
+  })
+  return {
+    find: (name) => {
+      const listed = known.get(FilePath.join(path, name))
+      // What a run before this one was told is not known any more.
+      return listed === undefined
+        ? look(name)
+        : Effect.succeed(listed._tag === "Object" ? entryOf(listed.info) : undefined)
+    },
+    look,
+    read: Effect.fnUntraced(function*(name, sizeBytes) {
+      const { bytes, info } = yield* patiently(readWhole(keyIn(bucket, name), sizeBytes))
+      return bytes === undefined ? yield* left : { bytes, ...entryOf(info) }
+    }),
+    replaces: true,
+    write: (name, { bytes, info, stat }, isNew) => {
+      const place = keyIn(bucket, name)
+      const metadata = info === undefined ? metadataOf(stat, options) : carriedBy(info)
+      return make(
+        place,
+        isNew && place.store.capabilities.conditions.put,
+        (condition) => place.store.put(place.key, bytes, { metadata, ...condition }),
+        (there) =>
+          there.checksums.some(({ algorithm, digest }) => digest === digestOf(algorithm, bytes)) &&
+          Object.entries(metadata).every(([name, value]) => there.metadata[name] === value)
+      )
+    },
+    // What was read is of one moment.
+    check: () => Effect.void
+  } satisfies Side
+})
+
+// --- Both -----------------------------------------------------------------------------------------------------------
+
+/** Has the content pass through this process. */
+const through = (access: ObjectAccess, from: Side, to: Side): Way =>
+  Effect.fnUntraced(function*(name, { stat: { sizeBytes } }, isNew) {
+    yield* TaskDispatcher.throttle(sizeBytes)
+    // Nobody who is asked to stop waits for the rate.
+    yield* Interrupter.check
+    const copy = Effect.gen(function*() {
+      const content = yield* from.read(name, sizeBytes)
+      yield* Lease.check
+      yield* to.write(name, content, isNew)
+      yield* from.check(name, content)
+      return content.bytes.length
+    })
+    return yield* within(access, sizeBytes)(copy)
+  })
+
+/** Has the store copy the content. */
+const inStore = (from: ObjectPlace, to: ObjectPlace): Way =>
+  Effect.fnUntraced(function*(name, { info, stat }, isNew) {
+    if (info === undefined) return yield* left
+    const { etag, key } = info
+    const place = keyIn(to, name)
+    yield* Interrupter.check
+    yield* Lease.check
+    yield* make(
+      place,
+      isNew && place.store.capabilities.conditions.copy,
+      (condition) => place.store.copy({ bucket: from.bucket, key, etag }, place.key, condition),
+      (there) => there.etag === etag
+    )
+    yield* Progress.add(strategyUnits.get(byStore) ?? byStore, 1)
+    return stat.sizeBytes
+  })
+
+/** What is shared by the files of a folder. */
+interface Unit {
+  readonly access: ObjectAccess
+  readonly payload: Payload
+  readonly from: Side
+  readonly to: Side
+  readonly way: Way
+}
+
+/** Opens both sides. */
+const open = Effect.fnUntraced(function*(
+  access: ObjectAccess,
+  payload: Payload
+): Effect.fn.Return<Unit, Failure, Files.Files | Scope.Scope> {
+  const sideOf = Effect.fnUntraced(function*(path: FilePath.FilePath, isTarget: boolean) {
+    if (!FilePath.isAddress(path)) return { side: yield* folderAt(path, isTarget) }
+    const place = yield* access.at(path)
+    return { side: yield* keysAt(access, path, place), place }
+  })
+  const from = yield* sideOf(payload.source, false)
+  const to = yield* sideOf(payload.target, true)
+  const way = from.place !== undefined && to.place !== undefined && isCopiedByStore(from.place, to.place)
+    ? inStore(from.place, to.place)
+    : through(access, from.side, to.side)
+  return { access, payload, from: from.side, to: to.side, way }
+})
+
+/** Asks for the time of an object that was listed. */
+const exact = ({ look }: Side, name: FilePath.FilePath, entry: Entry) =>
+  entry.info === undefined || entry.info.metadata !== undefined ? Effect.succeed(entry) : look(name)
+
+/** Decides by what was listed, and by the times of both where that does not tell. */
+const decide = Effect.fnUntraced(function*(
+  { from, payload: { conflict }, to }: Unit,
+  name: FilePath.FilePath,
+  source: Entry,
+  target: Entry | undefined
+) {
+  const factsOf = ({ stat }: Entry) => Conflict.factsOf(stat, FilePath.empty)
+  if (conflict !== "changed" || target?.stat.sizeBytes !== source.stat.sizeBytes) {
+    return Conflict.decide(conflict, factsOf(source), Option.map(Option.fromUndefinedOr(target), factsOf))._tag
+  }
+  const { info } = target
+  if (info !== undefined && (info.etag === source.info?.etag || isSettledByListing(source.stat, info))) {
+    return "Unchanged"
+  }
+  const found = yield* exact(from, name, source)
+  const there = yield* exact(to, name, target)
+  return found === undefined
+    ? yield* left
+    : Conflict.decide(conflict, factsOf(found), Option.map(Option.fromUndefinedOr(there), factsOf))._tag
+})
+
+/** Copies what has the name. */
+const copyOne = Effect.fnUntraced(function*(unit: Unit, name: FilePath.FilePath) {
+  const { access: { known }, from, payload: { source, target }, to, way } = unit
+  const found = yield* from.find(name)
+  if (found?.stat.kind !== "file" || found.stat.sizeBytes > mostBytes) return yield* left
+  const decision = yield* decide(unit, name, found, yield* to.find(name))
+  const isNew = decision === "Create"
+  if (!isNew && decision !== "Unchanged" && (decision !== "Replace" || !to.replaces)) return yield* left
+  // From now on it may be another one.
+  for (const path of [source, target]) known.delete(FilePath.join(path, name))
+  return decision === "Unchanged" ? "unchanged" : yield* way(name, found, isNew)
+})
+
+/** Copies files of a folder to objects, or objects to files, or to other objects. */
+export const copyFiles = Effect.fnUntraced(function*(access: ObjectAccess, payload: Payload) {
   const { names = [] } = payload
   const stop = yield* Interrupter.Interrupter
-  const opened = yield* Effect.option(open(access, payload, isUp))
-  const mayCopy = Option.isSome(opened) &&
-    (isUp || Option.getOrElse(yield* opened.value.folder.atOnce(takesUnnamed), () => false))
-  const copy = mayCopy ? Option.map(opened, isUp ? upload : download) : Option.none()
+  const unit = yield* Effect.option(open(access, payload))
   const became = yield* Effect.forEach(
     names,
     (name) =>
-      Option.isNone(copy) || stop.reason !== undefined
+      Option.isNone(unit) || stop.reason !== undefined
         ? Effect.succeed("left" as const)
         // By itself it is told why.
-        : Effect.orElseSucceed(copy.value(name), () => "left" as const),
+        : Effect.orElseSucceed(copyOne(unit.value, name), () => "left" as const),
     { concurrency: "unbounded" }
   )
   const copied = became.filter((one) => typeof one === "number")
   const bytes = Num.sumAll(copied)
   if (bytes > 0) yield* Progress.add("bytes", bytes)
-  const left = names.filter((_, index) => became[index] === "left")
+  const rest = names.filter((_, index) => became[index] === "left")
   return EntryCopied.cases.Files.make({
     ...nothingDone({ areFolders: false, names: [] }),
     copied: copied.length,
     bytes,
     unchanged: became.filter((one) => one === "unchanged").length,
-    rest: left.length === 0 ? [] : [restOf(FilePath.empty, left)]
+    rest: rest.length === 0 ? [] : [restOf(FilePath.empty, rest)]
   })
 }, Effect.scoped)

@@ -106,14 +106,18 @@ const readWhole = Effect.fnUntraced(function*(
   return { strategy: "whole", sizeBytes }
 })
 
+/** Whether the store of the target copies itself. */
+export const isCopiedByStore = (from: ObjectPlace, { store: { capabilities, provider } }: ObjectPlace): boolean =>
+  from.store.provider === provider && capabilities.copies
+
 /** Ways from objects to objects. */
 export const waysBetween = (access: ObjectAccess): ContentWays =>
   Effect.fnUntraced(function*(request, { sizeBytes }) {
     const path = Place.path(request.source)
     const from = yield* onSource(asCall("open", path, access.at(path)))
     const to = yield* placeOf(access, request)
-    const { capabilities: { copies, limits }, provider, uploads } = to.store
-    if (from.store.provider !== provider || !copies) {
+    const { capabilities: { limits }, uploads } = to.store
+    if (!isCopiedByStore(from, to)) {
       return isWhole(to, sizeBytes) ? { ...whole(access, to), copy: readWhole } : inParts({ access, place: to })
     }
     const sides = { access, from, to }
