@@ -1,6 +1,6 @@
-// 10,000 small files and one of 1 GiB, which are copied to a real service and back while the processes that do it are
-// killed at requests by chance: 20 times each way. It starts a gateway of Ceph. For fewer kills, and a tenth of the
-// files: `npm run bench -- cloud-kill 5 0.1`. A third number chooses other requests.
+// 10,000 small files and one of 1 GiB, which are copied to a real service, by it to another prefix, and back while the
+// processes that do it are killed at requests by chance: 20 times each way. It starts a gateway of Ceph. For fewer
+// kills, and a tenth of the files: `npm run bench -- cloud-kill 5 0.1`. A third number chooses other requests.
 import * as Effect from "effect/Effect"
 import { type Killed, surviveKills } from "../packages/cli/test/cloudKills.ts"
 import { CephServer } from "../packages/ops/test/cephServer.ts"
@@ -17,7 +17,12 @@ const ceph = await CephServer.start()
 const front = await FaultyS3.start({ behind: ceph.service })
 await withFolder(async (place) => {
   await Effect.runPromise(createBuckets(ceph.service, ["bench"]))
-  const { different, down, open, up, wrongKeys } = await surviveKills(front, "bench", { kills, place, seed, tree })
+  const { between, different, down, open, up, wrongKeys } = await surviveKills(front, "bench", {
+    kills,
+    place,
+    seed,
+    tree
+  })
 
   const tell = (
     way: string,
@@ -29,9 +34,10 @@ await withFolder(async (place) => {
     console.log(`  ${ranges} ranges of the large object asked for`)
   }
   tell("up", up)
+  tell("between", between)
   tell("down", down)
   console.log(`${open.length} uploads open, ${wrongKeys.length} keys missing or strange`)
   console.log(different === "" ? "the trees are the same" : different)
   const isLost = different !== "" || open.length + wrongKeys.length + up.partsAgain > 0
-  if (isLost || [up, down].some(({ kills, smallAgain }) => smallAgain > window * kills)) process.exitCode = 1
+  if (isLost || [up, between, down].some(({ kills, smallAgain }) => smallAgain > window * kills)) process.exitCode = 1
 }).finally(() => Promise.all([front.stop(), ceph.stop()]))

@@ -41,12 +41,12 @@ const planted = (size = tree) => {
 }
 
 describe("fanout copy with addresses", () => {
-  it("copies a tree up and down, though it is killed, and leaves nothing behind", async () => {
-    const { different, down, open, up, wrongKeys } = await surviveKills(s3, "bucket", { kills, place, tree })
+  it("copies a tree up, between and down, though it is killed, and leaves nothing behind", async () => {
+    const { between, different, down, open, up, wrongKeys } = await surviveKills(s3, "bucket", { kills, place, tree })
 
     assert.deepStrictEqual({ different, open, wrongKeys }, { different: "", open: [], wrongKeys: [] })
     assert.strictEqual(up.partsAgain, 0)
-    for (const { kills, smallAgain } of [up, down]) {
+    for (const { kills, smallAgain } of [up, between, down]) {
       assert.isAbove(kills, 0)
       assert.isAtMost(smallAgain, window * kills)
     }

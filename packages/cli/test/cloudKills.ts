@@ -1,5 +1,5 @@
 /**
- * A tree that is copied to a bucket and back by processes that are killed, and what became of each object.
+ * A tree that is copied to a bucket, within it, and back by processes that are killed, and what became of all objects.
  */
 import * as Clouds from "@fanout/ops/clouds"
 import * as Effect from "effect/Effect"
@@ -166,9 +166,10 @@ const keysOf = (tree: string, prefix: string): ReadonlyArray<string> =>
     return entry.isFile() ? [key] : entry.name === "empty" ? [`${key}/`] : []
   })
 
-/** What a tree that was copied there and back by killed processes has come to. */
+/** What a tree that was copied there, to another prefix, and back by killed processes has come to. */
 export interface Ends {
   readonly up: Killed
+  readonly between: Killed
   readonly down: Killed
   /** Keys that are missing or strange, uploads that are open, and what is not the same. All are to be empty. */
   readonly wrongKeys: ReadonlyArray<string>
@@ -176,7 +177,7 @@ export interface Ends {
   readonly different: string
 }
 
-/** Copies a tree to a bucket and back, and kills the copies again and again, each way. */
+/** Copies a tree to a bucket, from there to another prefix, and back, and kills the copies again and again. */
 export const surviveKills = async (
   s3: FaultyS3,
   bucket: string,
@@ -190,11 +191,19 @@ export const surviveKills = async (
   const [root, back] = [path.join(place, "tree"), path.join(place, "back")]
   plant(root, tree)
   const total = tree.small + Math.ceil(tree.largeBytes / pieceBytes)
-  const address = `s3://${bucket}/copy`
-  const up = await survive(s3, { kills, place, seed, total }, "copy", root, address)
+  const [first, second] = ["copy", "other"]
+  const addressOf = (prefix: string) => `s3://${bucket}/${prefix}`
+  const up = await survive(s3, { kills, place, seed, total }, "copy", root, addressOf(first))
+  const between = await survive(
+    s3,
+    { kills, place, seed: seed + 2, total: tree.small },
+    "copy",
+    addressOf(first),
+    addressOf(second)
+  )
   const { keys, open } = await thereIn(s3, bucket)
-  const down = await survive(s3, { kills, place, seed: seed + 1, total }, "copy", "-T", address, back)
-  const [expected, found] = [new Set(keysOf(root, "copy")), new Set(keys)]
+  const down = await survive(s3, { kills, place, seed: seed + 1, total }, "copy", "-T", addressOf(second), back)
+  const [expected, found] = [new Set([...keysOf(root, first), ...keysOf(root, second)]), new Set(keys)]
   const wrongKeys = [...expected, ...found].filter((key) => !expected.has(key) || !found.has(key))
-  return { up, down, wrongKeys, open, different: differences(root, back) }
+  return { up, between, down, wrongKeys, open, different: differences(root, back) }
 }

@@ -309,16 +309,14 @@ const decide = Effect.fnUntraced(function*(
   source: Entry,
   target: Entry | undefined
 ) {
-  const factsOf = ({ stat }: Entry) => Conflict.factsOf(stat, FilePath.empty)
-  if (conflict !== "changed" || target?.stat.sizeBytes !== source.stat.sizeBytes) {
-    return Conflict.decide(conflict, factsOf(source), Option.map(Option.fromUndefinedOr(target), factsOf))._tag
-  }
-  const { info } = target
+  const isDoubtful = conflict === "changed" && target?.stat.sizeBytes === source.stat.sizeBytes
+  const info = isDoubtful ? target.info : undefined
   if (info !== undefined && (info.etag === source.info?.etag || isSettledByListing(source.stat, info))) {
     return "Unchanged"
   }
-  const found = yield* exact(from, name, source)
-  const there = yield* exact(to, name, target)
+  const found = isDoubtful ? yield* exact(from, name, source) : source
+  const there = isDoubtful ? yield* exact(to, name, target) : target
+  const factsOf = ({ stat }: Entry) => Conflict.factsOf(stat, FilePath.empty)
   return found === undefined
     ? yield* left
     : Conflict.decide(conflict, factsOf(found), Option.map(Option.fromUndefinedOr(there), factsOf))._tag
