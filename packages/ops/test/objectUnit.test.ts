@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clouds from "@fanout/ops/clouds"
 import * as FilePath from "@fanout/ops/FilePath"
+import * as Filter from "@fanout/ops/Filter"
 import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
 import * as World from "./objectHarness.ts"
 
 const names = Array.from({ length: 40 }, (_, index) => `f${String(index).padStart(2, "0")}`)
@@ -235,6 +237,20 @@ describe.each(between)("Small objects of a folder, copied $name", ({ call, name,
 
       assert.deepStrictEqual([rows, tally.tags["Copied"]], [[], names.length])
       assert.strictEqual((yield* World.read({ store: world.other }, "copy/a/f05")).text, "another text")
+    }))
+
+  it.effect("are left out by patterns, and not copied once more", () =>
+    Effect.gen(function*() {
+      const world = yield* filledBucket(provider)
+      const rules = [Filter.Rule.make("f07")]
+
+      const first = yield* copyBetween(world, { request: { rules } })
+      yield* TestClock.adjust("1 hour")
+      const second = yield* copyBetween(world)
+
+      assert.strictEqual(first.tally.tags["Copied"], names.length - 1)
+      assert.deepInclude(second.tally.tags, { Copied: 1, Unchanged: names.length - 1 })
+      assert.deepStrictEqual(sentTo(world, call), [`${call} copy/a/f07`])
     }))
 
   it.effect("are copied once where the store asks for fewer requests", () =>

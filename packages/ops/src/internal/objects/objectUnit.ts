@@ -311,9 +311,8 @@ const decide = Effect.fnUntraced(function*(
 ) {
   const isDoubtful = conflict === "changed" && target?.stat.sizeBytes === source.stat.sizeBytes
   const info = isDoubtful ? target.info : undefined
-  if (info !== undefined && (info.etag === source.info?.etag || isSettledByListing(source.stat, info))) {
-    return "Unchanged"
-  }
+  const isListed = info !== undefined && info.metadata === undefined && isSettledByListing(source.stat, info)
+  if (isListed || (info !== undefined && info.etag === source.info?.etag)) return "Unchanged"
   const found = isDoubtful ? yield* exact(from, name, source) : source
   const there = isDoubtful ? yield* exact(to, name, target) : target
   const factsOf = ({ stat }: Entry) => Conflict.factsOf(stat, FilePath.empty)
