@@ -17,10 +17,10 @@ import { Interrupted, type Reason } from "../../Interrupter.ts"
 import type { OwnerLiveness } from "../../OwnerLiveness.ts"
 import type * as Task from "../../Task.ts"
 import { makePermits, type PermitPool } from "../permits/permits.ts"
+import * as Metrics from "../permits/poolMetrics.ts"
 import { soon } from "../soon.ts"
 import { nowMillis } from "../task/deadlines.ts"
 import { WorkerLost } from "../task/threadLost.ts"
-import type { Measures } from "./clusterMetrics.ts"
 import { codecs, type Ending, type FromWorker, protocol, shapeOf } from "./messages.ts"
 import { read } from "./peer.ts"
 import { type RemoteDefinition, RemoteTask } from "./remoteTask.ts"
@@ -42,7 +42,7 @@ export interface PoolOptions {
   readonly link: ClusterLink["Service"]
   readonly liveness: OwnerLiveness["Service"]
   readonly clock: Clock.Clock
-  readonly measures: Measures
+  readonly context: Context.Context<never>
   /** Runs an effect until the pool closes. */
   readonly fork: (effect: Effect.Effect<unknown>) => void
   readonly tasks: ReadonlyArray<Task.Any>
@@ -53,6 +53,7 @@ export interface PoolOptions {
 export class ClusterPool {
   readonly permits: PermitPool
   private readonly options: PoolOptions
+  private readonly measures: Metrics.Measures<keyof typeof Metrics.workers.gauges>
   private readonly workers = new Map<string, RemoteWorker>()
   /** Workers that are lost, and may go on with their tasks. */
   private readonly lost = new Set<RemoteWorker>()
@@ -76,6 +77,7 @@ export class ClusterPool {
   constructor(options: PoolOptions) {
     this.options = options
     this.permits = makePermits(1, options.clock)
+    this.measures = new Metrics.Measures(Metrics.workers, options.context)
   }
 
   private get now(): number {
@@ -195,7 +197,7 @@ export class ClusterPool {
     if (tasks.size === 0) return Effect.logDebug(`Worker ${address} has left: ${why}`)
     const { size } = tasks
     this.lost.add(worker)
-    this.options.measures.noteLost()
+    this.measures.noteLost()
     const release = Effect.sync(() => {
       this.lost.delete(worker)
       for (const { id } of Array.from(tasks)) {
@@ -292,7 +294,7 @@ export class ClusterPool {
     }
     const returned = back.flatMap((id) => worker.remove(id, now) ?? [])
     worker.ended += ended.length
-    this.options.measures.noteTasks(ended.length)
+    this.measures.noteTasks(ended.length)
     if (isLeaving === true) worker.isLeaving = true
     this.resize()
     // A settled task's caller may queue the next task at once, so everything else is done before.
@@ -378,7 +380,7 @@ export class ClusterPool {
     const { queue: { length: queued }, workers } = this
     let inHand = 0
     for (const { tasks } of workers.values()) inHand += tasks.size
-    this.options.measures.show({ workers: workers.size, inHand, queued })
+    this.measures.show({ workers: workers.size, inHand, queued })
   }
 
   /** All workers that are known. */
@@ -407,7 +409,7 @@ export class ClusterPool {
     this.isClosed = true
     this.queue = []
     for (const task of tasks) this.giveUp(task)
-    this.options.measures.show({ workers: 0, inHand: 0, queued: 0 })
+    this.measures.show({ workers: 0, inHand: 0, queued: 0 })
   })
 
   private giveUp(task: RemoteTask): void {

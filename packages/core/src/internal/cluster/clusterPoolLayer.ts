@@ -12,7 +12,6 @@ import { ClusterWorkers } from "../../ClusterWorkers.ts"
 import { OwnerLiveness } from "../../OwnerLiveness.ts"
 import type * as Task from "../../Task.ts"
 import type { TaskHandler } from "../task/taskDefinition.ts"
-import { Measures } from "./clusterMetrics.ts"
 import { ClusterPool } from "./clusterPool.ts"
 import { LiveClusters } from "./liveWorkers.ts"
 import { ClusterLink } from "./wire.ts"
@@ -36,7 +35,7 @@ export const layer = <R extends Task.Any>(
       link: yield* ClusterLink,
       liveness: yield* OwnerLiveness,
       clock: yield* Clock.Clock,
-      measures: new Measures(context),
+      context,
       fork: (effect) => void run(Effect.forkIn(effect, scope, { startImmediately: true })),
       tasks,
       grantMillis: Duration.toMillis(grant),

@@ -5,9 +5,9 @@ import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import type { Measures } from "../permits/poolMetrics.ts"
 import type { FromThread } from "./crossing.ts"
 import { PoolThread } from "./poolThread.ts"
-import type { Measures } from "./threadMetrics.ts"
 import type { Spawn, ThreadSpawner } from "./threadSpawner.ts"
 
 /** How long a thread has to end once it was asked to. */
@@ -61,10 +61,10 @@ export class Crew {
   private startsAt = Number.NEGATIVE_INFINITY
   private backoffMillis: number = backoff.first
   private readonly options: PoolOptions
-  private readonly measures: Measures
+  private readonly measures: Pick<Measures<never>, "noteLost">
   private readonly pool: CrewListener
 
-  constructor(options: PoolOptions, measures: Measures, pool: CrewListener) {
+  constructor(options: PoolOptions, measures: Crew["measures"], pool: CrewListener) {
     this.options = options
     this.measures = measures
     this.pool = pool

@@ -18,6 +18,7 @@ import { Interrupted, type Reason } from "../../Interrupter.ts"
 import type { ThreadsStatus } from "../../JobTasks.ts"
 import { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
 import { makePermits, type PermitPool } from "../permits/permits.ts"
+import * as Metrics from "../permits/poolMetrics.ts"
 import { soon } from "../soon.ts"
 import { ThreadLost } from "../task/threadLost.ts"
 import { Capacity } from "./capacity.ts"
@@ -25,7 +26,6 @@ import { closeMillis, Crew, type CrewListener, type PoolOptions } from "./crew.t
 import type { Ended, Ending, FromThread, Posted, Report } from "./crossing.ts"
 import { type LivePool, nameOf } from "./livePools.ts"
 import { type Definition, Hand, Item, type PoolThread } from "./poolThread.ts"
-import { Measures } from "./threadMetrics.ts"
 
 /** How long a thread may take from its start to its first message. */
 const startMillis = 30_000
@@ -37,7 +37,7 @@ const worthMillis = 1
 export class Pool implements CrewListener, LivePool {
   readonly permits: PermitPool
   private readonly options: PoolOptions
-  private readonly measures: Measures
+  private readonly measures: Metrics.Measures<keyof typeof Metrics.threads.gauges>
   private readonly capacity: Capacity
   private readonly crew: Crew
   private readonly threads: ReadonlySet<PoolThread>
@@ -51,7 +51,7 @@ export class Pool implements CrewListener, LivePool {
     const { clock, context, guest, limits } = options
     this.options = options
     this.capacity = new Capacity(limits.batch)
-    this.measures = new Measures(context)
+    this.measures = new Metrics.Measures(Metrics.threads, context)
     this.crew = new Crew(options, this.measures, this)
     this.threads = this.crew.threads
     this.permits = makePermits(limits.size + (guest === undefined ? 0 : 1), clock)
