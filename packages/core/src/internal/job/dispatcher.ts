@@ -7,11 +7,12 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
+import * as Schema from "effect/Schema"
 import type { AllOptions } from "../../FanOut.ts"
 import { Interrupted, Interrupter } from "../../Interrupter.ts"
 import { Pools } from "../../Pools.ts"
 import { Reporter } from "../../Progress.ts"
-import { type Any, Skipped } from "../../Task.ts"
+import * as Task from "../../Task.ts"
 import type { DispatchOptions, Limits, TaskDispatcher } from "../../TaskDispatcher.ts"
 import type { TaskHandle } from "../../TaskHandle.ts"
 import { Chain } from "../chain.ts"
@@ -46,8 +47,17 @@ interface Common {
   readonly signal: Interrupter
   /** Dispatched tasks that have not ended. */
   readonly dispatched: Chain<Dispatched>
-  readonly definitions: Map<string, Any>
+  readonly definitions: Map<string, Task.Any>
 }
+
+/** An effect that needs no definition, which is the payload of this one. */
+const plainEffect = Task.make("effect", {
+  payload: Schema.Unknown,
+  success: Schema.Unknown,
+  error: Schema.Unknown,
+  key: () => "a program"
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only `runEffect` gives a payload
+}).annotate(OwnHandler, (effect) => effect as Effect.Effect<unknown, unknown>)
 
 class Dispatcher {
   readonly service: Service
@@ -57,23 +67,23 @@ class Dispatcher {
   constructor(common: Common, share: Share) {
     this.common = common
     this.share = share
-    const dispatch = (task: Any, payload: unknown, options?: DispatchOptions) =>
+    const dispatch = (task: Task.Any, payload: unknown, options?: DispatchOptions) =>
       Effect.flatMap(this.taskOrder(task, payload, options), this.start)
     const service = {
-      run: (task: Any, payload: unknown, options?: DispatchOptions) =>
+      run: (task: Task.Any, payload: unknown, options?: DispatchOptions) =>
         this.runOrder(this.taskOrder(task, payload, options)),
       runEffect: (effect: Effect.Effect<unknown, unknown>, options?: DispatchOptions) =>
-        this.runOrder(this.effectOrder(effect, options)),
+        this.runOrder(this.taskOrder(plainEffect, effect, options)),
       dispatch,
-      dispatchMany: (task: Any, payloads: Iterable<unknown>, options?: DispatchOptions) =>
+      dispatchMany: (task: Task.Any, payloads: Iterable<unknown>, options?: DispatchOptions) =>
         Effect.forEach(payloads, (payload) => dispatch(task, payload, options)),
       fanOut: (
         name: string,
-        task: Any,
+        task: Task.Any,
         source: FanOut.FanOut["source"],
         options: FanOut.FanOut["options"] = {}
       ) => this.fanOut({ name, task, source, options, leavesFailures: false }),
-      runAll: (name: string, task: Any, payloads: Iterable<unknown>, options?: AllOptions) =>
+      runAll: (name: string, task: Task.Any, payloads: Iterable<unknown>, options?: AllOptions) =>
         runAll(this.fanOut, name, task, payloads, options),
       forEach: (name: string, items: Iterable<unknown>, f: ItemHandler, options: ItemOptions) =>
         forEach(this.fanOut, name, items, f, options),
@@ -89,13 +99,14 @@ class Dispatcher {
     this.service = service as unknown as Service
   }
 
-  private definition(task: Any, context: Context.Context<never>, pool: string | undefined) {
+  private definition(task: Task.Any, context: Context.Context<never>, pool: string | undefined) {
     const { definitions, pools, rates } = this.common
     // A handler that comes with its task can't be taken for the handler of another task.
-    const isOwn = Context.getOrUndefined(task.annotations, OwnHandler) !== undefined
-    const known = isOwn ? task : definitions.get(task._tag)
-    if (known !== undefined && known !== task) throw new Error(`There are two definitions of the task "${task._tag}"`)
-    definitions.set(task._tag, task)
+    if (Context.getOrUndefined(task.annotations, OwnHandler) === undefined) {
+      const known = definitions.get(task._tag) ?? task
+      if (known !== task) throw new Error(`There are two definitions of the task "${task._tag}"`)
+      definitions.set(task._tag, task)
+    }
     return defineTask(task, context, pools, this.share, rates, pool)
   }
 
@@ -106,7 +117,7 @@ class Dispatcher {
     )
   }
 
-  private taskOrder(task: Any, payload: unknown, options: DispatchOptions = {}): Effect.Effect<Order> {
+  private taskOrder(task: Task.Any, payload: unknown, options: DispatchOptions = {}): Effect.Effect<Order> {
     return Effect.contextWith((context: Context.Context<never>) => {
       const definition = this.definition(task, context, options.pool)
       return Effect.succeed({
@@ -122,29 +133,6 @@ class Dispatcher {
         beginsLater: definition.beginsLater
       })
     })
-  }
-
-  private effectOrder(effect: Effect.Effect<unknown, unknown>, options: DispatchOptions = {}): Effect.Effect<Order> {
-    const pool = options.pool ?? "io"
-    return Effect.contextWith((context: Context.Context<never>) =>
-      Effect.succeed({
-        unit: { payload: undefined, kept: undefined },
-        run: () => effect,
-        context: this.contextOf(context, "effect"),
-        options: {
-          weight: () => 1,
-          cost: () => 1,
-          busy: undefined,
-          priority: options.priority ?? "normal",
-          timeoutMillis: Number.POSITIVE_INFINITY,
-          retry: Option.none()
-        },
-        permits: this.share.permitsOf(pool, findPool(this.common.pools, pool)),
-        tag: "effect",
-        describe: () => `An effect that was run in the pool "${pool}"`,
-        beginsLater: false
-      })
-    )
   }
 
   /** Runs a task. A stop of the calling task, if any, stops the new task. */
@@ -187,7 +175,7 @@ class Dispatcher {
         case "Unavailable":
           return yield* Effect.failCause(ending.cause)
         case "Skipped":
-          return yield* new Skipped({ reason: ending.reason })
+          return yield* new Task.Skipped({ reason: ending.reason })
         case "TimedOut":
           return yield* new Interrupted({ reason: "Timeout" })
         case "Stopped":
