@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -23,9 +24,10 @@ import { Places } from "./internal/job/places.ts"
 import { Changes, changeWithin, type JobRuntime, type Runnable } from "./internal/job/runtime.ts"
 import * as Schedules from "./internal/job/scheduledStarts.ts"
 import { overviewOf, statusChanges, statusOf } from "./internal/job/status.ts"
-import { logsOf, newestOutcomesOf, outcomesOf, watchJob } from "./internal/job/watch.ts"
+import { watchJob } from "./internal/job/watch.ts"
 import { programKey } from "./internal/jobProgram.ts"
 import { makeRates } from "./internal/permits/storedRates.ts"
+import { logsOf, outcomesOf } from "./internal/store/pages.ts"
 import { LivePools } from "./internal/threads/livePools.ts"
 import type * as Job from "./Job.ts"
 import type { JobEvent, JobHandle } from "./JobHandle.ts"
@@ -345,8 +347,9 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     counts: store.counts,
     version: store.version,
     unreadable: (filter = {}) => store.unreadable({ ...filter, limit: filter.limit ?? 100 }),
-    outcomes: (id, tags) => outcomesOf(store, id, tags),
-    newestOutcomes: (id, options) => newestOutcomesOf(store, id, options),
+    outcomes: (id, tags) => outcomesOf(store, id, { tags }),
+    newestOutcomes: (id, options) =>
+      Effect.map(store.outcomes(id, { ...options, newestFirst: true, after: 0 }), Arr.map(([, row]) => row)),
     outcomePage: store.outcomes,
     history: (id) => Effect.map(store.history(id), Option.getOrElse(() => JobHistory.empty)),
     tasks: (id) => Effect.map(store.tasks(id), Option.getOrElse(() => JobTasks.empty)),

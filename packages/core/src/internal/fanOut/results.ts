@@ -2,7 +2,6 @@
  * Fan-outs that return the values of their elements, and the stored results of a fan-out.
  */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { AllOptions, ForEachOptions, Result } from "../../FanOut.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
@@ -10,6 +9,7 @@ import { decode } from "../../Outcome.ts"
 import type { Tally } from "../../Progress.ts"
 import { type Element, item } from "../../Source.ts"
 import type { Any, Codec } from "../../Task.ts"
+import { outcomesOf } from "../store/pages.ts"
 import { type ItemHandler, makeItemTask } from "../task/itemTask.ts"
 import { codecsOf } from "../task/taskCodecs.ts"
 import type { FanOut } from "./engine.ts"
@@ -94,18 +94,10 @@ const values = Effect.fnUntraced(function*(
   )
 })
 
-/** Rows that one query reads. */
-const pageSize = 500
-
 /** Gives the stored results of a fan-out of the job whose program runs now, in the order of their recording. */
 export const results = (fanOut: string, task: Any): Stream.Stream<Result<Any>, JobStoreError> =>
-  Stream.unwrap(Effect.map(runOf(fanOut), ({ id, store }) =>
-    Stream.paginate(0, (after) =>
-      Effect.map(
-        store.outcomes(id, { fanOut, tags: ["Done", "Skipped", "Failed"], after, limit: pageSize }),
-        (page) => [page, page.length < pageSize ? Option.none() : Option.fromUndefinedOr(page.at(-1)?.[0])]
-      )))).pipe(
-      Stream.mapEffect(([, { cursor, key, outcome }]) =>
-        Effect.map(Effect.orDie(decode(task, outcome)), (outcome): Result<Any> => ({ cursor, key, outcome }))
-      )
+  Stream.unwrap(Effect.map(runOf(fanOut), ({ id, store }) => outcomesOf(store, id, { fanOut }))).pipe(
+    Stream.mapEffect(({ cursor, key, outcome }) =>
+      Effect.map(Effect.orDie(decode(task, outcome)), (outcome): Result<Any> => ({ cursor, key, outcome }))
     )
+  )

@@ -6,16 +6,13 @@ import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Saved, SavedTask } from "../../Job.ts"
-import type { JobStore } from "../../JobStore.ts"
 import type * as Task from "../../Task.ts"
 import { Cell, type TaskCheckpoint } from "../../TaskCheckpoint.ts"
+import { outcomesOf } from "../store/pages.ts"
 import { codecsOf } from "../task/taskCodecs.ts"
 import type { JobRunOptions } from "./jobRun.ts"
 import { decodeOrigin } from "./origin.ts"
 import { keptIn, lifting } from "./storedLedger.ts"
-
-/** Rows that one query reads. */
-const pageSize = 100
 
 /** An unfinished task, still encoded. */
 interface Stored {
@@ -36,7 +33,8 @@ export const savedTasksOf = (
       onSome: (text) => keptIn(text, lift)
     }))
   return Stream.unwrap(Effect.map(unsettled, ({ retried, unsettled }) => {
-    const failed = Stream.map(failedRows(store, id, fanOut), ({ cursor: stored, origin, payload }) => {
+    const rows = outcomesOf(store, id, { fanOut, tags: ["Failed"] })
+    const failed = Stream.map(rows, ({ cursor: stored, origin, payload }) => {
       const { isRetriable, s, v } = decodeOrigin(origin)
       const lifted = lift(v)
       const cursor = lifted.cursor(stored)
@@ -52,16 +50,6 @@ export const savedTasksOf = (
     )
   }))
 }
-
-const failedRows = (store: JobStore["Service"], id: JobRunOptions["id"], fanOut: string) =>
-  Stream.paginate(0, (after) =>
-    Effect.map(
-      store.outcomes(id, { fanOut, tags: ["Failed"], after, limit: pageSize }),
-      (page) => [
-        page.map(([, row]) => row),
-        page.length < pageSize ? Option.none() : Option.fromUndefinedOr(page.at(-1)?.[0])
-      ]
-    ))
 
 /** Decodes a task. A checkpoint that no longer fits its schema is left out, as a task that goes on finds none. */
 const read = <T extends Task.Any, A>(task: T, checkpoint: TaskCheckpoint<A>, stored: Stored) =>

@@ -23,6 +23,7 @@ import * as JobRun from "../fanOut/jobRun.ts"
 import * as Measures from "../jobMetrics.ts"
 import { ranks } from "../permits/permits.ts"
 import type { Share } from "../permits/share.ts"
+import { outcomesOf } from "../store/pages.ts"
 import { align } from "./change.ts"
 import * as Children from "./childrenOfRun.ts"
 import { decode } from "./codec.ts"
@@ -35,7 +36,6 @@ import { changeWithin, deadlineOf, type JobRuntime, noted, type Run, type Runnab
 import { makeSampler } from "./sampling.ts"
 import { pauseIfFailing } from "./scheduledStarts.ts"
 import { mayRun } from "./waiting.ts"
-import { outcomesOf } from "./watch.ts"
 
 /** Runs a claimed job and records the end. `since` is the time before the claim request. */
 export const runJob = Effect.fnUntraced(function*(
@@ -324,7 +324,7 @@ const jobContext = (run: Run, store: JobStore["Service"]): JobContext["Service"]
     attempt: record.state.attempt,
     token: record.token,
     scheduled: record.scheduled,
-    outcomes: (tags) => outcomesOf(store, record.id, tags),
+    outcomes: (tags) => outcomesOf(store, record.id, { tags }),
     log,
     pause: (by, message) => {
       if (["", "person", "parent"].includes(by)) return Effect.die(new Error(`A job can't pause itself by "${by}"`))

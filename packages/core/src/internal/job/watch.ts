@@ -7,16 +7,13 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { JobEvent } from "../../JobHandle.ts"
 import type { JobId } from "../../JobId.ts"
-import type { JobRecord, LogEntry, OutcomeRow } from "../../JobRecord.ts"
+import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
-import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { Outcome } from "../../Outcome.ts"
 import type { Progress } from "../../Progress.ts"
+import { pageSize as page } from "../store/pages.ts"
 import { changeWithin, type JobRuntime, quietMillis } from "./runtime.ts"
-
-/** Most rows, and most lines, that a watcher reads and holds at once. */
-const page = 256
 
 const shown: ReadonlyArray<Outcome["_tag"]> = ["Failed", "Skipped"]
 
@@ -132,42 +129,3 @@ const next = Effect.fnUntraced(function*(
 /** Whether two records of a job are equal for a watcher. A watcher ignores the revision. */
 export const isSame = (left: JobRecord, right: JobRecord): boolean =>
   left.token === right.token && Equal.equals(left.state, right.state) && Equal.equals(left.request, right.request)
-
-/** Reads page by page. Each page starts after the sequence number of the last entry of the page before. */
-const pages = <A>(
-  read: (options: { readonly after: number; readonly limit: number }) => Effect.Effect<ReadonlyArray<A>, JobStoreError>,
-  seqOf: (last: A) => number
-): Stream.Stream<A, JobStoreError> =>
-  Stream.paginate(0, (after) =>
-    Effect.map(read({ after, limit: page }), (found) => {
-      const last = found.at(-1)
-      const next = last === undefined || found.length < page ? Option.none<number>() : Option.some(seqOf(last))
-      return [found, next] as const
-    }))
-
-/** Streams the stored outcomes of a job's elements in the order of recording. */
-export const outcomesOf = (
-  store: JobStore["Service"],
-  id: JobId,
-  tags: ReadonlyArray<Outcome["_tag"]> | undefined
-): Stream.Stream<OutcomeRow, JobStoreError> =>
-  Stream.map(pages((options) => store.outcomes(id, { tags, ...options }), ([seq]) => seq), ([, row]) => row)
-
-/** Reads the stored outcomes that were recorded last, the newest first. */
-export const newestOutcomesOf = (
-  store: JobStore["Service"],
-  id: JobId,
-  options: {
-    readonly tags?: ReadonlyArray<Outcome["_tag"]>
-    readonly cause?: string | undefined
-    readonly limit: number
-  }
-): Effect.Effect<ReadonlyArray<OutcomeRow>, JobStoreError> =>
-  Effect.map(
-    store.outcomes(id, { ...options, newestFirst: true, after: 0 }),
-    (found) => found.map(([, row]) => row)
-  )
-
-/** Streams a job's log, the oldest line first. */
-export const logsOf = (store: JobStore["Service"], id: JobId): Stream.Stream<LogEntry, JobStoreError> =>
-  pages((options) => store.logs(id, options), ({ seq }) => seq)
