@@ -5,18 +5,20 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
 import { messageOf } from "./messageOf.ts"
 
 /** Most characters that a store keeps of a text. A store may have a row for each of a million defects. */
 const limit = 4096
 
 /** A defect as a store keeps it. Old rows have no name, and neither has a thrown value that is no `Error`. */
-export interface Defect {
-  readonly message: string
-  readonly name?: string
+export const Defect = Schema.Struct({
+  message: Schema.String,
+  name: Schema.optionalKey(Schema.String),
   /** The stack of the defect and of its causes, without the defect's own name and message. */
-  readonly stack?: string
-}
+  stack: Schema.optionalKey(Schema.String)
+})
+export type Defect = typeof Defect.Type
 
 const bounded = (text: string): string => text.length > limit ? text.slice(0, limit).toWellFormed() : text
 

@@ -12,6 +12,7 @@ import { Reason } from "../../Interrupter.ts"
 import { JobId } from "../../JobId.ts"
 import { Owner } from "../../OwnerLiveness.ts"
 import type * as Task from "../../Task.ts"
+import { Defect } from "../defect.ts"
 
 /** Number of this protocol. Sides with different numbers refuse each other. */
 export const protocol = 1
@@ -96,12 +97,6 @@ const ToWorker = Schema.Struct({
   giveBack: Schema.optionalKey(Schema.Natural)
 })
 export type ToWorker = typeof ToWorker.Type
-
-const Defect = Schema.Struct({
-  message: Schema.String,
-  name: Schema.optionalKey(Schema.String),
-  stack: Schema.optionalKey(Schema.String)
-})
 
 const OtherEnding = Schema.Union([
   Schema.Struct({ failed: Schema.Unknown }),
