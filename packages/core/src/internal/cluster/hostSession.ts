@@ -14,7 +14,7 @@ import type { Ending as TaskEnding } from "../task/taskRun.ts"
 import { Quarantined } from "../task/threadLost.ts"
 import { timesOf } from "./clocks.ts"
 import { HostedLease } from "./hostedLease.ts"
-import { HostedTask, type Listener } from "./hostedTask.ts"
+import { HostedTask } from "./hostedTask.ts"
 import {
   codecs,
   type Ending,
@@ -35,7 +35,7 @@ const byeMillis = 1000
 /** How often the worker looks whether leases are still held. */
 const leaseMillis = 250
 
-export class HostSession extends Peer implements Listener {
+export class HostSession extends Peer {
   /** An owner that was busy for a while goes on with its connection. Its leases may be over meanwhile. */
   protected readonly silenceMillis = 15_000
   private readonly host: WorkerHost

@@ -12,21 +12,15 @@ import { Kept, noUnits, type Units as Amounts } from "../task/kept.ts"
 import { type Ending as TaskEnding, type Environment, TaskRun, type Unit } from "../task/taskRun.ts"
 import { AttemptTimer, type Times } from "../task/taskTimes.ts"
 import type { HostedLease } from "./hostedLease.ts"
+import type { HostSession } from "./hostSession.ts"
 import type { PostedTask, Report, Units } from "./messages.ts"
 import type { HostTask } from "./workerHost.ts"
-
-/** Who a task tells of its news. */
-export interface Listener {
-  /** There is something to report. */
-  readonly noteChange: (task: HostedTask) => void
-  readonly noteEnd: (task: HostedTask, ending: TaskEnding) => void
-}
 
 export class HostedTask extends Linked<HostedTask> implements Times {
   readonly id: number
   readonly kind: HostTask
   readonly lease: HostedLease
-  readonly session: Listener
+  readonly session: HostSession
   /** Whether the session knows that there is something to report. */
   hasNews = false
   readonly signal = new Signal()
@@ -51,7 +45,7 @@ export class HostedTask extends Linked<HostedTask> implements Times {
     payload: unknown,
     kind: HostTask,
     lease: HostedLease,
-    session: Listener,
+    session: HostSession,
     clock: Clock.Clock
   ) {
     super()

@@ -7,6 +7,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { Measures } from "../permits/poolMetrics.ts"
 import type { FromThread } from "./crossing.ts"
+import type { Pool } from "./pool.ts"
 import { PoolThread } from "./poolThread.ts"
 import type { Spawn, ThreadSpawner } from "./threadSpawner.ts"
 
@@ -37,21 +38,6 @@ export interface PoolOptions {
   readonly guest: Spawn | undefined
 }
 
-/** What the pool does when something happens to its threads. */
-export interface CrewListener {
-  readonly receive: (thread: PoolThread, message: FromThread) => void
-  /** Ticks while there are threads. */
-  readonly tickOn: () => void
-  /** Takes back what a thread has not begun, since it is about to end. */
-  readonly takeBack: (thread: PoolThread) => void
-  /** A thread has ended, or was given up. */
-  readonly afterLoss: (thread: PoolThread, why: string) => void
-  /** There is no thread, and none can be started. */
-  readonly unavailable: (why: string) => void
-  /** A thread can be started that could not be before. */
-  readonly mayStart: () => void
-}
-
 export class Crew {
   readonly threads = new Set<PoolThread>()
   /** Threads that were given up and have not ended since. */
@@ -62,9 +48,9 @@ export class Crew {
   private backoffMillis: number = backoff.first
   private readonly options: PoolOptions
   private readonly measures: Pick<Measures<never>, "noteLost">
-  private readonly pool: CrewListener
+  private readonly pool: Pool
 
-  constructor(options: PoolOptions, measures: Crew["measures"], pool: CrewListener) {
+  constructor(options: PoolOptions, measures: Crew["measures"], pool: Pool) {
     this.options = options
     this.measures = measures
     this.pool = pool

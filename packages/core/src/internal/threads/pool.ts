@@ -22,7 +22,7 @@ import * as Metrics from "../permits/poolMetrics.ts"
 import { soon } from "../soon.ts"
 import { ThreadLost } from "../task/threadLost.ts"
 import { Capacity } from "./capacity.ts"
-import { closeMillis, Crew, type CrewListener, type PoolOptions } from "./crew.ts"
+import { closeMillis, Crew, type PoolOptions } from "./crew.ts"
 import type { Ended, Ending, FromThread, Posted, Report } from "./crossing.ts"
 import { type LivePool, nameOf } from "./livePools.ts"
 import { type Definition, Hand, Item, type PoolThread } from "./poolThread.ts"
@@ -34,7 +34,7 @@ const tickMillis = 20
 /** What a thread has not begun is halved at once if it takes so long: far longer than to hand it over. */
 const worthMillis = 1
 
-export class Pool implements CrewListener, LivePool {
+export class Pool implements LivePool {
   readonly permits: PermitPool
   private readonly options: PoolOptions
   private readonly measures: Metrics.Measures<keyof typeof Metrics.threads.gauges>
@@ -282,10 +282,12 @@ export class Pool implements CrewListener, LivePool {
     this.pumpSoon()
   }
 
+  /** Takes back what a thread has not begun, since it is about to end. */
   takeBack({ pending }: PoolThread): void {
     this.queueFirst(pending.filter((item) => item.hand?.revoke(item)))
   }
 
+  /** Has the tasks of a thread run elsewhere that has ended, or was given up. */
   afterLoss({ isEnding, left }: PoolThread, why: string): void {
     const begun = new Set(left.filter(({ hand, index }) => hand?.control.isPending(index) === false))
     const isAlone = !isEnding && left.length === 1
@@ -302,12 +304,14 @@ export class Pool implements CrewListener, LivePool {
     this.queueFirst(waiting)
   }
 
+  /** Notes that a thread can be started that could not be before. */
   mayStart(): void {
     if (!Deferred.isDoneUnsafe(this.firstReady) && this.crew.count === 0) this.crew.start()
     this.showCounts()
     this.pumpSoon()
   }
 
+  /** Gives up what waits: there is no thread, and none can be started. */
   unavailable(why: string): void {
     Deferred.doneUnsafe(this.firstReady, Effect.fail(new ThreadsUnavailable({ why })))
     this.giveUp(why)
@@ -328,6 +332,7 @@ export class Pool implements CrewListener, LivePool {
 
   // -- time
 
+  /** Ticks while there are threads. */
   tickOn(): void {
     if (this.isTicking) return
     this.isTicking = true
