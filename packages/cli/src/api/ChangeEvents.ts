@@ -4,7 +4,7 @@
 import { JobManager } from "@fanout/core/JobManager"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Queue from "effect/Queue"
+import * as PubSub from "effect/PubSub"
 import * as RcRef from "effect/RcRef"
 import * as Stream from "effect/Stream"
 
@@ -20,14 +20,10 @@ const leastMillis = 200
 /** Milliseconds without an event after which there is one: that a process has died is stored by nobody. */
 const mostMillis = 10_000
 
-interface Change {
-  readonly at: number
-}
-
 /** Makes the stream of changes, which begins with an event. Who reads slowly gets the latest one only. */
 export const make = Effect.gen(function*() {
   const { version } = yield* JobManager
-  const readers = new Set<Queue.Queue<Change>>()
+  const changes = yield* PubSub.sliding<{ readonly at: number }>(1)
   const look = Effect.gen(function*() {
     let seen: string | undefined
     let toldAt = yield* passedMillis
@@ -39,19 +35,16 @@ export const make = Effect.gen(function*() {
       seen = found
       if (isNews) {
         toldAt = now
-        const change = { at: yield* Clock.currentTimeMillis }
-        for (const reader of readers) Queue.offerUnsafe(reader, change)
+        yield* PubSub.publish(changes, { at: yield* Clock.currentTimeMillis })
       }
       yield* Effect.sleep(isNews ? leastMillis : everyMillis)
     }
   })
   const looking = yield* RcRef.make({ acquire: Effect.forkScoped(look) })
-  const join = Effect.tap(Queue.sliding<Change>(1), (reader) => Effect.sync(() => readers.add(reader)))
-  const leave = (reader: Queue.Queue<Change>) => Effect.sync(() => readers.delete(reader))
   return Stream.unwrap(Effect.gen(function*() {
-    const reader = yield* Effect.acquireRelease(join, leave)
+    const later = yield* PubSub.subscribe(changes)
     yield* RcRef.get(looking)
-    Queue.offerUnsafe(reader, { at: yield* Clock.currentTimeMillis })
-    return Stream.fromQueue(reader)
+    const first = { at: yield* Clock.currentTimeMillis }
+    return Stream.concat(Stream.succeed(first), Stream.fromSubscription(later))
   }))
 })
