@@ -18,11 +18,11 @@ import type { HttpPlatform } from "effect/http/HttpPlatform"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
 import type { Path } from "effect/Path"
-import { readFileSync } from "node:fs"
 import { nothingElse } from "./api/ApiRows.ts"
 import * as Handlers from "./api/Handlers.ts"
 import * as Page from "./api/Page.ts"
 import { ServerProgram } from "./api/ServerProgram.ts"
+import { page, version } from "./Package.ts"
 
 /** How to show the jobs of an application. */
 export interface Options {
@@ -36,22 +36,12 @@ export interface Options {
   readonly title?: (record: JobRecord) => string
 }
 
-/** The built page: beside the sources, and beside what is bundled of them. */
-const page = new URL(import.meta.url.endsWith(".ts") ? "../dist/page/" : "./page/", import.meta.url)
-
-const version = (): string => {
-  const manifest: { readonly version: string } = JSON.parse(
-    readFileSync(new URL("../package.json", import.meta.url), "utf8")
-  )
-  return manifest.version
-}
-
 /** Layer that adds the page of jobs and its API to the router. */
 export const layer = (
   { database = "", isReadOnly = false, prefix, title = nothingElse.title }: Options = {}
 ): Layer.Layer<never, never, HttpRouter.HttpRouter | JobManager | Generator | FileSystem | HttpPlatform | Path> => {
   const host = Layer.sync(ServerProgram, () => ({
-    about: { version: version(), database, isReadOnly, works: true, note: "" },
+    about: { version, database, isReadOnly, works: true, note: "" },
     knowledge: { ...nothingElse, title },
     examination: Effect.succeed({ checks: [], pools: [] }),
     carryOut: () => Effect.void

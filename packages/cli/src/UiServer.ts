@@ -8,7 +8,6 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
-import { readFileSync } from "node:fs"
 import type * as Api from "./api/Api.ts"
 import type { Knowledge } from "./api/ApiRows.ts"
 import * as Server from "./api/Server.ts"
@@ -18,12 +17,10 @@ import * as ScheduledCommand from "./host/ScheduledCommand.ts"
 import { jobs, layer } from "./MainLayer.ts"
 import * as Arguments from "./options/Arguments.ts"
 import type { Database } from "./options/Database.ts"
+import { page, version } from "./Package.ts"
 import { printable } from "./ui/format.ts"
 import * as jobText from "./ui/jobText.ts"
 import * as scheduleText from "./ui/scheduleText.ts"
-
-/** The built page: beside the sources, and beside the command where it is one file. */
-const page = new URL(import.meta.url.endsWith(".ts") ? "../dist/page/" : "./page/", import.meta.url)
 
 const names: ReadonlySet<string> = new Set(jobs.map(({ name }) => name))
 
@@ -107,7 +104,7 @@ export interface Options {
 
 /** Serves the jobs of a manager until the scope is closed. */
 export const serve = Effect.fnUntraced(function*({ database, isReadOnly, ports, works }: Options) {
-  const about = { version: version(), database: printable(database.shown), isReadOnly, works, note: works ? "" : note }
+  const about = { version, database: printable(database.shown), isReadOnly, works, note: works ? "" : note }
   return yield* Effect.provideService(Server.serve({ ports, page }), ServerProgram, {
     about,
     knowledge: { title: jobText.title, field: jobText.field, scheduled, hasCode: (name) => names.has(name) },
@@ -115,10 +112,3 @@ export const serve = Effect.fnUntraced(function*({ database, isReadOnly, ports, 
     carryOut: yield* carryOut(database)
   })
 })
-
-const version = (): string => {
-  const manifest: { readonly version: string } = JSON.parse(
-    readFileSync(new URL("../package.json", import.meta.url), "utf8")
-  )
-  return manifest.version
-}
