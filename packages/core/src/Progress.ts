@@ -9,6 +9,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Sums from "./internal/sums.ts"
 
 /**
  * Schema for the counts of a fan-out. `done`, `failed` and `skipped` count elements. `tags` counts the done elements by
@@ -91,12 +92,7 @@ const addTally = (a: Tally, b: Tally): Tally =>
 const addRecords = (
   a: Readonly<Record<string, number>>,
   b: Readonly<Record<string, number>>
-): Record<string, number> => {
-  const sum = { ...a }
-  // A name such as "constructor" is a member of each object.
-  for (const key of Object.keys(b)) sum[key] = (Object.hasOwn(sum, key) ? sum[key] ?? 0 : 0) + (b[key] ?? 0)
-  return sum
-}
+): Record<string, number> => Object.fromEntries(Sums.of([Object.entries(a), Object.entries(b)]))
 
 /**
  * Receiver of the progress of the work that runs now.

@@ -95,6 +95,24 @@ describe("the status of a job", () => {
       assert.strictEqual(Object.values(reasons).reduce((sum, count) => sum + count, 0), skipped)
     }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
 
+  it.effect("counts tags and units that have the name of a member of each object", () =>
+    Effect.gen(function*() {
+      const Build = Job.make("test/Build", {})
+      const house = Build.toLayer(() =>
+        TaskDispatcher.use(({ forEach }) =>
+          forEach("houses", [1, 2, 3], () => Effect.as(Progress.add("valueOf", 5), { _tag: "constructor" } as const), {
+            success: Schema.TaggedStruct("constructor", {})
+          })
+        )
+      )
+      const { jobs } = yield* process([Build], house)
+      const handle = yield* jobs.start(Build, undefined)
+      yield* pass(2)
+      const { progress: { tally, units }, record: { state } } = yield* handle.status
+      assert.strictEqual(state._tag, "Completed")
+      assert.deepStrictEqual([tally.tags, tally.units, units], [{ constructor: 3 }, { valueOf: 15 }, { valueOf: 15 }])
+    }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
+
   it.effect("counts failures by their causes, but for what a retry has done", () =>
     Effect.gen(function*() {
       const Send = Job.make("test/Send", {})

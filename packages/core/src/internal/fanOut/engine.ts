@@ -15,6 +15,7 @@ import type { Tally } from "../../Progress.ts"
 import type { Element } from "../../Source.ts"
 import { Chain } from "../chain.ts"
 import { Signal } from "../signal.ts"
+import * as Sums from "../sums.ts"
 import type { Deadline } from "../task/deadlines.ts"
 import * as Kept from "../task/kept.ts"
 import type { TaskDefinition } from "../task/taskDefinition.ts"
@@ -408,10 +409,6 @@ class Engine {
 
   /** The units that unsettled elements have added so far. */
   get partial(): Map<string, number> {
-    const sum = new Map<string, number>()
-    for (const { kept } of this.ledger.active.toArray()) {
-      for (const [unit, amount] of kept?.units ?? Kept.noUnits) sum.set(unit, (sum.get(unit) ?? 0) + amount)
-    }
-    return sum
+    return Sums.of(this.ledger.active.toArray().map(({ kept }) => kept?.units ?? Kept.noUnits))
   }
 }

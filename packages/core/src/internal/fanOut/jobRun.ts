@@ -18,6 +18,7 @@ import type { Flush, JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { Progress, type Reporter, type Tally } from "../../Progress.ts"
 import * as Measures from "../jobMetrics.ts"
+import * as Sums from "../sums.ts"
 import { TaskTimes } from "../task/taskTimes.ts"
 
 /** Milliseconds that a fan-out may take to record its last ends, after the grace of its tasks. */
@@ -86,15 +87,9 @@ export class JobRun extends Context.Service<
   }
 >()("@fanout/core/internal/JobRun") {}
 
-const sumOf = (all: ReadonlyArray<Iterable<readonly [unit: string, amount: number]>>): Record<string, number> => {
-  const sum: Record<string, number> = {}
-  for (const units of all) for (const [unit, amount] of units) sum[unit] = (sum[unit] ?? 0) + amount
-  return sum
-}
-
 const reporterTo = (units: Map<string, number>, totals: Map<string, number>, noteChange: () => void): Reporter => ({
   addUnsafe: (unit, amount) => {
-    units.set(unit, (units.get(unit) ?? 0) + amount)
+    Sums.add(units, unit, amount)
     noteChange()
   },
   totalUnsafe: (unit, total) => {
@@ -116,13 +111,14 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
     }
 
     const next = (fanOuts: Progress["fanOuts"]): Progress => {
-      const units = sumOf([
+      const sums = Sums.of([
         ...Object.values(fanOuts).map(({ units }) => Object.entries(units)),
         partial,
         ...Array.from(partials.values(), (read) => read())
       ])
       // A task that starts over adds less than before. The progress that people see does not go back.
-      for (const [unit, n] of Object.entries(progress.units)) units[unit] = Math.max(n, units[unit] ?? 0)
+      for (const [unit, n] of Object.entries(progress.units)) sums.set(unit, Math.max(n, sums.get(unit) ?? 0))
+      const units = Object.fromEntries(sums)
       return new Progress({ fanOuts, totals: Object.fromEntries(totals), units, rates, startedAt: options.startedAt })
     }
 

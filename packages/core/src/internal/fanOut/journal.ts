@@ -8,6 +8,7 @@ import type { OutcomeRow } from "../../JobStore.ts"
 import { cause, type Failure, type Outcome } from "../../Outcome.ts"
 import { Tally } from "../../Progress.ts"
 import { makeOutcomeRow } from "../store/rows.ts"
+import * as Sums from "../sums.ts"
 import * as Kept from "../task/kept.ts"
 import type { Entry } from "./ledger.ts"
 
@@ -236,7 +237,7 @@ const count = (counts: Counts, outcome: Outcome, units: Kept.Units): void => {
     const { count = 1, value } = outcome
     counts.done += count
     const tag = tagOf(value)
-    if (tag !== undefined) counts.tags[tag] = (counts.tags[tag] ?? 0) + count
+    if (tag !== undefined) Sums.addIn(counts.tags, tag, count)
     addUnits(counts, units)
   }
 }
@@ -253,7 +254,7 @@ const reasonOf = ({ reason }: { readonly reason: string }): string => reason.len
 
 export const countNamed = (named: Record<string, number>, name: string, count: number): void => {
   const counted = Object.hasOwn(named, name) || Object.keys(named).length < maxNamed ? name : others
-  named[counted] = (Object.hasOwn(named, counted) ? named[counted] ?? 0 : 0) + count
+  Sums.addIn(named, counted, count)
 }
 
 /** Takes away what is not counted by itself from among the others. `left` is how many there are in all by now. */
@@ -267,7 +268,7 @@ const uncount = (named: Record<string, number>, name: string, count: number, lef
 }
 
 const addUnits = (counts: Counts, units: Kept.Units): void => {
-  for (const [unit, amount] of units) counts.units[unit] = (counts.units[unit] ?? 0) + amount
+  for (const [unit, amount] of units) Sums.addIn(counts.units, unit, amount)
 }
 
 const tagOf = (value: Schema.Json): string | undefined =>

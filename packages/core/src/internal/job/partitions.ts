@@ -18,6 +18,7 @@ import { empty, Progress, Tally } from "../../Progress.ts"
 import type { Element, Source } from "../../Source.ts"
 import { runOf } from "../fanOut/jobRun.ts"
 import { countNamed } from "../fanOut/journal.ts"
+import * as Sums from "../sums.ts"
 import { Children } from "./childrenOfRun.ts"
 
 /** Milliseconds between two looks at the progress of the children. */
@@ -56,9 +57,8 @@ const sum = (tallies: ReadonlyArray<Tally>): Tally => {
 const unsettled = (children: Iterable<Progress>): ReadonlyMap<string, number> => {
   const sum = new Map<string, number>()
   for (const { tally, units } of children) {
-    for (const [unit, amount] of Object.entries(units)) {
-      sum.set(unit, (sum.get(unit) ?? 0) + amount - (tally.units[unit] ?? 0))
-    }
+    const ended = new Map(Object.entries(tally.units))
+    for (const [unit, amount] of Object.entries(units)) Sums.add(sum, unit, amount - (ended.get(unit) ?? 0))
   }
   return sum
 }

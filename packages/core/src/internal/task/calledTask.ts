@@ -13,7 +13,7 @@ import { Reporter } from "../../Progress.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
 import { Attempt } from "./attempt.ts"
 
-export type Amounts = ReadonlyArray<readonly [unit: string, amount: number]>
+type Amounts = ReadonlyArray<readonly [unit: string, amount: number]>
 
 /** News of a task since its last report. A field without news is left out: a million tasks may have a report each. */
 export interface News {

@@ -2,6 +2,7 @@
  * The state that a task keeps from one attempt to the next: the checkpoint, and the amounts added to units.
  */
 import * as Schema from "effect/Schema"
+import * as Sums from "../sums.ts"
 
 export type Units = ReadonlyMap<string, number>
 
@@ -26,7 +27,7 @@ export class Kept {
 
   add(unit: string, amount: number): void {
     this.added ??= new Map(this.saved)
-    this.added.set(unit, (this.added.get(unit) ?? 0) + amount)
+    Sums.add(this.added, unit, amount)
   }
 
   save(checkpoint: Schema.Json, startsOver: boolean): void {

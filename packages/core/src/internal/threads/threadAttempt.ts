@@ -11,7 +11,7 @@ import { Lease } from "../../Lease.ts"
 import { Reporter } from "../../Progress.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
 import { Signal } from "../signal.ts"
-import type { Amounts } from "../task/calledTask.ts"
+import * as Sums from "../sums.ts"
 import { numbered } from "../task/numbered.ts"
 import type { Posted, Report } from "./crossing.ts"
 import type { ThreadBatch } from "./threadBatch.ts"
@@ -77,7 +77,7 @@ export class Attempt implements Interrupter, Cell, Reporter {
 
   addUnsafe(unit: string, amount: number): void {
     this.added ??= new Map()
-    this.added.set(unit, (this.added.get(unit) ?? 0) + amount)
+    Sums.add(this.added, unit, amount)
     this.reportIfDue()
   }
 
@@ -92,7 +92,7 @@ export class Attempt implements Interrupter, Cell, Reporter {
     // Amounts that are added later are not part of this checkpoint.
     this.saved = startsOver
       ? { checkpoint, added: [], startsOver }
-      : { ...this.saved, checkpoint, added: addUp(this.saved?.added ?? [], this.added ?? []) }
+      : { ...this.saved, checkpoint, added: Array.from(Sums.of([this.saved?.added ?? [], this.added ?? []])) }
     this.added = undefined
     this.reportIfDue()
   }
@@ -136,10 +136,4 @@ export class Attempt implements Interrupter, Cell, Reporter {
       ...commits ? { commits } : {}
     }
   }
-}
-
-const addUp = (left: Amounts, right: Iterable<readonly [string, number]>): Amounts => {
-  const sums = new Map(left)
-  for (const [unit, amount] of right) sums.set(unit, (sums.get(unit) ?? 0) + amount)
-  return Array.from(sums)
 }
