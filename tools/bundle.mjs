@@ -57,7 +57,7 @@ const loadedLate = new Set([
 ])
 
 /** Libraries that few commands need have a file of their own, which is loaded as late. */
-const ownFiles = new Map([["./awsLibraries.ts", "aws.cjs"]])
+const ownFiles = new Map([["./awsLibraries.ts", "aws.cjs"], ["../cloud/contentType.ts", "contentType.cjs"]])
 
 /**
  * @param {string} specifier
@@ -170,6 +170,7 @@ const made = {
   "process.cjs": "cli/src/bundledThread.ts",
   "process.code.cjs": "cli/src/process.ts",
   "aws.cjs": "ops/src/internal/cloud/awsLibraries.ts",
+  "contentType.cjs": "ops/src/internal/cloud/contentType.ts",
   "ui.js": "cli/src/Mount.ts",
   "processRelay.js": "core/src/internal/node/processRelay.ts"
 }

@@ -185,6 +185,24 @@ export interface ListedObject {
 }
 
 /**
+ * How readers of an object over HTTP are to take its content: the headers of these names that its answers have. Values
+ * are of printable ASCII.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Attributes = {
+  readonly [
+    Name in
+      | "cache-control"
+      | "content-disposition"
+      | "content-encoding"
+      | "content-language"
+      | "content-type"
+  ]?: string
+}
+
+/**
  * What a store tells of an object.
  *
  * @category models
@@ -193,6 +211,7 @@ export interface ListedObject {
 export interface ObjectInfo extends ListedObject {
   /** By names in lower case. */
   readonly metadata: Readonly<Record<string, string>>
+  readonly attributes: Attributes
   /** Checksums of the whole content. Those of parts are not among them, nor is an ETag that is no MD5. */
   readonly checksums: ReadonlyArray<Checksum>
 }
@@ -272,6 +291,7 @@ export type Condition = { readonly _tag: "Absent" } | { readonly _tag: "Same"; r
 export interface WriteOptions {
   /** Names are of lower-case letters, digits and hyphens. Values are of printable ASCII. */
   readonly metadata?: Readonly<Record<string, string>>
+  readonly attributes?: Attributes
   readonly condition?: Condition
 }
 
@@ -343,8 +363,11 @@ export type UploadedPart = typeof UploadedPart.Type
  * @since 0.1.0
  */
 export interface Uploads {
-  /** Begins an upload. The metadata is that of the object. */
-  readonly begin: (key: string, options?: Pick<WriteOptions, "metadata">) => Effect.Effect<Upload, ObjectStoreError>
+  /** Begins an upload. Metadata and attributes are those of the object. */
+  readonly begin: (
+    key: string,
+    options?: Pick<WriteOptions, "metadata" | "attributes">
+  ) => Effect.Effect<Upload, ObjectStoreError>
 
   /** Sends a part. A part of the same number is replaced. The bytes must not change until it returns. */
   readonly put: (upload: Upload, number: number, bytes: Uint8Array) => Effect.Effect<UploadedPart, ObjectStoreError>
@@ -435,7 +458,8 @@ export interface ObjectStore {
   ) => Effect.Effect<StoredObject, ObjectStoreError>
 
   /**
-   * Has the store copy an object of at most `putBytes`, with its metadata, or with the metadata that is given instead.
+   * Has the store copy an object of at most `putBytes`, with its metadata and attributes. If either is given, the copy
+   * has those alone that are given.
    */
   readonly copy: (
     source: CopySource,

@@ -574,10 +574,18 @@ const flip = (bytes: Buffer): Buffer => {
   return flipped
 }
 
+const attributeNames = new Set([
+  "cache-control",
+  "content-disposition",
+  "content-encoding",
+  "content-language",
+  "content-type"
+])
+
 const keptHeaders = (headers: http.IncomingHttpHeaders): Readonly<Record<string, string>> =>
   Object.fromEntries(
     Object.entries(headers)
-      .filter(([name]) => name.startsWith("x-amz-meta-") || name === "content-type")
+      .filter(([name]) => name.startsWith("x-amz-meta-") || attributeNames.has(name))
       .map(([name, value]) => [name, String(value)])
   )
 

@@ -43,6 +43,34 @@ describe("Copy to objects", () => {
       assert.deepStrictEqual(tally.tags, { Copied: 2, FolderMade: 3, FolderEnded: 3 })
     }))
 
+  it.effect.each(["changed", "rename"] as const)(
+    "gives objects the types that their names tell (%s)",
+    (conflict) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld(World.ofSmallParts)
+        const types = {
+          "index.html": "text/html",
+          "A.JPG": "image/jpeg",
+          "archive.tar.gz": "application/gzip",
+          "large.mp4": "video/mp4",
+          "none": undefined,
+          "json": undefined,
+          ".css": undefined,
+          "text.unknown": undefined
+        }
+        for (const name of Object.keys(types)) {
+          world.disk.file(`/from/${name}`, name === "large.mp4" ? World.long(2) : name)
+        }
+
+        yield* World.copy(world, "/from", "s3://bucket/", { conflict })
+
+        for (const [name, type] of Object.entries(types)) {
+          const { attributes } = yield* World.read(world, `from/${name}`)
+          assert.deepStrictEqual(attributes, type === undefined ? {} : { "content-type": type }, name)
+        }
+      })
+  )
+
   it.effect.each<readonly [destination: string, keys: ReadonlyArray<string>]>([
     ["s3://bucket", ["from/a"]],
     ["s3://bucket/", ["from/a"]],
@@ -595,12 +623,14 @@ describe("Copy where a store fails", () => {
       Effect.gen(function*() {
         const world = yield* World.makeWorld(World.ofSmallParts)
         yield* World.put(world, "x/plain", "text", { mtime: "7.5", mode: "0100644", "fanout-upload": "word" })
+        yield* World.put(world, "x/typed", "text", {}, { "content-type": "text/html" })
+        yield* World.put(world, "x/cached", "text", {}, { "cache-control": "no-cache" })
         yield* World.put(world, "x/small", "text", { camera: "pinhole" })
         yield* World.put(world, "x/large", World.long(6), { camera: "pinhole", mtime: "7.5" })
 
         const { rows, units } = yield* World.copy(world, "s3://bucket/x", "/to/y", { moves })
 
-        assert.deepStrictEqual([rows, units["lostMetadata"]], [[], 2])
+        assert.deepStrictEqual([rows, units["lostMetadata"]], [[], 3])
       })
   )
 })

@@ -16,6 +16,7 @@ import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
 import * as Move from "@fanout/ops/Move"
 import {
+  type Attributes,
   type Capabilities,
   type ObjectContent,
   type ObjectStore,
@@ -465,11 +466,12 @@ export const keys = ({ store }: Pick<World, "store">, prefix = "") =>
 /** Uploads that nobody has ended. */
 export const openUploads = ({ store }: Pick<World, "store">) => Stream.runCollect(store.uploads.open(""))
 
-/** Content and metadata of an object. */
+/** Content, metadata and attributes of an object. */
 export const read = ({ store }: Pick<World, "store">, key: string) =>
   Effect.scoped(Effect.gen(function*() {
     const { bytes, info } = yield* store.get(key)
-    return { text: Buffer.concat(yield* Stream.runCollect(bytes)).toString(), metadata: info.metadata }
+    const { attributes, metadata } = info
+    return { text: Buffer.concat(yield* Stream.runCollect(bytes)).toString(), metadata, attributes }
   }))
 
 /** Puts a text at a key, in parts where it is long. */
@@ -477,13 +479,14 @@ export const put = (
   { store }: Pick<World, "store">,
   key: string,
   text: string,
-  metadata: Readonly<Record<string, string>> = {}
+  metadata: Readonly<Record<string, string>> = {},
+  attributes: Attributes = {}
 ) =>
   Effect.gen(function*() {
     const bytes = Buffer.from(text)
     const { mostPartBytes, putBytes } = store.capabilities.limits
-    if (bytes.length <= putBytes) return yield* store.put(key, bytes, { metadata })
-    const upload = yield* store.uploads.begin(key, { metadata })
+    if (bytes.length <= putBytes) return yield* store.put(key, bytes, { metadata, attributes })
+    const upload = yield* store.uploads.begin(key, { metadata, attributes })
     const parts = Array.from(
       { length: Math.ceil(bytes.length / mostPartBytes) },
       (_, n) => bytes.subarray(n * mostPartBytes, (n + 1) * mostPartBytes)

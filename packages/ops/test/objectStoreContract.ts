@@ -1,6 +1,6 @@
 import { assert, describe } from "@effect/vitest"
 import type { ObjectStoreError } from "@fanout/ops/clouds"
-import { type Checksum, type ObjectStore, ObjectStores } from "@fanout/ops/ObjectStore"
+import { type Attributes, type Checksum, type ObjectStore, ObjectStores } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -26,6 +26,14 @@ const crcOf = (bytes: Uint8Array): Checksum => ({
   algorithm: "crc32",
   digest: crc32(bytes).toString(16).padStart(8, "0")
 })
+
+const attributes: Attributes = {
+  "cache-control": "max-age=60, public",
+  "content-disposition": "attachment; filename=\"a, b.html\"",
+  "content-encoding": "gzip",
+  "content-language": "de",
+  "content-type": "text/html; charset=utf-8"
+}
 
 const encoder = new TextEncoder()
 const bytesOf = (text: string): Uint8Array => encoder.encode(text)
@@ -113,6 +121,27 @@ export const objectStoreContract = (name: string, { bucket, otherBucket, partByt
         assert.deepStrictEqual<Readonly<Record<string, string>>>({ ...info.metadata }, metadata)
         assert.strictEqual(info.storedMillis % 1000, 0)
         assert.deepStrictEqual(yield* store.head(key), Option.some(info))
+      }))
+
+    withStore("gives back attributes of what was put, uploaded or copied", (store, prefix) =>
+      Effect.gen(function*() {
+        const [put, uploaded, copied] = [`${prefix}put`, `${prefix}uploaded`, `${prefix}copied`]
+        const { etag } = yield* store.put(put, bytesOf("content"), { attributes })
+        const upload = yield* store.uploads.begin(uploaded, { attributes })
+        const part = yield* store.uploads.put(upload, 1, bytesOf("content"))
+        // An answer may be lost, and then the upload is gone.
+        yield* Effect.ignore(store.uploads.complete(upload, [part]))
+        assert.deepStrictEqual((yield* read(store, put)).info.attributes, attributes)
+        assert.deepStrictEqual(
+          (yield* read(store, uploaded, { range: { start: 1, end: 3 } })).info.attributes,
+          attributes
+        )
+        if (!store.capabilities.copies) return
+        yield* store.copy({ bucket, key: put, etag }, copied)
+        assert.deepStrictEqual((yield* read(store, copied)).info.attributes, attributes)
+        const others = { "content-type": "text/plain" }
+        yield* store.copy({ bucket, key: put, etag }, copied, { attributes: others })
+        assert.deepStrictEqual((yield* read(store, copied)).info.attributes, others)
       }))
 
     withStore("gives back an empty object", (store, prefix) =>
@@ -294,6 +323,8 @@ export const objectStoreContract = (name: string, { bucket, otherBucket, partByt
               assert.strictEqual(yield* reasonOf(store.uploads.begin(key)), "Refused")
             }))
           yield* store.put(long.slice(0, -1), bytesOf("x"))
+          const split = { attributes: { "content-type": "a\r\nx-amz-acl: public-read" } }
+          assert.strictEqual(yield* reasonOf(store.put(`${prefix}x`, bytesOf("x"), split)), "Refused")
           yield* Effect.forEach(
             [{ a: "b\r\nx-amz-acl: public-read" }, { A: "b" }, { a: "\u00e9" }, { a: " b" }],
             (metadata) =>

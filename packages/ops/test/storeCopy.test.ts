@@ -61,6 +61,26 @@ describe("Copy from objects to objects", () => {
     }))
 
   it.effect.each(providers)(
+    "keeps the types of objects, however they are copied (%s)",
+    (provider) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld(World.ofSmallParts, provider)
+        const attributes = { "cache-control": "no-cache", "content-encoding": "br", "content-type": "text/x-own" }
+        const texts = { empty: "", small: "text", large: World.long(2) }
+        for (const [name, text] of Object.entries(texts)) {
+          yield* World.put(world, `x/${name}.css`, text, {}, attributes)
+        }
+
+        const { rows, state } = yield* World.copy(world, "s3://bucket/x", "s3://other/copy")
+
+        assert.deepStrictEqual([state._tag, rows], ["Completed", []])
+        for (const name of Object.keys(texts)) {
+          assert.deepStrictEqual((yield* World.read(there(world), `copy/${name}.css`)).attributes, attributes, name)
+        }
+      })
+  )
+
+  it.effect.each(providers)(
     "asks for no object a second time, if nothing has changed (%s)",
     (provider) =>
       Effect.gen(function*() {

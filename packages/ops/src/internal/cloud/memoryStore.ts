@@ -28,7 +28,7 @@ import type {
 } from "../../ObjectStore.ts"
 import { crc32Of } from "./crc32.ts"
 import { readByGet } from "./readByGet.ts"
-import { checkKey, checkMetadata, type Failure, failureOf } from "./storeFailure.ts"
+import { checkKey, checkProperties, type Failure, failureOf } from "./storeFailure.ts"
 
 interface Entry {
   readonly info: ObjectInfo
@@ -37,7 +37,7 @@ interface Entry {
 
 interface OpenParts {
   readonly open: OpenUpload
-  readonly metadata: Readonly<Record<string, string>>
+  readonly properties: Pick<ObjectInfo, "metadata" | "attributes">
   readonly parts: Map<number, { readonly part: UploadedPart; readonly bytes: Uint8Array }>
 }
 
@@ -137,17 +137,18 @@ const write = Effect.fnUntraced(function*(
   place: Place,
   call: "put" | "copy" | "completeUpload",
   { bytes, etag, key, ...written }: Written,
-  { condition, metadata = {} }: WriteOptions = {}
+  { attributes = {}, condition, metadata = {} }: WriteOptions = {}
 ): Effect.fn.Return<StoredObject, ObjectStoreError> {
   const { capabilities, failure, inBucket } = place
   yield* checkKey(failure, capabilities.limits, call, key)
-  yield* checkMetadata(failure, capabilities.limits, call, key, metadata)
+  yield* checkProperties(failure, capabilities.limits, call, key, { attributes, metadata })
   const { objects } = yield* inBucket(call, key)
   const now = yield* Clock.currentTimeMillis
   yield* checkCondition(place, call, key, condition, objects.get(key))
   const checksums = [...capabilities.checksum === undefined ? [] : [crc32Of(bytes)], ...written.checksums]
   const storedMillis = Math.floor(now / 1000) * 1000
-  objects.set(key, { bytes, info: { key, sizeBytes: bytes.length, etag, storedMillis, metadata, checksums } })
+  const info = { key, sizeBytes: bytes.length, etag, storedMillis, metadata, attributes, checksums }
+  objects.set(key, { bytes, info })
   return { etag, checksums }
 })
 
@@ -212,7 +213,7 @@ const complete = Effect.fnUntraced(function*(
 ): Effect.fn.Return<StoredObject, ObjectStoreError> {
   const { key } = upload
   const refuse = (code: string, detail: string) => place.fail("completeUpload", key, refused(code, detail))
-  const { metadata, parts: there } = yield* inUpload(place, "completeUpload", upload)
+  const { parts: there, properties } = yield* inUpload(place, "completeUpload", upload)
   const found = parts.flatMap(({ etag, number }) => {
     const one = there.get(number)
     return one?.part.etag === etag ? [one] : []
@@ -229,7 +230,7 @@ const complete = Effect.fnUntraced(function*(
   const digest = md5(...found.map(({ part }) => Buffer.from(part.etag, "hex"))).toString("hex")
   const bytes = Buffer.concat(found.map(({ bytes }) => bytes))
   const written = { key, bytes, etag: `${digest}-${found.length}`, checksums: [] }
-  const stored = yield* write(place, "completeUpload", written, { ...options, metadata })
+  const stored = yield* write(place, "completeUpload", written, { ...options, ...properties })
   const { uploads } = yield* place.inBucket("completeUpload", key)
   uploads.delete(upload.id)
   return stored
@@ -238,14 +239,14 @@ const complete = Effect.fnUntraced(function*(
 const uploadsOf = (place: Place): Uploads => {
   const { capabilities: { limits }, fail, failure, inBucket } = place
   return {
-    begin: Effect.fnUntraced(function*(key, { metadata = {} } = {}) {
+    begin: Effect.fnUntraced(function*(key, { attributes = {}, metadata = {} } = {}) {
       yield* checkKey(failure, limits, "beginUpload", key)
-      yield* checkMetadata(failure, limits, "beginUpload", key, metadata)
+      yield* checkProperties(failure, limits, "beginUpload", key, { attributes, metadata })
       const { uploads } = yield* inBucket("beginUpload", key)
       const id = randomUUID()
       uploads.set(id, {
         open: { key, id, begunMillis: yield* Clock.currentTimeMillis },
-        metadata,
+        properties: { attributes, metadata },
         parts: new Map()
       })
       return { key, id }
@@ -323,8 +324,10 @@ export const makeMemoryStore = (buckets: Buckets, name: string, capabilities = m
     copy: (source, key, options = {}) =>
       Effect.flatMap(
         sourceOf(place, "copy", key, source),
-        ({ bytes, info }) =>
-          writeWhole(place, "copy", key, bytes, { ...options, metadata: options.metadata ?? info.metadata })
+        ({ bytes, info: { attributes, metadata } }) => {
+          const isReplaced = options.metadata !== undefined || options.attributes !== undefined
+          return writeWhole(place, "copy", key, bytes, isReplaced ? options : { ...options, attributes, metadata })
+        }
       ),
     remove: (keys) =>
       Effect.flatMap(inBucket("remove", ""), ({ objects }) => {

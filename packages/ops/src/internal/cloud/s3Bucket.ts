@@ -19,7 +19,7 @@ import { checksumsOf, hexOf, unquoted } from "./s3Headers.ts"
 import { makeRequests, type S3Requests, type TextAnswer } from "./s3Requests.ts"
 import type { Settings } from "./s3Settings.ts"
 import { type Element, parseRoot, textIn } from "./s3Xml.ts"
-import { checkKey, checkMetadata, failureOf } from "./storeFailure.ts"
+import { checkKey, checkProperties, failureOf } from "./storeFailure.ts"
 
 const MiB = 2 ** 20
 const GiB = 2 ** 30
@@ -69,13 +69,13 @@ export const makeBucket = ({ credentials, name, settings, transport }: S3BucketO
     capabilities: { checksum: checksums ? "crc32" : undefined, conditions, copies: true, limits },
     requests: makeRequests({ settings, transport, credentials, failure }),
     fail,
-    check: (call, key, { condition, metadata, obeys } = {}) => {
+    check: (call, key, { condition, obeys, ...properties } = {}) => {
       if (condition !== undefined && obeys !== undefined && !conditions[obeys]) {
         return fail(call, key, { _tag: "Unsupported", what: "a condition" })
       }
       return Effect.andThen(
         checkKey(failure, limits, call, key),
-        checkMetadata(failure, limits, call, key, metadata)
+        checkProperties(failure, limits, call, key, properties)
       )
     }
   }

@@ -1,7 +1,15 @@
 /**
  * What headers of S3 say of an object, and how it is told what an object is to have.
  */
-import type { Checksum, ChecksumAlgorithm, Condition, CopySource, ObjectInfo } from "../../ObjectStore.ts"
+import type {
+  Attributes,
+  Checksum,
+  ChecksumAlgorithm,
+  Condition,
+  CopySource,
+  ObjectInfo,
+  WriteOptions
+} from "../../ObjectStore.ts"
 import type { HttpAnswer } from "./httpTransport.ts"
 
 type Headers = HttpAnswer["headers"]
@@ -39,6 +47,23 @@ export const checksumsOf = (headers: Headers, isAws: boolean): ReadonlyArray<Che
 
 const metadataPrefix = "x-amz-meta-"
 
+const attributeNames: ReadonlyArray<keyof Attributes> = [
+  "cache-control",
+  "content-disposition",
+  "content-encoding",
+  "content-language",
+  "content-type"
+]
+
+const attributesOf = (headers: Headers): Attributes =>
+  Object.fromEntries(
+    attributeNames.flatMap((name) => {
+      // How an upload was framed is no property of what was uploaded, and some services keep it all the same.
+      const value = (headers[name] ?? "").split(",").filter((one) => one.trim() !== "aws-chunked").join(",")
+      return value === "" ? [] : [[name, value]]
+    })
+  )
+
 /** Of a read of a range, too: `content-range` tells the size of the whole. */
 export const infoOf = (key: string, headers: Headers, isAws: boolean): ObjectInfo => {
   const total = /\/(\d+)$/.exec(headers["content-range"] ?? "")?.[1] ?? headers["content-length"]
@@ -53,12 +78,17 @@ export const infoOf = (key: string, headers: Headers, isAws: boolean): ObjectInf
     etag: unquoted(headers.etag),
     storedMillis: Date.parse(headers["last-modified"] ?? ""),
     metadata,
+    attributes: attributesOf(headers),
     checksums: checksumsOf(headers, isAws)
   }
 }
 
-export const metadataHeaders = (metadata: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> =>
-  Object.fromEntries(Object.entries(metadata).map(([name, value]) => [metadataPrefix + name, value]))
+export const propertyHeaders = (
+  { attributes, metadata = {} }: Pick<WriteOptions, "attributes" | "metadata"> = {}
+): Readonly<Record<string, string>> => ({
+  ...attributes,
+  ...Object.fromEntries(Object.entries(metadata).map(([name, value]) => [metadataPrefix + name, value]))
+})
 
 /** Without quotes: Ceph compares the header as it is with an ETag that has none. AWS takes both forms. */
 export const conditionHeaders = (condition: Condition | undefined): Readonly<Record<string, string>> => {

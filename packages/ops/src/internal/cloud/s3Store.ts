@@ -19,7 +19,7 @@ import { crc32Of } from "./crc32.ts"
 import type { ConnectionLost, HttpAnswer } from "./httpTransport.ts"
 import { makeBucket, resultOf, type S3Bucket, type S3BucketOptions, storedBy } from "./s3Bucket.ts"
 import { reasonOf } from "./s3Failure.ts"
-import { base64Of, conditionHeaders, infoOf, metadataHeaders, sourceHeaders } from "./s3Headers.ts"
+import { base64Of, conditionHeaders, infoOf, propertyHeaders, sourceHeaders } from "./s3Headers.ts"
 import { listObjects } from "./s3Listing.ts"
 import { encodeKey, type S3Call } from "./s3Requests.ts"
 import { makeUploads } from "./s3Uploads.ts"
@@ -115,7 +115,7 @@ const put = Effect.fnUntraced(function*(
     method: "PUT",
     key,
     headers: {
-      ...metadataHeaders(options.metadata),
+      ...propertyHeaders(options),
       ...conditionHeaders(options.condition),
       ...capabilities.checksum === undefined ? {} : { "x-amz-checksum-crc32": base64Of(crc32Of(bytes)) }
     },
@@ -208,8 +208,10 @@ export const makeS3Store = (options: S3BucketOptions): ObjectStore => {
         headers: {
           ...sourceHeaders(source, encodeKey),
           ...conditionHeaders(options.condition),
-          ...options.metadata === undefined ? {} : { "x-amz-metadata-directive": "REPLACE" },
-          ...metadataHeaders(options.metadata)
+          ...options.metadata === undefined && options.attributes === undefined
+            ? {}
+            : { "x-amz-metadata-directive": "REPLACE" },
+          ...propertyHeaders(options)
         }
       })
       return storedBy(bucket, answer, yield* resultOf(bucket, "copy", key, answer))

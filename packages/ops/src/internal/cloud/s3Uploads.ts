@@ -15,7 +15,7 @@ import type {
 } from "../../ObjectStore.ts"
 import { crc32Of, crc32OfParts } from "./crc32.ts"
 import { partOf, resultOf, type S3Bucket, storedBy } from "./s3Bucket.ts"
-import { base64Of, conditionHeaders, metadataHeaders, sourceHeaders, unquoted } from "./s3Headers.ts"
+import { base64Of, conditionHeaders, propertyHeaders, sourceHeaders, unquoted } from "./s3Headers.ts"
 import { listParts, listUploads } from "./s3Listing.ts"
 import { encodeKey } from "./s3Requests.ts"
 import { escapeXml, textIn } from "./s3Xml.ts"
@@ -76,7 +76,7 @@ const orMissing = (bucket: S3Bucket, upload: Upload, error: ObjectStoreError): E
 const begin = Effect.fnUntraced(function*(
   bucket: S3Bucket,
   key: string,
-  options: Pick<WriteOptions, "metadata"> = {}
+  options: Pick<WriteOptions, "metadata" | "attributes"> = {}
 ): Effect.fn.Return<Upload, ObjectStoreError> {
   const call = "beginUpload"
   yield* bucket.check(call, key, options)
@@ -86,7 +86,7 @@ const begin = Effect.fnUntraced(function*(
     key,
     query: { uploads: "" },
     headers: {
-      ...metadataHeaders(options.metadata),
+      ...propertyHeaders(options),
       ...hasChecksums(bucket) ? { "x-amz-checksum-algorithm": "CRC32", ...wholeType } : {}
     }
   })

@@ -2,12 +2,14 @@
  * Errors of calls to one bucket, and what no store is asked since no store can do it.
  */
 import * as Effect from "effect/Effect"
+import * as Num from "effect/Number"
 import {
   type CloudAddress,
   type Limits,
   ObjectStoreError,
   type StoreCall,
-  type StoreReason
+  type StoreReason,
+  type WriteOptions
 } from "../../ObjectStore.ts"
 
 export type Failure = (call: StoreCall, key: string, reason: StoreReason) => ObjectStoreError
@@ -32,22 +34,21 @@ export const checkKey = (
     : Effect.void
 }
 
-/** Metadata become headers of requests, where other characters would end the header or be changed on their way. */
-export const checkMetadata = (
+/** These become headers of requests, where other characters would end the header or be changed on their way. */
+export const checkProperties = (
   failure: Failure,
   limits: Limits,
   call: StoreCall,
   key: string,
-  metadata: Readonly<Record<string, string>> = {}
+  { attributes = {}, metadata = {} }: Pick<WriteOptions, "attributes" | "metadata">
 ): Effect.Effect<void, ObjectStoreError> => {
-  let bytes = 0
-  for (const [name, value] of Object.entries(metadata)) {
-    if (!/^[a-z0-9-]+$/.test(name) || !/^(?:[!-~](?:[ -~]*[!-~])?)?$/.test(value)) {
-      const detail = `the metadata "${name}" can't be written as a header`
-      return Effect.fail(failure(call, key, refused("InvalidMetadata", detail)))
-    }
-    bytes += name.length + value.length
+  const all = [...Object.entries(attributes), ...Object.entries(metadata)]
+  const wrong = all.find(([name, value]) => !/^[a-z0-9-]+$/.test(name) || !/^(?:[!-~](?:[ -~]*[!-~])?)?$/.test(value))
+  if (wrong !== undefined) {
+    const detail = `the metadata "${wrong[0]}" can't be written as a header`
+    return Effect.fail(failure(call, key, refused("InvalidMetadata", detail)))
   }
+  const bytes = Num.sumAll(Object.entries(metadata).map(([name, value]) => name.length + value.length))
   if (bytes <= limits.metadataBytes) return Effect.void
   const detail = `the metadata have more than ${limits.metadataBytes} bytes`
   return Effect.fail(failure(call, key, refused("MetadataTooLarge", detail)))

@@ -17,7 +17,7 @@ import { CopyError, Reason } from "../steps/copyError.ts"
 import { occupied } from "../steps/filePlacement.ts"
 import { onSource } from "../steps/sideErrors.ts"
 import { failureOf, giveBack, type ObjectAccess, type ObjectPlace, patiently, take } from "./objectAccess.ts"
-import { carriedBy, metadataOf, nonceName } from "./objectStat.ts"
+import { carriedBy, nonceName, propertiesOf } from "./objectStat.ts"
 import * as Unsupported from "./unsupportedCalls.ts"
 import { checkPut, onStore } from "./uploadCheck.ts"
 
@@ -71,11 +71,16 @@ export const openedOf = Effect.fnUntraced(function*({ opened }: ObjectAccess, { 
   return opened?.get(path) ?? (yield* new CopyError({ reason: Reason.cases.Changed.make({ path }) }))
 })
 
-/** What the metadata of a copy are to be: those of an object that it is made of, or what a file has for them. */
-export const metadataFor = (access: ObjectAccess, request: CopyRequest, stat: Files.FileStat) =>
+/** What a copy is to tell: the same as an object that it is made of, or what a file has for that. */
+export const propertiesFor = (
+  access: ObjectAccess,
+  { key }: ObjectPlace,
+  request: CopyRequest,
+  stat: Files.FileStat
+) =>
   FilePath.isAddress(Place.path(request.source))
     ? Effect.map(openedOf(access, request), carriedBy)
-    : Effect.succeed(metadataOf(stat, request.options))
+    : Effect.succeed(propertiesOf(key, stat, request.options))
 
 /** Keeps all that is written in one buffer, which has the size that the file is said to have, or more. */
 const bufferOf = (sizeBytes: number) => {
@@ -131,7 +136,8 @@ export const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
       const nonce = randomUUID()
       // Only who asks for a condition can take its own object for another one.
       const own = condition.condition === undefined ? {} : { [nonceName]: nonce }
-      const options = { ...condition, metadata: { ...yield* metadataFor(access, request, stat), ...own } }
+      const { attributes, metadata } = yield* propertiesFor(access, place, request, stat)
+      const options = { ...condition, attributes, metadata: { ...metadata, ...own } }
       const stored = yield* Effect.catchIf(
         patiently(place.store.put(place.key, content(), options)),
         (error) => isOccupied(error, request),

@@ -4,20 +4,22 @@
 import { createHash } from "node:crypto"
 import type { CopyOptions } from "../../CopyOptions.ts"
 import type * as Files from "../../Files.ts"
-import type { ListedObject, ObjectInfo } from "../../ObjectStore.ts"
+import type { ListedObject, ObjectInfo, WriteOptions } from "../../ObjectStore.ts"
+import { contentTypeOf } from "../cloud/contentType.ts"
 import type { Aspect } from "../verify/metadataComparison.ts"
 
 /** What is known of an object: by a listing, or by itself. */
-export type Info = ListedObject & Partial<Pick<ObjectInfo, "metadata" | "checksums">>
+export type Info = ListedObject & Partial<Pick<ObjectInfo, "metadata" | "attributes" | "checksums">>
 
 /** Name in the metadata of an object, of a random word. Whoever has lost an answer finds its own object by that. */
 export const nonceName = "fanout-upload"
 
 const ofFiles: ReadonlySet<string> = new Set(["mtime", "mode", nonceName])
 
-/** Whether an object has metadata that no file can be given. */
-export const hasMetadata = ({ metadata = {} }: Info): boolean =>
-  Object.keys(metadata).some((name) => !ofFiles.has(name))
+/** Whether an object has metadata or attributes that no file can be given. The type is in the name of most files. */
+export const hasMetadata = ({ attributes = {}, metadata = {} }: Info): boolean =>
+  Object.keys(metadata).some((name) => !ofFiles.has(name)) ||
+  Object.keys(attributes).some((name) => name !== "content-type")
 
 /** Whose files are that come from objects, and what rights they do not get. */
 export interface Process {
@@ -98,22 +100,32 @@ export const folderStat = (bucket: string, key: string, nowMillis: number, proce
   }
 }
 
-/** What an object is to tell of its file. */
-export const metadataOf = (
+/** What an object tells besides its content. */
+export type Properties = Required<Pick<WriteOptions, "metadata" | "attributes">>
+
+/** What an object of this key is to tell of its file. */
+export const propertiesOf = (
+  key: string,
   { mode, modifiedNanos }: Files.FileStat,
   { keeps }: Pick<CopyOptions, "keeps">
-): Readonly<Record<string, string>> => ({
-  ...keeps.has("times") ? { mtime: secondsOf(modifiedNanos) } : {},
-  ...keeps.has("mode") ? { mode: `0${(0o100000 | mode).toString(8)}` } : {}
-})
+): Properties => {
+  const type = contentTypeOf(key)
+  return {
+    metadata: {
+      ...keeps.has("times") ? { mtime: secondsOf(modifiedNanos) } : {},
+      ...keeps.has("mode") ? { mode: `0${(0o100000 | mode).toString(8)}` } : {}
+    },
+    attributes: type === undefined ? {} : { "content-type": type }
+  }
+}
 
 /**
  * What a copy of an object is to tell of it: all that the object does. Where that has no time of its own it is when the
  * store has put it in its place.
  */
-export const carriedBy = (info: Info): Readonly<Record<string, string>> => ({
-  mtime: secondsOf(storedNanos(info)),
-  ...info.metadata
+export const carriedBy = (info: Info): Properties => ({
+  metadata: { mtime: secondsOf(storedNanos(info)), ...info.metadata },
+  attributes: info.attributes ?? {}
 })
 
 /** What is known of an object that has the time of a file. */

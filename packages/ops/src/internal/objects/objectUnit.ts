@@ -28,7 +28,7 @@ import { nothingDone, restOf } from "../steps/unit.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
 import { type ObjectAccess, type ObjectPlace, patiently, within } from "./objectAccess.ts"
 import { readWhole } from "./objectContent.ts"
-import { carriedBy, hasMetadata, type Info, isSettledByListing, metadataOf, statOf } from "./objectStat.ts"
+import { carriedBy, hasMetadata, type Info, isSettledByListing, propertiesOf, statOf } from "./objectStat.ts"
 import { byStore } from "./objectUpload.ts"
 import { isCopiedByStore } from "./storeCopy.ts"
 
@@ -220,14 +220,14 @@ const keysAt = Effect.fnUntraced(function*(access: ObjectAccess, path: FilePath.
     replaces: true,
     write: (name, { bytes, info, stat }, isNew) => {
       const place = keyIn(bucket, name)
-      const metadata = info === undefined ? metadataOf(stat, options) : carriedBy(info)
+      const properties = info === undefined ? propertiesOf(place.key, stat, options) : carriedBy(info)
       return make(
         place,
         isNew && place.store.capabilities.conditions.put,
-        (condition) => place.store.put(place.key, bytes, { metadata, ...condition }),
+        (condition) => place.store.put(place.key, bytes, { ...properties, ...condition }),
         (there) =>
           there.checksums.some(({ algorithm, digest }) => digest === digestOf(algorithm, bytes)) &&
-          Object.entries(metadata).every(([name, value]) => there.metadata[name] === value)
+          Object.entries(properties.metadata).every(([name, value]) => there.metadata[name] === value)
       )
     },
     // What was read is of one moment.

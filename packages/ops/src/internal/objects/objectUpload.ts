@@ -33,7 +33,7 @@ import * as SavedCopy from "../steps/savedCopy.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
 import { asCall, failureOf, lend, type ObjectAccess, type ObjectPlace, patiently, pieceBytes } from "./objectAccess.ts"
-import { absent, draftOf, findOwn, isOccupied, metadataFor, orOccupied, whole } from "./objectPut.ts"
+import { absent, draftOf, findOwn, isOccupied, orOccupied, propertiesFor, whole } from "./objectPut.ts"
 import { nonceName } from "./objectStat.ts"
 import { checkParts, isPartOf, onStore } from "./uploadCheck.ts"
 
@@ -191,7 +191,8 @@ const begin = Effect.fnUntraced(function*(
 ) {
   const nonce = randomUUID()
   const others = yield* onStore(request, othersOf(place))
-  const metadata = { ...yield* metadataFor(access, request, stat), [nonceName]: nonce }
+  const { attributes, metadata } = yield* propertiesFor(access, place, request, stat)
+  const properties = { attributes, metadata: { ...metadata, [nonceName]: nonce } }
   const upload: SavedCopy.Uploading = {
     key: place.key,
     begunMillis: yield* Clock.currentTimeMillis,
@@ -204,7 +205,7 @@ const begin = Effect.fnUntraced(function*(
   // Nobody else would know of an upload, whose parts are paid for, nor which parts need not be sent again.
   yield* SavedCopy.commit({ upload })
   // One whose answer was a failure may have been begun.
-  const { id } = yield* patiently(place.store.uploads.begin(place.key, { metadata }), dropped(place, upload)).pipe(
+  const { id } = yield* patiently(place.store.uploads.begin(place.key, properties), dropped(place, upload)).pipe(
     Effect.mapError(failureOf("write", Place.path(request.target))),
     onDestination,
     Effect.onExit((exit) => isKept(exit) ? Effect.void : Effect.interruptible(dropped(place, upload)))
