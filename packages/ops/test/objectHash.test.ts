@@ -63,6 +63,24 @@ describe("HashCheck of objects", () => {
       assert.notInclude(JSON.stringify(all), "SECRET")
     }))
 
+  it.effect("fails lines by themselves whose bucket is gone, or elsewhere", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      yield* plant(world)
+      const names = ["s3://bucket/of/a-b", "s3://gone/x", "s3://other/y", "s3://bucket/of/a/b"]
+      const digest = (name: string) => expected[name.replace("s3://bucket/of/", "")] ?? sha256("")
+      world.disk.file("/SUMS", names.map((name) => `${digest(name)}  ${name}\n`).join(""))
+      world.before = ({ key }) =>
+        key === "y" ? Effect.fail(World.failure(StoreReason.cases.RegionWrong.make({}), "get", key)) : Effect.void
+
+      const { lines, state } = yield* World.check(world, "/SUMS")
+
+      assert.deepStrictEqual(lines.map(({ status }) => status), ["ok", "unreadable", "unreadable", "ok"])
+      assert.include(lines[1]?.why, "there is no such bucket")
+      assert.include(lines[2]?.why, "another region")
+      assert.strictEqual(state._tag, "CompletedWithErrors")
+    }))
+
   it.effect("tells of objects that any line names, and of no secret", () =>
     Effect.gen(function*() {
       const world = yield* World.makeWorld()

@@ -41,10 +41,13 @@ const troubleIn = (exit: Exit.Exit<HashedFiles, unknown>) =>
       .find(({ code }) => pauseNameOf(code) !== undefined)
     : undefined
 
-/** The same of one that was checked. What is wrong with one address of a file is not so with all. */
+/** What is wrong with one bucket is not so with all that a file names. */
+const ofOneBucket: ReadonlySet<string> = new Set(["BucketMissing", "Misconfigured", "RegionWrong"])
+
+/** The same of one that was checked. */
 const troubleInCheck = (exit: Exit.Exit<unknown, CheckFailed | Interrupted>) => {
   const failed = Option.filter(Exit.findErrorOption(exit), (error) => error._tag === "CheckFailed")
-  return Option.getOrUndefined(Option.filter(failed, ({ code }) => code !== "Misconfigured"))
+  return Option.getOrUndefined(Option.filter(failed, ({ code }) => !ofOneBucket.has(code)))
 }
 
 /** What a job needs that hashes objects, in place of what one of files does. */
