@@ -536,7 +536,7 @@ export const StoreReason = Schema.TaggedUnion({
   PreconditionFailed: {},
   /** The credentials are good, and don't allow this. */
   Denied: { code: Schema.String },
-  /** No credentials were found, or what should give them failed. */
+  /** No credentials were found, or what should give them failed. `detail` says what to do. */
   CredentialsMissing: { detail: Schema.String },
   CredentialsRefused: { code: Schema.String },
   CredentialsExpired: { code: Schema.String },
@@ -586,6 +586,24 @@ const verbs: Readonly<Record<StoreCall, string>> = {
   listUploads: "list the uploads to"
 }
 
+/** Rights that calls need, as S3 names them. A service that hides what is there denies a look at what is not. */
+const rights: Readonly<Record<StoreCall, string>> = {
+  configure: "s3:ListBucket",
+  list: "s3:ListBucket",
+  head: "s3:GetObject and s3:ListBucket",
+  get: "s3:GetObject",
+  put: "s3:PutObject",
+  copy: "s3:PutObject, and s3:GetObject of the source",
+  remove: "s3:DeleteObject",
+  beginUpload: "s3:PutObject",
+  putPart: "s3:PutObject",
+  copyPart: "s3:PutObject, and s3:GetObject of the source",
+  listParts: "s3:ListMultipartUploadParts",
+  completeUpload: "s3:PutObject",
+  abortUpload: "s3:AbortMultipartUpload",
+  listUploads: "s3:ListBucketMultipartUploads"
+}
+
 /** What has happened, and what to do about it. */
 const sentenceOf = StoreReason.match({
   ObjectMissing: () => "there is no such object. Another program may have removed it",
@@ -593,12 +611,12 @@ const sentenceOf = StoreReason.match({
   BucketMissing: () => "there is no such bucket. Check its name and the endpoint, or create it",
   PreconditionFailed: () => "another program has changed the object meanwhile. Look at it, then try again",
   Denied: ({ code }) => `permission denied (${code}). Have the owner of the bucket allow this for your credentials`,
-  CredentialsMissing: ({ detail }) =>
-    `no credentials were found (${detail}). Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE`,
+  CredentialsMissing: ({ detail }) => `no credentials were found: ${detail}`,
   CredentialsRefused: ({ code }) =>
     `the service does not accept the credentials (${code}). Check the access key, its secret and the endpoint`,
   CredentialsExpired: ({ code }) => `the credentials have expired (${code}). Log in again, or renew them`,
-  ClockWrong: () => "the clock of this machine is wrong. Set it, for example by NTP",
+  ClockWrong: () =>
+    "the clock of this machine is wrong: it differs too much from that of the service. Set it, for example by NTP",
   Throttled: ({ code }) =>
     `the service asks for fewer requests (${code}). Try again later, with fewer at the same time`,
   Unreachable: ({ code }) => `the service can't be reached (${code}). Check the network, the endpoint and the proxy`,
@@ -626,7 +644,8 @@ export class ObjectStoreError
   })
 {
   override get message(): string {
-    return `Could not ${verbs[this.call]} ${formatAddress(this.address)}: ${sentenceOf(this.reason)}.`
+    const needed = this.reason._tag === "Denied" ? `: ${rights[this.call]}` : ""
+    return `Could not ${verbs[this.call]} ${formatAddress(this.address)}: ${sentenceOf(this.reason)}${needed}.`
   }
 
   /**

@@ -166,7 +166,8 @@ describe("Delete of objects", () => {
 
       const second = yield* World.remove(again, ["s3://bucket/in/"], { whenStopped })
 
-      const why = "permission denied (AccessDenied). Have the owner of the bucket allow this for your credentials."
+      const allow = "Have the owner of the bucket allow this for your credentials: s3:DeleteObject."
+      const why = `permission denied (AccessDenied). ${allow}`
       assert.deepStrictEqual(first.rows, [
         `s3://bucket/in/a: Could not remove s3://bucket/in/a: ${why}`,
         `s3://bucket/in/a/b: Could not remove s3://bucket/in/a/b: ${why}`

@@ -1,4 +1,5 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -27,6 +28,9 @@ s3 =
   addressing_style = virtual
 request_checksum_calculation = when_supported
 
+[profile authorities]
+ca_bundle = /etc/own.pem
+
 [profile services]
 services = mine
 endpoint_url = https://all.example
@@ -37,6 +41,25 @@ s3 =
 
 [profile program]
 credential_process = "${process.execPath}" -e "console.log(process.env.TEST_KEYS)"
+
+[profile login]
+sso_session = work
+sso_account_id = 1
+sso_role_name = reader
+
+[sso-session work]
+sso_start_url = https://work.example
+sso_region = us-east-1
+
+[profile old]
+sso_start_url = https://old.example
+sso_region = us-east-1
+sso_account_id = 1
+sso_role_name = reader
+
+[profile role]
+role_arn = arn:aws:iam::1:role/reader
+source_profile = missing
 
 [profile failing]
 credential_process = "${process.execPath}" -e "process.stderr.write('hidden'); process.exit(1)" hidden
@@ -102,6 +125,13 @@ describe("settings of S3", () => {
     assert.strictEqual((await settings(ignoring)).endpoint.hostname, "bucket.s3.own-1.amazonaws.com")
   })
 
+  it("have authorities of a file, if it has a name", async () => {
+    assert.strictEqual((await settings({ AWS_PROFILE: "authorities" })).authorities, "/etc/own.pem")
+    assert.strictEqual((await settings({ AWS_PROFILE: "authorities", AWS_CA_BUNDLE: "" })).authorities, "/etc/own.pem")
+    assert.strictEqual((await settings({ AWS_PROFILE: "authorities", AWS_CA_BUNDLE: "/a.pem" })).authorities, "/a.pem")
+    assert.isUndefined((await settings({ AWS_CA_BUNDLE: "" })).authorities)
+  })
+
   it("have no checksums elsewhere, unless they are asked for", async () => {
     const elsewhere = { AWS_ENDPOINT_URL: "http://here" }
     assert.isFalse((await settings(elsewhere)).checksums)
@@ -132,6 +162,7 @@ describe("credentials of S3", () => {
     const variables = { AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b", AWS_SESSION_TOKEN: "c" }
     assert.deepInclude(await find(variables), { accessKeyId: "a", secretAccessKey: "b", sessionToken: "c" })
     assert.deepInclude(await find({ AWS_PROFILE: "own" }), { accessKeyId: "id", secretAccessKey: "secret" })
+    assert.deepInclude(await find({ ...variables, AWS_PROFILE: "own" }), { accessKeyId: "a", sessionToken: "c" })
     assert.deepInclude(await find(variables, "own"), { accessKeyId: "id", secretAccessKey: "secret" })
     process.env["TEST_KEYS"] = JSON.stringify({ Version: 1, AccessKeyId: "p", SecretAccessKey: "q" })
     assert.deepInclude(await find({}, "program"), { accessKeyId: "p", secretAccessKey: "q" })
@@ -148,20 +179,43 @@ describe("credentials of S3", () => {
     })
   })
 
-  it("leave what a program says out of the error", async () => {
-    const reason = credentialReason(
-      await find({ AWS_EC2_METADATA_DISABLED: "true" }, "failing").catch((error: unknown) => error)
-    )
+  const variables = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not both set"
+  const configure = "Set these, or AWS_PROFILE, or run: aws configure"
+
+  it.each<readonly [variables: Readonly<Record<string, string>>, profile: string | undefined, detail: string]>([
+    [
+      { AWS_ACCESS_KEY_ID: "hidden" },
+      undefined,
+      `${variables}, and the profile "default" has no keys in KEYS and CONFIG. ${configure}`
+    ],
+    [{}, "services", `the profile "services" has no keys in KEYS and CONFIG. ${configure}`],
+    [{ AWS_PROFILE: "login" }, undefined, `the profile "login" has no valid login. Run: aws sso login --profile login`],
+    [
+      {},
+      "failing",
+      `credential_process of the profile "failing" has failed, or gives what has expired. Run that program to see`
+    ],
+    [{}, "role", `the role of the profile "role" could not be taken. Check its role_arn and source_profile`]
+  ])("say what was looked at, and nothing of what a program says (%o, %s)", async (variables, profile, detail) => {
+    const error = await find({ AWS_EC2_METADATA_DISABLED: "true", HOME: folder, ...variables }, profile)
+      .catch((error: unknown) => error)
+    const reason = credentialReason(error)
     assert.deepStrictEqual(reason, {
       _tag: "CredentialsMissing",
-      detail: "Could not load credentials from any providers"
+      detail: detail.replace("KEYS", files.AWS_SHARED_CREDENTIALS_FILE).replace("CONFIG", files.AWS_CONFIG_FILE)
     })
-    const other = credentialReason(new Error("Command failed: program --key hidden"))
-    assert.deepStrictEqual(other, {
-      _tag: "CredentialsMissing",
-      detail: "what is to give them has failed, or they have expired"
-    })
-    const expired = credentialReason(new Error("The SSO session of this profile has expired"))
-    assert.deepStrictEqual(expired, { _tag: "CredentialsExpired", code: "Expired" })
+    assert.notInclude(String(error) + JSON.stringify(error), "hidden")
+  })
+
+  it("tell that a login has expired", async () => {
+    const cache = path.join(folder, ".aws/sso/cache")
+    fs.mkdirSync(cache, { recursive: true })
+    const token = { accessToken: "hidden", expiresAt: "2020-01-01T00:00:00Z" }
+    fs.writeFileSync(
+      path.join(cache, `${createHash("sha1").update("https://old.example").digest("hex")}.json`),
+      JSON.stringify(token)
+    )
+    const error = await find({ AWS_PROFILE: "old", HOME: folder }).catch((error: unknown) => error)
+    assert.deepStrictEqual(credentialReason(error), { _tag: "CredentialsExpired", code: "Expired" })
   })
 })
