@@ -617,6 +617,30 @@ describe("Copy where a store fails", () => {
       }
     }))
 
+  it.effect.each(["changed", "overwrite", "skip", "rename"] as const)(
+    "keeps the first of two large objects whose names differ by case, where a folder takes both for one (%s)",
+    (conflict) =>
+      Effect.gen(function*() {
+        for (const lacksLinks of [false, true]) {
+          const world = yield* World.makeWorld(World.ofSmallParts)
+          world.disk.takes("/to", { fold: (stored) => stored.toLowerCase(), lacksLinks })
+          const texts: Readonly<Record<string, string>> = { Large: World.long(7), large: `${World.long(7)}more` }
+          for (const [name, text] of Object.entries(texts)) yield* World.put(world, `x/${name}`, text)
+
+          const { rows, tally } = yield* World.copy(world, "s3://bucket/x", "/to/y", { conflict })
+
+          const files = Object.entries(world.disk.tree("/to/y")).filter(([, seen]) => seen.kind === "file")
+          const isBoth = conflict === "rename"
+          assert.deepStrictEqual([files.length, tally.tags?.["Copied"], rows.length], isBoth ? [2, 2, 0] : [1, 1, 1])
+          for (const [path, seen] of files) {
+            const name = path.split("/").at(-1)?.replace(" (1)", "") ?? ""
+            assert.isTrue(seen.kind === "file" && seen.text === texts[name], path)
+          }
+          if (conflict === "changed") assert.match(rows.join(), /which takes both for one name/)
+        }
+      })
+  )
+
   it.effect.each([false, true])(
     "counts files that do not get all metadata of their objects (moves: %s)",
     (moves) =>

@@ -11,7 +11,6 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Num from "effect/Number"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import { CopyOptions } from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
@@ -206,25 +205,30 @@ const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: 
   }
   const work: Work = { conflict, isWary, source: { place, stat }, target: yield* Place.open(target) }
   const planAndPerform = (isFree: boolean) => Effect.flatMap(plan(work, isFree), (decision) => perform(work, decision))
-  // Others may take a name between the decision and the copy; then it is decided again.
-  const decideAndCopy = Effect.retry(planAndPerform(false), { times: maxDecisions, while: isOccupied })
   const { decision: earlier } = yield* SavedCopy.get
   const { name } = work.target
   const there = { ...work.target, name: earlier === undefined ? name : Conflict.placeOf(earlier, name) }
   // In another spelling it may be another source's, or what was moved there before and is nowhere else any more.
   const mayBeOther = isWary || isMove || isDownload(source, target)
-  const other = mayBeOther ? yield* NameSpelling.otherAt(there) : undefined
-  if (other !== undefined && (conflict !== "rename" || stat.kind === "folder")) {
+  const findOther = Effect.gen(function*() {
+    const other = mayBeOther ? yield* NameSpelling.otherAt(there) : undefined
+    if (other === undefined || (conflict === "rename" && stat.kind !== "folder")) return other
     return yield* conflict === "skip" && stat.kind !== "folder"
       ? Task.skip(SkipReason.Exists)
       : Effect.fail(NameSpelling.taken(place, other))
-  }
-  if (other !== undefined) return yield* decideAndCopy
+  })
+  // Others may take a name between the decision and the copy; then it is decided again, by what has the name by then.
+  const decideAgain = Effect.retry(Effect.andThen(findOther, planAndPerform(false)), {
+    times: maxDecisions,
+    while: isOccupied
+  })
+  const decideAndCopy = Effect.catchIf(planAndPerform(false), isOccupied, () => decideAgain)
+  if ((yield* findOther) !== undefined) return yield* decideAndCopy
   if (earlier === undefined) {
     // For a large file it is worth a look: what it was taken for only shows once all of it is written.
     const isFree = stat.sizeBytes <= WholeCopy.maxSizeBytes && (yield* MadeFolders.has(work.target.folder.path))
     if (!isFree) return yield* decideAndCopy
-    return yield* Effect.catchIf(planAndPerform(true), isOccupied, () => decideAndCopy)
+    return yield* Effect.catchIf(planAndPerform(true), isOccupied, () => decideAgain)
   }
   // What is there now is what an attempt before this one has copied, or somebody else's.
   const goOn = Effect.gen(function*() {
@@ -254,8 +258,7 @@ const movedBefore = Effect.fnUntraced(function*(source: FilePath.FilePath, targe
   return EntryCopied.cases.Moved.make({ strategy: "before", sizeBytes: 0, ...yield* checksumsOf(place) })
 })
 
-const isOccupied = (error: { readonly _tag: string }): boolean =>
-  error._tag === "CopyError" && "reason" in error && Predicate.isTagged(error.reason, "Occupied")
+const isOccupied = (error: unknown): boolean => error instanceof CopyError && error.reason._tag === "Occupied"
 
 /** Gives a folder its mode and times, once nothing is written in it any more. */
 const endFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
