@@ -161,9 +161,8 @@ export interface Limits {
   readonly leastPartBytes: number
   /** Largest part of an upload. */
   readonly mostPartBytes: number
+  /** How many parts an upload has at most. */
   readonly parts: number
-  /** Largest object. */
-  readonly objectBytes: number
   /** How many keys one call removes. */
   readonly removedKeys: number
 }

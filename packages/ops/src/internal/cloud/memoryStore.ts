@@ -65,7 +65,6 @@ export const memoryCapabilities: Capabilities = {
     leastPartBytes: 5 * MiB,
     mostPartBytes: 5 * 1024 * MiB,
     parts: 10_000,
-    objectBytes: 50_000 * 1024 * MiB,
     removedKeys: 1000
   }
 }

@@ -32,7 +32,6 @@ const limits = {
   leastPartBytes: 5 * MiB,
   mostPartBytes: 5 * GiB,
   parts: 10_000,
-  objectBytes: 5 * 1024 * GiB,
   removedKeys: 1000
 }
 
