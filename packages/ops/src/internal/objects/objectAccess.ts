@@ -35,7 +35,7 @@ export interface ObjectPlace {
 
 /** What is shared. */
 export interface ObjectAccess {
-  readonly at: (path: FilePath.FilePath) => Effect.Effect<ObjectPlace, ObjectStoreError>
+  readonly at: Places
   /** What listings have told of entries that are not copied yet, by addresses. */
   readonly known: Map<FilePath.FilePath, Known>
   /** Objects that are copied to others, as they were when they were opened; not there where none are. */
@@ -108,19 +108,25 @@ const misconfigured = ({ message }: CloudAddressError) =>
     reason: StoreReason.cases.Misconfigured.make({ detail: message.replace(/\.$/, "") })
   })
 
+/** Finds the store of an address, and the key in it. */
+export type Places = (path: FilePath.FilePath) => Effect.Effect<ObjectPlace, ObjectStoreError>
+
+export const placesIn = (stores: ObjectStores["Service"]): Places => (path) =>
+  Effect.gen(function*() {
+    const { key, ...bucket } = yield* Effect.mapError(Effect.fromResult(parseAddress(path)), misconfigured)
+    return { store: yield* stores.at(bucket), bucket: bucket.bucket, key }
+  })
+
 export const make = (process: Process): Effect.Effect<ObjectAccess, never, ObjectStores> =>
   Effect.map(ObjectStores, (stores) => {
-    const known = new Map<ObjectStore, ObjectStore>()
-    const storeOf = (store: ObjectStore): ObjectStore => {
-      const own = known.get(store) ?? paced(store)
-      known.set(store, own)
-      return own
-    }
+    const paces = new Map<ObjectStore, ObjectStore>()
+    const at = placesIn(stores)
     return {
       at: (path) =>
-        Effect.gen(function*() {
-          const address = yield* Effect.mapError(Effect.fromResult(parseAddress(path)), misconfigured)
-          return { store: storeOf(yield* stores.at(address)), bucket: address.bucket, key: address.key }
+        Effect.map(at(path), (place) => {
+          const store = paces.get(place.store) ?? paced(place.store)
+          paces.set(place.store, store)
+          return { ...place, store }
         }),
       known: new Map(),
       memory: Semaphore.makeUnsafe(memoryBytes / 1024),

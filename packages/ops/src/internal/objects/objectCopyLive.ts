@@ -6,6 +6,7 @@ import type { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
 import * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -26,10 +27,9 @@ import * as Place from "../path/place.ts"
 import * as SavedCopy from "../steps/savedCopy.ts"
 import * as FileTree from "../tree/fileTree.ts"
 import { SourceWalk } from "../tree/sourceWalk.ts"
-import { pauseNameOf } from "../work/diskPause.ts"
 import * as ObjectAccess from "./objectAccess.ts"
 import * as ObjectFiles from "./objectFiles.ts"
-import { areAnswering, mostTries } from "./objectReach.ts"
+import { tried } from "./objectReach.ts"
 import { isSettledByListing, statOf, withTimeOf } from "./objectStat.ts"
 import * as ObjectTree from "./objectTree.ts"
 import * as ObjectUnit from "./objectUnit.ts"
@@ -226,33 +226,21 @@ const copyFrom = (access: ObjectAccess.ObjectAccess, payload: Payload) => {
   return Effect.andThen(prepared, CopyEntryLive.copyAlone(payload))
 }
 
-/** Has an object fail by itself that fails while its store answers: the job would wait for ever. */
-const failingAlone = <A, E, R>(
+/** Has an object fail by itself that fails while its store answers. */
+const failingAlone = Effect.fnUntraced(function*<A, E, R>(
   access: ObjectAccess.ObjectAccess,
   { source, target }: Payload,
   copy: Effect.Effect<A, E | EntryFailed, R>
-) => {
-  const isAlone = (error: E | EntryFailed) =>
-    error instanceof EntryFailed && pauseNameOf(error.code) === "network"
-      ? areAnswering([source, target], access.at)
-      : Effect.succeed(false)
-  return copy.pipe(
-    // What the store has answered was tried again for two minutes.
-    Effect.retry({
-      times: mostTries,
-      while: (error) =>
-        error instanceof EntryFailed && error.code === "Unreachable" ? isAlone(error) : Effect.succeed(false)
-    }),
-    Effect.catch((error) =>
-      Effect.gen(function*() {
-        if (!(error instanceof EntryFailed) || !(yield* isAlone(error))) return yield* Effect.fail(error)
-        const { upload } = yield* SavedCopy.get
-        if (upload !== undefined) yield* ObjectUpload.abort(access, target, upload)
-        return yield* failed(error.path, "ObjectFailed", error.why)
-      })
-    )
-  )
-}
+) {
+  const { alone, exit } = yield* tried(access.at, [source, target], copy, (exit) => {
+    const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+    return error instanceof EntryFailed ? error : undefined
+  })
+  if (alone === undefined) return yield* exit
+  const { upload } = yield* SavedCopy.get
+  if (upload !== undefined) yield* ObjectUpload.abort(access, target, upload)
+  return yield* failed(alone.path, "ObjectFailed", alone.why)
+})
 
 type Transfers = ReadonlyArray<Transfer>
 

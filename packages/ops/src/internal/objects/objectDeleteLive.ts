@@ -9,6 +9,7 @@ import * as Source from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -28,9 +29,9 @@ import { ObjectDeletion } from "../delete/objectDeletion.ts"
 import { failedAs } from "../tree/elementOutcomes.ts"
 import { pauseNameOf, pauseOn } from "../work/diskPause.ts"
 import * as ElementCount from "../work/elementCount.ts"
-import { failureOf, patiently } from "./objectAccess.ts"
+import { failureOf, patiently, type Places, placesIn } from "./objectAccess.ts"
 import { listAfter } from "./objectKeys.ts"
-import { areAnswering, mostTries } from "./objectReach.ts"
+import { tried } from "./objectReach.ts"
 import { pausing } from "./objectTree.ts"
 
 const Unremoved = Schema.Struct({ name: Schema.String, code: Schema.String, why: Schema.String })
@@ -55,19 +56,11 @@ class Tasks extends RpcGroup.make(DeleteObjects) {}
 /** Requests at the same time: stores that take a thousand keys by each refuse many more. */
 const mostBatches = 8
 
-type Stores = ObjectStores["Service"]
-
-const placeOf = Effect.fnUntraced(function*({ at }: Stores, path: FilePath.FilePath) {
-  // An address was parsed when the job was planned.
-  const { key, ...bucket } = Result.getOrThrow(parseAddress(path))
-  return { store: yield* at(bucket), key }
-})
-
 const isOfAll = ({ reason }: ObjectStoreError): boolean => pauseNameOf(reason._tag) !== undefined
 
 /** Removes objects, and tells which it could not. What may be over soon is tried again, for those that are left. */
-const removing = Effect.fnUntraced(function*(stores: Stores, { names, root }: Batch) {
-  const { key: base, store } = yield* placeOf(stores, root)
+const removing = Effect.fnUntraced(function*(at: Places, { names, root }: Batch) {
+  const { key: base, store } = yield* at(root)
   const unremoved = names.filter((name) => !name.isWellFormed()).map((name) => ({
     name,
     code: "NotUTF8",
@@ -88,33 +81,22 @@ const removing = Effect.fnUntraced(function*(stores: Stores, { names, root }: Ba
     const [first] = again
     if (first !== undefined) return yield* first
   })
-  const isAlone = (error: ObjectStoreError) =>
-    pauseNameOf(error.reason._tag) === "network"
-      ? areAnswering([root], (path) => placeOf(stores, path))
-      : Effect.succeed(false)
-  yield* patiently(removeLeft).pipe(
-    Effect.retry({
-      times: mostTries,
-      while: (error) => error.reason._tag === "Unreachable" ? isAlone(error) : Effect.succeed(false)
-    }),
-    Effect.catch((error) =>
-      Effect.flatMap(isAlone(error), (isAlone) => {
-        if (!isAlone) return Effect.fail(error)
-        // The store answers all the same: the job would wait for ever.
-        for (const name of left) unremoved.push({ name, code: "ObjectFailed", why: error.message })
-        return Effect.void
-      })
-    )
-  )
+  const { alone, exit } = yield* tried(at, [root], patiently(removeLeft), (exit) =>
+    Option.getOrUndefined(Option.map(
+      Exit.findErrorOption(exit),
+      ({ message, reason }) => ({ code: reason._tag, why: message })
+    )))
+  if (alone === undefined) yield* exit
+  else for (const name of left) unremoved.push({ name, code: "ObjectFailed", why: alone.why })
   return unremoved
 })
 
-const remove = (stores: Stores) => (batch: Batch) =>
+const remove = (at: Places) => (batch: Batch) =>
   Effect.gen(function*() {
     yield* Interrupter.check
     yield* Lease.check
     const unremoved = yield* Effect.mapError(
-      removing(stores, batch),
+      removing(at, batch),
       ({ message, reason: { _tag } }) => new DeleteFailed({ code: _tag, path: batch.root, why: message })
     )
     yield* Progress.add(removedUnits.files, batch.names.length - unremoved.length)
@@ -168,14 +150,14 @@ const leavingOut = ({ request: { rules = [] } }: Payload) => {
 
 /** Names behind a root, in the order of keys, from behind one of them on. */
 const namesBelow = (
-  stores: Stores,
+  at: Places,
   { kind, path }: DeleteRoot,
   after: string | undefined
 ): Stream.Stream<string, ObjectStoreError> => {
   if (kind === "object") return after === undefined ? Stream.succeed("") : Stream.empty
   return Stream.unwrap(
     Effect.map(
-      placeOf(stores, path),
+      at(path),
       ({ key: base, store }) => Stream.map(listAfter(store, base, after), ({ key }) => key.slice(base.length))
     )
   )
@@ -188,7 +170,7 @@ interface Met extends Batch {
 
 /** What there is to remove, behind a cursor. */
 const batches = (
-  stores: Stores,
+  at: Places,
   payload: Payload,
   after: Option.Option<string>
 ): Stream.Stream<Met, ObjectStoreError> => {
@@ -198,11 +180,9 @@ const batches = (
     Stream.fromIterable(rootsOf(payload).slice(first).entries()),
     ([offset, root]) =>
       Stream.unwrap(
-        Effect.map(placeOf(stores, root.path), ({ store }) =>
-          namesBelow(stores, root, offset === 0 ? last : undefined).pipe(
-            Stream.filter((name) =>
-              root.kind === "object" || !isLeftOut(name)
-            ),
+        Effect.map(at(root.path), ({ store }) =>
+          namesBelow(at, root, offset === 0 ? last : undefined).pipe(
+            Stream.filter((name) => root.kind === "object" || !isLeftOut(name)),
             Stream.grouped(store.capabilities.limits.removedKeys),
             Stream.map((names) => ({
               root: root.path,
@@ -214,27 +194,27 @@ const batches = (
   )
 }
 
-const deletion = (stores: Stores, payload: Payload) => {
+const deletion = (at: Places, payload: Payload) => {
   const met = new ElementCount.Met<Met>(({ names }) => ({ [removedUnits.files]: names.length }))
   const source = (after: Option.Option<string>) =>
     Stream.map(
-      met.noting(pausing(batches(stores, payload, after)), after),
+      met.noting(pausing(batches(at, payload, after)), after),
       ({ cursor, ...batch }) => Source.item(cursor, batch)
     )
   return {
     // What can't be listed now is not counted.
-    count: met.countAll((after) => Stream.catch(batches(stores, payload, after), () => Stream.never)),
+    count: met.countAll((after) => Stream.catch(batches(at, payload, after), () => Stream.never)),
     remove: Effect.gen(function*() {
       const { fanOut } = yield* TaskDispatcher
       return yield* fanOut("objects", DeleteObjects, source, { concurrency: mostBatches, parts, pauseOn })
-    }).pipe(Effect.provide(Tasks.toLayer({ [DeleteObjects._tag]: remove(stores) })))
+    }).pipe(Effect.provide(Tasks.toLayer({ [DeleteObjects._tag]: remove(at) })))
   }
 }
 
 const refused = (reason: Reason) => Effect.fail(new DeleteError({ reason }))
 
 const find = Effect.fnUntraced(function*(
-  stores: Stores,
+  at: Places,
   given: FilePath.FilePath
 ): Effect.fn.Return<DeleteRoot, DeleteError> {
   const address = parseAddress(given)
@@ -250,7 +230,7 @@ const find = Effect.fnUntraced(function*(
     parent: ""
   })
   const look = Effect.gen(function*() {
-    const store = yield* stores.at(bucket)
+    const { store } = yield* at(given)
     const isFolder = key.endsWith("/")
     if (!isFolder && Option.isSome(yield* store.head(key))) return root(key, "object")
     const prefix = isFolder ? key : `${key}/`
@@ -263,7 +243,7 @@ const find = Effect.fnUntraced(function*(
   )
 })
 
-const entries = (stores: Stores, payload: Payload): Stream.Stream<Entry> => {
+const entries = (at: Places, payload: Payload): Stream.Stream<Entry> => {
   const isLeftOut = leavingOut(payload)
   return Stream.flatMap(Stream.fromIterable(rootsOf(payload)), (root) => {
     const entry = (action: Entry["action"], name: string, why = ""): Entry => ({
@@ -273,7 +253,7 @@ const entries = (stores: Stores, payload: Payload): Stream.Stream<Entry> => {
       why
     })
     const met = Stream.map(
-      namesBelow(stores, root, undefined),
+      namesBelow(at, root, undefined),
       (name) =>
         root.kind === "objects" && isLeftOut(name) ? entry("Leave", name, "it is excluded") : entry("Delete", name)
     )
@@ -284,9 +264,12 @@ const entries = (stores: Stores, payload: Payload): Stream.Stream<Entry> => {
 /** Layer that has deletions work with objects, too. */
 export const layer: Layer.Layer<never, never, ObjectStores> = Layer.effect(
   ObjectDeletion,
-  Effect.map(ObjectStores, (stores) => ({
-    find: (address) => find(stores, address),
-    entries: (payload) => entries(stores, payload),
-    of: (payload) => deletion(stores, payload)
-  }))
+  Effect.map(ObjectStores, (stores) => {
+    const at = placesIn(stores)
+    return {
+      find: (address) => find(at, address),
+      entries: (payload) => entries(at, payload),
+      of: (payload) => deletion(at, payload)
+    }
+  })
 )

@@ -23,7 +23,7 @@ import { pauseNameOf } from "../work/diskPause.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
 import type { Known } from "./objectAccess.ts"
 import * as ObjectFiles from "./objectFiles.ts"
-import { waiting } from "./objectReach.ts"
+import { whenReachable } from "./objectReach.ts"
 import * as ObjectTree from "./objectTree.ts"
 
 type Payload = Task.Payload<typeof HashFiles>
@@ -56,18 +56,17 @@ const provisions = Effect.gen(function*() {
   const job = yield* Effect.context<JobContext>()
   // There is no object that is read at once.
   const files = { ...all, atOnce: () => Effect.succeedNone }
-  const whenReachable = yield* waiting(access)
   const leaving = yield* Effect.provideService(ProtectedFiles.leaving, Files.Files, files)
   const hash = (payload: Payload) => {
     const paths = pathsOf(payload)
-    return whenReachable(paths, hashFiles(payload), troubleIn).pipe(
+    return whenReachable(access.at, paths, hashFiles(payload), troubleIn).pipe(
       Effect.ensuring(Effect.sync(() => paths.forEach((path) => access.known.delete(path)))),
       Effect.provideService(Files.Files, files)
     )
   }
   const check = ({ leaveOut = [], ...payload }: Task.Payload<typeof CheckFiles>) => {
     const paths = payload.paths.map((path) => named(payload.root, path))
-    return leaving(leaveOut, whenReachable(paths, checkFiles(payload), troubleInCheck)).pipe(
+    return leaving(leaveOut, whenReachable(access.at, paths, checkFiles(payload), troubleInCheck)).pipe(
       Effect.provideService(Files.Files, files)
     )
   }

@@ -1,7 +1,6 @@
 /**
  * Walks objects as files in folders, in the order of their keys, by one listing.
  */
-import { JobContext } from "@fanout/core/JobContext"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -16,6 +15,7 @@ import { pauseNameOf } from "../work/diskPause.ts"
 import { type Known, lastCharacter, type ObjectAccess, ofFolder } from "./objectAccess.ts"
 import * as ObjectFolder from "./objectFolder.ts"
 import { listAfter, refusalOf, why } from "./objectKeys.ts"
+import { stayPaused } from "./objectReach.ts"
 
 /** Folders that a key which is no path would be in: those of its beginning that are one. */
 const foldersOf = (key: string): ReadonlyArray<FilePath.FilePath> => {
@@ -236,11 +236,10 @@ const walkOne = (
 
 /** Pauses the job where a store can't be listed: nothing of it is passed. */
 export const pausing = <A, R>(walked: Stream.Stream<A, ObjectStoreError, R>) =>
-  Stream.catch(walked, (error) =>
-    Stream.fromEffect(
-      Effect.flatMap(JobContext, ({ pause }) =>
-        Effect.andThen(Effect.exit(pause(pauseNameOf(error.reason._tag) ?? "store", error.message)), Effect.never))
-    ))
+  Stream.catch(
+    walked,
+    (error) => Stream.fromEffect(stayPaused(pauseNameOf(error.reason._tag) ?? "store", error.message))
+  )
 
 /** Walks sources that are all addresses. */
 export const walk = (access: ObjectAccess, options: Options) => {

@@ -2,7 +2,7 @@
  * Compares trees of which one or both are objects: by checksums that stores keep, and by reading where they tell none.
  */
 import * as Interrupter from "@fanout/core/Interrupter"
-import { JobContext } from "@fanout/core/JobContext"
+import type { JobContext } from "@fanout/core/JobContext"
 import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
@@ -35,7 +35,7 @@ import { asCall, type ObjectAccess, withPair } from "./objectAccess.ts"
 import * as ObjectFiles from "./objectFiles.ts"
 import * as ObjectFolder from "./objectFolder.ts"
 import * as ObjectListing from "./objectListing.ts"
-import { waiting } from "./objectReach.ts"
+import { stayPaused, whenReachable } from "./objectReach.ts"
 import { untold } from "./objectStat.ts"
 
 /** Larger files take long enough to be worth a task of their own. */
@@ -194,13 +194,11 @@ const troubleIn = (exit: Exit.Exit<Outcome, unknown>) => {
 
 /** Has a walk wait for a store that can't be listed: nothing of it is passed. */
 const pausing = Effect.map(
-  JobContext,
-  ({ pause }) => <A, R>(effect: Effect.Effect<A, FilesError, R>) =>
+  Effect.context<JobContext>(),
+  (job) => <A, R>(effect: Effect.Effect<A, FilesError, R>) =>
     Effect.catch(effect, (error): Effect.Effect<A, FilesError> => {
       const by = pauseNameOf(error.code)
-      return by === undefined
-        ? Effect.fail(error)
-        : Effect.andThen(Effect.exit(pause(by, error.message)), Effect.never)
+      return by === undefined ? Effect.fail(error) : Effect.provideContext(stayPaused(by, error.message), job)
     })
 )
 
@@ -212,7 +210,6 @@ const provisions = Effect.fnUntraced(function*(payload: Verify.Payload) {
     [payload.a, payload.b].filter((path) => !FilePath.isAddress(path))
   )
   const local = Option.match(quick, { onNone: () => all, onSome: (quick) => ObjectFiles.make(quick, access) })
-  const whenReachable = yield* waiting(access)
   const orPause = yield* pausing
   const trees = yield* Effect.forEach(
     roots,
@@ -240,7 +237,7 @@ const provisions = Effect.fnUntraced(function*(payload: Verify.Payload) {
     > {
       return yield* entry.part === "entries" ? compareEach(access, entry) : comparePair(access, entry)
     })
-    return leaving(leaveOut, whenReachable(addresses(entry), compared, troubleIn)).pipe(
+    return leaving(leaveOut, whenReachable(access.at, addresses(entry), compared, troubleIn)).pipe(
       Effect.provideService(Files.Files, files)
     )
   }
