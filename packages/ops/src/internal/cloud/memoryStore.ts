@@ -7,7 +7,6 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { createHash, randomUUID } from "node:crypto"
 import type {
-  ByteRange,
   Capabilities,
   Checksum,
   Condition,
@@ -18,9 +17,9 @@ import type {
   ObjectStore,
   ObjectStoreError,
   OpenUpload,
+  ReadOptions,
   StoreCall,
   StoredObject,
-  StoreReason,
   Upload,
   UploadedPart,
   Uploads,
@@ -28,7 +27,7 @@ import type {
 } from "../../ObjectStore.ts"
 import { crc32Of } from "./crc32.ts"
 import { readByGet } from "./readByGet.ts"
-import { checkKey, checkProperties, type Failure, failureOf } from "./storeFailure.ts"
+import { type Failing, failingBy, failureOf, limits, refused } from "./storeFailure.ts"
 
 interface Entry {
   readonly info: ObjectInfo
@@ -52,21 +51,11 @@ export type Buckets = ReadonlyMap<string, Bucket>
 export const makeBuckets = (names: Iterable<string>): Buckets =>
   new Map(Array.from(names, (name) => [name, { objects: new Map(), uploads: new Map() }]))
 
-const MiB = 2 ** 20
-
 export const memoryCapabilities: Capabilities = {
   checksum: "crc32",
   conditions: { put: true, complete: true, copy: true },
   copies: true,
-  limits: {
-    keyBytes: 1024,
-    metadataBytes: 2048,
-    putBytes: 5 * 1024 * MiB,
-    leastPartBytes: 5 * MiB,
-    mostPartBytes: 5 * 1024 * MiB,
-    parts: 10_000,
-    removedKeys: 1000
-  }
+  limits
 }
 
 const md5 = (...bytes: ReadonlyArray<Uint8Array>): Buffer => {
@@ -78,50 +67,32 @@ const md5 = (...bytes: ReadonlyArray<Uint8Array>): Buffer => {
 /** The order of keys is that of their bytes, and not of their UTF-16 units. */
 const compareKeys = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
-const refused = (code: string, detail: string): StoreReason => ({ _tag: "Refused", status: 400, code, detail })
-
 /** As many as S3 gives, so that a second page is asked for as there. */
 const pageKeys = 1000
 
 /** What all calls to one bucket need. */
-interface Place {
-  readonly name: string
+interface Place extends Failing {
   readonly capabilities: Capabilities
-  readonly failure: Failure
-  readonly fail: (call: StoreCall, key: string, reason: StoreReason) => Effect.Effect<never, ObjectStoreError>
   /** The bucket itself, or another one that a copy is made of. */
   readonly inBucket: (call: StoreCall, key: string, bucket?: string) => Effect.Effect<Bucket, ObjectStoreError>
 }
 
 const placeOf = (buckets: Buckets, name: string, capabilities: Capabilities): Place => {
-  const failure = failureOf({ scheme: "s3", bucket: name })
-  const fail = (call: StoreCall, key: string, reason: StoreReason) => Effect.fail(failure(call, key, reason))
+  const failing = failingBy(failureOf({ scheme: "s3", bucket: name }), capabilities)
   return {
-    name,
+    ...failing,
     capabilities,
-    failure,
-    fail,
     inBucket: (call, key, bucket = name) =>
       Effect.suspend(() => {
         const found = buckets.get(bucket)
-        return found === undefined ? fail(call, key, { _tag: "BucketMissing" }) : Effect.succeed(found)
+        return found === undefined ? failing.fail(call, key, { _tag: "BucketMissing" }) : Effect.succeed(found)
       })
   }
 }
 
-const checkCondition = (
-  { capabilities: { conditions }, fail }: Place,
-  call: "put" | "copy" | "completeUpload",
-  key: string,
-  condition: Condition | undefined,
-  there: Entry | undefined
-): Effect.Effect<void, ObjectStoreError> => {
-  if (condition === undefined) return Effect.void
-  if (!conditions[call === "completeUpload" ? "complete" : call]) {
-    return fail(call, key, { _tag: "Unsupported", what: "a condition" })
-  }
-  const holds = condition._tag === "Absent" ? there === undefined : there?.info.etag === condition.etag
-  return holds ? Effect.void : fail(call, key, { _tag: "PreconditionFailed" })
+const holds = (condition: Condition | undefined, there: Entry | undefined): boolean => {
+  if (condition === undefined) return true
+  return condition._tag === "Absent" ? there === undefined : there?.info.etag === condition.etag
 }
 
 interface Written {
@@ -136,16 +107,16 @@ const write = Effect.fnUntraced(function*(
   place: Place,
   call: "put" | "copy" | "completeUpload",
   { bytes, etag, key, ...written }: Written,
-  { attributes = {}, condition, metadata = {} }: WriteOptions = {}
+  options: WriteOptions = {}
 ): Effect.fn.Return<StoredObject, ObjectStoreError> {
-  const { capabilities, failure, inBucket } = place
-  yield* checkKey(failure, capabilities.limits, call, key)
-  yield* checkProperties(failure, capabilities.limits, call, key, { attributes, metadata })
+  const { capabilities, check, fail, inBucket } = place
+  yield* check(call, key, { ...options, obeys: call === "completeUpload" ? "complete" : call })
   const { objects } = yield* inBucket(call, key)
   const now = yield* Clock.currentTimeMillis
-  yield* checkCondition(place, call, key, condition, objects.get(key))
+  if (!holds(options.condition, objects.get(key))) return yield* fail(call, key, { _tag: "PreconditionFailed" })
   const checksums = [...capabilities.checksum === undefined ? [] : [crc32Of(bytes)], ...written.checksums]
   const storedMillis = Math.floor(now / 1000) * 1000
+  const { attributes = {}, metadata = {} } = options
   const info = { key, sizeBytes: bytes.length, etag, storedMillis, metadata, attributes, checksums }
   objects.set(key, { bytes, info })
   return { etag, checksums }
@@ -236,18 +207,14 @@ const complete = Effect.fnUntraced(function*(
 })
 
 const uploadsOf = (place: Place): Uploads => {
-  const { capabilities: { limits }, fail, failure, inBucket } = place
+  const { check, fail, inBucket } = place
   return {
     begin: Effect.fnUntraced(function*(key, { attributes = {}, metadata = {} } = {}) {
-      yield* checkKey(failure, limits, "beginUpload", key)
-      yield* checkProperties(failure, limits, "beginUpload", key, { attributes, metadata })
+      yield* check("beginUpload", key, { attributes, metadata })
       const { uploads } = yield* inBucket("beginUpload", key)
       const id = randomUUID()
-      uploads.set(id, {
-        open: { key, id, begunMillis: yield* Clock.currentTimeMillis },
-        properties: { attributes, metadata },
-        parts: new Map()
-      })
+      const open = { key, id, begunMillis: yield* Clock.currentTimeMillis }
+      uploads.set(id, { open, properties: { attributes, metadata }, parts: new Map() })
       return { key, id }
     }),
     put: (upload, number, bytes) =>
@@ -289,11 +256,11 @@ const page = Effect.fnUntraced(function*(
 })
 
 const get = Effect.fnUntraced(function*(
-  { capabilities: { limits }, fail, failure, inBucket }: Place,
+  { check, fail, inBucket }: Place,
   key: string,
-  { etag, range }: { readonly range?: ByteRange | undefined; readonly etag?: string | undefined } = {}
+  { etag, range }: ReadOptions = {}
 ): Effect.fn.Return<ObjectContent, ObjectStoreError> {
-  yield* checkKey(failure, limits, "get", key)
+  yield* check("get", key)
   const entry = (yield* inBucket("get", key)).objects.get(key)
   if (entry === undefined) return yield* fail("get", key, { _tag: "ObjectMissing" })
   if (etag !== undefined && etag !== entry.info.etag) return yield* fail("get", key, { _tag: "PreconditionFailed" })
@@ -305,8 +272,8 @@ const get = Effect.fnUntraced(function*(
 
 export const makeMemoryStore = (buckets: Buckets, name: string, capabilities = memoryCapabilities): ObjectStore => {
   const place = placeOf(buckets, name, capabilities)
-  const { fail, failure, inBucket } = place
-  const { limits } = capabilities
+  const { check, fail, inBucket } = place
+  const { removedKeys } = capabilities.limits
   return {
     bucket: { scheme: "s3", bucket: name },
     provider: "memory",
@@ -314,7 +281,7 @@ export const makeMemoryStore = (buckets: Buckets, name: string, capabilities = m
     list: (prefix, { after } = {}) => Stream.paginate(after, (after) => page(place, prefix, after)),
     head: (key) =>
       Effect.andThen(
-        checkKey(failure, limits, "head", key),
+        check("head", key),
         Effect.sync(() => Option.fromUndefinedOr(buckets.get(name)?.objects.get(key)?.info))
       ),
     get: (key, options) => get(place, key, options),
@@ -330,8 +297,8 @@ export const makeMemoryStore = (buckets: Buckets, name: string, capabilities = m
       ),
     remove: (keys) =>
       Effect.flatMap(inBucket("remove", ""), ({ objects }) => {
-        if (keys.length > limits.removedKeys) {
-          return fail("remove", "", refused("MalformedXML", `there are more than ${limits.removedKeys} keys`))
+        if (keys.length > removedKeys) {
+          return fail("remove", "", refused("MalformedXML", `there are more than ${removedKeys} keys`))
         }
         for (const key of keys) objects.delete(key)
         return Effect.succeed([])

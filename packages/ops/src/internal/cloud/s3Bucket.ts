@@ -3,15 +3,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type {
-  Capabilities,
-  ObjectStoreError,
-  StoreCall,
-  StoredObject,
-  StoreReason,
-  UploadedPart,
-  WriteOptions
-} from "../../ObjectStore.ts"
+import type { Capabilities, ObjectStoreError, StoreCall, StoredObject, UploadedPart } from "../../ObjectStore.ts"
 import type { HttpTransport } from "./httpTransport.ts"
 import type { CredentialSource } from "./s3Credentials.ts"
 import { reasonOf } from "./s3Failure.ts"
@@ -19,21 +11,7 @@ import { checksumsOf, hexOf, unquoted } from "./s3Headers.ts"
 import { makeRequests, type S3Requests, type TextAnswer } from "./s3Requests.ts"
 import type { Settings } from "./s3Settings.ts"
 import { type Element, parseRoot, textIn } from "./s3Xml.ts"
-import { checkKey, checkProperties, failureOf } from "./storeFailure.ts"
-
-const MiB = 2 ** 20
-const GiB = 2 ** 30
-
-/** What AWS documents. Services whose limits are lower are named in `docs/clouds.md`. */
-const limits = {
-  keyBytes: 1024,
-  metadataBytes: 2048,
-  putBytes: 5 * GiB,
-  leastPartBytes: 5 * MiB,
-  mostPartBytes: 5 * GiB,
-  parts: 10_000,
-  removedKeys: 1000
-}
+import { type Failing, failingBy, failureOf, limits } from "./storeFailure.ts"
 
 export interface S3BucketOptions {
   readonly name: string
@@ -42,41 +20,25 @@ export interface S3BucketOptions {
   readonly credentials: CredentialSource
 }
 
-export interface S3Bucket {
+export interface S3Bucket extends Failing {
   readonly name: string
   readonly isAws: boolean
   readonly capabilities: Capabilities
   readonly requests: S3Requests
-  readonly fail: (call: StoreCall, key: string, reason: StoreReason) => Effect.Effect<never, ObjectStoreError>
-  /** Fails where no request is to be made. */
-  readonly check: (
-    call: StoreCall,
-    key: string,
-    options?: WriteOptions & { readonly obeys?: keyof Capabilities["conditions"] }
-  ) => Effect.Effect<void, ObjectStoreError>
 }
 
 export const makeBucket = ({ credentials, name, settings, transport }: S3BucketOptions): S3Bucket => {
   const { checksums, isAws } = settings
   const failure = failureOf({ scheme: "s3", bucket: name })
-  const fail: S3Bucket["fail"] = (call, key, reason) => Effect.fail(failure(call, key, reason))
   // Where a service does not know a condition, it overwrites. Nearly all know that of a put.
   const conditions = { put: true, complete: isAws, copy: isAws }
+  const capabilities: Capabilities = { checksum: checksums ? "crc32" : undefined, conditions, copies: true, limits }
   return {
     name,
     isAws,
-    capabilities: { checksum: checksums ? "crc32" : undefined, conditions, copies: true, limits },
+    capabilities,
     requests: makeRequests({ settings, transport, credentials, failure }),
-    fail,
-    check: (call, key, { condition, obeys, ...properties } = {}) => {
-      if (condition !== undefined && obeys !== undefined && !conditions[obeys]) {
-        return fail(call, key, { _tag: "Unsupported", what: "a condition" })
-      }
-      return Effect.andThen(
-        checkKey(failure, limits, call, key),
-        checkProperties(failure, limits, call, key, properties)
-      )
-    }
+    ...failingBy(failure, capabilities)
   }
 }
 

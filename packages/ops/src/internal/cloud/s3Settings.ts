@@ -1,17 +1,12 @@
 /**
  * Where a bucket is and how it is asked, by the variables and files that AWS's own tools read.
  */
+import type { S3Options } from "../../clouds.ts"
 import { loadSharedConfigFiles } from "./awsLibraries.ts"
 import type { Endpoint } from "./httpTransport.ts"
 
 /** What is set by a program. All that is not set is looked for in the environment and in the profile. */
-export interface Given {
-  readonly endpoint?: string | undefined
-  readonly region?: string | undefined
-  readonly profile?: string | undefined
-  readonly addressing?: "path" | "virtual" | undefined
-  readonly checksums?: boolean | undefined
-}
+export type Given = Pick<S3Options, "endpoint" | "region" | "profile" | "addressing" | "checksums">
 
 export interface Settings {
   readonly endpoint: Endpoint

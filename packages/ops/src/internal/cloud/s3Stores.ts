@@ -6,21 +6,17 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { readFile } from "node:fs/promises"
-import { type ObjectStore, ObjectStoreError, type StoreReason } from "../../ObjectStore.ts"
+import type { S3Options } from "../../clouds.ts"
+import type { ObjectStore, ObjectStoreError } from "../../ObjectStore.ts"
 import { makeTransport } from "./httpTransport.ts"
 import type { S3BucketOptions } from "./s3Bucket.ts"
 import { type CredentialSource, fixedCredentials, foundCredentials } from "./s3Credentials.ts"
-import { findSettings, type Given, SettingsError } from "./s3Settings.ts"
+import { findSettings, SettingsError } from "./s3Settings.ts"
 import { makeS3Store } from "./s3Store.ts"
+import { failureOf } from "./storeFailure.ts"
 
-export interface S3Given extends Given {
-  readonly credentials?: {
-    readonly accessKeyId: string
-    readonly secretAccessKey: Redacted.Redacted
-    readonly sessionToken?: Redacted.Redacted | undefined
-  } | undefined
-  readonly sockets: number
-}
+/** Options, with a bound of connections. */
+export type S3Given = S3Options & Required<Pick<S3Options, "sockets">>
 
 const sourceOf = ({ credentials, profile }: S3Given): CredentialSource =>
   credentials === undefined ? foundCredentials(profile) : fixedCredentials({
@@ -34,13 +30,8 @@ export const openWay = Effect.fnUntraced(function*(
   given: S3Given,
   bucket: string
 ): Effect.fn.Return<Omit<S3BucketOptions, "name">, ObjectStoreError, Scope.Scope> {
-  const address = { scheme: "s3", bucket, key: "" } as const
-  const refuse = (detail: string): ObjectStoreError =>
-    new ObjectStoreError({
-      call: "configure",
-      address,
-      reason: { _tag: "Misconfigured", detail } satisfies StoreReason
-    })
+  const failure = failureOf({ scheme: "s3", bucket })
+  const refuse = (detail: string) => failure("configure", "", { _tag: "Misconfigured", detail })
   const settings = yield* Effect.tryPromise({
     try: () => findSettings(given, bucket),
     catch: (error) => refuse(error instanceof SettingsError ? error.message : "the configuration of AWS can't be read")
