@@ -207,7 +207,7 @@ export const previewCopy = (world: World, source: string, destination: string, o
 export const walk = (world: World, source: string) =>
   Stream.unwrap(
     Effect.map(ObjectFiles.withObjects(), ({ access }) =>
-      ObjectTree.walk(access, { sources: [FilePath.make(source)], tell: () => {} }))
+      ObjectTree.walk(access, { sources: [FilePath.make(source)], isCounted: true }))
   ).pipe(Stream.provide(outside(world, {})))
 
 /** A job goes on by itself once the stores of its paths can be reached. */

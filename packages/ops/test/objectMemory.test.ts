@@ -1,8 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as FilePath from "@fanout/ops/FilePath"
+import { ObjectStores } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import { setTimeout } from "node:timers/promises"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import * as ObjectAccess from "../src/internal/objects/objectAccess.ts"
 import * as World from "./objectHarness.ts"
 
 setFlagsFromString("--expose-gc")
@@ -31,5 +34,26 @@ describe("Memory of an upload", () => {
 
       assert.isAbove(more, 0.5 * sizeBytes)
       assert.isBelow(more, 1.5 * sizeBytes)
+    }))
+})
+
+describe("What listings tell", () => {
+  it.effect("is kept of the last ones, however many nobody comes for", () =>
+    Effect.gen(function*() {
+      const { stores } = yield* World.makeWorld()
+      const { known } = yield* Effect.provideService(
+        ObjectAccess.make({ user: 0, denied: 0 }),
+        ObjectStores,
+        stores
+      )
+      const addressOf = (n: number) => FilePath.make(`s3://bucket/${n}`)
+      for (let n = 0; n < 1_000_000; n++) known.set(addressOf(n), { _tag: "Absent" })
+
+      assert.strictEqual(known.size, ObjectAccess.mostKnown)
+      assert.isTrue(known.has(addressOf(999_999)))
+      // Nothing is left out for what is told again.
+      known.set(addressOf(999_999), { _tag: "Folder" })
+      assert.strictEqual(known.size, ObjectAccess.mostKnown)
+      assert.isTrue(known.has(addressOf(1_000_000 - ObjectAccess.mostKnown)))
     }))
 })

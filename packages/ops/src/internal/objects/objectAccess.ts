@@ -36,7 +36,7 @@ export interface ObjectPlace {
 /** What is shared. */
 export interface ObjectAccess {
   readonly at: Places
-  /** What listings have told of entries that are not copied yet, by addresses. */
+  /** What listings have told of late, by addresses. What is not there is asked for. */
   readonly known: Map<FilePath.FilePath, Known>
   /** Objects that are copied to others, as they were when they were opened; not there where none are. */
   readonly opened?: Map<FilePath.FilePath, Info>
@@ -51,6 +51,25 @@ export interface ObjectAccess {
 
 /** The name by which a folder is known: an object may have that of the folder. */
 export const ofFolder = (path: FilePath.FilePath): FilePath.FilePath => FilePath.make(`${path}/`)
+
+/** So much is kept of what listings have told, which is many times as much as is under way. */
+export const mostKnown = 2 ** 14
+
+/** Keeps what was told last: nobody comes for what is left out, or fails before it is looked at. */
+class Recent extends Map<FilePath.FilePath, Known> {
+  override set(path: FilePath.FilePath, known: Known): this {
+    this.delete(path)
+    const [oldest] = this.size < mostKnown ? [] : this.keys()
+    if (oldest !== undefined) this.delete(oldest)
+    return super.set(path, known)
+  }
+}
+
+/** What is known of an object; nothing where there is none, or nobody knows. */
+export const infoOf = ({ known }: ObjectAccess, path: FilePath.FilePath): Info | undefined => {
+  const found = known.get(path)
+  return found?._tag === "Object" ? found.info : undefined
+}
 
 /** Forgets what was listed of a name, as an object and as a folder. */
 export const forget = ({ known }: ObjectAccess, path: FilePath.FilePath): void => {
@@ -128,7 +147,7 @@ export const make = (process: Process): Effect.Effect<ObjectAccess, never, Objec
           paces.set(place.store, store)
           return { ...place, store }
         }),
-      known: new Map(),
+      known: new Recent(),
       memory: Semaphore.makeUnsafe(memoryBytes / 1024),
       pairs: Semaphore.makeUnsafe(memoryBytes / 1024),
       pieces: [],

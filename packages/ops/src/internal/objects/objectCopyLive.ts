@@ -30,7 +30,7 @@ import { SourceWalk } from "../tree/sourceWalk.ts"
 import * as ObjectAccess from "./objectAccess.ts"
 import * as ObjectFiles from "./objectFiles.ts"
 import { tried } from "./objectReach.ts"
-import { isSettledByListing, statOf, withTimeOf } from "./objectStat.ts"
+import { isSettledByListing, withTimeOf } from "./objectStat.ts"
 import * as ObjectTree from "./objectTree.ts"
 import * as ObjectUnit from "./objectUnit.ts"
 import * as ObjectUpload from "./objectUpload.ts"
@@ -39,11 +39,8 @@ import * as TargetListing from "./targetListing.ts"
 
 type Payload = Task.Payload<typeof CopyEntry>
 
-/** What a listing has told of an object, if there is something to be asked still. */
-const listed = ({ known }: ObjectAccess.ObjectAccess, path: FilePath.FilePath) => {
-  const found = known.get(path)
-  return found?._tag === "Object" && found.info.metadata === undefined ? found.info : undefined
-}
+/** Both sides of a copy. */
+type Sides = Pick<Payload, "source" | "target">
 
 /**
  * Asks for the time of an object that was listed. What can't be asked for now, or is gone, as its bucket may be, is
@@ -56,77 +53,28 @@ const askFor = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAccess, pa
   else access.known.delete(path)
 })
 
-/** Sees to it that the time of a source is known where it matters: where a file of the same size is in the way. */
-const sharpenSource = Effect.fnUntraced(function*(
-  access: ObjectAccess.ObjectAccess,
-  { source, target }: Pick<Payload, "source" | "target">
-) {
-  const from = listed(access, source)
-  if (from === undefined) return
-  const files = yield* Files.Files
-  const file = Option.getOrUndefined(yield* Effect.orElseSucceed(files.find(target), Option.none))
-  if (file?.sizeBytes === from.sizeBytes) yield* askFor(access, source)
-})
-
-/** Sees to it that the time of an object in the way is known where it matters: where it has the size of the source. */
-const sharpenTarget = Effect.fnUntraced(function*(
-  access: ObjectAccess.ObjectAccess,
-  { source, target }: Pick<Payload, "source" | "target">
-) {
-  const to = listed(access, target)
-  if (to === undefined) return
-  const files = yield* Files.Files
-  const file = Option.getOrUndefined(yield* Effect.orElseSucceed(files.find(source), Option.none))
-  if (file?.sizeBytes !== to.sizeBytes) return
-  if (isSettledByListing(file, to)) {
-    access.known.set(target, { _tag: "Object", info: withTimeOf(to, file) })
-  } else {
-    yield* askFor(access, target)
-  }
-})
-
-/** What is known of an object, as it was listed or as the store says; nothing where there is none. */
-const infoAt = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAccess, path: FilePath.FilePath) {
-  if (!access.known.has(path)) yield* askFor(access, path)
-  const known = access.known.get(path)
-  return known?._tag === "Object" ? known.info : undefined
-})
-
 /**
- * Sees to it that the times of two objects of one size tell whether they are the same. Where they have one ETag, or the
- * copy is newer than its source, the listings have told so, and none of both is asked for.
+ * Sees to it that the times of objects are known where they matter: where both sides have one size. Where both have one
+ * ETag, or the copy is newer than its source, the listings have told that they are the same, and nobody is asked.
  */
-const sharpenBoth = Effect.fnUntraced(function*(
-  access: ObjectAccess.ObjectAccess,
-  { source, target }: Pick<Payload, "source" | "target">
-) {
-  const from = yield* infoAt(access, source)
-  const to = yield* infoAt(access, target)
-  if (from === undefined || to === undefined || from.sizeBytes !== to.sizeBytes) return
-  const stat = statOf("", from, access.process)
-  if (from.etag === to.etag || isSettledByListing(stat, to)) {
-    access.known.set(target, { _tag: "Object", info: withTimeOf(to, stat) })
+export const sharpen = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAccess, { source, target }: Sides) {
+  const objects = [source, target].filter(FilePath.isAddress)
+  for (const path of objects) if (objects.length > 1 && !access.known.has(path)) yield* askFor(access, path)
+  // What is not known, or is not there, is looked at by what decides.
+  if (objects.some((path) => ObjectAccess.infoOf(access, path) === undefined)) return
+  const files = yield* Files.Files
+  const statOf = (path: FilePath.FilePath) => Effect.orElseSucceed(files.find(path), Option.none)
+  const [file, copy] = [Option.getOrUndefined(yield* statOf(source)), Option.getOrUndefined(yield* statOf(target))]
+  if (file === undefined || file.sizeBytes !== copy?.sizeBytes) return
+  const [from, to] = [ObjectAccess.infoOf(access, source), ObjectAccess.infoOf(access, target)]
+  const isListed = to !== undefined && to.metadata === undefined && isSettledByListing(file, to)
+  if (to !== undefined && (isListed || from?.etag === to.etag)) {
+    access.known.set(target, { _tag: "Object", info: withTimeOf(to, file) })
     return
   }
-  if (from.metadata === undefined) yield* askFor(access, source)
-  if (to.metadata === undefined) yield* askFor(access, target)
-})
-
-/** An empty folder is kept as an object whose key ends with a slash. */
-const mark = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAccess, target: FilePath.FilePath) {
-  const { key, store } = yield* access.at(target)
-  if (key !== "") yield* ObjectAccess.patiently(store.put(`${key}/`, new Uint8Array(0)))
-})
-
-/** Marks a folder that nothing is in: what a move has taken out of it is at the target. */
-const markEmpty = Effect.fnUntraced(function*(
-  access: ObjectAccess.ObjectAccess,
-  { source, target }: Pick<Payload, "source" | "target">
-) {
-  const { list } = yield* Files.Files
-  if ((yield* list(source)).size > 0) return
-  const { key, store } = yield* access.at(target)
-  if (Option.isNone(yield* Stream.runHead(store.list(`${key}/`)))) yield* mark(access, target)
+  for (const path of objects) {
+    if (ObjectAccess.infoOf(access, path)?.metadata === undefined) yield* askFor(access, path)
+  }
 })
 
 /** Whether there is an object with the key of a folder and a slash, as it was listed or as the store says. */
@@ -138,58 +86,53 @@ const isMarked = (access: ObjectAccess.ObjectAccess, path: FilePath.FilePath) =>
       key === "" ? Effect.succeed(false) : Effect.map(store.head(`${key}/`), Option.isSome))
   })
 
-/** Sees to it that all is known of an object that decides what is done, where that takes no more than a look. */
-export const sharpen = (access: ObjectAccess.ObjectAccess, payload: Pick<Payload, "source" | "target">) =>
-  FilePath.isAddress(payload.target)
-    ? FilePath.isAddress(payload.source) ? sharpenBoth(access, payload) : sharpenTarget(access, payload)
-    : sharpenSource(access, payload)
+/** Whether a folder of files is empty, and that of their objects is: what a move has taken out of it is there. */
+const areEmpty = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAccess, { source, target }: Sides) {
+  const { list } = yield* Files.Files
+  if ((yield* list(source)).size > 0) return false
+  const { key, store } = yield* access.at(target)
+  return Option.isNone(yield* Stream.runHead(store.list(`${key}/`)))
+})
 
-/** Marks a folder whose source is. */
-const markAlike = Effect.fnUntraced(function*(
-  access: ObjectAccess.ObjectAccess,
-  { source, target }: Pick<Payload, "source" | "target">
-) {
-  if ((yield* isMarked(access, source)) && !(yield* isMarked(access, target))) yield* mark(access, target)
+/** An empty folder is kept as an object whose key ends with a slash. */
+const mark = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAccess, target: FilePath.FilePath) {
+  const { key, store } = yield* access.at(target)
+  if (key !== "") yield* ObjectAccess.patiently(store.put(`${key}/`, new Uint8Array(0)))
 })
 
 /** Removes the folder that a source was, as far as nothing is left in it. A run before this one may have done it. */
-const removeSource = ({ source, target }: Pick<Payload, "source" | "target">) =>
-  Effect.gen(function*() {
-    const { isMove } = yield* CopyOptions
-    if (!isMove) return
-    yield* MovedSource.removeFolder(yield* Place.open(source))
-    // It may have been the last that was left in its folder.
-    yield* TouchedFolders.add(source, yield* Place.open(target))
-  }).pipe(
-    Effect.scoped,
-    Effect.catchTag("CopyError", ({ message, reason }) =>
-      Effect.fail(failed(source, reason._tag === "CallFailed" ? reason.error.code : reason._tag, message))),
-    Effect.catchTag("JobStoreError", ({ _tag, message }) =>
-      Effect.fail(failed(source, _tag, message)))
-  )
+const removeSource = Effect.fnUntraced(function*({ source, target }: Sides) {
+  const { isMove } = yield* CopyOptions
+  if (!isMove) return
+  yield* MovedSource.removeFolder(yield* Place.open(source))
+  // It may have been the last that was left in its folder.
+  yield* TouchedFolders.add(source, yield* Place.open(target))
+}, Effect.scoped)
 
 const failed = (path: FilePath.FilePath, code: string, why: string) => new EntryFailed({ code, path, why })
 
 /** Ends or begins a folder. It is where keys are, so all that there is to do is to mark an empty one. */
 const endOrBegin = (access: ObjectAccess.ObjectAccess, payload: Payload) =>
   Effect.gen(function*() {
-    const { kind, source } = payload
+    const { kind, source, target } = payload
     const isFrom = FilePath.isAddress(source)
-    if (kind === "folder") {
-      if (isFrom) yield* markAlike(access, payload)
-      return EntryCopied.cases.FolderMade.make({})
-    }
-    if (!isFrom) yield* markEmpty(access, payload)
+    const isToBeMarked = kind === "folder"
+      ? isFrom && (yield* isMarked(access, source)) && !(yield* isMarked(access, target))
+      : !isFrom && (yield* areEmpty(access, payload))
+    if (isToBeMarked) yield* mark(access, target)
+    if (kind === "folder") return EntryCopied.cases.FolderMade.make({})
     yield* removeSource(payload)
     return EntryCopied.cases.FolderEnded.make({})
-  }).pipe(
-    Effect.catchTag("FilesError", ({ isMissing, code, message }) =>
+  }).pipe(Effect.catchTags({
+    CopyError: ({ message, reason }) =>
+      Effect.fail(failed(payload.source, reason._tag === "CallFailed" ? reason.error.code : reason._tag, message)),
+    FilesError: ({ code, isMissing, message }) =>
       isMissing
         ? Effect.succeed(EntryCopied.cases.FolderEnded.make({}))
-        : Effect.fail(failed(payload.source, code, message))),
-    Effect.catchTag("ObjectStoreError", ({ message, reason: { _tag } }) =>
-      Effect.fail(failed(payload.target, _tag, message)))
-  )
+        : Effect.fail(failed(payload.source, code, message)),
+    JobStoreError: ({ _tag, message }) => Effect.fail(failed(payload.source, _tag, message)),
+    ObjectStoreError: ({ message, reason: { _tag } }) => Effect.fail(failed(payload.target, _tag, message))
+  }))
 
 /** Prepares for what decides. Who removes a source that was copied by a run before this one looks at it by then. */
 const prepare = (access: ObjectAccess.ObjectAccess, payload: Payload) =>
@@ -257,11 +200,8 @@ export const walkOf = (
   options: FileTree.WalkOptions,
   isCounted: boolean
 ) => {
-  const tell = (path: FilePath.FilePath, known: ObjectAccess.Known) => {
-    if (!isCounted) access.known.set(path, known)
-  }
   const walked = areFrom(transfers)
-    ? ObjectTree.walk(access, { ...options, areFiles: !areTo(transfers), tell })
+    ? ObjectTree.walk(access, { ...options, areFiles: !areTo(transfers), isCounted })
     : FileTree.walk({ ...options, inKeyOrder: true, tellsTwins: false })
   return isCounted || !areTo(transfers) ? walked : TargetListing.telling(access, transfers, walked)
 }

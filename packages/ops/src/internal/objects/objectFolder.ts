@@ -10,7 +10,7 @@ import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import type { ObjectStoreError } from "../../ObjectStore.ts"
 import { failure } from "../files/openHandle.ts"
-import { asCall, type Known, type ObjectAccess } from "./objectAccess.ts"
+import { asCall, infoOf, type Known, type ObjectAccess } from "./objectAccess.ts"
 import * as ObjectContent from "./objectContent.ts"
 import * as ObjectListing from "./objectListing.ts"
 import { folderStat, numberOf, statOf } from "./objectStat.ts"
@@ -64,7 +64,7 @@ export const open = Effect.fnUntraced(function*(access: ObjectAccess, path: File
   const known = access.known.get(path)
   const place = yield* asCall("open", path, access.at(path))
   if (known?._tag !== "Folder") {
-    const listed = known?._tag === "Object" ? known.info : undefined
+    const listed = infoOf(access, path)
     // Who looks at it from now on is to see what it is by then.
     access.known.delete(path)
     return yield* access.opened === undefined

@@ -21,7 +21,6 @@ import { CheckFiles, type HashedFiles, HashFiles, named } from "../hash/hashTask
 import { SourceWalk } from "../tree/sourceWalk.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
-import type { Known } from "./objectAccess.ts"
 import * as ObjectFiles from "./objectFiles.ts"
 import { whenReachable } from "./objectReach.ts"
 import * as ObjectTree from "./objectTree.ts"
@@ -58,10 +57,10 @@ const provisions = Effect.gen(function*() {
   const files = { ...all, atOnce: () => Effect.succeedNone }
   const leaving = yield* Effect.provideService(ProtectedFiles.leaving, Files.Files, files)
   const hash = (payload: Payload) => {
-    const paths = pathsOf(payload)
-    return whenReachable(access.at, paths, hashFiles(payload), troubleIn).pipe(
-      Effect.ensuring(Effect.sync(() => paths.forEach((path) => access.known.delete(path)))),
-      Effect.provideService(Files.Files, files)
+    return Effect.provideService(
+      whenReachable(access.at, pathsOf(payload), hashFiles(payload), troubleIn),
+      Files.Files,
+      files
     )
   }
   const check = ({ leaveOut = [], ...payload }: Task.Payload<typeof CheckFiles>) => {
@@ -70,13 +69,8 @@ const provisions = Effect.gen(function*() {
       Effect.provideService(Files.Files, files)
     )
   }
-  const walk: SourceWalk["walk"] = (options, isCounted) => {
-    const tell = (path: FilePath.FilePath, known: Known) => {
-      // Nobody opens a folder, and so nobody would ever forget it.
-      if (!isCounted && known._tag === "Object") access.known.set(path, known)
-    }
-    return Stream.provideContext(ObjectTree.pausing(ObjectTree.walk(access, { ...options, tell })), job)
-  }
+  const walk: SourceWalk["walk"] = (options, isCounted) =>
+    Stream.provideContext(ObjectTree.pausing(ObjectTree.walk(access, { ...options, isCounted })), job)
   return Layer.mergeAll(
     Layer.succeed(Files.Files, files),
     Layer.succeed(SourceWalk, { walk, together: undefined }),

@@ -13,7 +13,7 @@ import * as Destination from "../path/destination.ts"
 import type * as FileTree from "../tree/fileTree.ts"
 import { SourceWalk } from "../tree/sourceWalk.ts"
 import * as TreeCursor from "../tree/treeCursor.ts"
-import { failureOf, forget } from "./objectAccess.ts"
+import { failureOf } from "./objectAccess.ts"
 import { areForObjects, sharpen, walkOf } from "./objectCopyLive.ts"
 import * as ObjectFiles from "./objectFiles.ts"
 
@@ -38,16 +38,13 @@ const provisions = Effect.fnUntraced(function*({ transfers }: Payload) {
       const known = element._tag === "Leaf" ? sharpen(access, { source, target }) : Effect.void
       return Effect.as(known, { element, source, target })
     }
-    let [source, target] = [FilePath.empty, FilePath.empty]
     const walked = Stream.mapEffect(walkOf(access, transfers, options, false), prepare, { concurrency: askedAtOnce })
-    // One by one: each is decided on before the next one is told, and then forgotten.
-    return Stream.map(Stream.rechunk(walked, 1), (next) => {
-      for (const path of [source, target]) forget(access, path)
-      ;({ source, target } = next)
+    // One by one: each is decided on before the next one is told.
+    return Stream.map(Stream.rechunk(walked, 1), ({ element, source, target }) => {
       // A folder is where keys are, so it is neither made nor in the way.
-      const folders = next.element._tag === "Open" ? [source, target].filter(FilePath.isAddress) : []
+      const folders = element._tag === "Open" ? [source, target].filter(FilePath.isAddress) : []
       for (const path of folders) access.known.set(path, { _tag: "Folder" })
-      return next.element
+      return element
     }).pipe(
       Stream.catch((error) => Stream.succeed(unreadable(transfers[0].source, error))),
       Stream.provideService(Files.Files, files)

@@ -24,48 +24,53 @@ const foldersOf = (key: string): ReadonlyArray<FilePath.FilePath> => {
   return names.slice(0, bad < 0 ? names.length : bad).map(FilePath.make)
 }
 
-/** What to walk, and who is told of what is listed. */
+/** What to walk. */
 interface Options extends FileTree.WalkOptions {
-  readonly tell: (path: FilePath.FilePath, known: Known) => void
   /** Whether objects become files, of which none has the name of a folder. */
   readonly areFiles?: boolean
+  /** Whether all is only counted: nobody asks for what was listed then. */
+  readonly isCounted: boolean
+}
+
+/** One source, and which one it is. */
+interface Walking {
+  readonly access: ObjectAccess
+  readonly options: Options
+  readonly source: number
+  readonly path: FilePath.FilePath
+}
+
+const note = ({ access, options }: Walking, path: FilePath.FilePath, known: Known): void => {
+  if (!options.isCounted) access.known.set(path, known)
 }
 
 /** The walk over one source, which is a folder. */
 class KeyWalk {
-  private readonly source: number
-  private readonly tell: Options["tell"]
-  private readonly areFiles: boolean
-  private readonly path: FilePath.FilePath
-  private readonly isLeftOut: NonNullable<FileTree.WalkOptions["filter"]>
+  private readonly of: Walking
   /** Names of the folders that the walk is in, below the source. */
-  private names: Array<FilePath.FilePath>
+  private readonly names: Array<FilePath.FilePath>
   private chunk: Array<FileTree.Element> = []
   /** Path of a folder that is left out, whose keys are passed. */
   private leftOut: string | undefined
   /** Paths of the leaves that the next keys begin with: one of these may be that of a folder, too. */
   private begun: ReadonlyArray<string> = []
 
-  constructor(
-    source: number,
-    path: FilePath.FilePath,
-    { areFiles = false, filter = () => false, tell }: Options,
-    names: ReadonlyArray<FilePath.FilePath>
-  ) {
-    this.source = source
-    this.tell = tell
-    this.areFiles = areFiles
-    this.path = path
-    this.isLeftOut = filter
+  constructor(of: Walking, names: ReadonlyArray<FilePath.FilePath>) {
+    this.of = of
     this.names = [...names]
   }
 
   private at(path: FilePath.FilePath, side: TreeCursor.Side) {
-    return { cursor: TreeCursor.format({ source: this.source, path, side }), source: this.source, path }
+    const { source } = this.of
+    return { cursor: TreeCursor.format({ source, path, side }), source, path }
   }
 
   private get here(): FilePath.FilePath {
     return joined(this.names, this.names.length)
+  }
+
+  private isLeftOut(path: FilePath.FilePath, isFolder: boolean): boolean {
+    return this.of.options.filter?.(path, isFolder) ?? false
   }
 
   /** The source itself, as a folder that begins. */
@@ -88,52 +93,27 @@ class KeyWalk {
     this.leave(shared)
     for (const name of folders.slice(shared)) {
       const path = FilePath.join(this.here, name)
-      if (this.isLeftOut(path, true)) {
+      const address = ofFolder(FilePath.join(this.of.path, path))
+      const isExcluded = this.isLeftOut(path, true)
+      if (isExcluded || this.begun.includes(path)) {
         this.leftOut = `${path}/`
-        return false
-      }
-      if (this.begun.includes(path)) {
-        this.leftOut = `${path}/`
-        this.refuseFolder(path)
+        const told = `The objects in "${FilePath.display(address)}" can't be files: ${why["TAKEN"]}`
+        if (!isExcluded) this.refuse(this.at(path, "close"), "TAKEN", told)
         return false
       }
       this.names.push(name)
-      this.tell(ofFolder(FilePath.join(this.path, path)), {
-        _tag: "Folder",
-        isMarked: isMarked && this.names.length === folders.length
-      })
+      note(this.of, address, { _tag: "Folder", isMarked: isMarked && this.names.length === folders.length })
       // Which names a folder has is only known once all are listed: each may be taken for another one.
-      const folding = this.areFiles ? { mayFold: true as const } : {}
+      const folding = this.of.options.areFiles === true ? { mayFold: true as const } : {}
       this.chunk.push({ _tag: "Open", ...this.at(path, "open"), ...folding })
     }
     return true
   }
 
-  /** Tells of a folder whose name an object has, as a failure of all that is in it. */
-  private refuseFolder(path: FilePath.FilePath): void {
-    const folder = FilePath.display(ofFolder(FilePath.join(this.path, path)))
-    const told = `The objects in "${folder}" can't be files: ${why["TAKEN"]}`
-    this.chunk.push({
-      _tag: "Unreadable",
-      ...this.at(path, "close"),
-      error: new FilesError({ call: "scandir", path: this.path, target: Option.none(), code: "TAKEN", told }),
-      retryAfter: Option.none()
-    })
-  }
-
-  /** Tells of a key that is no path, as a failure of it alone, in the folders that the beginning of the key is. */
-  private refuse(key: string, code: string, object: ListedObject): void {
-    if (!this.enter(foldersOf(key))) return
-    const told = `The object "${FilePath.printable(object.key)}" can't be a file: ${why[code]}`
-    this.chunk.push({
-      _tag: "Unreadable",
-      cursor: `${this.source}!${JSON.stringify(key)}`,
-      source: this.source,
-      path: FilePath.make(key.replaceAll("\0", "\u2400")),
-      // It never comes to be a file, as what can't be looked at may.
-      error: new FilesError({ call: "scandir", path: this.path, target: Option.none(), code, told }),
-      retryAfter: Option.none()
-    })
+  /** Tells of what can't be files. It never comes to be some, as what can't be looked at may. */
+  private refuse(at: Pick<FileTree.Element, "cursor" | "source" | "path">, code: string, told: string): void {
+    const error = new FilesError({ call: "scandir", path: this.of.path, target: Option.none(), code, told })
+    this.chunk.push({ _tag: "Unreadable", ...at, error, retryAfter: Option.none() })
   }
 
   /** Meets an object, by its key below the source. */
@@ -144,14 +124,25 @@ class KeyWalk {
     const isMarker = key === "" || key.endsWith("/")
     const names = key === "" ? [] : (isMarker ? key.slice(0, -1) : key).split("/")
     const code = refusalOf(names) ?? (isMarker && object.sizeBytes > 0 ? "MARKER" : undefined)
-    if (code !== undefined) return this.refuse(key, code, object)
+    if (code !== undefined) {
+      const { source } = this.of
+      const at = {
+        cursor: `${source}!${JSON.stringify(key)}`,
+        source,
+        path: FilePath.make(key.replaceAll("\0", "\u2400"))
+      }
+      const told = `The object "${FilePath.printable(object.key)}" can't be a file: ${why[code]}`
+      // It fails alone, in the folders that the beginning of the key is.
+      if (this.enter(foldersOf(key))) this.refuse(at, code, told)
+      return
+    }
     const paths = names.map(FilePath.make)
     const leaf = isMarker ? undefined : paths.pop()
     if (!this.enter(paths, isMarker) || leaf === undefined) return
     const path = FilePath.join(this.here, leaf)
     if (this.isLeftOut(path, false)) return
-    if (this.areFiles) this.begun = [...this.begun, path]
-    this.tell(FilePath.join(this.path, path), { _tag: "Object", info: object })
+    if (this.of.options.areFiles === true) this.begun = [...this.begun, path]
+    note(this.of, FilePath.join(this.of.path, path), { _tag: "Object", info: object })
     this.chunk.push({ _tag: "Leaf", ...this.at(path, "leaf"), kind: "file" })
   }
 
@@ -187,17 +178,11 @@ const placeOf = (
 type Walked = Stream.Stream<FileTree.Element, ObjectStoreError>
 
 /** Walks a source that is a folder, from its start or from behind a cursor in it. */
-const inside = (
-  access: ObjectAccess,
-  source: number,
-  path: FilePath.FilePath,
-  options: Options,
-  after: string | undefined
-): Walked =>
-  Stream.unwrap(Effect.map(access.at(path), ({ key: base, store }) => {
+const inside = (of: Walking, after?: string): Walked =>
+  Stream.unwrap(Effect.map(of.access.at(of.path), ({ key: base, store }) => {
     const place = after === undefined ? undefined : placeOf(after)
     const prefix = base === "" ? "" : `${base}/`
-    const walk = new KeyWalk(source, path, options, place?.names ?? [])
+    const walk = new KeyWalk(of, place?.names ?? [])
     const begun = place === undefined ? [walk.begin()] : []
     const listed = listAfter(store, prefix, place?.key)
     const elements = Stream.mapAccum(listed, () => walk, (_, object) => {
@@ -210,23 +195,18 @@ const inside = (
   }))
 
 /** Walks one source, whatever is there. */
-const walkOne = (
-  access: ObjectAccess,
-  source: number,
-  path: FilePath.FilePath,
-  options: Options,
-  after: string | undefined
-): Walked => {
+const walkOne = (of: Walking, after: string | undefined): Walked => {
+  const { access, path, source } = of
   if (after !== undefined) {
     const cursor = TreeCursor.parse(after)
     const isOver = Option.exists(cursor, ({ path, side }) => path === "" && side !== "open")
-    return isOver ? Stream.empty : inside(access, source, path, options, after)
+    return isOver ? Stream.empty : inside(of, after)
   }
   const at = { cursor: TreeCursor.format({ source, path: FilePath.empty, side: "leaf" }), source, path: FilePath.empty }
   return Stream.unwrap(Effect.map(ObjectFolder.ask(access, path), (found): Walked => {
-    if (found._tag === "Folder") return inside(access, source, path, options, undefined)
+    if (found._tag === "Folder") return inside(of)
     if (found._tag === "Object") {
-      options.tell(path, found)
+      note(of, path, found)
       return Stream.succeed({ _tag: "Leaf", ...at, kind: "file" })
     }
     const error = failure("lstat", path, "ENOENT")
@@ -247,7 +227,7 @@ export const walk = (access: ObjectAccess, options: Options) => {
   const cursor = Option.getOrUndefined(after)
   const first = cursor === undefined ? 0 : Number.parseInt(cursor, 10)
   const walked = sources.slice(first).map((path, index) =>
-    walkOne(access, first + index, path, options, index === 0 ? cursor : undefined)
+    walkOne({ access, options, source: first + index, path }, index === 0 ? cursor : undefined)
   )
   return walked.reduce<Walked>((all, one) => Stream.concat(all, one), Stream.empty)
 }
