@@ -20,7 +20,6 @@ import * as CopyEntryLive from "../copy/copyEntryLive.ts"
 import { CopyEntry, EntryCopied, EntryFailed } from "../copy/copyTask.ts"
 import * as TouchedFolders from "../copy/touchedFolders.ts"
 import { ContentWays, ofFiles } from "../entry/contentWays.ts"
-import { QuickFiles } from "../files/quickFiles.ts"
 import * as MovedSource from "../move/movedSource.ts"
 import type { Transfer } from "../path/destination.ts"
 import * as Place from "../path/place.ts"
@@ -217,11 +216,8 @@ const waysOf = (access: ObjectAccess.ObjectAccess, transfers: Transfers): Conten
 /** Adds objects to what a copy works with. */
 const provisions = Effect.fnUntraced(function*(transfers: Transfers) {
   const job = yield* Effect.context<JobContext>()
-  const { access, files: all } = yield* ObjectFiles.withObjects(areForObjects(transfers))
-  const near = transfers.flatMap(({ source, target }) => [source, target]).filter((path) => !FilePath.isAddress(path))
-  // What is on a disk of this machine is asked at once, where that is quick.
-  const local = yield* (yield* QuickFiles).throughout(near)
-  const files = Option.match(local, { onNone: () => all, onSome: (local) => ObjectFiles.make(local, access) })
+  const paths = transfers.flatMap(({ source, target }) => [source, target])
+  const { access, files } = yield* ObjectFiles.withQuickFiles(paths, areForObjects(transfers))
   const isTo = areTo(transfers)
   const copy = (payload: Payload) =>
     payload.kind === "files"

@@ -29,7 +29,7 @@ import { ObjectDeletion } from "../delete/objectDeletion.ts"
 import { failedAs } from "../tree/elementOutcomes.ts"
 import { pauseNameOf, pauseOn } from "../work/diskPause.ts"
 import * as ElementCount from "../work/elementCount.ts"
-import { failureOf, patiently, type Places, placesIn } from "./objectAccess.ts"
+import { failureOf, type ObjectPlace, patiently, type Places, placesIn } from "./objectAccess.ts"
 import { listAfter } from "./objectKeys.ts"
 import { tried } from "./objectReach.ts"
 import { pausing } from "./objectTree.ts"
@@ -148,19 +148,14 @@ const leavingOut = ({ request: { rules = [] } }: Payload) => {
   }
 }
 
-/** Names behind a root, in the order of keys, from behind one of them on. */
+/** Names behind a root, in the order of keys, from behind one of them on. An object is behind its own address. */
 const namesBelow = (
-  at: Places,
-  { kind, path }: DeleteRoot,
-  after: string | undefined
+  { key: base, store }: ObjectPlace,
+  { kind }: DeleteRoot,
+  after?: string
 ): Stream.Stream<string, ObjectStoreError> => {
   if (kind === "object") return after === undefined ? Stream.succeed("") : Stream.empty
-  return Stream.unwrap(
-    Effect.map(
-      at(path),
-      ({ key: base, store }) => Stream.map(listAfter(store, base, after), ({ key }) => key.slice(base.length))
-    )
-  )
+  return Stream.map(listAfter(store, base, after), ({ key }) => key.slice(base.length))
 }
 
 /** What is removed by one request. */
@@ -180,10 +175,10 @@ const batches = (
     Stream.fromIterable(rootsOf(payload).slice(first).entries()),
     ([offset, root]) =>
       Stream.unwrap(
-        Effect.map(at(root.path), ({ store }) =>
-          namesBelow(at, root, offset === 0 ? last : undefined).pipe(
-            Stream.filter((name) => root.kind === "object" || !isLeftOut(name)),
-            Stream.grouped(store.capabilities.limits.removedKeys),
+        Effect.map(at(root.path), (place) =>
+          namesBelow(place, root, offset === 0 ? last : undefined).pipe(
+            Stream.filter((name) => !isLeftOut(name)),
+            Stream.grouped(place.store.capabilities.limits.removedKeys),
             Stream.map((names) => ({
               root: root.path,
               names,
@@ -252,10 +247,8 @@ const entries = (at: Places, payload: Payload): Stream.Stream<Entry> => {
       path: FilePath.make((root.path + name).replaceAll("\0", "\u2400")),
       why
     })
-    const met = Stream.map(
-      namesBelow(at, root, undefined),
-      (name) =>
-        root.kind === "objects" && isLeftOut(name) ? entry("Leave", name, "it is excluded") : entry("Delete", name)
+    const met = Stream.unwrap(Effect.map(at(root.path), (place) => namesBelow(place, root))).pipe(
+      Stream.map((name) => isLeftOut(name) ? entry("Leave", name, "it is excluded") : entry("Delete", name))
     )
     return Stream.catch(met, ({ message }) => Stream.succeed(entry("Fail", "", message)))
   })

@@ -3,10 +3,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import type { ObjectStores } from "../../ObjectStore.ts"
 import { failure } from "../files/openHandle.ts"
+import { QuickFiles } from "../files/quickFiles.ts"
 import * as Access from "./objectAccess.ts"
 import * as ObjectDelete from "./objectDeleteLive.ts"
 import * as ObjectFolder from "./objectFolder.ts"
@@ -16,7 +18,7 @@ import * as ObjectListing from "./objectListing.ts"
 const plain = (path: FilePath.FilePath): FilePath.FilePath => FilePath.make(path.replace(/\/+$/, ""))
 
 /** Adds objects to a file system. */
-export const make = (files: Files.Files["Service"], access: Access.ObjectAccess): Files.Files["Service"] => {
+const make = (files: Files.Files["Service"], access: Access.ObjectAccess): Files.Files["Service"] => {
   const either =
     <A>(ofObject: (path: FilePath.FilePath) => A, ofFile: (path: FilePath.FilePath) => A) =>
     (path: FilePath.FilePath): A => FilePath.isAddress(path) ? ofObject(plain(path)) : ofFile(path)
@@ -43,6 +45,17 @@ export const withObjects = Effect.fnUntraced(function*(areForObjects = false) {
   const made = yield* Access.make({ user: yield* local.user, denied: yield* local.denied })
   const access = areForObjects ? { ...made, opened: new Map() } : made
   return { access, files: make(local, access) }
+})
+
+/** The same, where files of this machine among these are asked at once, if that is quick. */
+export const withQuickFiles = Effect.fnUntraced(function*(
+  paths: ReadonlyArray<FilePath.FilePath>,
+  areForObjects = false
+) {
+  const { access, files } = yield* withObjects(areForObjects)
+  const { throughout } = yield* QuickFiles
+  const quick = yield* throughout(paths.filter((path) => !FilePath.isAddress(path)))
+  return { access, files: Option.match(quick, { onNone: () => files, onSome: (quick) => make(quick, access) }) }
 })
 
 /** Layer that supplies files in which an address may stand in place of a path, also where they are deleted. */

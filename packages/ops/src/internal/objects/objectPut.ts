@@ -64,6 +64,13 @@ export const draftOf = (
 export const findOwn = ({ key, store }: ObjectPlace, nonce: string) =>
   Effect.map(patiently(store.head(key)), Option.filter(({ metadata }) => metadata[nonceName] === nonce))
 
+/** The object that was sent with this word, in the place of an error that its own store may have had made of it. */
+export const orOwn = (place: ObjectPlace, nonce: string) => (error: ObjectStoreError) =>
+  Effect.flatMap(
+    findOwn(place, nonce),
+    Option.match({ onNone: () => Effect.fail(error), onSome: Effect.succeed })
+  )
+
 /** The object that a copy is made of, as it was opened. */
 export const openedOf = Effect.fnUntraced(function*({ opened }: ObjectAccess, { source }: CopyRequest) {
   const path = Place.path(source)
@@ -141,11 +148,7 @@ export const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
       const stored = yield* Effect.catchIf(
         patiently(place.store.put(place.key, content(), options)),
         (error) => isOccupied(error, request),
-        (error) =>
-          Effect.flatMap(
-            findOwn(place, nonce),
-            Option.match({ onNone: () => Effect.fail(error), onSome: Effect.succeed })
-          )
+        orOwn(place, nonce)
       ).pipe(Effect.mapError(orOccupied(access, request)))
       sent = stored.etag
       yield* checkPut(request, place, stored, content())

@@ -14,14 +14,8 @@ import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
-import {
-  type ByteRange,
-  ObjectStoreError,
-  type StoredObject,
-  StoreReason,
-  type Upload,
-  type UploadedPart
-} from "../../ObjectStore.ts"
+import type { ByteRange, ObjectStoreError, StoredObject, Upload, UploadedPart } from "../../ObjectStore.ts"
+import { failureOf as errorOf } from "../cloud/storeFailure.ts"
 import { edition } from "../content/contentComparison.ts"
 import type { ContentWay, CopiedContent, Copying } from "../entry/contentCopy.ts"
 import type { ContentWays } from "../entry/contentWays.ts"
@@ -33,7 +27,7 @@ import * as SavedCopy from "../steps/savedCopy.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
 import { asCall, failureOf, lend, type ObjectAccess, type ObjectPlace, patiently, pieceBytes } from "./objectAccess.ts"
-import { absent, draftOf, findOwn, isOccupied, orOccupied, propertiesFor, whole } from "./objectPut.ts"
+import { absent, draftOf, findOwn, isOccupied, orOccupied, orOwn, propertiesFor, whole } from "./objectPut.ts"
 import { nonceName } from "./objectStat.ts"
 import { checkParts, isPartOf, onStore } from "./uploadCheck.ts"
 
@@ -76,6 +70,20 @@ interface Sending extends SavedCopy.Uploading {
   /** Whether the object is there already. */
   readonly isComplete: boolean
 }
+
+/** An upload that is begun, with the parts that are there. */
+const sendingOf = (
+  place: ObjectPlace,
+  saved: SavedCopy.Uploading & Pick<Sending, "id">,
+  parts: ReadonlyArray<UploadedPart> = [],
+  isComplete = false
+): Sending => ({
+  ...saved,
+  place,
+  parts: new Map(parts.map((part) => [part.number, part])),
+  known: new Set(),
+  isComplete
+})
 
 const inOrder = ({ parts }: Pick<Sending, "parts">): ReadonlyArray<UploadedPart> =>
   Array.from(parts.values()).toSorted((a, b) => a.number - b.number)
@@ -143,18 +151,9 @@ const goOn = Effect.fnUntraced(function*(
   const found = yield* partsThere(place, { ...saved, id })
   if (Option.isSome(found)) {
     const whole = found.value.filter((part) => part.sizeBytes === lengthOf(part.number, saved.partBytes, sizeBytes))
-    return {
-      ...saved,
-      id,
-      place,
-      parts: new Map(whole.map((part) => [part.number, part])),
-      known: new Set(),
-      isComplete: false
-    }
+    return sendingOf(place, { ...saved, id }, whole)
   }
-  return Option.isSome(yield* findOwn(place, saved.nonce))
-    ? { ...saved, id, place, parts: new Map(), known: new Set(), isComplete: true }
-    : undefined
+  return Option.isSome(yield* findOwn(place, saved.nonce)) ? sendingOf(place, { ...saved, id }, [], true) : undefined
 })
 
 const lengthOf = (number: number, partBytes: number, sizeBytes: number): number =>
@@ -212,7 +211,7 @@ const begin = Effect.fnUntraced(function*(
   )
   const { others: _, ...begun } = upload
   yield* SavedCopy.commit({ upload: { ...begun, id } })
-  return { ...begun, id, place, parts: new Map(), known: new Set(), isComplete: false } satisfies Sending
+  return sendingOf(place, { ...begun, id })
 })
 
 /** Opens what parts are sent to. It is dropped where the copy fails. */
@@ -289,13 +288,6 @@ const sendParts = Effect.fnUntraced(function*(
   return { strategy: copyPart === undefined ? "parts" : byStore, sizeBytes }
 })
 
-const missing = ({ key, store }: ObjectPlace): ObjectStoreError =>
-  new ObjectStoreError({
-    call: "completeUpload",
-    address: { ...store.bucket, key },
-    reason: StoreReason.cases.UploadMissing.make({})
-  })
-
 /** Makes the object of its parts. An answer that was lost is found in the metadata of the object. */
 const complete = Effect.fnUntraced(function*(
   access: ObjectAccess,
@@ -304,12 +296,9 @@ const complete = Effect.fnUntraced(function*(
   sizeBytes: number
 ): Effect.fn.Return<StoredObject, CopyError | Interrupter.Interrupted> {
   const { isComplete, partBytes, parts, place } = sending
-  const findStored = (error: ObjectStoreError) =>
-    Effect.flatMap(
-      findOwn(place, sending.nonce),
-      Option.match({ onNone: () => Effect.fail(error), onSome: Effect.succeed })
-    )
-  if (isComplete) return yield* onStore(request, findStored(missing(place)))
+  const findStored = orOwn(place, sending.nonce)
+  const missing = errorOf(place.store.bucket)("completeUpload", place.key, { _tag: "UploadMissing" })
+  if (isComplete) return yield* onStore(request, findStored(missing))
   if (parts.size !== countOf(partBytes, sizeBytes)) {
     return yield* Effect.die(new Error("Parts of an upload are missing"))
   }

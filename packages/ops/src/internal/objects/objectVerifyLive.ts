@@ -16,7 +16,6 @@ import type { FilesError } from "../../FilesError.ts"
 import type { ChecksumAlgorithm } from "../../ObjectStore.ts"
 import { comparedUnits } from "../../ProgressUnits.ts"
 import * as Verify from "../../Verify.ts"
-import { QuickFiles } from "../files/quickFiles.ts"
 import { common, hasherOf, surest } from "../hash/storedDigest.ts"
 import { aspects } from "../verify/metadataComparison.ts"
 import * as PairTree from "../verify/pairTree.ts"
@@ -31,12 +30,12 @@ import {
 } from "../verify/verifyEntryLive.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
-import { asCall, type ObjectAccess, withPair } from "./objectAccess.ts"
+import { asCall, infoOf, type ObjectAccess, withPair } from "./objectAccess.ts"
 import * as ObjectFiles from "./objectFiles.ts"
 import * as ObjectFolder from "./objectFolder.ts"
 import * as ObjectListing from "./objectListing.ts"
 import { stayPaused, whenReachable } from "./objectReach.ts"
-import { untold } from "./objectStat.ts"
+import { type Info, untold } from "./objectStat.ts"
 
 /** Larger files take long enough to be worth a task of their own. */
 const mostBytes = 2 ** 20
@@ -46,11 +45,8 @@ const pieceBytes = 2 ** 19
 
 const addresses = ({ a, b }: PairTree.Trees): ReadonlyArray<FilePath.FilePath> => [a, b].filter(FilePath.isAddress)
 
-/** What is known of an object that was asked for. */
-const infoOf = ({ known }: ObjectAccess, path: FilePath.FilePath) => {
-  const found = known.get(path)
-  return found?._tag === "Object" ? found.info : undefined
-}
+/** What stores tell of the objects of a pair: nothing of a file, or of a folder. */
+type Told = Readonly<Record<keyof PairTree.Trees, Info | undefined>>
 
 /** Reads a file, and gives its digest. */
 const digestOf = Effect.fnUntraced(
@@ -75,77 +71,69 @@ const digestOf = Effect.fnUntraced(
 )
 
 /** Digests of both by an algorithm that their stores know. Of a file and an object the file is read for that. */
-const digestsOf = Effect.fnUntraced(function*(access: ObjectAccess, { a, b }: PairTree.Trees) {
-  const [inA, inB] = [infoOf(access, a)?.checksums ?? [], infoOf(access, b)?.checksums ?? []]
+const digestsOf = Effect.fnUntraced(function*({ a, b }: PairTree.Trees, told: Told) {
+  const [inA, inB] = [told.a?.checksums ?? [], told.b?.checksums ?? []]
   if (FilePath.isAddress(a) && FilePath.isAddress(b)) return common(inA, inB)
-  const [kept, side, file] = FilePath.isAddress(a) ? [inA, "B", b] as const : [inB, "A", a] as const
-  const checksum = surest(kept)
+  const checksum = surest([...inA, ...inB])
   if (checksum === undefined) return undefined
   const { algorithm, digest } = checksum
-  const found = yield* digestOf(side, file, algorithm)
-  return side === "A" ? { algorithm, a: found, b: digest } : { algorithm, a: digest, b: found }
+  return FilePath.isAddress(a)
+    ? { algorithm, a: digest, b: yield* digestOf("B", b, algorithm) }
+    : { algorithm, a: yield* digestOf("A", a, algorithm), b: digest }
 })
 
 /** Compares by what stores tell. Where they tell no checksum the objects are read. */
-const knownContent = (access: ObjectAccess): KnownContent =>
+const knownContent = (told: Told): KnownContent =>
   Effect.fnUntraced(function*(trees, { sizeBytes: a }, { sizeBytes: b }) {
     const areObjects = addresses(trees).length === 2
     // Files of the kernel say that they have no bytes, so that has to be seen.
     if (a !== b) return areObjects || (a > 0 && b > 0) ? yield* differs({ _tag: "Size", a, b }) : false
     if (a === 0 && areObjects) return true
-    const digests = yield* digestsOf(access, trees)
+    const digests = yield* digestsOf(trees, told)
     yield* Progress.add(digests === undefined ? comparedUnits.reading : comparedUnits.checksum, 1)
     if (digests === undefined) return false
     return digests.a === digests.b || (yield* differs({ _tag: "Checksum", ...digests }))
   })
 
-/** Asks for objects, which tell their checksums and metadata. */
-const askFor = Effect.fnUntraced(function*(access: ObjectAccess, { a, b }: PairTree.Trees) {
-  for (const [side, path] of [["A", a], ["B", b]] as const) {
-    if (!FilePath.isAddress(path)) continue
-    const found = yield* Effect.mapError(asCall("lstat", path, ObjectFolder.ask(access, path)), unreadable(side))
-    access.known.set(path, found)
-  }
-})
-
 /** What may differ of a pair: what its objects do not tell, and all of a folder. */
-const mayDiffer = (access: ObjectAccess, { ignore, ...trees }: Payload): Payload["ignore"] => [
-  ...ignore,
-  ...addresses(trees).flatMap((path) => {
-    const info = infoOf(access, path)
+const mayDiffer = (trees: PairTree.Trees, told: Told) =>
+  (["a", "b"] as const).filter((side) => FilePath.isAddress(trees[side])).flatMap((side) => {
+    const info = told[side]
     return info === undefined ? aspects : untold(info)
   })
-]
 
 /** How large both objects of a pair are that have to be read; 0 where a file or a checksum is compared. */
-const bothRead = (access: ObjectAccess, { a, b }: PairTree.Trees): number => {
-  const [inA, inB] = [infoOf(access, a), infoOf(access, b)]
-  if (inA === undefined || inB === undefined) return 0
-  const isTold = common(inA.checksums ?? [], inB.checksums ?? []) !== undefined
-  return isTold ? 0 : Math.max(inA.sizeBytes, inB.sizeBytes)
+const bothRead = ({ a, b }: Told): number => {
+  if (a === undefined || b === undefined) return 0
+  const isTold = common(a.checksums ?? [], b.checksums ?? []) !== undefined
+  return isTold ? 0 : Math.max(a.sizeBytes, b.sizeBytes)
 }
 
-/** Compares a pair by itself. */
-const comparePair = <A = never>(
+/** Asks for the objects of a pair, which tell their checksums and metadata, and works with that. */
+const asking = <A, E, R>(
   access: ObjectAccess,
-  payload: Payload,
-  /** Is told how large its objects are, and gives what is to be done in place of comparing it, if anything is. */
-  instead: (sizeBytes: number) => A | undefined = () => undefined
+  { a, b }: PairTree.Trees,
+  work: (told: Told) => Effect.Effect<A, E, R>
 ) => {
-  const paths = addresses(payload)
+  const ask = Effect.fnUntraced(function*(side: PairTree.Side, path: FilePath.FilePath) {
+    if (!FilePath.isAddress(path)) return undefined
+    access.known.set(
+      path,
+      yield* Effect.mapError(asCall("lstat", path, ObjectFolder.ask(access, path)), unreadable(side))
+    )
+    return infoOf(access, path)
+  })
   return Effect.gen(function*() {
-    yield* askFor(access, payload)
-    const other = instead(Math.max(0, ...paths.map((path) => infoOf(access, path)?.sizeBytes ?? 0)))
-    const compare = compareOne({ ...payload, ignore: mayDiffer(access, payload) })
-    return other ?? (yield* withPair(access, bothRead(access, payload))(compare))
-  }).pipe(
-    Effect.provideService(KnownContent, knownContent(access)),
-    Effect.ensuring(Effect.sync(() => paths.forEach((path) => access.known.delete(path))))
-  )
+    return yield* work({ a: yield* ask("A", a), b: yield* ask("B", b) })
+  }).pipe(Effect.ensuring(Effect.sync(() => [a, b].forEach((path) => access.known.delete(path)))))
 }
 
-/** That a pair is large, if it is. */
-const large = (sizeBytes: number) => sizeBytes > mostBytes ? { _tag: "Large" as const, sizeBytes } : undefined
+/** Compares a pair that was asked for. */
+const comparePair = (access: ObjectAccess, payload: Payload, told: Told) =>
+  compareOne({ ...payload, ignore: [...payload.ignore, ...mayDiffer(payload, told)] }).pipe(
+    withPair(access, bothRead(told)),
+    Effect.provideService(KnownContent, knownContent(told))
+  )
 
 /** Compares pairs one after the other, as far as there is nothing special about them. */
 const compareEach = Effect.fnUntraced(function*(access: ObjectAccess, payload: Payload) {
@@ -160,15 +148,16 @@ const compareEach = Effect.fnUntraced(function*(access: ObjectAccess, payload: P
         // A folder of objects has nothing to be compared.
         sameFolders++
       } else {
-        const trees = PairTree.pathsOf(payload, FilePath.join(path, name))
-        const compared = yield* Effect.exit(comparePair(access, { ...rest, ...trees, part: "again" }, large))
+        const pair = { ...rest, ...PairTree.pathsOf(payload, FilePath.join(path, name)), part: "again" } as const
+        let largest = 0
+        const compared = yield* Effect.exit(asking(access, pair, (told) => {
+          largest = Math.max(told.a?.sizeBytes ?? 0, told.b?.sizeBytes ?? 0)
+          return largest > mostBytes ? Effect.undefined : comparePair(access, pair, told)
+        }))
         const error = Option.getOrUndefined(Exit.findErrorOption(compared))
         if (error instanceof EntryDiffers) differing.push({ index, difference: error.difference })
-        else if (Exit.isSuccess(compared) && compared.value._tag === "Same") same++
-        else {
-          const sizeBytes = Exit.isSuccess(compared) && compared.value._tag === "Large" ? compared.value.sizeBytes : 0
-          alone.push({ index, sizeBytes })
-        }
+        else if (Exit.isSuccess(compared) && compared.value?._tag === "Same") same++
+        else alone.push({ index, sizeBytes: largest > mostBytes ? largest : 0 })
       }
       index++
     }
@@ -192,25 +181,17 @@ const troubleIn = (exit: Exit.Exit<Outcome, unknown>) => {
   return error && { code: error.code, why: error.message }
 }
 
-/** Has a walk wait for a store that can't be listed: nothing of it is passed. */
-const pausing = Effect.map(
-  Effect.context<JobContext>(),
-  (job) => <A, R>(effect: Effect.Effect<A, FilesError, R>) =>
+/** What a job needs that compares trees with objects, in place of what one of files does. */
+const provisions = Effect.fnUntraced(function*(payload: Verify.Payload) {
+  const roots = addresses(payload)
+  const { access, files: local } = yield* ObjectFiles.withQuickFiles([payload.a, payload.b])
+  const job = yield* Effect.context<JobContext>()
+  // The walk waits for a store that can't be listed: nothing of it is passed.
+  const orPause = <A, R>(effect: Effect.Effect<A, FilesError, R>) =>
     Effect.catch(effect, (error): Effect.Effect<A, FilesError> => {
       const by = pauseNameOf(error.code)
       return by === undefined ? Effect.fail(error) : Effect.provideContext(stayPaused(by, error.message), job)
     })
-)
-
-/** What a job needs that compares trees with objects, in place of what one of files does. */
-const provisions = Effect.fnUntraced(function*(payload: Verify.Payload) {
-  const roots = addresses(payload)
-  const { access, files: all } = yield* ObjectFiles.withObjects()
-  const quick = yield* (yield* QuickFiles).throughout(
-    [payload.a, payload.b].filter((path) => !FilePath.isAddress(path))
-  )
-  const local = Option.match(quick, { onNone: () => all, onSome: (quick) => ObjectFiles.make(quick, access) })
-  const orPause = yield* pausing
   const trees = yield* Effect.forEach(
     roots,
     (root) => Effect.map(Effect.orDie(access.at(root)), (place) => [root, new ObjectListing.Pages(place)] as const)
@@ -235,7 +216,9 @@ const provisions = Effect.fnUntraced(function*(payload: Verify.Payload) {
       EntryDiffers | Interrupter.Interrupted | Task.Skipped,
       Files.Files
     > {
-      return yield* entry.part === "entries" ? compareEach(access, entry) : comparePair(access, entry)
+      return yield* entry.part === "entries" ?
+        compareEach(access, entry)
+        : asking(access, entry, (told) => comparePair(access, entry, told))
     })
     return leaving(leaveOut, whenReachable(access.at, addresses(entry), compared, troubleIn)).pipe(
       Effect.provideService(Files.Files, files)
