@@ -35,17 +35,11 @@ const problemOf = (path: FilePath.FilePath): string | undefined => {
 const problemIn = (paths: ReadonlyArray<FilePath.FilePath>): string | undefined =>
   paths.filter(FilePath.isAddress).map(problemOf).find((problem) => problem !== undefined)
 
-/** Why a request is refused, if it is. */
-const refusalOf = (request: Request): string | undefined => {
-  const { destination, sources } = request
-  const problem = problemIn([...sources, destination])
-  if (problem !== undefined) return problem
-  const isFrom = sources.filter(FilePath.isAddress).length
-  if (isFrom > 0 && isFrom < sources.length) {
-    return "Files and objects can't be copied by one job: copy them one after the other"
-  }
-  return FilePath.isAddress(destination) ? optionIn(request) : undefined
-}
+/** Why sources can't be read by one job, if they can't: some are files, and some are objects. */
+const mixed = (sources: ReadonlyArray<FilePath.FilePath>, does: string, done: string): string | undefined =>
+  sources.some(FilePath.isAddress) && !sources.every(FilePath.isAddress)
+    ? `Files and objects can't be ${done} by one job: ${does} them one after the other`
+    : undefined
 
 const failing = (why: string | undefined): Effect.Effect<void, DestinationError> =>
   why === undefined
@@ -53,16 +47,15 @@ const failing = (why: string | undefined): Effect.Effect<void, DestinationError>
     : Effect.fail(new DestinationError({ reason: DestinationReason.cases.Address.make({ why }) }))
 
 /** Fails where a request can't be done with objects. */
-export const refuse = (request: Request): Effect.Effect<void, DestinationError> => failing(refusalOf(request))
+export const refuse = (request: Request): Effect.Effect<void, DestinationError> => {
+  const { destination, sources } = request
+  const problem = problemIn([...sources, destination]) ?? mixed(sources, "copy", "copied")
+  return failing(problem ?? (FilePath.isAddress(destination) ? optionIn(request) : undefined))
+}
 
 /** Fails where one of two trees is an address and none that can be walked in. */
 export const refuseTrees = (...trees: readonly [FilePath.FilePath, FilePath.FilePath]) => failing(problemIn(trees))
 
-/** Fails where sources can't be read by one job. */
+/** Fails where sources can't be hashed by one job. */
 export const refuseSources = (sources: ReadonlyArray<FilePath.FilePath>): Effect.Effect<void, DestinationError> =>
-  failing(
-    problemIn(sources) ??
-      (sources.every(FilePath.isAddress)
-        ? undefined
-        : "Files and objects can't be hashed by one job: hash them one after the other")
-  )
+  failing(problemIn(sources) ?? mixed(sources, "hash", "hashed"))

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as FilePath from "../../FilePath.ts"
 import { type Call, FilesError } from "../../FilesError.ts"
@@ -55,12 +56,12 @@ export const ofFolder = (path: FilePath.FilePath): FilePath.FilePath => FilePath
 /** So much is kept of what listings have told, which is many times as much as is under way. */
 export const mostKnown = 2 ** 14
 
-/** Keeps what was told last: nobody comes for what is left out, or fails before it is looked at. */
+/** Drops the older half once it is full: nobody comes for what is left out, or fails before it is looked at. */
 class Recent extends Map<FilePath.FilePath, Known> {
   override set(path: FilePath.FilePath, known: Known): this {
-    this.delete(path)
-    const [oldest] = this.size < mostKnown ? [] : this.keys()
-    if (oldest !== undefined) this.delete(oldest)
+    if (this.size >= mostKnown) {
+      for (const older of Array.from(this.keys()).slice(0, mostKnown / 2)) this.delete(older)
+    }
     return super.set(path, known)
   }
 }
@@ -115,10 +116,9 @@ export const piecesAhead = 4
 export const withPair = ({ pairs }: ObjectAccess, sizeBytes: number) =>
   pairs.withPermits(2 * kib(Math.min(sizeBytes, piecesAhead * pieceBytes)))
 
-/** Takes memory for so many bytes, until `giveBack`. */
-export const take = ({ memory }: ObjectAccess, bytes: number): Effect.Effect<number> => memory.take(kib(bytes))
-
-export const giveBack = ({ memory }: ObjectAccess, bytes: number): Effect.Effect<number> => memory.release(kib(bytes))
+/** Keeps memory for so many bytes until the scope closes. */
+export const hold = ({ memory }: ObjectAccess, bytes: number): Effect.Effect<number, never, Scope.Scope> =>
+  Effect.acquireRelease(memory.take(kib(bytes)), () => memory.release(kib(bytes)), { interruptible: true })
 
 const misconfigured = ({ message }: CloudAddressError) =>
   new ObjectStoreError({

@@ -17,14 +17,13 @@ import { digestOf, surest } from "../hash/storedDigest.ts"
 import {
   asCall,
   failureOf,
-  giveBack,
+  hold,
   lend,
   type ObjectAccess,
   type ObjectPlace,
   patiently,
   pieceBytes,
-  piecesAhead,
-  take
+  piecesAhead
 } from "./objectAccess.ts"
 import { hasMetadata, type Info, statOf } from "./objectStat.ts"
 import * as Unsupported from "./unsupportedCalls.ts"
@@ -173,10 +172,7 @@ const opened = (
 const openWhole = (access: ObjectAccess, place: ObjectPlace, path: FilePath.FilePath, likely: number): Opening =>
   Effect.gen(function*() {
     const own = yield* Scope.fork(yield* Effect.scope)
-    yield* Scope.provide(
-      Effect.acquireRelease(take(access, likely), () => giveBack(access, likely), { interruptible: true }),
-      own
-    )
+    yield* Scope.provide(hold(access, likely), own)
     const { bytes, info } = yield* asCall("open", path, readWhole(place, likely))
     if (bytes === undefined) {
       // It is another one by now. Whoever keeps memory and waits for more may keep others from theirs.

@@ -133,20 +133,13 @@ const endOrBegin = (access: ObjectAccess.ObjectAccess, payload: Payload) =>
     ObjectStoreError: ({ message, reason: { _tag } }) => Effect.fail(failed(payload.target, _tag, message))
   }))
 
-/** Prepares for what decides. Who removes a source that was copied by a run before this one looks at it by then. */
-const prepare = (access: ObjectAccess.ObjectAccess, payload: Payload) =>
-  Effect.flatMap(
-    SavedCopy.get,
-    ({ copied }) =>
-      copied === undefined ? sharpen(access, payload) : Effect.sync(() => void access.known.delete(payload.source))
-  )
-
-/** Copies to an object. */
-const copyTo = (access: ObjectAccess.ObjectAccess, payload: Payload) =>
-  Effect.gen(function*() {
-    const { kind, source, target } = payload
+/** Copies an entry by itself. A folder of objects is where keys are, and is neither made nor in the way. */
+const copyOne = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAccess, payload: Payload) {
+  const { kind, source, target } = payload
+  const isFolder = kind === "folder" || kind === "folderEnd"
+  if (FilePath.isAddress(target)) {
+    if (isFolder) return yield* endOrBegin(access, payload)
     const { isFollowing } = yield* CopyOptions
-    if (kind === "folder" || kind === "folderEnd") return yield* endOrBegin(access, payload)
     // One of several that were to be copied together may be a link.
     const found = yield* Effect.option(Files.Files.use((files) => files.lstat(source)))
     const isLink = Option.exists(found, (stat) => stat.kind === "link")
@@ -155,18 +148,14 @@ const copyTo = (access: ObjectAccess.ObjectAccess, payload: Payload) =>
       const why = `"${FilePath.display(source)}" has a name that is not UTF-8, which no object can have: rename it`
       return yield* failed(source, "NotUTF8", why)
     }
-    yield* prepare(access, payload)
-    return yield* CopyEntryLive.copyAlone(payload)
-  })
-
-/** Copies an object to a file, or makes a folder for some. */
-const copyFrom = (access: ObjectAccess.ObjectAccess, payload: Payload) => {
-  const { kind, source } = payload
-  const prepared = kind === "file" || kind === "link"
-    ? prepare(access, payload)
-    : Effect.sync(() => void access.known.set(source, { _tag: "Folder" }))
-  return Effect.andThen(prepared, CopyEntryLive.copyAlone(payload))
-}
+  }
+  const { copied } = yield* SavedCopy.get
+  if (isFolder) access.known.set(source, { _tag: "Folder" })
+  // Who removes a source that was copied by a run before this one looks at it by then.
+  else if (copied !== undefined) access.known.delete(source)
+  else yield* sharpen(access, payload)
+  return yield* CopyEntryLive.copyAlone(payload)
+})
 
 /** Has an object fail by itself that fails while its store answers. */
 const failingAlone = Effect.fnUntraced(function*<A, E, R>(
@@ -218,11 +207,10 @@ const provisions = Effect.fnUntraced(function*(transfers: Transfers) {
   const job = yield* Effect.context<JobContext>()
   const paths = transfers.flatMap(({ source, target }) => [source, target])
   const { access, files } = yield* ObjectFiles.withQuickFiles(paths, areForObjects(transfers))
-  const isTo = areTo(transfers)
   const copy = (payload: Payload) =>
     payload.kind === "files"
       ? Effect.provideService(ObjectUnit.copyFiles(access, payload), Files.Files, files)
-      : failingAlone(access, payload, isTo ? copyTo(access, payload) : copyFrom(access, payload)).pipe(
+      : failingAlone(access, payload, copyOne(access, payload)).pipe(
         Effect.ensuring(Effect.sync(() => {
           for (const path of [payload.source, payload.target]) ObjectAccess.forget(access, path)
           access.opened?.delete(payload.source)

@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import type { Payload } from "../../Copy.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
-import type { ObjectStores } from "../../ObjectStore.ts"
+import type { ObjectStoreError, ObjectStores } from "../../ObjectStore.ts"
 import * as Destination from "../path/destination.ts"
 import type * as FileTree from "../tree/fileTree.ts"
 import { SourceWalk } from "../tree/sourceWalk.ts"
@@ -21,7 +21,7 @@ import * as ObjectFiles from "./objectFiles.ts"
 const askedAtOnce = 16
 
 /** A source that can't be walked to its end. */
-const unreadable = (path: FilePath.FilePath, error: Parameters<ReturnType<typeof failureOf>>[0]): FileTree.Element => ({
+const unreadable = (path: FilePath.FilePath, error: ObjectStoreError): FileTree.Element => ({
   _tag: "Unreadable",
   source: 0,
   path: FilePath.empty,

@@ -10,13 +10,14 @@ import type * as Files from "../../Files.ts"
 import type { ObjectStoreError, WriteOptions } from "../../ObjectStore.ts"
 import type { ContentWay } from "../entry/contentCopy.ts"
 import type { CopyRequest } from "../entry/copyRequest.ts"
+import type { PartialFile } from "../entry/partialFile.ts"
 import * as WholeCopy from "../entry/wholeCopy.ts"
 import { isChanged } from "../files/statComparison.ts"
 import * as Place from "../path/place.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
 import { occupied } from "../steps/filePlacement.ts"
 import { onSource } from "../steps/sideErrors.ts"
-import { failureOf, giveBack, type ObjectAccess, type ObjectPlace, patiently, take } from "./objectAccess.ts"
+import { failureOf, hold, type ObjectAccess, type ObjectPlace, patiently } from "./objectAccess.ts"
 import { carriedBy, nonceName, propertiesOf } from "./objectStat.ts"
 import * as Unsupported from "./unsupportedCalls.ts"
 import { checkPut, onStore } from "./uploadCheck.ts"
@@ -47,17 +48,24 @@ export const orOccupied = (access: ObjectAccess, request: CopyRequest) => (error
   return new CopyError({ reason: Reason.cases.CallFailed.make({ side: "destination", error: failure }) })
 }
 
-/** A file whose properties are told before, as metadata. */
+/** A file whose properties are told before, as metadata, and which gets its place as an object. */
 export const draftOf = (
   { target }: CopyRequest,
   stat: Files.FileStat,
-  write: Files.OpenFile["write"]
-): Files.OpenFile => ({
-  ...Unsupported.file(Place.path(target)),
-  stat: Effect.succeed(stat),
-  write,
-  setMode: () => Effect.void,
-  setTimes: () => Effect.void
+  place: PartialFile["place"],
+  { counted = 0, ...calls }: Partial<Pick<Files.OpenFile, "write" | "copyFrom"> & Pick<PartialFile, "counted">> = {}
+): PartialFile => ({
+  file: {
+    ...Unsupported.file(Place.path(target)),
+    stat: Effect.succeed(stat),
+    setMode: () => Effect.void,
+    setTimes: () => Effect.void,
+    ...calls
+  },
+  bytes: 0,
+  counted,
+  save: () => Effect.void,
+  place
 })
 
 /** The object, if it is what was sent with this word. */
@@ -133,7 +141,7 @@ export const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
   let sent: string | undefined
   const open: ContentWay["open"] = Effect.fnUntraced(function*(request, stat) {
     const { sizeBytes } = stat
-    yield* Effect.acquireRelease(take(access, sizeBytes), () => giveBack(access, sizeBytes), { interruptible: true })
+    yield* hold(access, sizeBytes)
     const { content, copyFrom, write } = bufferOf(sizeBytes)
     const put = Effect.gen(function*() {
       const condition = sent === undefined || request.placing === "replace"
@@ -154,8 +162,7 @@ export const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
       yield* checkPut(request, place, stored, content())
       yield* checkSource(request, stat)
     })
-    const file = { ...draftOf(request, stat, write), copyFrom }
-    return { file, bytes: 0, counted: 0, save: () => Effect.void, place: put }
+    return draftOf(request, stat, put, { write, copyFrom })
   })
   return { isLong: false, verifies: true, copy: WholeCopy.way.copy, open }
 }

@@ -52,27 +52,30 @@ const millisToNanos = (millis: number): bigint => BigInt(Math.round(millis)) * 1
 /** When the store has put an object in its place. */
 const storedNanos = ({ storedMillis }: Pick<ListedObject, "storedMillis">): bigint => millisToNanos(storedMillis)
 
-const common = (bucket: string, { user }: Process) => ({
+/** What no store tells, and a time for all times. */
+const statAt = (bucket: string, { user }: Process, nanos: bigint) => ({
   device: numberOf(bucket),
   links: 1,
   owner: user,
   group: 0,
-  bornNanos: 0n
+  bornNanos: 0n,
+  sizeBytes: 0,
+  allocatedBytes: 0,
+  accessedNanos: nanos,
+  modifiedNanos: nanos,
+  changedNanos: nanos
 })
 
 /** What an object is as a file. Its inode stands for the content, too. */
 export const statOf = (bucket: string, info: Info, process: Process): Files.FileStat => {
   const { etag, key, metadata = {}, sizeBytes } = info
-  const modifiedNanos = nanosOf(metadata["mtime"]) ?? storedNanos(info)
   return {
-    ...common(bucket, process),
+    ...statAt(bucket, process, nanosOf(metadata["mtime"]) ?? storedNanos(info)),
     kind: "file",
     inode: numberOf(`${etag} ${key}`),
     mode: modeOf(metadata["mode"]) ?? 0o666 & ~process.denied,
     sizeBytes,
     allocatedBytes: sizeBytes,
-    accessedNanos: modifiedNanos,
-    modifiedNanos,
     changedNanos: storedNanos(info)
   }
 }
@@ -85,20 +88,12 @@ export const untold = ({ metadata = {} }: Pick<Info, "metadata">): ReadonlyArray
 ]
 
 /** What a part of keys is as a folder: it has no time, so the copy is as new as it is. */
-export const folderStat = (bucket: string, key: string, nowMillis: number, process: Process): Files.FileStat => {
-  const nanos = millisToNanos(nowMillis)
-  return {
-    ...common(bucket, process),
-    kind: "folder",
-    inode: numberOf(`${key}/`),
-    mode: 0o777 & ~process.denied,
-    sizeBytes: 0,
-    allocatedBytes: 0,
-    accessedNanos: nanos,
-    modifiedNanos: nanos,
-    changedNanos: nanos
-  }
-}
+export const folderStat = (bucket: string, key: string, nowMillis: number, process: Process): Files.FileStat => ({
+  ...statAt(bucket, process, millisToNanos(nowMillis)),
+  kind: "folder",
+  inode: numberOf(`${key}/`),
+  mode: 0o777 & ~process.denied
+})
 
 /** What an object tells besides its content. */
 export type Properties = Required<Pick<WriteOptions, "metadata" | "attributes">>

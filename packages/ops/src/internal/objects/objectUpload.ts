@@ -20,7 +20,6 @@ import { edition } from "../content/contentComparison.ts"
 import type { ContentWay, CopiedContent, Copying } from "../entry/contentCopy.ts"
 import type { ContentWays } from "../entry/contentWays.ts"
 import type { CopyRequest } from "../entry/copyRequest.ts"
-import type { PartialFile } from "../entry/partialFile.ts"
 import * as Place from "../path/place.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
 import * as SavedCopy from "../steps/savedCopy.ts"
@@ -322,7 +321,6 @@ export const inParts = (to: Parts): ContentWay => {
     open: Effect.fnUntraced(function*(request, stat) {
       const upload = yield* openUpload(to, request, stat)
       sending = upload
-      const write = () => Effect.die(new Error("Parts are sent as they are"))
       const placed = Effect.gen(function*() {
         const stored = yield* complete(to.access, request, upload, stat.sizeBytes)
         if (from !== undefined && request.options.isVerified && to.copyPart === undefined) {
@@ -330,13 +328,7 @@ export const inParts = (to: Parts): ContentWay => {
           yield* checkParts(request, to.place, stored, from, isKnown ? inOrder(upload) : [])
         }
       })
-      return {
-        file: draftOf(request, stat, write),
-        bytes: 0,
-        counted: upload.counted,
-        save: () => Effect.void,
-        place: placed
-      } satisfies PartialFile
+      return draftOf(request, stat, placed, { counted: upload.counted })
     }),
     copy: (copying) => {
       from = copying.from

@@ -53,8 +53,6 @@ const orWhyNot = (sides: Sides, request: CopyRequest) => <A>(call: Effect.Effect
 const isDone = ({ to }: Sides, { etag }: CopySource) =>
   Effect.map(patiently(to.store.head(to.key)), Option.exists((copy) => copy.etag === etag))
 
-const notWritten = () => Effect.die(new Error("What a store copies is not written here"))
-
 /** Has the store copy all of the object by one request. */
 const atOnce = (sides: Sides): ContentWay => {
   const { access, to } = sides
@@ -78,14 +76,7 @@ const atOnce = (sides: Sides): ContentWay => {
     isLong: false,
     isUnseen: true,
     // It has its name once it is copied.
-    open: (request, stat) =>
-      Effect.succeed({
-        file: draftOf(request, stat, notWritten),
-        bytes: 0,
-        counted: 0,
-        save: () => Effect.void,
-        place: Effect.void
-      }),
+    open: (request, stat) => Effect.succeed(draftOf(request, stat, Effect.void)),
     copy
   }
 }

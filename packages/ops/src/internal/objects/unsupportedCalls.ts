@@ -37,20 +37,8 @@ export const file = (path: FilePath.FilePath): Omit<Files.OpenFile, "stat"> => {
   }
 }
 
-type Supported =
-  | "path"
-  | "stat"
-  | "identity"
-  | "list"
-  | "lstat"
-  | "find"
-  | "folder"
-  | "open"
-  | "unlink"
-  | "removeFolder"
-
 /** A folder that fails with `ENOTSUP` where it is to be changed otherwise than by removing what is in it. */
-export const folder = (path: FilePath.FilePath): Omit<Files.Folder, Supported> => {
+export const folder = (path: FilePath.FilePath) => {
   const refuse = refusing(path)
   return {
     isExact: true,
@@ -70,5 +58,5 @@ export const folder = (path: FilePath.FilePath): Omit<Files.Folder, Supported> =
     link: () => refuse("link"),
     sync: Effect.void,
     atOnce: () => Effect.succeedNone
-  }
+  } satisfies Partial<Files.Folder>
 }
