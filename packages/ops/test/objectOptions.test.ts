@@ -3,6 +3,7 @@ import type * as Copy from "@fanout/ops/Copy"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
+import { refuseSources } from "../src/internal/objects/addressRefusal.ts"
 import * as World from "./objectHarness.ts"
 
 const contents: Readonly<Record<string, string>> = { a: "text of a", large: World.long(2), empty: "" }
@@ -116,4 +117,19 @@ describe("Options of copies with objects", () => {
         assert.strictEqual(error.message, why)
       })
   )
+
+  it.effect("are not looked at for files and objects together, which nothing copies or hashes", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld()
+      const sources = ["/from", "s3://bucket/x"] as const
+
+      const copied = yield* Effect.flip(World.plan(world, sources, "s3://other/y"))
+      const hashed = yield* Effect.flip(refuseSources(sources.map((path) => FilePath.make(path))))
+
+      assert.deepStrictEqual([copied.message, hashed.message], [
+        "Files and objects can't be copied by one job: copy them one after the other",
+        "Files and objects can't be hashed by one job: hash them one after the other"
+      ])
+      yield* refuseSources([FilePath.make("s3://bucket/x"), FilePath.make("s3://other/y")])
+    }))
 })

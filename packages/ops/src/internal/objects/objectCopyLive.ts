@@ -6,7 +6,6 @@ import type { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
 import * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -28,7 +27,7 @@ import * as FileTree from "../tree/fileTree.ts"
 import { SourceWalk } from "../tree/sourceWalk.ts"
 import * as ObjectAccess from "./objectAccess.ts"
 import * as ObjectFiles from "./objectFiles.ts"
-import { tried } from "./objectReach.ts"
+import { errorIn, tried } from "./objectReach.ts"
 import { isSettledByListing, withTimeOf } from "./objectStat.ts"
 import * as ObjectTree from "./objectTree.ts"
 import * as ObjectUnit from "./objectUnit.ts"
@@ -163,10 +162,8 @@ const failingAlone = Effect.fnUntraced(function*<A, E, R>(
   { source, target }: Payload,
   copy: Effect.Effect<A, E | EntryFailed, R>
 ) {
-  const { alone, exit } = yield* tried(access.at, [source, target], copy, (exit) => {
-    const error = Option.getOrUndefined(Exit.findErrorOption(exit))
-    return error instanceof EntryFailed ? error : undefined
-  })
+  const failure = errorIn((error) => error instanceof EntryFailed)
+  const { alone, exit } = yield* tried(access.at, [source, target], copy, failure)
   if (alone === undefined) return yield* exit
   const { upload } = yield* SavedCopy.get
   if (upload !== undefined) yield* ObjectUpload.abort(access, target, upload)

@@ -9,7 +9,6 @@ import * as Source from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -31,7 +30,7 @@ import { pauseNameOf, pauseOn } from "../work/diskPause.ts"
 import * as ElementCount from "../work/elementCount.ts"
 import { failureOf, type ObjectPlace, patiently, type Places, placesIn } from "./objectAccess.ts"
 import { listAfter } from "./objectKeys.ts"
-import { tried } from "./objectReach.ts"
+import { errorIn, tried } from "./objectReach.ts"
 import { pausing } from "./objectTree.ts"
 
 const Unremoved = Schema.Struct({ name: Schema.String, code: Schema.String, why: Schema.String })
@@ -59,47 +58,38 @@ const mostBatches = 8
 const isOfAll = ({ reason }: ObjectStoreError): boolean => pauseNameOf(reason._tag) !== undefined
 
 /** Removes objects, and tells which it could not. What may be over soon is tried again, for those that are left. */
-const removing = Effect.fnUntraced(function*(at: Places, { names, root }: Batch) {
-  const { key: base, store } = yield* at(root)
-  const unremoved = names.filter((name) => !name.isWellFormed()).map((name) => ({
-    name,
-    code: "NotUTF8",
-    why: "Its key is not UTF-8, so no request can name it: remove it by means of the store's own"
-  }))
-  let left: ReadonlySet<string> = new Set(names.filter((name) => name.isWellFormed()))
-  const removeLeft = Effect.gen(function*() {
-    const errors = left.size === 0 ? [] : yield* store.remove(Array.from(left, (name) => base + name))
-    const nameOf = ({ address: { key } }: ObjectStoreError) => key.slice(base.length)
-    // One that names none of them is of them all.
-    const other = errors.find((error) => !left.has(nameOf(error)))
-    if (other !== undefined) return yield* other
-    for (const error of errors) {
-      if (!isOfAll(error)) unremoved.push({ name: nameOf(error), code: error.reason._tag, why: error.message })
-    }
-    const again = errors.filter(isOfAll)
-    left = new Set(again.map(nameOf))
-    const [first] = again
-    if (first !== undefined) return yield* first
-  })
-  const { alone, exit } = yield* tried(at, [root], patiently(removeLeft), (exit) =>
-    Option.getOrUndefined(Option.map(
-      Exit.findErrorOption(exit),
-      ({ message, reason }) => ({ code: reason._tag, why: message })
-    )))
-  if (alone === undefined) yield* exit
-  else for (const name of left) unremoved.push({ name, code: "ObjectFailed", why: alone.why })
-  return unremoved
-})
-
-const remove = (at: Places) => (batch: Batch) =>
-  Effect.gen(function*() {
+const remove = (at: Places) =>
+  Effect.fnUntraced(function*({ names, root }: Batch) {
     yield* Interrupter.check
     yield* Lease.check
-    const unremoved = yield* Effect.mapError(
-      removing(at, batch),
-      ({ message, reason: { _tag } }) => new DeleteFailed({ code: _tag, path: batch.root, why: message })
-    )
-    yield* Progress.add(removedUnits.files, batch.names.length - unremoved.length)
+    const failed = ({ message, reason: { _tag } }: ObjectStoreError) =>
+      new DeleteFailed({ code: _tag, path: root, why: message })
+    const { key: base, store } = yield* Effect.mapError(at(root), failed)
+    const unremoved = names.filter((name) => !name.isWellFormed()).map((name) => ({
+      name,
+      code: "NotUTF8",
+      why: "Its key is not UTF-8, so no request can name it: remove it by means of the store's own"
+    }))
+    let left: ReadonlySet<string> = new Set(names.filter((name) => name.isWellFormed()))
+    const removeLeft = Effect.gen(function*() {
+      const errors = left.size === 0 ? [] : yield* store.remove(Array.from(left, (name) => base + name))
+      const nameOf = ({ address: { key } }: ObjectStoreError) => key.slice(base.length)
+      // One that names none of them is of them all.
+      const other = errors.find((error) => !left.has(nameOf(error)))
+      if (other !== undefined) return yield* other
+      for (const error of errors) {
+        if (!isOfAll(error)) unremoved.push({ name: nameOf(error), code: error.reason._tag, why: error.message })
+      }
+      const again = errors.filter(isOfAll)
+      left = new Set(again.map(nameOf))
+      const [first] = again
+      if (first !== undefined) return yield* first
+    })
+    const removed = Effect.mapError(patiently(removeLeft), failed)
+    const { alone, exit } = yield* tried(at, [root], removed, errorIn((error) => error instanceof DeleteFailed))
+    if (alone === undefined) yield* exit
+    else for (const name of left) unremoved.push({ name, code: "ObjectFailed", why: alone.why })
+    yield* Progress.add(removedUnits.files, names.length - unremoved.length)
     return { _tag: "Batch" as const, unremoved }
   })
 

@@ -28,19 +28,12 @@ export const ask = Effect.fnUntraced(function*(
   return { _tag: key === "" || Option.isSome(inside) ? "Folder" : "Absent" }
 })
 
-/** What has the name, as it was listed of late, or as the store says. */
-const lookAt = (access: ObjectAccess, path: FilePath.FilePath): Effect.Effect<Known, FilesError> =>
-  Effect.suspend(() => {
-    const known = access.known.get(path)
-    return known === undefined ? asCall("lstat", path, ask(access, path)) : Effect.succeed(known)
-  })
-
-/** What has the name, as a file or a folder. */
+/** What has the name, as a file or a folder: as it was listed of late, or as the store says. */
 export const find = Effect.fnUntraced(function*(
   access: ObjectAccess,
   path: FilePath.FilePath
 ): Effect.fn.Return<Option.Option<Files.FileStat>, FilesError> {
-  const known = yield* lookAt(access, path)
+  const known = access.known.get(path) ?? (yield* asCall("lstat", path, ask(access, path)))
   const { bucket, key } = yield* asCall("lstat", path, access.at(path))
   switch (known._tag) {
     case "Absent":
@@ -61,17 +54,16 @@ export const lstat = (access: ObjectAccess, path: FilePath.FilePath): Effect.Eff
 
 /** Opens an object to read it. A folder that is opened says what it is, and no more. */
 export const open = Effect.fnUntraced(function*(access: ObjectAccess, path: FilePath.FilePath) {
-  const known = access.known.get(path)
   const place = yield* asCall("open", path, access.at(path))
-  if (known?._tag !== "Folder") {
-    const listed = infoOf(access, path)
-    // Who looks at it from now on is to see what it is by then.
-    access.known.delete(path)
-    return yield* access.opened === undefined
-      ? ObjectContent.open(access, place, path, listed?.sizeBytes)
-      : ObjectContent.openUnread(access.opened, access, place, path, listed)
+  if (access.known.get(path)?._tag === "Folder") {
+    return { ...Unsupported.file(path), stat: lstat(access, path) } satisfies Files.OpenFile
   }
-  return { ...Unsupported.file(path), stat: lstat(access, path) } satisfies Files.OpenFile
+  const listed = infoOf(access, path)
+  // Who looks at it from now on is to see what it is by then.
+  access.known.delete(path)
+  return yield* access.opened === undefined
+    ? ObjectContent.open(access, place, path, listed?.sizeBytes)
+    : ObjectContent.openUnread(access.opened, access, place, path, listed)
 })
 
 /** Removes an object. */

@@ -1,33 +1,28 @@
 /**
  * Has objects be hashed, and checked by checksum files, as files are.
  */
-import type { Interrupted } from "@fanout/core/Interrupter"
 import type { JobContext } from "@fanout/core/JobContext"
 import type * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Stream from "effect/Stream"
-import type { CheckFailed } from "../../ChecksumLine.ts"
+import { CheckFailed } from "../../ChecksumLine.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import * as Hash from "../../Hash.ts"
 import * as HashCheck from "../../HashCheck.ts"
 import { checkFiles } from "../hash/checkBatch.ts"
 import { hashFiles } from "../hash/hashBatch.ts"
-import { CheckFiles, type HashedFiles, HashFiles, named } from "../hash/hashTask.ts"
+import { CheckFiles, type HashedFiles, HashFiles, named, ThreadTasks } from "../hash/hashTask.ts"
 import { SourceWalk } from "../tree/sourceWalk.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
 import * as ObjectFiles from "./objectFiles.ts"
-import { whenReachable } from "./objectReach.ts"
+import { errorIn, whenReachable } from "./objectReach.ts"
 import * as ObjectTree from "./objectTree.ts"
 
 type Payload = Task.Payload<typeof HashFiles>
-
-class Tasks extends RpcGroup.make(HashFiles, CheckFiles) {}
 
 const pathsOf = ({ folders, root }: Payload): ReadonlyArray<FilePath.FilePath> =>
   folders.flatMap(({ names, path }) => names.map((name) => FilePath.join(FilePath.join(root, path), name)))
@@ -44,10 +39,9 @@ const troubleIn = (exit: Exit.Exit<HashedFiles, unknown>) =>
 const ofOneBucket: ReadonlySet<string> = new Set(["BucketMissing", "Misconfigured", "RegionWrong"])
 
 /** The same of one that was checked. */
-const troubleInCheck = (exit: Exit.Exit<unknown, CheckFailed | Interrupted>) => {
-  const failed = Option.filter(Exit.findErrorOption(exit), (error) => error._tag === "CheckFailed")
-  return Option.getOrUndefined(Option.filter(failed, ({ code }) => !ofOneBucket.has(code)))
-}
+const troubleInCheck = errorIn((error): error is CheckFailed =>
+  error instanceof CheckFailed && !ofOneBucket.has(error.code)
+)
 
 /** What a job needs that hashes objects, in place of what one of files does. */
 const provisions = Effect.gen(function*() {
@@ -74,7 +68,7 @@ const provisions = Effect.gen(function*() {
   return Layer.mergeAll(
     Layer.succeed(Files.Files, files),
     Layer.succeed(SourceWalk, { walk, together: undefined }),
-    Tasks.toLayer({ [HashFiles._tag]: hash, [CheckFiles._tag]: check })
+    ThreadTasks.toLayer({ [HashFiles._tag]: hash, [CheckFiles._tag]: check })
   )
 })
 

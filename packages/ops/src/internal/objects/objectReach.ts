@@ -4,7 +4,8 @@
 import * as Interrupter from "@fanout/core/Interrupter"
 import { JobContext } from "@fanout/core/JobContext"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as FilePath from "../../FilePath.ts"
 import { ObjectStores } from "../../ObjectStore.ts"
@@ -31,6 +32,11 @@ interface Trouble {
   readonly code: string
   readonly why: string
 }
+
+/** Finds the error of work, if it is of this kind. */
+export const errorIn =
+  <T extends Trouble>(isOfKind: (error: unknown) => error is T) => (exit: Exit.Exit<unknown, unknown>): T | undefined =>
+    Option.getOrUndefined(Option.filter(Exit.findErrorOption(exit), isOfKind))
 
 /** How work on objects has ended. */
 interface Tried<A, E, T> {

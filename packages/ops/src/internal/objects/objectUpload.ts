@@ -87,8 +87,6 @@ const sendingOf = (
 const inOrder = ({ parts }: Pick<Sending, "parts">): ReadonlyArray<UploadedPart> =>
   Array.from(parts.values()).toSorted((a, b) => a.number - b.number)
 
-const uploadOf = ({ id, key }: Pick<Sending, "id" | "key">): Upload => ({ id, key })
-
 /** As much the clock of a store may differ: it refuses requests by others. */
 const mostSkewMillis = 15 * 60_000
 
@@ -134,7 +132,7 @@ const dropped = (place: ObjectPlace, saved: SavedCopy.Uploading): Effect.Effect<
 /** Parts that are there, as long as they are the whole parts that they were to be; nothing if the upload is gone. */
 const partsThere = ({ store }: ObjectPlace, saved: Pick<Sending, "id" | "key">) =>
   Effect.catchIf(
-    Effect.asSome(Stream.runCollect(store.uploads.parts(uploadOf(saved)))),
+    Effect.asSome(Stream.runCollect(store.uploads.parts(saved))),
     ({ reason }) => reason._tag === "UploadMissing" || reason._tag === "ObjectMissing",
     () => Effect.succeedNone
   )
@@ -259,7 +257,7 @@ const sendParts = Effect.fnUntraced(function*(
     take?.(bytes)
     if (!isThere) {
       yield* Lease.check
-      parts.set(number, yield* onStore(request, place.store.uploads.put(uploadOf(upload), number, bytes)))
+      parts.set(number, yield* onStore(request, place.store.uploads.put(upload, number, bytes)))
     }
     const part = parts.get(number)
     if (request.options.isVerified && part !== undefined && (yield* isPartOf(part, bytes))) known.add(number)
@@ -277,7 +275,7 @@ const sendParts = Effect.fnUntraced(function*(
       yield* lend(access, length)((buffer) => readAndPut(number, start, buffer, isThere))
     } else {
       yield* Lease.check
-      parts.set(number, yield* copyPart(request, uploadOf(upload), number, { start, end: start + length }))
+      parts.set(number, yield* copyPart(request, upload, number, { start, end: start + length }))
     }
     yield* passed(length)
     yield* SavedCopy.save({ upload: { ...upload, partBytes, counted: Math.max(upload.counted, sent) } })
@@ -304,7 +302,7 @@ const complete = Effect.fnUntraced(function*(
   const condition = yield* absent(access, request, place, "complete")
   yield* Lease.check
   return yield* Effect.catchIf(
-    patiently(place.store.uploads.complete(uploadOf(sending), inOrder(sending), condition)),
+    patiently(place.store.uploads.complete(sending, inOrder(sending), condition)),
     (error) => error.reason._tag === "UploadMissing" || isOccupied(error, request),
     findStored
   ).pipe(Effect.mapError(orOccupied(access, request)))
