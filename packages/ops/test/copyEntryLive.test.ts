@@ -49,8 +49,7 @@ class World {
 
   private readonly note: FaultyFiles.Before = (call, path) =>
     Effect.sync(() => {
-      const isPlacing = call === "rename" || (call === "link" && !path.includes(".fanout-")) ||
-        (call === "link" && !this.disk.takesUnnamed)
+      const isPlacing = call === "rename" || (call === "link" && !path.includes(".fanout-"))
       if (isPlacing) this.placed.push(`${call} ${path}`)
     })
 
@@ -267,7 +266,8 @@ describe("CopyEntryLive", { timeout: 60_000 }, () => {
           const { disk } = world
           const before: FaultyFiles.Before = (call) =>
             Effect.sync(() => {
-              if (call === "link" && disk.see("/to/copy") === undefined) disk.file("/to/copy", "of somebody else")
+              const isPlacing = call === "link" || call === "rename"
+              if (isPlacing && disk.see("/to/copy") === undefined) disk.file("/to/copy", "of somebody else")
             })
 
           const exit = yield* Effect.exit(world.attempt(mode, { before, kind }))
