@@ -1,9 +1,8 @@
 /**
  * Holds the names in a folder packed and sorted, so that millions of them fit in memory.
  *
- * A folder can have a million entries, and a walk keeps the listing of each folder that it
- * is in. As strings they take a hundred bytes each; here they take the bytes of the name and five more. The few of a
- * small folder are strings: that takes less time.
+ * A folder can have a million entries, and a walk keeps the listing of each folder that it is in. As strings they take
+ * a hundred bytes each; here they take the bytes of the name and nine more.
  *
  * @since 0.1.0
  */
@@ -76,177 +75,70 @@ export interface Builder {
   readonly build: Effect.Effect<FolderListing>
 }
 
-/** So many names are kept as they are: to pack them takes longer than all else that is done for a small folder. */
-const mostFew = 256
-
-/** Names as strings, one character for each byte: these are in order where the bytes are. */
-class Few implements FolderListing {
-  private readonly names: ReadonlyArray<string>
-  private readonly kinds: ReadonlyArray<EntryKind>
-
-  constructor(names: ReadonlyArray<string>, kinds: ReadonlyArray<EntryKind>) {
-    this.names = names
-    this.kinds = kinds
-  }
-
-  get size(): number {
-    return this.names.length
-  }
-
-  nameAt(index: number): FilePath.FilePath {
-    return FilePath.fromLatin1(this.names[index] ?? "")
-  }
-
-  kindAt(index: number): EntryKind {
-    return this.kinds[index] ?? "unknown"
-  }
-
-  indexAfter(name: FilePath.FilePath): number {
-    const latin1 = Buffer.from(FilePath.toBytes(name)).toString("latin1")
-    const index = this.names.findIndex((one) => one > latin1)
-    return index < 0 ? this.size : index
-  }
+/** An entry as it was added. */
+interface Entry {
+  readonly name: string
+  readonly kind: EntryKind
 }
 
-const inOrder = (names: ReadonlyArray<string>, kinds: ReadonlyArray<EntryKind>): FolderListing => {
-  const order = Array.from(names.keys()).toSorted((a, b) => (names[a] ?? "") < (names[b] ?? "") ? -1 : 1)
-  return new Few(order.map((index) => names[index] ?? ""), order.map((index) => kinds[index] ?? "unknown"))
-}
+/** So many names, as a power of two, are sorted at once, which takes some milliseconds, and kept together. */
+const blockBits = 12
+const blockSize = 2 ** blockBits
 
-/** Names one after the other in one array. The name of entry `i` ends where the next one starts. */
-class Packed implements FolderListing {
-  readonly size: number
-  private readonly bytes: Uint8Array
-  private readonly starts: Uint32Array
+/** Names in order, one after the other in one text. */
+class Block {
+  private readonly text: string
+  private readonly ends: Uint32Array
   private readonly kinds: Uint8Array
 
-  constructor(bytes: Uint8Array, starts: Uint32Array, kinds: Uint8Array) {
-    this.size = kinds.length
-    this.bytes = bytes
-    this.starts = starts
-    this.kinds = kinds
+  constructor(entries: ReadonlyArray<Entry>) {
+    // One character for each byte: to compare the strings is to compare the bytes.
+    const sorted = entries.toSorted((a, b) => a.name < b.name ? -1 : 1)
+    let end = 0
+    this.text = sorted.map(({ name }) => name).join("")
+    this.ends = new Uint32Array(sorted.map(({ name }) => end += name.length))
+    this.kinds = new Uint8Array(sorted.map(({ kind }) => EntryKind.literals.indexOf(kind)))
   }
 
-  nameAt(index: number): FilePath.FilePath {
-    return FilePath.fromBytes(this.bytes.subarray(at(this.starts, index), at(this.starts, index + 1)))
+  nameAt(index: number): string {
+    return this.text.slice(index === 0 ? 0 : this.ends[index - 1], this.ends[index])
   }
 
   kindAt(index: number): EntryKind {
-    return EntryKind.literals[at(this.kinds, index)] ?? "unknown"
-  }
-
-  indexAfter(name: FilePath.FilePath): number {
-    const bytes = FilePath.toBytes(name)
-    let [low, high] = [0, this.size]
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      const entry = this.bytes.subarray(at(this.starts, middle), at(this.starts, middle + 1))
-      if (Buffer.compare(entry, bytes) > 0) high = middle
-      else low = middle + 1
-    }
-    return low
+    return EntryKind.literals[this.kinds[index] ?? 0] ?? "unknown"
   }
 }
 
-const at = (array: Uint8Array | Uint32Array, index: number): number => array[index] ?? 0
-
-/** Packs names of a folder that has many. */
-class Packing {
-  private bytes = new Uint8Array(16 * mostFew)
-  private starts = new Uint32Array(2 * mostFew)
-  private kinds = new Uint8Array(2 * mostFew)
-  private size = 0
-
-  add(name: string, kind: EntryKind): void {
-    const start = at(this.starts, this.size)
-    if (start + name.length > this.bytes.length) {
-      this.bytes = withRoom(new Uint8Array(2 * this.bytes.length), this.bytes)
-    }
-    if (this.size + 1 >= this.kinds.length) {
-      this.starts = withRoom(new Uint32Array(2 * this.kinds.length), this.starts)
-      this.kinds = withRoom(new Uint8Array(2 * this.kinds.length), this.kinds)
-    }
-    for (let i = 0; i < name.length; i++) this.bytes[start + i] = name.charCodeAt(i)
-    this.kinds[this.size] = EntryKind.literals.indexOf(kind)
-    this.size++
-    this.starts[this.size] = start + name.length
-  }
-
-  readonly build = Effect.fnUntraced(function*(this: Packing, isSorted: boolean) {
-    const { kinds, size } = this
-    const starts = this.starts.subarray(0, size + 1)
-    const bytes = this.bytes.subarray(0, at(starts, size))
-    if (isSorted) return new Packed(bytes.slice(), starts.slice(), kinds.slice(0, size))
-
-    const sorting = sort(bytes, starts)
-    let step = sorting.next()
-    while (step.done !== true) {
-      yield* Effect.yieldNow
-      step = sorting.next()
-    }
-    return reordered(bytes, starts, kinds, step.value)
-  })
+/** So many numbers, which are in order if all are of one block. */
+const upTo = (size: number): Uint32Array<ArrayBuffer> => {
+  const numbers = new Uint32Array(size)
+  for (let number = 0; number < size; number++) numbers[number] = number
+  return numbers
 }
 
-class Growing implements Builder {
-  private few: Array<string> = []
-  private kinds: Array<EntryKind> = []
-  private many: Packing | undefined
-  private isSorted = true
-  private last = ""
+/** Text of a name by its number: the block that it is in, and its place in there. */
+const nameOf = (blocks: ReadonlyArray<Block>, number: number): string =>
+  blocks[number >>> blockBits]?.nameAt(number % blockSize) ?? ""
 
-  addUnsafe(name: string, kind: EntryKind): void {
-    // One character for each byte: comparing the strings compares the bytes.
-    this.isSorted &&= this.last <= name
-    this.last = name
-    if (this.few.length === mostFew) this.pack()
-    if (this.many === undefined) {
-      this.few.push(name)
-      this.kinds.push(kind)
-    } else {
-      this.many.add(name, kind)
-    }
-  }
+// Some thousand steps take about a millisecond; the event loop must not stall for more than a few.
+const stepsPerSlice = 4096
 
-  private pack(): void {
-    const { few, kinds } = this
-    const many = new Packing()
-    few.forEach((name, index) => many.add(name, kinds[index] ?? "unknown"))
-    this.many = many
-    this.few = []
-    this.kinds = []
-  }
-
-  readonly build: Effect.Effect<FolderListing> = Effect.suspend(() => {
-    const { few, isSorted, kinds, many } = this
-    if (many !== undefined) return many.build(isSorted)
-    return Effect.succeed(isSorted ? new Few(few, kinds) : inOrder(few, kinds))
-  })
-}
-
-const withRoom = <A extends Uint8Array | Uint32Array>(larger: A, smaller: A): A => {
-  larger.set(smaller)
-  return larger
-}
-
-// Some thousand comparisons take about a millisecond; the event loop must not stall for more than a few.
-const comparisonsPerSlice = 8192
-
-/** The order of the names, by merging ever longer runs; yields after each slice of work. */
-function* sort(bytes: Uint8Array, starts: Uint32Array): Generator<void, Uint32Array> {
-  const size = starts.length - 1
-  let from = Uint32Array.from({ length: size }, (_, index) => index)
-  let to = new Uint32Array(size)
-  let budget = comparisonsPerSlice
-  for (let width = 1; width < size; width *= 2) {
+/** The order of all names, by merging blocks and then ever longer runs; yields after each slice of work. */
+function* merge(blocks: ReadonlyArray<Block>, size: number): Generator<void, Uint32Array> {
+  let [from, to] = [upTo(size), new Uint32Array(size)]
+  const nameAt = (index: number): string => nameOf(blocks, from[index] ?? 0)
+  let left = stepsPerSlice
+  for (let width = blockSize; width < size; width *= 2) {
     for (let low = 0; low < size; low += 2 * width) {
       const [middle, high] = [Math.min(low + width, size), Math.min(low + 2 * width, size)]
-      for (let left = low, right = middle, out = low; out < high; out++) {
-        const takesLeft = right === high ||
-          (left < middle && compareNames(bytes, starts, at(from, left), at(from, right)) <= 0)
-        to[out] = at(from, takesLeft ? left++ : right++)
-        if (--budget === 0) {
-          budget = comparisonsPerSlice
+      let [a, b, nameA, nameB] = [low, middle, nameAt(low), nameAt(middle)]
+      for (let out = low; out < high; out++) {
+        const takesA = b === high || (a < middle && nameA <= nameB)
+        to[out] = from[takesA ? a++ : b++] ?? 0
+        if (takesA) nameA = nameAt(a)
+        else nameB = nameAt(b)
+        if (--left === 0) {
+          left = stepsPerSlice
           yield
         }
       }
@@ -256,29 +148,71 @@ function* sort(bytes: Uint8Array, starts: Uint32Array): Generator<void, Uint32Ar
   return from
 }
 
-const compareNames = (bytes: Uint8Array, starts: Uint32Array, a: number, b: number): number => {
-  let [i, j] = [at(starts, a), at(starts, b)]
-  const [endA, endB] = [at(starts, a + 1), at(starts, b + 1)]
-  while (i < endA && j < endB) {
-    const difference = at(bytes, i++) - at(bytes, j++)
-    if (difference !== 0) return difference
+/** Names in blocks, by their numbers in order. */
+class Ordered implements FolderListing {
+  private readonly blocks: ReadonlyArray<Block>
+  private readonly order: Uint32Array
+
+  constructor(blocks: ReadonlyArray<Block>, order: Uint32Array) {
+    this.blocks = blocks
+    this.order = order
   }
-  return (endA - i) - (endB - j)
+
+  get size(): number {
+    return this.order.length
+  }
+
+  private textAt(index: number): string {
+    return nameOf(this.blocks, this.order[index] ?? 0)
+  }
+
+  nameAt(index: number): FilePath.FilePath {
+    return FilePath.fromLatin1(this.textAt(index))
+  }
+
+  kindAt(index: number): EntryKind {
+    const number = this.order[index] ?? 0
+    return this.blocks[number >>> blockBits]?.kindAt(number % blockSize) ?? "unknown"
+  }
+
+  indexAfter(name: FilePath.FilePath): number {
+    const latin1 = Buffer.from(FilePath.toBytes(name)).toString("latin1")
+    let [low, high] = [0, this.size]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.textAt(middle) > latin1) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
 }
 
-const reordered = (bytes: Uint8Array, starts: Uint32Array, kinds: Uint8Array, order: Uint32Array): FolderListing => {
-  const [newBytes, newStarts] = [new Uint8Array(bytes.length), new Uint32Array(starts.length)]
-  const newKinds = new Uint8Array(order.length)
-  let end = 0
-  order.forEach((old, index) => {
-    const start = at(starts, old)
-    const stop = at(starts, old + 1)
-    for (let i = start; i < stop; i++) newBytes[end++] = at(bytes, i)
-    newStarts[index + 1] = end
-    newKinds[index] = at(kinds, old)
+class Growing implements Builder {
+  private readonly blocks: Array<Block> = []
+  private entries: Array<Entry> = []
+
+  addUnsafe(name: string, kind: EntryKind): void {
+    this.entries.push({ name, kind })
+    if (this.entries.length < blockSize) return
+    this.blocks.push(new Block(this.entries))
+    this.entries = []
+  }
+
+  readonly build: Effect.Effect<FolderListing> = Effect.suspend(() => {
+    const { blocks: full, entries } = this
+    const blocks = [...full, new Block(entries)]
+    if (full.length === 0) return Effect.succeed(new Ordered(blocks, upTo(entries.length)))
+    const merging = merge(blocks, full.length * blockSize + entries.length)
+    return Effect.map(inSlices(merging), (order) => new Ordered(blocks, order))
   })
-  return new Packed(newBytes, newStarts, newKinds)
 }
+
+/** Has others run after each slice of some work. */
+const inSlices = <A>(work: Generator<void, A>): Effect.Effect<A> =>
+  Effect.suspend(() => {
+    const { done, value } = work.next()
+    return done === true ? Effect.succeed(value) : Effect.andThen(Effect.yieldNow, inSlices(work))
+  })
 
 /**
  * Creates a builder without entries.
@@ -294,4 +228,4 @@ export const builderUnsafe = (): Builder => new Growing()
  * @category constructors
  * @since 0.1.0
  */
-export const empty: FolderListing = new Packed(new Uint8Array(0), new Uint32Array(1), new Uint8Array(0))
+export const empty: FolderListing = new Ordered([], new Uint32Array(0))

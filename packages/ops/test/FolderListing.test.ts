@@ -14,8 +14,8 @@ const listing = Effect.fnUntraced(function*(entries: Iterable<readonly [name: st
   return yield* builder.build
 })
 
-/** More names than are kept as they are, in no order. */
-const more = Array.from({ length: 300 }, (_, i) => [`${(i * 7) % 300}`, "link"] as const)
+/** More names than are sorted at once, in no order: three blocks. */
+const more = Array.from({ length: 9001 }, (_, i) => [`${(i * 7) % 9001}`, "link"] as const)
 
 const binary = (name: ReadonlyArray<number>): string => String.fromCharCode(...name)
 const pathOf = (name: string): FilePath.FilePath => FilePath.fromBytes(Buffer.from(name, "latin1"))
