@@ -224,7 +224,6 @@ const copyingTests = (test: Test) => {
         const stat = calls.lstat(from, n(met(name))).now()
         return isCode(stat) ? stat.name : files.copy({ from, name: n(name), stat, to, as: n(name) })
       })
-      files.close()
       calls.closeNow(to)
       return copied
     })
@@ -277,7 +276,6 @@ const copyingTests = (test: Test) => {
         const take = () => void calls.write(file, bytes("more"), 4).now()
         const files = new FileCopy(calls, { keeps: keepsAll, mayGoOn: () => true, take })
         const copied = files.copy({ from, name: n("c"), stat, to, as: n("c") })
-        files.close()
         for (const descriptor of [file, to]) calls.closeNow(descriptor)
         return copied
       })

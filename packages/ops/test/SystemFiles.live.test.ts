@@ -125,7 +125,6 @@ describe("SystemFiles", () => {
                 ? assert.fail(stat.name)
                 : [files.copy({ from, name, stat, to, as: name }), files.isOwnerLost]
             })
-            files.close()
             for (const folder of [from, to]) calls.closeNow(folder)
             return told
           })

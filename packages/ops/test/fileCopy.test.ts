@@ -67,7 +67,6 @@ const copy = (
   const files = new FileCopy(calls, { keeps: new Set(keeps), mayGoOn: () => true, take: undefined })
   const name = FilePath.make("name")
   const copied = files.copy({ from: 1, name, stat: statOf(kind), to: 2, as: name })
-  files.close()
   return [...told, copied, ...files.isOwnerLost ? ["owner lost"] : []]
 }
 

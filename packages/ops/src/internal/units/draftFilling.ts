@@ -123,7 +123,6 @@ class Filling {
   }
 
   close(): void {
-    this.files.close()
     this.draft.close()
   }
 

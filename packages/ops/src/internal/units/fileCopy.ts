@@ -34,16 +34,13 @@ export interface FileCopyOptions {
   readonly take: ((bytes: Uint8Array) => void) | undefined
 }
 
-const bufferBytes = 2 ** 18
+/** One for all copies, which are made one after the other: to make one takes longer than to fill it. */
+const buffer = Buffer.allocUnsafeSlow(2 ** 18)
 
-/** Buffers that are not in use: to make one takes longer than to fill it with a small file. */
-const spare: Array<Uint8Array> = []
-
-/** Copies one file after the other, through a buffer that is given back with `close`. */
+/** Copies one file after the other. */
 export class FileCopy {
   /** Whether the last copy could not be given the owner of its source: only root may give files away. */
   isOwnerLost = false
-  private readonly buffer = spare.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
   private readonly calls: Calls
   private readonly options: FileCopyOptions
   /** Whether attributes can be among what is kept. */
@@ -55,10 +52,6 @@ export class FileCopy {
     this.calls = calls
     this.options = options
     this.keepsAttributes = options.keeps.has("mode") || options.keeps.has("xattr")
-  }
-
-  close(): void {
-    spare.push(this.buffer)
   }
 
   copy(file: FileToCopy): FileCopied {
@@ -124,7 +117,7 @@ export class FileCopy {
 
   private writeAll(source: number, copy: number, { allocatedBytes, sizeBytes }: Files.FileStat): FileCopied {
     // Files of the kernel's own say that there is nothing in them.
-    if (sizeBytes === 0) return this.calls.read(source, this.buffer, 0).now() === 0 ? "copied" : "left"
+    if (sizeBytes === 0) return this.calls.read(source, buffer, 0).now() === 0 ? "copied" : "left"
     const mayHaveHoles = this.options.keeps.has("sparse") && allocatedBytes < sizeBytes
     const copied = mayHaveHoles ? this.copyData(source, copy, sizeBytes) : undefined
     return copied ?? this.copyBytes(source, copy, 0, sizeBytes)
@@ -132,7 +125,7 @@ export class FileCopy {
 
   /** Copies so much from a place on: what does not fit into the buffer within the kernel, if that does it for these. */
   private copyBytes(source: number, copy: number, start: number, end: number): FileCopied {
-    const { buffer, options: { mayGoOn, take } } = this
+    const { mayGoOn, take } = this.options
     let isByKernel = take === undefined && end - start >= buffer.length
     for (let at = start; at < end;) {
       if (at > start && !mayGoOn()) return "stopped"
@@ -149,7 +142,7 @@ export class FileCopy {
 
   /** Passes the next piece through memory, and gives how large it was. */
   private copyPiece(source: number, copy: number, at: number, most: number): Answer<number> {
-    const { buffer, calls } = this
+    const { calls } = this
     const length = calls.read(source, most === buffer.length ? buffer : buffer.subarray(0, most), at).now()
     if (isCode(length) || length === 0) return length
     const piece = length === buffer.length ? buffer : buffer.subarray(0, length)
@@ -161,7 +154,7 @@ export class FileCopy {
 
   /** Gives whoever is to know the content as many zeros. */
   private takeHole(length: number): void {
-    const { buffer, options: { take } } = this
+    const { take } = this.options
     if (take === undefined || length === 0) return
     buffer.fill(0)
     for (let left = length; left > 0; left -= buffer.length) take(buffer.subarray(0, Math.min(left, buffer.length)))
