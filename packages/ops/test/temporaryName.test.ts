@@ -52,11 +52,12 @@ describe("TemporaryName", () => {
     assert.strictEqual(digits("job-1").length, 17)
   })
 
-  it("knows names of older versions, which had fewer digits for the file", () => {
-    const older = FilePath.make(`${name(job, 3, target).slice(0, 31)}0xlt6b417bw51y`)
-    assert.isTrue(TemporaryName.isOf(job, older, 4))
-    assert.isTrue(TemporaryName.isFor(job, older, target))
-    assert.isFalse(TemporaryName.isFor(job, older, FilePath.make("/folder/other")))
+  it("tells for which file a name was made, by whichever owner", () => {
+    const made = name(job, 3, target)
+    assert.isTrue(TemporaryName.isOf(job, made, 4))
+    assert.isTrue(TemporaryName.isFor(job, made, target))
+    assert.isFalse(TemporaryName.isFor(job, made, FilePath.make("/folder/other")))
+    assert.isFalse(TemporaryName.isFor(JobId.make("job-2"), made, target))
   })
 
   it("takes nothing else for its own", () => {

@@ -26,8 +26,7 @@ export interface TemporaryName {
 
 const tokenDigits = 7
 const targetDigits = 17
-// Older versions had 14 digits for the target.
-const pattern = /^\.fanout-([0-9a-z]{14})-([0-9a-z]{7})-(?:[0-9a-z]{17}|[0-9a-z]{14})$/
+const pattern = /^\.fanout-([0-9a-z]{14})-([0-9a-z]{7})-[0-9a-z]{17}$/
 
 const digits = "0123456789abcdefghijklmnopqrstuv"
 
@@ -59,19 +58,13 @@ const hash = (text: string): string => {
 
 /** Creates the name, in the folder of the target, that the job's owner writes the target's content to. */
 export const make = (job: JobId.JobId, token: number, target: FilePath.FilePath): FilePath.FilePath =>
-  FilePath.fromLatin1(`${owned(job, token)}-${hashTarget(job, target)}`)
-
-const owned = (job: JobId.JobId, token: number): string =>
-  `.fanout-${hash(job)}-${token.toString(36).padStart(tokenDigits, "0")}`
-
-/**
- * Checks whether an owner of the job has made the name for this target, as this version makes it or as older ones did.
- */
-export const isFor = (job: JobId.JobId, name: FilePath.FilePath, target: FilePath.FilePath): boolean =>
-  Option.exists(
-    parse(name),
-    ({ token }) => name === make(job, token, target) || name === `${owned(job, token)}-${hash(target)}`
+  FilePath.fromLatin1(
+    `.fanout-${hash(job)}-${token.toString(36).padStart(tokenDigits, "0")}-${hashTarget(job, target)}`
   )
+
+/** Checks whether an owner of the job has made the name for this target. */
+export const isFor = (job: JobId.JobId, name: FilePath.FilePath, target: FilePath.FilePath): boolean =>
+  Option.exists(parse(name), ({ token }) => name === make(job, token, target))
 
 /** Reads what a name says, if it is a temporary one. */
 export const parse = (name: FilePath.FilePath): Option.Option<TemporaryName> => {
