@@ -104,21 +104,11 @@ const mayTravel = ({ isDurable, isFollowing, isVerified }: CopyOptions): boolean
 /** Times between looks whether a store can be reached again: soon at first, and each minute in the end. */
 const looks = Schedule.min([Schedule.exponential("5 seconds"), Schedule.spaced("1 minute")])
 
-/** What jobs do with objects, which is loaded by a job that has some. */
-const objectsIn = (stores: Resources["stores"]) => {
+/** Does what jobs do with objects, which is loaded by a job that has some. */
+const usingObjects = (stores: Resources["stores"]) => {
   const modules = Effect.promise(() => Promise.all([import("./internal/objects/objectJobs.ts"), import("./clouds.ts")]))
-  const use = <A, E, R>(work: (objects: typeof Objects) => Effect.Effect<A, E, R | ObjectStores>) =>
+  return <A, E, R>(work: (objects: typeof Objects) => Effect.Effect<A, E, R | ObjectStores>) =>
     Effect.flatMap(modules, ([objects, { layer }]) => Effect.provide(work(objects), stores ?? layer()))
-  return {
-    use,
-    /** Goes on by itself once stores answer that could not be reached. */
-    waits: <P>(pathsOf: (payload: P) => ReadonlyArray<FilePath.FilePath>) => ({
-      network: {
-        until: (payload: P) => use(({ isReachable }) => isReachable(pathsOf(payload))),
-        schedule: looks
-      }
-    })
-  }
 }
 
 const areAddresses = (paths: ReadonlyArray<FilePath.FilePath>): boolean => paths.some(FilePath.isAddress)
@@ -131,19 +121,25 @@ const sharesOf = (resources: Resources) => {
   const others = { beside: some(Math.max(1, cores - 1)), alone: some(cores) }
   const everywhere = workers === undefined ? undefined : { layer: workers, count: manyWorkers }
   const anywhere = everywhere === undefined ? others : { beside: everywhere, alone: everywhere }
-  return {
-    others,
-    anywhere,
-    objects: objectsIn(stores),
+  const useObjects = usingObjects(stores)
+  /** How a job goes on by itself once stores answer that could not be reached, and where it does not run. */
+  const settings = <P>(pathsOf: (payload: P) => ReadonlyArray<FilePath.FilePath>) => ({
+    waits: {
+      network: {
+        until: (payload: P) => useObjects(({ isReachable }) => isReachable(pathsOf(payload))),
+        schedule: looks
+      }
+    },
     // A machine that has none of the files may have the objects.
-    refuse: (paths: ReadonlyArray<FilePath.FilePath>) => refuse(paths.filter((path) => !FilePath.isAddress(path)))
-  }
+    refuse: (payload: P) => refuse(pathsOf(payload).filter((path) => !FilePath.isAddress(path)))
+  })
+  return { others, anywhere, useObjects, settings }
 }
 
 /** Copies and moves. */
 const transfers = (
   client: Resources["client"],
-  { anywhere, objects, others, refuse }: ReturnType<typeof sharesOf>
+  { anywhere, others, settings, useObjects }: ReturnType<typeof sharesOf>
 ) => {
   const links = ({ keeps }: CopyOptions) =>
     keeps.has("links") ? Layer.provide(HardLinks.layerSql, client) : HardLinks.layerNone
@@ -158,16 +154,15 @@ const transfers = (
     ({ optionsOf, program }: typeof Copy | typeof Move, name: "copy" | "move") => (payload: Copy.Payload) => {
       const options = optionsOf(payload.request)
       return areAddresses(pathsOf.copy(payload))
-        ? Effect.provide(objects.use(({ [name]: ofObjects }) => ofObjects.program(payload)), links(options))
+        ? Effect.provide(useObjects(({ [name]: ofObjects }) => ofObjects.program(payload)), links(options))
         : Effect.provide(program(payload), entries(payload, options))
     }
   const settingsOf = ({ onCancel }: typeof Copy | typeof Move, name: "copy" | "move") => ({
     onCancel: (payload: Copy.Payload, id: JobId, saved: Job.Saved) =>
       areAddresses(pathsOf.copy(payload))
-        ? objects.use(({ [name]: ofObjects }) => ofObjects.onCancel(payload, id, saved))
+        ? useObjects(({ [name]: ofObjects }) => ofObjects.onCancel(payload, id, saved))
         : onCancel(payload, id, saved),
-    waits: objects.waits(pathsOf.copy),
-    refuse: (payload: Copy.Payload) => refuse(pathsOf.copy(payload))
+    ...settings(pathsOf.copy)
   })
   return Layer.merge(
     Copy.job.toLayer(programOf(Copy, "copy"), settingsOf(Copy, "copy")),
@@ -190,7 +185,7 @@ const transfers = (
 export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Files> => {
   const { client } = resources
   const shares = sharesOf(resources)
-  const { anywhere, objects, others, refuse } = shares
+  const { anywhere, others, settings, useObjects } = shares
   return Layer.mergeAll(
     transfers(client, shares),
     Delete.job.toLayer(
@@ -201,38 +196,38 @@ export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Fi
           payload.request.trash ? DeleteBatchLive.layer : DeleteBatchLive.layerShared(others, payload)
         )
         return areAddresses(pathsOf.delete(payload))
-          ? objects.use(({ deletion }) => Effect.provide(program, deletion.layer))
+          ? useObjects(({ deletion }) => Effect.provide(program, deletion.layer))
           : program
       },
-      { waits: objects.waits(pathsOf.delete), refuse: (payload) => refuse(pathsOf.delete(payload)) }
+      settings(pathsOf.delete)
     ).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer)),
     Hash.job.toLayer((payload) => {
-      if (areAddresses(payload.sources)) return objects.use(({ hash }) => hash.program(payload))
+      if (areAddresses(payload.sources)) return useObjects(({ hash }) => hash.program(payload))
       // A machine remembers digests for itself.
       const hashes = HashTaskLive.layerShared(payload.cache === true ? others : anywhere, { paths: payload.sources })
       return payload.cache === true
         ? Effect.provide(Hash.program(payload), Layer.provideMerge(hashes, Layer.provide(SqlHashCache.layer, client)))
         : Effect.provide(Hash.program(payload), hashes)
-    }, { waits: objects.waits(pathsOf.hash), refuse: (payload) => refuse(pathsOf.hash(payload)) }),
+    }, settings(pathsOf.hash)),
     HashCheck.job.toLayer(
       (payload) =>
         areAddresses(pathsOf.hashCheck(payload))
-          ? objects.use(({ hash }) => hash.check(payload))
+          ? useObjects(({ hash }) => hash.check(payload))
           : Effect.provide(
             HashCheck.program(payload),
             HashTaskLive.layerSharedChecks(others, { paths: HashCheck.likelyPaths(payload) })
           ),
-      { waits: objects.waits(HashCheck.likelyPaths), refuse: (payload) => refuse(pathsOf.hashCheck(payload)) }
+      settings(pathsOf.hashCheck)
     ),
     Verify.job.toLayer(
       (payload) =>
         areAddresses(pathsOf.verify(payload))
-          ? objects.use(({ verify }) => verify.program(payload))
+          ? useObjects(({ verify }) => verify.program(payload))
           : Effect.provide(
             Verify.program(payload),
             VerifyEntryLive.layerShared(anywhere, { paths: pathsOf.verify(payload) })
           ),
-      { waits: objects.waits(pathsOf.verify), refuse: (payload) => refuse(pathsOf.verify(payload)) }
+      settings(pathsOf.verify)
     )
   ).pipe(
     Layer.provide(SystemFiles.layerQuick),
