@@ -44,6 +44,32 @@ describe("compareContent", () => {
       assert.isTrue(Option.isNone(yield* Fiber.join(fiber)))
     }))
 
+  it.effect("reads what says that it is empty, and nothing behind the end of others", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      disk.file("/a", "the same")
+      disk.file("/b", "the sama")
+      const reads: Array<string> = []
+      const files = FaultyFiles.intercept(
+        MemoryFiles.make(disk),
+        (call, path) => Effect.sync(() => void (call === "read" && reads.push(path)))
+      )
+      const open = (path: string, told: Partial<Files.FileStat>) =>
+        Effect.gen(function*() {
+          const file = yield* files.open(FilePath.make(path))
+          return { file, stat: { ...yield* file.stat, ...told }, blame: (error: FilesError) => error }
+        })
+      const compare = (...told: ReadonlyArray<Partial<Files.FileStat>>) =>
+        Effect.scoped(Effect.gen(function*() {
+          const [a, b] = [yield* open("/a", told[0] ?? {}), yield* open("/b", told[1] ?? {})]
+          return yield* compareContent(a, b, SavedCopy.comparing)
+        }))
+      assert.deepStrictEqual(yield* compare(), Option.some(7))
+      assert.deepStrictEqual(reads, ["/a", "/b"])
+      assert.deepStrictEqual(yield* compare({ sizeBytes: 0 }, { sizeBytes: 0 }), Option.some(7))
+      assert.lengthOf(reads, 6)
+    }))
+
   it.effect("forgets nothing else that a move has kept, and goes on where it was", () =>
     Effect.gen(function*() {
       const disk = new MemoryFiles.Disk()

@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import { buffersOf, sameBytes } from "../files/byteComparison.ts"
+import { fill } from "./bufferFill.ts"
 import { dataFrom } from "./dataStretches.ts"
 import * as PieceBuffers from "./pieceBuffers.ts"
 import { PieceSize } from "./pieceSize.ts"
@@ -34,20 +35,18 @@ const checkpointBytes = 2 ** 26
 
 const takeBuffers = buffersOf(pieceBytes)
 
-/** Fills the buffer as far as the file goes: what is read at once may be less than there is. */
-const fill = <E>(opened: Opened<E>, buffer: Uint8Array, offset: number): Effect.Effect<number, E> => {
-  const { blame, file, stat, readAt = (buffer: Uint8Array, at: number) => file.readAt(buffer, at) } = opened
-  return Effect.gen(function*() {
-    let length = 0
-    while (length < buffer.length) {
-      const got = yield* readAt(length === 0 ? buffer : buffer.subarray(length), offset + length)
-      length += got
+/** Fills the buffer as far as the file goes. */
+const fillFrom = <E>(
+  { blame, file, stat, readAt = (buffer, at) => file.readAt(buffer, at) }: Opened<E>,
+  buffer: Uint8Array,
+  offset: number
+): Effect.Effect<number, E> =>
+  Effect.mapError(
+    fill(buffer, offset, (part, at) =>
       // What ends where it should needs not be read once more. Files of the kernel say that they have 0 bytes.
-      if (got === 0 || offset + length === stat.sizeBytes) return length
-    }
-    return length
-  }).pipe(Effect.mapError(blame))
-}
+      at > 0 && at === stat.sizeBytes ? Effect.succeed(0) : readAt(part, at)),
+    blame
+  )
 
 /** Whether less is on the disk than there is: some of it may be holes. */
 const isSparse = <E>({ stat }: Opened<E>): boolean => stat.allocatedBytes < stat.sizeBytes
@@ -95,7 +94,7 @@ export const compareContent = <E>(
       if (mayHaveHoles) yield* pass(yield* sharedHole(a, b, offset))
       const { bytes } = size
       const [inA, inB] = [buffers[0].subarray(0, bytes), buffers[1].subarray(0, bytes)]
-      const filled = [size.timed(fill(a, inA, offset)), fill(b, inB, offset)] as const
+      const filled = [size.timed(fillFrom(a, inA, offset)), fillFrom(b, inB, offset)] as const
       const [lengthA, lengthB] = yield* Effect.all(filled, { concurrency: 2 })
       const shared = Math.min(lengthA, lengthB)
       const same = sameBytes(buffers, shared)

@@ -12,6 +12,7 @@ import type { FilesError } from "../../FilesError.ts"
 import type { HashAlgorithm } from "../../HashAlgorithm.ts"
 import * as PieceBuffers from "../content/pieceBuffers.ts"
 import { readAhead } from "../content/readAhead.ts"
+import { isChanged } from "../files/statComparison.ts"
 import * as Hasher from "./hasher.ts"
 import * as HugeFileHash from "./hugeFileHash.ts"
 
@@ -85,8 +86,7 @@ export const hashContent = Effect.fnUntraced(function*(
 
 /** Whether a file is what it was when it was opened. Nothing is known of one that the kernel makes up. */
 export const isSame = (before: Files.FileStat, after: Files.FileStat, sizeBytes: number): boolean =>
-  before.modifiedNanos === after.modifiedNanos && before.sizeBytes === after.sizeBytes &&
-  (before.sizeBytes === 0 || before.sizeBytes === sizeBytes)
+  !isChanged(before, after) && (before.sizeBytes === 0 || before.sizeBytes === sizeBytes)
 
 /** What was hashed, and what the file was then; without a hash where it was another one by then. */
 export interface Result {
