@@ -9,7 +9,9 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Num from "effect/Number"
 import * as Option from "effect/Option"
+import * as Record from "effect/Record"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -20,11 +22,7 @@ import * as JobFileSystems from "./jobFileSystems.ts"
 export type Amounts = Readonly<Record<string, number>>
 
 /** Amounts of two together. */
-export const sum = (a: Amounts, b: Amounts): Amounts => {
-  const both: Record<string, number> = { ...a }
-  for (const [unit, amount] of Object.entries(b)) both[unit] = (both[unit] ?? 0) + amount
-  return both
-}
+export const sum = (a: Amounts, b: Amounts): Amounts => Record.union(a, b, Num.sum)
 
 const totalsOf = (what: string) => Checkpoint.make(`total ${what}`, Schema.Record(Schema.String, Schema.Natural))
 
