@@ -2,6 +2,7 @@
 // by page. Nothing is ever there but the keys, and what is removed is only counted.
 import { once } from "node:events"
 import * as http from "node:http"
+import { setTimeout } from "node:timers/promises"
 
 export interface ManyKeys {
   readonly endpoint: string
@@ -54,23 +55,46 @@ const headers = { "content-length": "0", etag: `"${md5}"`, "last-modified": new 
 /** The key in the path of a request. */
 const nameIn = (pathname: string): string => pathname.split("/").slice(2).join("/")
 
+/** The folders in a folder, from behind a key on. */
+const foldersIn = (keys: Keys, prefix: string, after: string): string => {
+  const folders: Array<string> = []
+  let at = keys.until(after > prefix ? after : prefix)
+  while (at < keys.size && folders.length < pageKeys && keys.at(at).startsWith(prefix)) {
+    const key = keys.at(at)
+    const folder = key.slice(0, key.indexOf("/", prefix.length) + 1) || key
+    folders.push(folder)
+    at = keys.until(`${folder}~`)
+  }
+  const tag = (folder: string) =>
+    folder.endsWith("/") ? `<CommonPrefixes><Prefix>${folder}</Prefix></CommonPrefixes>` : contents(folder)
+  return `<ListBucketResult><IsTruncated>${folders.length === pageKeys}</IsTruncated>${
+    folders.map(tag).join("")
+  }</ListBucketResult>`
+}
+
 /** A page of a listing. */
 const page = (keys: Keys, query: URLSearchParams): string => {
   const prefix = query.get("prefix") ?? ""
   const after = query.get("continuation-token") ?? query.get("start-after") ?? ""
+  if (query.get("delimiter") === "/") return foldersIn(keys, prefix, after)
   const first = keys.until(after > prefix ? after : prefix)
   const end = Math.min(first + Math.min(pageKeys, Number(query.get("max-keys") ?? pageKeys)), keys.size)
   const found = Array.from({ length: end - first }, (_, n) => keys.at(first + n)).filter((key) =>
     key.startsWith(prefix)
   )
-  const isTruncated = found.length === end - first && end < keys.size
+  const isTruncated = end < keys.size && keys.at(end).startsWith(prefix)
   const next = isTruncated ? `<NextContinuationToken>${found.at(-1)}</NextContinuationToken>` : ""
   const facts = `<IsTruncated>${isTruncated}</IsTruncated>${next}`
   return `<ListBucketResult>${facts}${found.map(contents).join("")}</ListBucketResult>`
 }
 
-/** Serves a bucket of any name. */
-export const serve = async (prefix: string, folders: number, filesInFolder: number): Promise<ManyKeys> => {
+/** Serves a bucket of any name, whose listings take so long. */
+export const serve = async (
+  prefix: string,
+  folders: number,
+  filesInFolder: number,
+  delayMillis = 0
+): Promise<ManyKeys> => {
   const keys = new Keys(prefix, folders, filesInFolder)
   let [requests, removed] = [0, 0]
   const server = http.createServer((request, response) => {
@@ -84,7 +108,9 @@ export const serve = async (prefix: string, folders: number, filesInFolder: numb
       }
       const isOfBucket = pathname.split("/").filter((name) => name !== "").length === 1
       if (!isOfBucket) return void response.writeHead(404).end("<Error><Code>NoSuchKey</Code></Error>")
-      if (request.method === "GET") return void response.end(page(keys, searchParams))
+      if (request.method === "GET") {
+        return void setTimeout(delayMillis).then(() => response.end(page(keys, searchParams)))
+      }
       removed += Buffer.concat(chunks).toString().split("<Key>").length - 1
       response.end("<DeleteResult></DeleteResult>")
     })

@@ -431,6 +431,16 @@ export interface ObjectStore {
     options?: { readonly after?: string | undefined }
   ) => Stream.Stream<ListedObject, ObjectStoreError>
 
+  /**
+   * What is in a folder: keys that begin with the prefix, cut behind the next slash, each once and in any order. With
+   * `after`, only of keys behind this one, and maybe without the folder that it is in. They are the first ones, as
+   * many as one request tells.
+   */
+  readonly children: (
+    prefix: string,
+    options?: { readonly after?: string | undefined }
+  ) => Effect.Effect<ReadonlyArray<string>, ObjectStoreError>
+
   /** What is at a key. `None` where there is nothing, also if the bucket is gone: this request can't tell. */
   readonly head: (key: string) => Effect.Effect<Option.Option<ObjectInfo>, ObjectStoreError>
 

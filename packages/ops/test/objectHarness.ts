@@ -123,6 +123,15 @@ const watched = (store: ObjectStore, world: World): ObjectStore => {
         paged("list", prefix, listing(store, world)(prefix, options)),
         (page, index) => Effect.as(index === 0 ? Effect.void : noted("list", prefix, Effect.void), page)
       ),
+    children: (prefix, options) =>
+      noted(
+        "list",
+        prefix,
+        Effect.map(
+          Stream.runCollect(listing(store, world)(prefix, options)),
+          (all) => Array.from(new Set(all.map(({ key }) => key.slice(0, key.indexOf("/", prefix.length) + 1) || key)))
+        )
+      ),
     head: (key) => noted("head", key, store.head(key)),
     put: (key, bytes, options) => noted("put", key, store.put(key, bytes, options)),
     copy: (source, key, options) => noted("copy", key, store.copy(source, key, options)),

@@ -250,6 +250,30 @@ export const objectStoreContract = (name: string, { bucket, otherBucket, partByt
         })
     )
 
+    withStore("tells what is in a folder, from behind any key of it", (store, prefix) =>
+      Effect.gen(function*() {
+        const keys = [...oddKeys, "c", "d/1", "d/2", "d/e/3", "d.", "d/"].map((key) => prefix + key)
+        yield* Effect.forEach(keys, (key) => store.put(key, bytesOf(key)), { concurrency: 4, discard: true })
+        const inOrder = (texts: Iterable<string>) =>
+          Array.from(new Set(texts)).toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+        const isBehind = (key: string, after: string) => Buffer.compare(Buffer.from(key), Buffer.from(after)) > 0
+        yield* Effect.forEach([prefix, `${prefix}d/`, `${prefix}a`], (folder) =>
+          Effect.gen(function*() {
+            const children = inOrder(
+              keys.filter((key) => key.startsWith(folder))
+                .map((key) => key.slice(0, key.indexOf("/", folder.length) + 1) || key)
+            )
+            assert.deepStrictEqual(inOrder(yield* store.children(folder)), children)
+            for (const after of [`${prefix}a/b`, `${prefix}d/1`, `${prefix}d/e/3`]) {
+              const found = yield* store.children(folder, { after })
+              assert.deepStrictEqual(
+                inOrder(found.filter((child) => isBehind(child, after))),
+                children.filter((child) => isBehind(child, after))
+              )
+            }
+          }), { discard: true })
+      }))
+
     withStore("lists what a page can't hold", (store, prefix) =>
       Effect.gen(function*() {
         const keys = Array.from({ length: 1002 }, (_, index) => `${prefix}${String(index).padStart(4, "0")}`)

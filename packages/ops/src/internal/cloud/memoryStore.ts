@@ -255,6 +255,17 @@ const page = Effect.fnUntraced(function*(
   return [listed, Option.fromUndefinedOr(keys.length > pageKeys ? keys[pageKeys - 1] : undefined)]
 })
 
+const children = (
+  { inBucket }: Place,
+  prefix: string,
+  after = ""
+): Effect.Effect<ReadonlyArray<string>, ObjectStoreError> =>
+  Effect.map(inBucket("list", prefix), ({ objects }) => {
+    const keys = Array.from(objects.keys()).filter((key) => key.startsWith(prefix) && compareKeys(key, after) > 0)
+    const cut = new Set(keys.map((key) => key.slice(0, key.indexOf("/", prefix.length) + 1) || key))
+    return Array.from(cut).toSorted(compareKeys).slice(0, pageKeys)
+  })
+
 const get = Effect.fnUntraced(function*(
   { check, fail, inBucket }: Place,
   key: string,
@@ -279,6 +290,7 @@ export const makeMemoryStore = (buckets: Buckets, name: string, capabilities = m
     provider: "memory",
     capabilities,
     list: (prefix, { after } = {}) => Stream.paginate(after, (after) => page(place, prefix, after)),
+    children: (prefix, { after } = {}) => children(place, prefix, after),
     head: (key) =>
       Effect.andThen(
         check("head", key),

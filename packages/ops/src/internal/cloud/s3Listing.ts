@@ -51,13 +51,20 @@ const decoded = (text: string): string =>
     )
   )
 
-const decodedKey = (root: Element, item: Element): string => {
-  const text = textIn(item, "Key") ?? ""
+const decodedIn = (root: Element, item: Element, name: "Key" | "Prefix"): string => {
+  const text = textIn(item, name) ?? ""
   return textIn(root, "EncodingType") === "url" ? decoded(text) : text
 }
 
 /** To the second, as all other answers tell it. */
 const secondsOf = (text: string | undefined): number => Math.floor(Date.parse(text ?? "") / 1000) * 1000
+
+const objectQuery = (prefix: string, after = ""): Query => ({
+  "list-type": "2",
+  "encoding-type": "url",
+  prefix,
+  ...after === "" ? {} : { "start-after": after }
+})
 
 export const listObjects = (
   bucket: S3Bucket,
@@ -66,25 +73,30 @@ export const listObjects = (
 ): Stream.Stream<ListedObject, ObjectStoreError> =>
   pages(
     bucket,
-    {
-      call: "list",
-      key: prefix,
-      query: {
-        "list-type": "2",
-        "encoding-type": "url",
-        prefix,
-        ...after === undefined || after === "" ? {} : { "start-after": after }
-      }
-    },
+    { call: "list", key: prefix, query: objectQuery(prefix, after) },
     (root) =>
       elementsIn(root, "Contents").map((item) => ({
-        key: decodedKey(root, item),
+        key: decodedIn(root, item, "Key"),
         sizeBytes: Number(textIn(item, "Size")),
         etag: unquoted(textIn(item, "ETag")),
         storedMillis: secondsOf(textIn(item, "LastModified"))
       })),
     (root) => ({ "continuation-token": textIn(root, "NextContinuationToken") ?? "" })
   )
+
+export const listChildren = Effect.fnUntraced(function*(bucket: S3Bucket, prefix: string, after: string | undefined) {
+  const query = { ...objectQuery(prefix, after), delimiter: "/" }
+  const root = yield* resultOf(
+    bucket,
+    "list",
+    prefix,
+    yield* bucket.requests.send({ call: "list", method: "GET", query })
+  )
+  return [
+    ...elementsIn(root, "Contents").map((item) => decodedIn(root, item, "Key")),
+    ...elementsIn(root, "CommonPrefixes").map((item) => decodedIn(root, item, "Prefix"))
+  ]
+})
 
 export const listParts = (
   bucket: S3Bucket,

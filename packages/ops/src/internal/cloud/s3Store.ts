@@ -20,7 +20,7 @@ import type { ConnectionLost, HttpAnswer } from "./httpTransport.ts"
 import { makeBucket, resultOf, type S3Bucket, type S3BucketOptions, storedBy } from "./s3Bucket.ts"
 import { reasonOf } from "./s3Failure.ts"
 import { base64Of, conditionHeaders, infoOf, propertyHeaders, sourceHeaders } from "./s3Headers.ts"
-import { listObjects } from "./s3Listing.ts"
+import { listChildren, listObjects } from "./s3Listing.ts"
 import { encodeKey, type S3Call } from "./s3Requests.ts"
 import { makeUploads } from "./s3Uploads.ts"
 import { elementsIn, escapeXml, textIn } from "./s3Xml.ts"
@@ -195,6 +195,7 @@ export const makeS3Store = (options: S3BucketOptions): ObjectStore => {
     provider: `s3 ${host}:${endpoint.port ?? ""} ${profile}`,
     capabilities: bucket.capabilities,
     list: (prefix, { after } = {}) => listObjects(bucket, prefix, after),
+    children: (prefix, { after } = {}) => listChildren(bucket, prefix, after),
     head: (key) => head(bucket, key),
     get: (key, options) => get(bucket, key, options),
     read: (key, buffer, options) => read(bucket, key, buffer, options),

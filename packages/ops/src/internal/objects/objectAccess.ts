@@ -78,9 +78,6 @@ export const forget = ({ known }: ObjectAccess, path: FilePath.FilePath): void =
   known.delete(ofFolder(path))
 }
 
-/** Behind nearly all characters that keys have. */
-export const lastCharacter = "\u{10fffd}"
-
 /** Larger content comes and goes in pieces of this size: no part of an upload to S3 may be smaller, but the last. */
 export const pieceBytes = 5 * 2 ** 20
 

@@ -10,8 +10,10 @@ import * as FilePath from "../../FilePath.ts"
 import { FilesError } from "../../FilesError.ts"
 import * as FolderListing from "../../FolderListing.ts"
 import type { ListedObject } from "../../ObjectStore.ts"
-import { asCall, lastCharacter, type ObjectAccess, type ObjectPlace } from "./objectAccess.ts"
-import { bytesOf, listAfter, refusalOf, why } from "./objectKeys.ts"
+import { bytesOf, lastCharacter } from "../cloud/keyBytes.ts"
+import { listAfter } from "../cloud/prefixListing.ts"
+import { asCall, type ObjectAccess, type ObjectPlace } from "./objectAccess.ts"
+import { refusalOf, why } from "./objectKeys.ts"
 
 /** Objects that follow one another. */
 interface Page {

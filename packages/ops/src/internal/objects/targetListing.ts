@@ -7,19 +7,12 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as FilePath from "../../FilePath.ts"
 import type { ListedObject, ObjectStoreError } from "../../ObjectStore.ts"
+import { justBefore } from "../cloud/keyBytes.ts"
 import type { Transfer } from "../path/destination.ts"
 import type * as FileTree from "../tree/fileTree.ts"
-import { lastCharacter, type ObjectAccess, ofFolder, patiently } from "./objectAccess.ts"
+import { type ObjectAccess, ofFolder, patiently } from "./objectAccess.ts"
 
 const isBefore = (a: string, b: string): boolean => Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0
-
-/** A key right before this one, with hardly any between the two. */
-const justBefore = (key: string): string => {
-  const characters = Array.from(key)
-  const code = characters.pop()?.codePointAt(0) ?? 0
-  const before = code === 0xe000 ? 0xd7ff : code - 1
-  return characters.join("") + (code === 0 ? "" : String.fromCodePoint(before) + lastCharacter)
-}
 
 /** The listing of one target, of which pages are asked for that have what is looked for. */
 class Pages {
