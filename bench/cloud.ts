@@ -35,6 +35,9 @@ const files = shape.folders * shape.filesInFolder
 const largeBytes = Math.ceil(64 * scale) * 2 ** 24
 const many = { folders: Math.ceil(1000 * scale), filesInFolder: 1000 }
 
+/** So long takes a request of the row `far`. */
+const farMillis = 100
+
 const show = (count: number): string => count.toLocaleString("en")
 
 /** What the rows work with. */
@@ -247,6 +250,29 @@ const million = async (world: World): Promise<void> => {
   fs.rmSync(tree, { recursive: true })
 }
 
+/** Lists keys of a service that is far, for which nearly all of the time is spent waiting. */
+const far = async (world: World): Promise<void> => {
+  const keys = await ManyKeys.serve("copy/", many.folders, many.filesInFolder, farMillis)
+  const there = { ...world, service: { endpoint: keys.endpoint, accessKeyId: "key", secretAccessKey: "secret" } }
+  const commands = [own(there, "delete", "--dry-run", "s3://many/copy")]
+  if (isInstalled("rclone")) {
+    commands.push(rclone(there, "lsf", "-R", "--fast-list", "--s3-list-version", "2", "bench:many/copy"))
+  }
+  const pages = many.folders * many.filesInFolder / 1000
+  const took: Array<number> = []
+  for (const command of commands) {
+    keys.look()
+    const usage = await use(world, command)
+    took.push(usage.millis)
+    tell(command.name, usage)
+    const times = pages * farMillis / usage.millis
+    console.log(`${show(keys.look().requests)} requests, × ${times.toFixed(1)} as fast as one page after the other`)
+  }
+  const [mine = Number.NaN, theirs] = took
+  if (theirs !== undefined) console.log(`× ${(theirs / mine).toFixed(1)} as fast as rclone`)
+  keys.stop()
+}
+
 /** A contest with rclone, of commands that need the tree in the bucket before each run. */
 const beside = async (
   world: World,
@@ -293,6 +319,7 @@ const rows: Readonly<Record<string, readonly [what: string, run: (world: World) 
   copies: [`${show(files)} files of 0.5 to 8.7 KB, and one of ${show(largeBytes / 2 ** 20)} MiB`, copies],
   again: ["the same, copied before", again],
   million: [`${show(many.folders * many.filesInFolder)} keys`, million],
+  far: [`as many keys of a service that takes ${farMillis} ms for a page`, far],
   buckets: ["the same, from one bucket to another", buckets],
   delete: ["the same, deleted", deletion]
 }
