@@ -123,7 +123,7 @@ export const layer = (
       return Layer.provideMerge(Layer.unwrap(Effect.map(ClusterMember, managerOf)), member)
     }))
   // Requests have more of their own that is alive than calls to a disk.
-  const settled = paths.some(isAddress) ? Layer.effectDiscard(Memory.settle("400 millis")) : Layer.empty
+  const settled = Layer.effectDiscard(Memory.settle(paths.some(isAddress) ? "400 millis" : "2 seconds"))
   return Layer.unwrap(Effect.as(
     ProcessExit.noteCalls,
     Layer.merge(managers, settled).pipe(

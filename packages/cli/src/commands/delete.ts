@@ -99,7 +99,7 @@ export const remove = Command.make(
         const told = DryRun.tell(previewOf(yield* plan(request)), DryRun.remove, options)
         return yield* whileRead(withFilesAt(paths, told))
       }
-      yield* withJobs({ claim: { ids: [] } })(Effect.gen(function*() {
+      yield* withJobs({ claim: { ids: [] }, paths: request.paths.filter(FilePath.isAddress) })(Effect.gen(function*() {
         const { job } = yield* load
         // What is to go was settled when it started.
         const same = yield* RunJob.findOpen(job, (own) => Equal.equals(own.request, request))

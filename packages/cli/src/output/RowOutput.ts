@@ -156,7 +156,7 @@ export const run = <L, R>(
 ) =>
   Effect.gen(function*() {
     if (Option.isSome(file)) yield* withFiles(Effect.flatMap(lineFile, ({ check }) => check(file.value)))
-    yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(concurrency) })(
+    yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(concurrency), paths: paths.filter(isAddress) })(
       Effect.scoped(Effect.gen(function*() {
         const id = yield* start
         // Nobody reads what is written where the command has a host.

@@ -19,7 +19,6 @@ import * as ExitCode from "../exit/ExitCode.ts"
 import * as Signals from "../exit/Signals.ts"
 import * as Stop from "../exit/Stop.ts"
 import * as Host from "../host/Host.ts"
-import * as Memory from "../machine/Memory.ts"
 import * as Settings from "../options/Settings.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
@@ -118,7 +117,6 @@ export const run = (id: JobId, options: View.Options, output?: Output) =>
         stoppedBy = name
       }))
     yield* manager.claim(id)
-    yield* Memory.settle("2 seconds")
     const view = yield* viewOf(id, options)
     const loss = yield* makeLoss
     const { shown } = yield* Settings.database
