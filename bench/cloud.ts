@@ -250,6 +250,17 @@ const million = async (world: World): Promise<void> => {
   fs.rmSync(tree, { recursive: true })
 }
 
+/** Compares two folders, whose objects have to be asked for one by one. */
+const verified = async (world: World): Promise<void> => {
+  const keys = await ManyKeys.serve("copy/", many.folders, many.filesInFolder)
+  const there = { ...world, service: { endpoint: keys.endpoint, accessKeyId: "key", secretAccessKey: "secret" } }
+  const usage = await use(world, own(there, "verify", "s3://many/copy", "s3://other/copy"))
+  tell("verified", usage)
+  tellMemory(usage.residentMiB)
+  console.log(`${show(keys.look().requests)} requests`)
+  keys.stop()
+}
+
 /** Lists keys of a service that is far, for which nearly all of the time is spent waiting. */
 const far = async (world: World): Promise<void> => {
   const keys = await ManyKeys.serve("copy/", many.folders, many.filesInFolder, farMillis)
@@ -266,6 +277,7 @@ const far = async (world: World): Promise<void> => {
     took.push(usage.millis)
     tell(command.name, usage)
     const times = pages * farMillis / usage.millis
+    if (command === commands[0]) tellMemory(usage.residentMiB)
     console.log(`${show(keys.look().requests)} requests, × ${times.toFixed(1)} as fast as one page after the other`)
   }
   const [mine = Number.NaN, theirs] = took
@@ -319,6 +331,7 @@ const rows: Readonly<Record<string, readonly [what: string, run: (world: World) 
   copies: [`${show(files)} files of 0.5 to 8.7 KB, and one of ${show(largeBytes / 2 ** 20)} MiB`, copies],
   again: ["the same, copied before", again],
   million: [`${show(many.folders * many.filesInFolder)} keys`, million],
+  verified: ["as many on each of two sides, which takes some ten minutes", verified],
   far: [`as many keys of a service that takes ${farMillis} ms for a page`, far],
   buckets: ["the same, from one bucket to another", buckets],
   delete: ["the same, deleted", deletion]

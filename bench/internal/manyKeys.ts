@@ -47,8 +47,8 @@ class Keys {
 /** They were stored in an hour, so that files that were made now count as older. */
 const storedAt = new Date(Date.now() + 3_600_000).toISOString()
 const md5 = "d41d8cd98f00b204e9800998ecf8427e"
-const contents = (key: string): string =>
-  `<Contents><Key>${key}</Key><LastModified>${storedAt}</LastModified><ETag>&quot;${md5}&quot;</ETag><Size>0</Size></Contents>`
+const facts = `<LastModified>${storedAt}</LastModified><ETag>&quot;${md5}&quot;</ETag><Size>0</Size>`
+const contents = (key: string): string => `<Contents><Key>${key}</Key>${facts}</Contents>`
 
 const headers = { "content-length": "0", etag: `"${md5}"`, "last-modified": new Date(storedAt).toUTCString() }
 
@@ -84,8 +84,9 @@ const page = (keys: Keys, query: URLSearchParams): string => {
   )
   const isTruncated = end < keys.size && keys.at(end).startsWith(prefix)
   const next = isTruncated ? `<NextContinuationToken>${found.at(-1)}</NextContinuationToken>` : ""
-  const facts = `<IsTruncated>${isTruncated}</IsTruncated>${next}`
-  return `<ListBucketResult>${facts}${found.map(contents).join("")}</ListBucketResult>`
+  return `<ListBucketResult><IsTruncated>${isTruncated}</IsTruncated>${next}${
+    found.map(contents).join("")
+  }</ListBucketResult>`
 }
 
 /** Serves a bucket of any name, whose listings take so long. */
