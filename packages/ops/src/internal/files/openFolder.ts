@@ -11,7 +11,6 @@ import { type Call as Name, type FilesError, missing } from "../../FilesError.ts
 import type { FolderListing } from "../../FolderListing.ts"
 import { unfinishedMode } from "../path/unfinishedFolder.ts"
 import { listFolder } from "./folderReader.ts"
-import { renameToFree } from "./freeName.ts"
 import { File, UnnamedFile } from "./openFile.ts"
 import { attempt, failure, isName, Open, read, scoped } from "./openHandle.ts"
 
@@ -139,7 +138,8 @@ export class Folder extends Open implements Files.Folder {
     to: FilePath.FilePath,
     into: Files.Folder = this
   ): Effect.Effect<void, FilesError> {
-    return this.across("rename", from, into, to, (calls, folder, into) => renameToFree(calls, folder, from, into, to))
+    const rename = (calls: Calls, folder: number, into: number) => calls.renameExclusively(folder, from, into, to)
+    return this.across("rename", from, into, to, rename)
   }
 
   link(existing: FilePath.FilePath, name: FilePath.FilePath, to: Files.Folder = this): Effect.Effect<void, FilesError> {

@@ -23,12 +23,33 @@ import { editionOf, isContentOf, isEdition, isFileOf } from "../steps/sourceEdit
 
 const { Changed } = Reason.cases
 
-// What is not on the same file system, or is a mount.
+// What is not on the same file system, or is a mount; and what file systems answer that can't do it like that.
 const isElsewhere = ({ code }: FilesError): boolean => code === "EXDEV" || code === "EBUSY"
+const isUnsupported = ({ code }: FilesError): boolean => code === "ENOTSUP" || code === "ENOSYS" || code === "EINVAL"
 
-/** Gives something another name that is free. */
-const renameToFree = (from: Place.Place, to: Place.Place): Effect.Effect<void, FilesError> =>
-  from.folder.renameExclusively(from.name, to.name, to.folder)
+/**
+ * Gives something another name that is free: where nothing does both in one step, a file gets it as one more name, and
+ * for a folder it is looked at first.
+ */
+export const renameExclusively = (
+  from: Place.Place,
+  to: Place.Place,
+  kind: Files.FileKind
+): Effect.Effect<void, FilesError | CopyError> => {
+  const lookAndRename = Effect.gen(function*() {
+    if (Option.isSome(yield* Place.find(to))) return yield* occupied({ target: to })
+    yield* from.folder.rename(from.name, to.name, to.folder)
+  })
+  const inTwo = Effect.matchEffect(from.folder.link(from.name, to.name, to.folder), {
+    onSuccess: () => from.folder.unlink(from.name),
+    onFailure: (error) => error.code === "EEXIST" || error.code === "EXDEV" ? Effect.fail(error) : lookAndRename
+  })
+  return Effect.catchIf(
+    from.folder.renameExclusively(from.name, to.name, to.folder),
+    isUnsupported,
+    () => kind === "file" ? inTwo : lookAndRename
+  )
+}
 
 /** A name that is another one's place already would stay: both are of one file. */
 const replace = Effect.fnUntraced(function*({ source, stat, target }: CopyRequest) {
@@ -51,9 +72,13 @@ export const rename = Effect.fnUntraced(function*(
   // Who comes to it again finds no source, and has to know where that went.
   yield* SavedCopy.commit({ renamed: { device, inode: stat.inode, target: Place.path(target) } })
   yield* Lease.check
-  const isRenamed = yield* Effect.matchEffect(placing === "replace" ? replace(request) : renameToFree(source, target), {
+  const renamed: Effect.Effect<void, FilesError | CopyError> = placing === "replace"
+    ? replace(request)
+    : renameExclusively(source, target, stat.kind)
+  const isRenamed = yield* Effect.matchEffect(renamed, {
     onSuccess: () => Effect.succeed(true),
     onFailure: (error) => {
+      if (error._tag === "CopyError") return Effect.fail(error)
       if (error.code === "EEXIST") return Effect.fail(occupied(request))
       return isElsewhere(error) ? Effect.succeed(false) : onDestination(Effect.fail(error))
     }
@@ -74,7 +99,7 @@ export const putBack = Effect.fnUntraced(function*(source: Place.Place, aside: P
   if (Option.exists(there, (there) => Files.isSameInode(there, stat))) {
     return yield* onSource(aside.folder.unlink(aside.name))
   }
-  yield* onSource(renameToFree(aside, source))
+  yield* onSource(renameExclusively(aside, source, stat.kind))
 })
 
 /** Removes what has been put aside, if it is what was copied; else it gets its name again. */
@@ -263,7 +288,7 @@ const lookAtRoot = Effect.fnUntraced(
     }
     const { device, inode } = there.value
     const isFree = Option.isNone(taken) && device === (yield* to.folder.stat).device
-    return isFree ? { device, inode, target: Place.path(to) } : undefined
+    return isFree ? { kind: there.value.kind, renamed: { device, inode, target: Place.path(to) } } : undefined
   }
 )
 
@@ -284,9 +309,9 @@ export const renameRoot = <E, R>(
     const found = yield* Effect.orElseSucceed(lookAtRoot(from, to, before), () => undefined)
     if (found === undefined) return false
     if (found !== "done") {
-      yield* note(found)
+      yield* note(found.renamed)
       yield* Lease.check
-      if (!(yield* Effect.isSuccess(renameToFree(from, to)))) return false
+      if (!(yield* Effect.isSuccess(renameExclusively(from, to, found.kind)))) return false
     }
     // What is moved and not on the device can't be told as anything else.
     yield* Effect.orDie(flushNames(to.folder, from.folder))

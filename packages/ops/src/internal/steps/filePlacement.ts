@@ -14,7 +14,7 @@ import * as Iterable from "effect/Iterable"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as FilePath from "../../FilePath.ts"
-import * as Files from "../../Files.ts"
+import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import * as FolderListing from "../../FolderListing.ts"
 import type { CopyRequest } from "../entry/copyRequest.ts"
@@ -86,25 +86,32 @@ export const createTemporary = <A, R>(
   )
 }
 
-/** Whether what has the temporary name has its own as well, since it can't lose the other: then it is in its place. */
-const hasBoth = ({ target: { folder, name }, temporary }: CopyRequest): Effect.Effect<boolean> =>
-  Effect.zipWith(folder.lstat(temporary), folder.lstat(name), Files.isSameInode).pipe(
-    Effect.orElseSucceed(() => false)
-  )
+/** Gives what is whole its name, if that is free. A link can't take a name that is taken; a rename would. */
+const placeExclusively = Effect.fnUntraced(function*(request: CopyRequest) {
+  const { target: { folder, name }, temporary } = request
+  const rename = Effect.gen(function*() {
+    if (Option.isSome(yield* onDestination(folder.find(name)))) return yield* occupied(request)
+    yield* Lease.check
+    yield* onDestination(folder.rename(temporary, name))
+  })
+  yield* Effect.matchEffect(folder.link(temporary, name), {
+    onSuccess: () => Effect.ignore(folder.unlink(temporary)),
+    onFailure: (error) =>
+      error.code === "EEXIST"
+        ? Effect.fail(occupied(request))
+        : withoutLinks.has(error.code)
+        ? rename
+        : onDestination(Effect.fail(error))
+  })
+})
 
 /** Gives what has the temporary name, and is whole, its own. */
 export const place = (request: CopyRequest): Effect.Effect<void, CopyError | Interrupted> => {
   const { placing, target: { folder, name }, temporary } = request
-  const placed = placing === "replace"
-    ? folder.rename(temporary, name)
-    : folder.renameExclusively(temporary, name).pipe(
-      Effect.catchIf(({ code }) => code === "EEXIST", () => Effect.fail(occupied(request))),
-      Effect.catchTag(
-        "FilesError",
-        (error) => Effect.flatMap(hasBoth(request), (isPlaced) => isPlaced ? Effect.void : Effect.fail(error))
-      )
-    )
-  return Effect.andThen(Lease.check, onDestination(placed))
+  return Effect.andThen(
+    Lease.check,
+    placing === "replace" ? onDestination(folder.rename(temporary, name)) : placeExclusively(request)
+  )
 }
 
 // --- Without a name -------------------------------------------------------------------------------------------------

@@ -65,10 +65,10 @@ const makeAside = (calls: Calls, parent: number, name: FilePath.FilePath): numbe
 }
 
 /** Gives something its name again, or one with a number if that is taken. */
-const putBack = (calls: Calls, aside: number, parent: number, name: FilePath.FilePath): boolean => {
+const putBack = (calls: Calls, aside: number, parent: number, name: FilePath.FilePath, isFolder: boolean): boolean => {
   for (let number = 0; number <= NumberedName.maxNumber; number++) {
     const to = number === 0 ? name : NumberedName.make(name, number)
-    if (placeExclusively(calls, aside, name, parent, to)) return true
+    if (placeExclusively(calls, { folder: aside, name, isFolder }, parent, to)) return true
     if (isCode(calls.lstat(parent, to).now())) return false
   }
   return false
@@ -82,9 +82,9 @@ const putAllBack = (
   name: FilePath.FilePath
 ): ReadonlySet<FilePath.FilePath> | undefined => {
   const { folders = [], others = [] } = namesIn(calls, aside, Number.POSITIVE_INFINITY) ?? {}
-  const names = [...others, ...folders]
-  for (const name of names) putBack(calls, aside, parent, name)
-  return isCode(calls.removeFolder(parent, name).now()) ? undefined : new Set(names)
+  for (const name of others) putBack(calls, aside, parent, name, false)
+  for (const name of folders) putBack(calls, aside, parent, name, true)
+  return isCode(calls.removeFolder(parent, name).now()) ? undefined : new Set([...others, ...folders])
 }
 
 /** Gives all that was put aside beside a folder its names again, and tells like `putAllBack`. */
@@ -259,7 +259,7 @@ class SourceRemoval {
     const put = calls.lstat(aside, name).now()
     if (isCode(put) || !isContentOf(put, edition)) return
     if (!isCode(calls.unlink(aside, name).now())) return void left.delete(path)
-    placeExclusively(calls, aside, name, parent, name)
+    placeExclusively(calls, { folder: aside, name, isFolder: false }, parent, name)
     // To be renamed has changed it.
     const back = calls.lstat(parent, name).now()
     if (!isCode(back) && isContentOf(back, edition)) left.set(path, editionOf(back))
