@@ -85,9 +85,9 @@ interface Entry {
 const blockBits = 12
 const blockSize = 2 ** blockBits
 
-/** Names in order, one after the other in one text. */
+/** Names in order, one after the other as bytes: a part of a text would keep all of it for whoever holds a name. */
 class Block {
-  private readonly text: string
+  private readonly bytes: Buffer
   private readonly ends: Uint32Array
   private readonly kinds: Uint8Array
 
@@ -95,25 +95,18 @@ class Block {
     // One character for each byte: to compare the strings is to compare the bytes.
     const sorted = entries.toSorted((a, b) => a.name < b.name ? -1 : 1)
     let end = 0
-    this.text = sorted.map(({ name }) => name).join("")
+    this.bytes = Buffer.from(sorted.map(({ name }) => name).join(""), "latin1")
     this.ends = new Uint32Array(sorted.map(({ name }) => end += name.length))
     this.kinds = new Uint8Array(sorted.map(({ kind }) => EntryKind.literals.indexOf(kind)))
   }
 
   nameAt(index: number): string {
-    return this.text.slice(index === 0 ? 0 : this.ends[index - 1], this.ends[index])
+    return this.bytes.toString("latin1", index === 0 ? 0 : this.ends[index - 1], this.ends[index])
   }
 
   kindAt(index: number): EntryKind {
     return EntryKind.literals[this.kinds[index] ?? 0] ?? "unknown"
   }
-}
-
-/** So many numbers, which are in order if all are of one block. */
-const upTo = (size: number): Uint32Array<ArrayBuffer> => {
-  const numbers = new Uint32Array(size)
-  for (let number = 0; number < size; number++) numbers[number] = number
-  return numbers
 }
 
 /** Text of a name by its number: the block that it is in, and its place in there. */
@@ -125,7 +118,7 @@ const stepsPerSlice = 4096
 
 /** The order of all names, by merging blocks and then ever longer runs; yields after each slice of work. */
 function* merge(blocks: ReadonlyArray<Block>, size: number): Generator<void, Uint32Array> {
-  let [from, to] = [upTo(size), new Uint32Array(size)]
+  let [from, to] = [Uint32Array.from({ length: size }, (_, number) => number), new Uint32Array(size)]
   const nameAt = (index: number): string => nameOf(blocks, from[index] ?? 0)
   let left = stepsPerSlice
   for (let width = blockSize; width < size; width *= 2) {
@@ -148,22 +141,24 @@ function* merge(blocks: ReadonlyArray<Block>, size: number): Generator<void, Uin
   return from
 }
 
-/** Names in blocks, by their numbers in order. */
+/** Names in blocks, by their numbers in order; without these, the blocks are in order. */
 class Ordered implements FolderListing {
+  readonly size: number
   private readonly blocks: ReadonlyArray<Block>
-  private readonly order: Uint32Array
+  private readonly order: Uint32Array | undefined
 
-  constructor(blocks: ReadonlyArray<Block>, order: Uint32Array) {
+  constructor(size: number, blocks: ReadonlyArray<Block>, order?: Uint32Array) {
+    this.size = size
     this.blocks = blocks
     this.order = order
   }
 
-  get size(): number {
-    return this.order.length
+  private numberAt(index: number): number {
+    return this.order === undefined ? index : this.order[index] ?? 0
   }
 
   private textAt(index: number): string {
-    return nameOf(this.blocks, this.order[index] ?? 0)
+    return nameOf(this.blocks, this.numberAt(index))
   }
 
   nameAt(index: number): FilePath.FilePath {
@@ -171,7 +166,7 @@ class Ordered implements FolderListing {
   }
 
   kindAt(index: number): EntryKind {
-    const number = this.order[index] ?? 0
+    const number = this.numberAt(index)
     return this.blocks[number >>> blockBits]?.kindAt(number % blockSize) ?? "unknown"
   }
 
@@ -200,10 +195,15 @@ class Growing implements Builder {
 
   readonly build: Effect.Effect<FolderListing> = Effect.suspend(() => {
     const { blocks: full, entries } = this
-    const blocks = [...full, new Block(entries)]
-    if (full.length === 0) return Effect.succeed(new Ordered(blocks, upTo(entries.length)))
-    const merging = merge(blocks, full.length * blockSize + entries.length)
-    return Effect.map(inSlices(merging), (order) => new Ordered(blocks, order))
+    const blocks = entries.length === 0 ? full : [...full, new Block(entries)]
+    const size = full.length * blockSize + entries.length
+    // Stores list in order, and so do some file systems.
+    const areInOrder = blocks.every((block, index) =>
+      index === 0 || nameOf(blocks, index * blockSize - 1) <= block.nameAt(0)
+    )
+    return areInOrder
+      ? Effect.succeed(new Ordered(size, blocks))
+      : Effect.map(inSlices(merge(blocks, size)), (order) => new Ordered(size, blocks, order))
   })
 }
 
@@ -228,4 +228,4 @@ export const builderUnsafe = (): Builder => new Growing()
  * @category constructors
  * @since 0.1.0
  */
-export const empty: FolderListing = new Ordered([], new Uint32Array(0))
+export const empty: FolderListing = new Ordered(0, [])

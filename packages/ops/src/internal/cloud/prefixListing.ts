@@ -15,7 +15,7 @@ import { bytesOf, justBefore } from "./keyBytes.ts"
 type Listed = Stream.Stream<ListedObject, ObjectStoreError>
 type Page = ReadonlyArray<ListedObject>
 
-/** Ranges of keys that are asked for at the same time, or whose first page waits: with one that is read, eight. */
+/** Ranges of keys that are asked for at the same time, or of which up to two pages wait. */
 const atOnce = 7
 
 /** So many pages come one after the other first: small listings take no request more. */
@@ -54,6 +54,7 @@ class Listing {
   private readonly prefix: string
   private last: string | undefined
   private isOver = false
+  private isInOrder = true
   private page: Page = []
   private pageKeys = 0
   /** Of the last pages, those that came one after the other: when they were asked for, and for how long. */
@@ -70,6 +71,10 @@ class Listing {
   }
 
   private note(page: Page): void {
+    const bytes = page.map(({ key }) => bytesOf(key))
+    this.isInOrder &&= bytes.every((key, index) =>
+      Buffer.compare(bytes[index - 1] ?? bytesOf(this.last ?? ""), key) < 0
+    )
     this.page = page
     this.pageKeys = Math.max(this.pageKeys, page.length)
     this.last = page.at(-1)?.key ?? ""
@@ -86,9 +91,7 @@ class Listing {
 
   /** Whether ranges can be told of this bucket: some list in no order, and no request can begin at any key. */
   private hasRanges(): boolean {
-    const keys = this.page.map(({ key }) => bytesOf(key))
-    return this.last?.isWellFormed() === true &&
-      keys.every((key, index) => index === 0 || Buffer.compare(keys[index - 1] ?? key, key) < 0)
+    return this.isInOrder && this.last?.isWellFormed() === true
   }
 
   /** Pages one after the other, until the store turns out to be far. */
@@ -140,10 +143,8 @@ class Listing {
     const folders = page.flatMap(({ key }) => folderOf(key, within) ?? [])
     const keysOfFolder = folders.length / Math.max(1, new Set(folders).size)
     const ranges: Array<Listed> = []
-    let [from, count, keys]: [string | undefined, number, number] = [undefined, 0, keysOfFolder / 2]
+    let [from, keys]: [string | undefined, number] = [undefined, keysOfFolder / 2]
     const range = (until?: string): Listed => {
-      // It has an end of its own, behind which no page is needed.
-      if (until !== undefined && count === 1 && from?.endsWith("/") === true) return store.list(from)
       const [start, end] = [bytesOf(from ?? last), until === undefined ? undefined : bytesOf(until)]
       const begun = behind(store, prefix, from === undefined ? last : justBefore(from))
       const listed = from === undefined ? begun : Stream.dropWhile(begun, ({ key }) => isBefore(key, start))
@@ -153,9 +154,8 @@ class Listing {
       const childKeys = child.endsWith("/") ? keysOfFolder : 1
       if (keys + childKeys > shareOfPage * this.pageKeys && this.isNameable(child)) {
         ranges.push(range(child))
-        ;[from, count, keys] = [child, 0, 0]
+        ;[from, keys] = [child, 0]
       }
-      count++
       keys += childKeys
     }
     return [...ranges, range()]
@@ -167,17 +167,23 @@ class Listing {
       Stream.fromIterable(ranges).pipe(
         Stream.mapEffect((range, index) =>
           Effect.gen(function*() {
+            const isLast = index === ranges.length - 1
             const pull = yield* Scope.provide(Stream.toPull(range), scope)
-            return { range, pull, first: yield* Effect.exit(pull), isLast: index === ranges.length - 1 }
+            const first = yield* Effect.exit(pull)
+            const pages = isLast || Exit.isFailure(first) ? [first] : [first, yield* Effect.exit(pull)]
+            return { range, pull, pages, isLast }
           }), { concurrency: atOnce }),
-        Stream.flatMap(({ first, isLast, pull, range }) => {
-          if (Exit.isSuccess(first)) {
-            const page = Stream.fromArray(first.value)
-            return isLast ? page : Stream.concat(page, Stream.fromPull(Effect.succeed(pull)))
-          }
-          if (!Pull.isDoneCause(first.cause)) return isLast ? Stream.empty : range
-          this.isOver = isLast
-          return Stream.empty
+        Stream.flatMap(({ isLast, pages, pull, range }) => {
+          const found = pages.flatMap((page) => Exit.isSuccess(page) ? [page.value] : [])
+          const failed = pages.find(Exit.isFailure)
+          const isDone = failed !== undefined && Pull.isDoneCause(failed.cause)
+          if (isDone) this.isOver = isLast
+          const rest = isLast || isDone
+            ? Stream.empty
+            : failed === undefined
+            ? Stream.fromPull(Effect.succeed(pull))
+            : Stream.drop(range, found.flat().length)
+          return Stream.concat(Stream.flatMap(Stream.fromIterable(found), Stream.fromArray), rest)
         }),
         Stream.mapArray((page) => {
           this.note(page)

@@ -10,6 +10,7 @@ const isCollect = (value: unknown): value is Collect => typeof value === "functi
 
 /** V8's own function, which it only shows to programs that ask for it. */
 const collectOf = (): Collect | undefined => {
+  if ("gc" in globalThis && isCollect(globalThis.gc)) return globalThis.gc
   setFlagsFromString("--expose-gc")
   const collect: unknown = runInNewContext("globalThis.gc")
   // What is compiled can only be kept for the next process with the flags that this one was started with.

@@ -59,7 +59,7 @@ const attributesOf = (headers: Headers): Attributes =>
   Object.fromEntries(
     attributeNames.flatMap((name) => {
       // How an upload was framed is no property of what was uploaded, and some services keep it all the same.
-      const value = (headers[name] ?? "").split(",").filter((one) => one.trim() !== "aws-chunked").join(",")
+      const value = (headers[name] ?? "").split(",").filter((one) => one.trim() !== "aws-chunked").join(",").trim()
       return value === "" ? [] : [[name, value]]
     })
   )

@@ -204,7 +204,6 @@ const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: 
     return yield* new CopyError({ reason: Reason.cases.KindChanged.make({ path: source }) })
   }
   const work: Work = { conflict, isWary, source: { place, stat }, target: yield* Place.open(target) }
-  const planAndPerform = (isFree: boolean) => Effect.flatMap(plan(work, isFree), (decision) => perform(work, decision))
   const { decision: earlier } = yield* SavedCopy.get
   const { name } = work.target
   const there = { ...work.target, name: earlier === undefined ? name : Conflict.placeOf(earlier, name) }
@@ -216,6 +215,12 @@ const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: 
     return yield* conflict === "skip" && stat.kind !== "folder"
       ? Task.skip(SkipReason.Exists)
       : Effect.fail(NameSpelling.taken(place, other))
+  })
+  const planAndPerform = Effect.fnUntraced(function*(isFree: boolean) {
+    const decision = yield* plan(work, isFree)
+    // What was found may have come since its spelling was looked at.
+    if (decision._tag === "Replace" || decision._tag === "Unchanged") yield* findOther
+    return yield* perform(work, decision)
   })
   // Others may take a name between the decision and the copy; then it is decided again, by what has the name by then.
   const decideAgain = Effect.retry(Effect.andThen(findOther, planAndPerform(false)), {

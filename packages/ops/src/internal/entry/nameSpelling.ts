@@ -32,6 +32,10 @@ const inOtherCase = (name: string): string => {
 const variantsOf = (name: FilePath.FilePath): ReadonlyArray<FilePath.FilePath> =>
   [inOtherCase(name), name.normalize("NFC"), name.normalize("NFD")].filter((one) => one !== name).map(FilePath.make)
 
+/** Whether what has a name may be something that has another spelling of it, as far as other names tell. */
+export const mayBeOther = (name: FilePath.FilePath, isThere: (variant: FilePath.FilePath) => boolean): boolean =>
+  isSeldomKept.test(name) || variantsOf(name).some(isThere)
+
 /** The name by which a folder lists what is at a place, if that is another spelling of this one. */
 export const otherAt = Effect.fnUntraced(function*(
   { folder, name }: Place.Place

@@ -28,7 +28,7 @@ import { SourceWalk } from "../tree/sourceWalk.ts"
 import * as ObjectAccess from "./objectAccess.ts"
 import * as ObjectFiles from "./objectFiles.ts"
 import { errorIn, tried } from "./objectReach.ts"
-import { isSettledByListing, withTimeOf } from "./objectStat.ts"
+import { haveOneEtag, isSettledByListing, withTimeOf } from "./objectStat.ts"
 import * as ObjectTree from "./objectTree.ts"
 import * as ObjectUnit from "./objectUnit.ts"
 import * as ObjectUpload from "./objectUpload.ts"
@@ -40,16 +40,23 @@ type Payload = Task.Payload<typeof CopyEntry>
 /** Both sides of a copy. */
 type Sides = Pick<Payload, "source" | "target">
 
+/** Whether it is known whether an address is that of an object. */
+const isTold = ({ known }: ObjectAccess.ObjectAccess, path: FilePath.FilePath): boolean =>
+  ["Object", "Absent"].includes(known.get(path)?._tag ?? "")
+
 /**
- * Asks for the time of an object that was listed. What can't be asked for now, or is gone, as its bucket may be, is
- * asked for by who needs it.
+ * Asks for an object, or for the time of one that was listed. What can't be asked for now is asked for by who needs it,
+ * and so is a source that is gone, as its bucket may be.
  */
-const askFor = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAccess, path: FilePath.FilePath) {
-  const head = Effect.flatMap(access.at(path), ({ key, store }) => store.head(key))
-  const found = yield* Effect.orElseSucceed(head, () => Option.none())
-  if (Option.isSome(found)) access.known.set(path, { _tag: "Object", info: found.value })
-  else access.known.delete(path)
-})
+const askFor = Effect.fnUntraced(
+  function*(access: ObjectAccess.ObjectAccess, path: FilePath.FilePath, isTarget: boolean) {
+    const answer = yield* Effect.option(Effect.flatMap(access.at(path), ({ key, store }) => store.head(key)))
+    const found = Option.flatten(answer)
+    if (Option.isSome(found)) access.known.set(path, { _tag: "Object", info: found.value })
+    else if (isTarget && Option.isSome(answer)) access.known.set(path, { _tag: "Absent" })
+    else access.known.delete(path)
+  }
+)
 
 /**
  * Sees to it that the times of objects are known where they matter: where both sides have one size. Where both have one
@@ -57,7 +64,9 @@ const askFor = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAccess, pa
  */
 export const sharpen = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAccess, { source, target }: Sides) {
   const objects = [source, target].filter(FilePath.isAddress)
-  for (const path of objects) if (objects.length > 1 && !access.known.has(path)) yield* askFor(access, path)
+  // Who looks at a target takes it for a folder where keys begin with its own.
+  const asked = objects.length > 1 ? objects : objects.filter((path) => path === target)
+  for (const path of asked) if (!isTold(access, path)) yield* askFor(access, path, path === target)
   // What is not known, or is not there, is looked at by what decides.
   if (objects.some((path) => ObjectAccess.infoOf(access, path) === undefined)) return
   const files = yield* Files.Files
@@ -66,12 +75,12 @@ export const sharpen = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAc
   if (file === undefined || file.sizeBytes !== copy?.sizeBytes) return
   const [from, to] = [ObjectAccess.infoOf(access, source), ObjectAccess.infoOf(access, target)]
   const isListed = to !== undefined && to.metadata === undefined && isSettledByListing(file, to)
-  if (to !== undefined && (isListed || from?.etag === to.etag)) {
+  if (to !== undefined && (isListed || (from !== undefined && haveOneEtag(from, to)))) {
     access.known.set(target, { _tag: "Object", info: withTimeOf(to, file) })
     return
   }
   for (const path of objects) {
-    if (ObjectAccess.infoOf(access, path)?.metadata === undefined) yield* askFor(access, path)
+    if (ObjectAccess.infoOf(access, path)?.metadata === undefined) yield* askFor(access, path, path === target)
   }
 })
 

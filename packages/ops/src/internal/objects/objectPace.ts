@@ -5,7 +5,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
-import * as Stream from "effect/Stream"
 import type { ObjectStore, ObjectStoreError } from "../../ObjectStore.ts"
 
 /** As many requests as there are connections to a bucket. */
@@ -70,11 +69,8 @@ class Pace {
     return Effect.andThen(this.whileClosed, Effect.tap(noted, this.raise))
   }
 
-  /** Does something in its turn. */
-  readonly inTurn = <A, E, R>(effect: Effect.Effect<A, E, R>) => this.permits.withPermit(effect)
-
   /** Makes a request in its turn. */
-  readonly one = <A, R>(request: Effect.Effect<A, ObjectStoreError, R>) => this.inTurn(this.noted(request))
+  readonly one = <A, R>(request: Effect.Effect<A, ObjectStoreError, R>) => this.permits.withPermit(this.noted(request))
 
   /** The same with one whose answer is read until the scope ends. */
   readonly open = <A, R>(request: Effect.Effect<A, ObjectStoreError, R>) =>
@@ -84,14 +80,12 @@ class Pace {
     )
 }
 
-/** A store that is asked at a pace. A listing waits by itself where the store asks for that. */
+/** A store that is asked at a pace. Pages of listings are few, and wait by themselves where the store asks for that. */
 export const paced = (store: ObjectStore): ObjectStore => {
-  const { inTurn, one, open } = new Pace()
+  const { one, open } = new Pace()
   const { uploads } = store
   return {
     ...store,
-    list: (prefix, options) =>
-      Stream.transformPull(store.list(prefix, options), (pull) => Effect.succeed(inTurn(pull))),
     children: (prefix, options) => one(store.children(prefix, options)),
     head: (key) => one(store.head(key)),
     get: (key, options) => open(store.get(key, options)),

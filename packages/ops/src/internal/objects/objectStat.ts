@@ -16,6 +16,9 @@ export const nonceName = "fanout-upload"
 
 const ofFiles: ReadonlySet<string> = new Set(["mtime", "mode", nonceName])
 
+/** Whether the listings of two objects of one size tell that they have the same content. Some tell no ETag. */
+export const haveOneEtag = (a: Info, b: Info): boolean => a.etag !== "" && a.etag === b.etag
+
 /** Whether an object has metadata or attributes that no file can be given. The type is in the name of most files. */
 export const hasMetadata = ({ attributes = {}, metadata = {} }: Info): boolean =>
   Object.keys(metadata).some((name) => !ofFiles.has(name)) ||

@@ -21,6 +21,7 @@ import type { FilesError } from "../../FilesError.ts"
 import type { ObjectInfo, ObjectStoreError, WriteOptions } from "../../ObjectStore.ts"
 import { lostUnits, strategyUnits } from "../../ProgressUnits.ts"
 import { type CopyEntry, EntryCopied } from "../copy/copyTask.ts"
+import * as NameSpelling from "../entry/nameSpelling.ts"
 import { isChanged } from "../files/statComparison.ts"
 import { digestOf } from "../hash/storedDigest.ts"
 import * as Conflict from "../steps/conflict.ts"
@@ -28,7 +29,15 @@ import { nothingDone, restOf } from "../steps/unit.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
 import { type ObjectAccess, type ObjectPlace, patiently, within } from "./objectAccess.ts"
 import { readWhole } from "./objectContent.ts"
-import { carriedBy, hasMetadata, type Info, isSettledByListing, propertiesOf, statOf } from "./objectStat.ts"
+import {
+  carriedBy,
+  hasMetadata,
+  haveOneEtag,
+  type Info,
+  isSettledByListing,
+  propertiesOf,
+  statOf
+} from "./objectStat.ts"
 import { byStore } from "./objectUpload.ts"
 import { isCopiedByStore } from "./storeCopy.ts"
 
@@ -140,7 +149,12 @@ const folderAt = Effect.fnUntraced(function*(path: FilePath.FilePath, isTarget: 
     })
   if (isTarget && !(yield* atOnce(takesUnnamed))) return yield* left
   const look: Side["look"] = Effect.fnUntraced(function*(name) {
-    const found = yield* atOnce((calls, at) => calls.lstat(at, name).now())
+    const found = yield* atOnce((calls, at) => {
+      const stat = calls.lstat(at, name).now()
+      const isThere = (variant: FilePath.FilePath) => !isCode(calls.lstat(at, variant).now())
+      const isOther = isTarget && folder.isExact !== true && !isCode(stat) && NameSpelling.mayBeOther(name, isThere)
+      return isOther ? undefined : stat
+    })
     if (isCode(found) && found.name !== "ENOENT") return yield* left
     const stat = isCode(found) ? undefined : found
     // Some are the database of the job.
@@ -312,7 +326,9 @@ const decide = Effect.fnUntraced(function*(
   const isDoubtful = conflict === "changed" && target?.stat.sizeBytes === source.stat.sizeBytes
   const info = isDoubtful ? target.info : undefined
   const isListed = info !== undefined && info.metadata === undefined && isSettledByListing(source.stat, info)
-  if (isListed || (info !== undefined && info.etag === source.info?.etag)) return "Unchanged"
+  if (isListed || (info !== undefined && source.info !== undefined && haveOneEtag(info, source.info))) {
+    return "Unchanged"
+  }
   const found = isDoubtful ? yield* exact(from, name, source) : source
   const there = isDoubtful ? yield* exact(to, name, target) : target
   const factsOf = ({ stat }: Entry) => Conflict.factsOf(stat, FilePath.empty)
