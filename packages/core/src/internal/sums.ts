@@ -1,5 +1,6 @@
 /**
- * Sums by name, for instance of a unit. A name may be any text: "constructor" is a member of each object that is empty.
+ * Sums by name, for instance of a unit. A name may be any text, such as "constructor", which is a member of each
+ * object that is empty; in a record, any but "__proto__".
  */
 
 /** Adds to the sum of a name. */
