@@ -646,7 +646,8 @@ describe("Copy where a store fails", () => {
     (moves) =>
       Effect.gen(function*() {
         const world = yield* World.makeWorld(World.ofSmallParts)
-        yield* World.put(world, "x/plain", "text", { mtime: "7.5", mode: "0100644", "fanout-upload": "word" })
+        const plain = { mtime: "7.5", mode: "0100644", "fanout-upload": "word", md5chksum: "of rclone" }
+        yield* World.put(world, "x/plain", "text", plain)
         yield* World.put(world, "x/typed", "text", {}, { "content-type": "text/html" })
         yield* World.put(world, "x/cached", "text", {}, { "cache-control": "no-cache" })
         yield* World.put(world, "x/small", "text", { camera: "pinhole" })

@@ -23,7 +23,7 @@ const collectionsOf = async (run: () => void): Promise<number> => {
 }
 
 describe("bytes that were received", () => {
-  it.effect("are collected after each 8 MiB", () =>
+  it.effect("are collected after each 4 MiB", () =>
     Effect.gen(function*() {
       const receive = (pieces: number) =>
         Effect.promise(() =>
@@ -31,8 +31,8 @@ describe("bytes that were received", () => {
             for (let n = 0; n < pieces; n++) received(2 ** 16)
           })
         )
-      const few = yield* receive(127)
-      const all = yield* receive(128 * 4)
+      const few = yield* receive(63)
+      const all = yield* receive(64 * 4)
       assert.strictEqual(few, 0)
       assert.isAtLeast(all, 4)
     }))

@@ -6,11 +6,11 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
 /** Flags of V8, as they are in a job that has begun, and as V8 has them. */
-const flags = { "semi-space-growth-factor": [1, 2], "heap-growing-percent": [100, 0] } as const
+const flags = { "semi-space-growth-factor": [1, 2], "heap-growing-percent": [60, 0] } as const
 
 /**
- * After that time V8 no longer doubles the space for new objects, and collects old ones once there is twice
- * as much as it has found in use. It would double the first, up to 48 MiB, each time that enough new objects have
+ * After that time V8 no longer doubles the space for new objects, and collects old ones once there is 1.6
+ * times as much as it has found in use. It would double the first, up to 48 MiB, each time that enough new objects have
  * survived a collection: in a job with a million files that happens by chance, sooner or later. Of old objects it
  * would wait for four times as much.
  */

@@ -18,8 +18,8 @@ const collectOf = (): Collect | undefined => {
   return isCollect(collect) ? collect : undefined
 }
 
-/** With 4 MiB more objects get old that are garbage, with 16 MiB more memory waits. */
-const mostBytes = 8 * 2 ** 20
+/** With 1 MiB more objects get old that are garbage, with 16 MiB more memory waits. */
+const mostBytes = 4 * 2 ** 20
 
 let collect: Collect | undefined
 let waitingBytes = 0

@@ -14,7 +14,8 @@ export type Info = ListedObject & Partial<Pick<ObjectInfo, "metadata" | "attribu
 /** Name in the metadata of an object, of a random word. Whoever has lost an answer finds its own object by that. */
 export const nonceName = "fanout-upload"
 
-const ofFiles: ReadonlySet<string> = new Set(["mtime", "mode", nonceName])
+/** Metadata that files have in their own way, or need not have: rclone adds a checksum of the content. */
+const ofFiles: ReadonlySet<string> = new Set(["mtime", "mode", nonceName, "md5chksum"])
 
 /** Whether the listings of two objects of one size tell that they have the same content. Some tell no ETag. */
 export const haveOneEtag = (a: Info, b: Info): boolean => a.etag !== "" && a.etag === b.etag
