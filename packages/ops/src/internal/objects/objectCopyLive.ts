@@ -40,10 +40,6 @@ type Payload = Task.Payload<typeof CopyEntry>
 /** Both sides of a copy. */
 type Sides = Pick<Payload, "source" | "target">
 
-/** Whether it is known whether an address is that of an object. */
-const isTold = ({ known }: ObjectAccess.ObjectAccess, path: FilePath.FilePath): boolean =>
-  ["Object", "Absent"].includes(known.get(path)?._tag ?? "")
-
 /**
  * Asks for an object, or for the time of one that was listed. What can't be asked for now is asked for by who needs it,
  * and so is a source that is gone, as its bucket may be.
@@ -66,7 +62,10 @@ export const sharpen = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAc
   const objects = [source, target].filter(FilePath.isAddress)
   // Who looks at a target takes it for a folder where keys begin with its own.
   const asked = objects.length > 1 ? objects : objects.filter((path) => path === target)
-  for (const path of asked) if (!isTold(access, path)) yield* askFor(access, path, path === target)
+  for (const path of asked) {
+    const tag = access.known.get(path)?._tag
+    if (tag !== "Object" && tag !== "Absent") yield* askFor(access, path, path === target)
+  }
   // What is not known, or is not there, is looked at by what decides.
   if (objects.some((path) => ObjectAccess.infoOf(access, path) === undefined)) return
   const files = yield* Files.Files
