@@ -4,9 +4,9 @@
 // need Postgres, not running. System calls are counted where there is `strace`.
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import sharp from "sharp"
+import { buildOf } from "../tools/oldVersion.mjs"
 import { type Place, withPlace } from "./internal/newFileSystem.ts"
 import { duplicate, makeTree, noise, sync } from "./internal/trees.ts"
 import { isInstalled, median, removeDatabase } from "./measure.ts"
@@ -22,27 +22,6 @@ const chosen = args.filter((arg) => commitOf(arg) === undefined)
 const rounds = 5
 /** A figure that is worse than this part of the other version's is marked. */
 const tolerated = 0.9
-
-const run = (cwd: string, program: string, ...argv: ReadonlyArray<string>): void => {
-  const { error, status } = spawnSync(program, argv, { cwd, stdio: ["ignore", "ignore", "inherit"] })
-  if (status !== 0) throw new Error(`${program} ${argv.join(" ")} ended with ${status}`, { cause: error })
-}
-
-/** Gives the folder in which the commit is built. */
-const buildOf = (commit: string): string => {
-  const folder = path.join(os.tmpdir(), `fanout-guard-${commit}`)
-  const done = path.join(folder, "built")
-  if (!fs.existsSync(done)) {
-    console.log(`building ${commit} in ${folder}`)
-    fs.rmSync(folder, { recursive: true, force: true })
-    fs.mkdirSync(folder)
-    run(project, "sh", "-c", `git archive ${commit} | tar -x -C '${folder}'`)
-    run(folder, "npm", "ci", "--no-audit", "--no-fund")
-    run(folder, "npm", "run", "build")
-    fs.writeFileSync(done, "")
-  }
-  return folder
-}
 
 interface Row {
   /** What is counted: entries, or one start. */
