@@ -212,11 +212,11 @@ export const previewCopy = (world: World, source: string, destination: string, o
     Effect.provide(outside(world, options))
   )
 
-/** Walks objects. */
-export const walk = (world: World, source: string) =>
+/** Walks objects, from the start or from behind a cursor. */
+export const walk = (world: World, source: string, after: Option.Option<string> = Option.none()) =>
   Stream.unwrap(
     Effect.map(ObjectFiles.withObjects(), ({ access }) =>
-      ObjectTree.walk(access, { sources: [FilePath.make(source)], isCounted: true }))
+      ObjectTree.walk(access, { sources: [FilePath.make(source)], isCounted: true, after }))
   ).pipe(Stream.provide(outside(world, {})))
 
 /** A job goes on by itself once the stores of its paths can be reached. */

@@ -6,7 +6,7 @@ import type { Capabilities } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { runs } from "../../../test/effort.ts"
-import { inKeyOrder } from "../src/internal/tree/keyOrder.ts"
+import { inKeyOrder, keyOf } from "../src/internal/tree/keyOrder.ts"
 import * as World from "./objectHarness.ts"
 
 /** Names that often begin alike, and have characters on both sides of the slash. */
@@ -143,9 +143,9 @@ describe("trees and objects", () => {
   )
 
   it.effect.prop(
-    "have one order, from any name on",
-    { names: Schema.Array(Name), folders: Schema.Array(Name) },
-    (given) =>
+    "have one order, from any key on, whether or not it is there",
+    { names: Schema.Array(Name), folders: Schema.Array(Name), gone: Schema.Array(Name) },
+    ({ gone, ...given }) =>
       Effect.gen(function*() {
         const folders = new Set(given.folders.map((name) => name.join("")))
         const names = new Set(given.names.map((name) => name.join("")))
@@ -157,12 +157,18 @@ describe("trees and objects", () => {
         const listing = inKeyOrder(yield* builder.build)
 
         const all = Array.from({ length: listing.size }, (_, index) => listing.nameAt(index))
-        const keyOf = (name: string): Buffer => Buffer.from(folders.has(name) ? `${name}/` : name)
-        assert.deepStrictEqual(all, all.toSorted((a, b) => Buffer.compare(keyOf(a), keyOf(b))))
+        const keys = all.map((name) => Buffer.from(folders.has(name) ? `${name}/` : name))
+        assert.deepStrictEqual(keys, keys.toSorted((a, b) => Buffer.compare(a, b)))
         all.forEach((name, index) => {
           assert.strictEqual(listing.kindAt(index), folders.has(name) ? "folder" : "file")
-          assert.strictEqual(listing.indexAfter(FilePath.make(name)), index + 1)
         })
+        for (const name of [...all, ...gone.map((name) => FilePath.make(name.join("")))]) {
+          for (const isFolder of [true, false]) {
+            const key = keyOf(name, isFolder)
+            const expected = keys.filter((other) => Buffer.compare(other, Buffer.from(key)) <= 0).length
+            assert.strictEqual(listing.indexAfter(key), expected)
+          }
+        }
       })
   )
 })

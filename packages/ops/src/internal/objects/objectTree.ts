@@ -52,14 +52,15 @@ class KeyWalk {
   /** Names of the folders that the walk is in, below the source. */
   private readonly names: Array<FilePath.FilePath>
   private chunk: Array<FileTree.Element> = []
-  /** Path of a folder that is left out, whose keys are passed. */
+  /** Path of a folder that is left out, or has ended, whose keys are passed. */
   private leftOut: string | undefined
   /** Paths of the leaves that the next keys begin with: one of these may be that of a folder, too. */
   private begun: ReadonlyArray<string> = []
 
-  constructor(of: Walking, names: ReadonlyArray<FilePath.FilePath>) {
+  constructor(of: Walking, { ended, names = [] }: Partial<Place> = {}) {
     this.of = of
     this.names = [...names]
+    this.leftOut = ended
   }
 
   private at(path: FilePath.FilePath, side: TreeCursor.Side) {
@@ -161,10 +162,17 @@ class KeyWalk {
   }
 }
 
-/** Where a walk over one source goes on: the folders that it is in, and the key that it is behind. */
-const placeOf = (
-  cursor: string
-): { readonly key: string | undefined; readonly names: ReadonlyArray<FilePath.FilePath> } => {
+/** Where a walk over one source goes on. */
+interface Place {
+  /** The key that it is behind. */
+  readonly key: string | undefined
+  /** Names of the folders that it is in. */
+  readonly names: ReadonlyArray<FilePath.FilePath>
+  /** Path of the folder that has ended there: no key that a request can have is behind all that is in it. */
+  readonly ended?: string
+}
+
+const placeOf = (cursor: string): Place => {
   const [, refused] = /^\d+!(.*)$/s.exec(cursor) ?? []
   if (refused !== undefined) {
     const key = String(JSON.parse(refused))
@@ -172,9 +180,11 @@ const placeOf = (
   }
   const { path, side } = Option.getOrThrow(TreeCursor.parse(cursor))
   const names = componentsOf(path)
-  return side === "open"
-    ? { key: path === "" ? undefined : `${path}/`, names }
-    : { key: side === "leaf" ? path : `${path}/${lastCharacter}`, names: names.slice(0, -1) }
+  if (side === "open") return { key: path === "" ? undefined : `${path}/`, names }
+  const around = names.slice(0, -1)
+  return side === "leaf"
+    ? { key: path, names: around }
+    : { key: `${path}/${lastCharacter}`, names: around, ended: `${path}/` }
 }
 
 type Walked = Stream.Stream<FileTree.Element, ObjectStoreError>
@@ -184,7 +194,7 @@ const inside = (of: Walking, after?: string): Walked =>
   Stream.unwrap(Effect.map(of.access.at(of.path), ({ key: base, store }) => {
     const place = after === undefined ? undefined : placeOf(after)
     const prefix = base === "" ? "" : `${base}/`
-    const walk = new KeyWalk(of, place?.names ?? [])
+    const walk = new KeyWalk(of, place)
     const begun = place === undefined ? [walk.begin()] : []
     const listed = listAfter(store, prefix, place?.key)
     const elements = Stream.mapAccum(listed, () => walk, (_, object) => {

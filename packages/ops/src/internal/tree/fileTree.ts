@@ -21,7 +21,7 @@ import { componentsOf, joined } from "../path/components.ts"
 import * as Place from "../path/place.ts"
 import { Asking } from "./baseWalk.ts"
 import { following } from "./followedLinks.ts"
-import { inKeyOrder } from "./keyOrder.ts"
+import { inKeyOrder, keyOf } from "./keyOrder.ts"
 import * as TreeCursor from "./treeCursor.ts"
 
 const place = {
@@ -204,10 +204,9 @@ class Walker extends Asking<Element | Whole, Question> {
 
   private meet(frame: Frame, index: number): void {
     const name = frame.listing.nameAt(index)
-    const listed = frame.listing.kindAt(index)
-    const kind = listed === "link" && this.options.follow !== undefined ? "unknown" : listed
+    const kind = this.kindAt(frame.listing, index)
     const path = FilePath.join(frame.path, name)
-    if (this.isLeftOut(path, kind === "folder") && (kind !== "unknown" || this.isLeftOut(path, true))) return
+    if (this.isPassed(path, kind)) return
     if (kind === "folder" || kind === "unknown") {
       this.question = { path, kind }
     } else if (this.options.onlyFolders !== true) {
@@ -215,6 +214,17 @@ class Walker extends Asking<Element | Whole, Question> {
       const leaf = { _tag: "Leaf", cursor, source: this.source, path, kind } as const
       this.chunk.push(this.isTwin(path) ? { ...leaf, mayFold: true } : leaf)
     }
+  }
+
+  /** What an entry is, as far as a walk knows that without asking: a link that is followed may lead to anything. */
+  private kindAt(listing: FolderListing.FolderListing, index: number): FolderListing.EntryKind {
+    const kind = listing.kindAt(index)
+    return kind === "link" && this.options.follow !== undefined ? "unknown" : kind
+  }
+
+  /** Whether an entry is left out, whatever it turns out to be. */
+  private isPassed(path: FilePath.FilePath, kind: FolderListing.EntryKind): boolean {
+    return this.isLeftOut(path, kind === "folder") && (kind !== "unknown" || this.isLeftOut(path, true))
   }
 
   private leave({ path, rest }: Frame): void {
@@ -339,12 +349,33 @@ class Walker extends Asking<Element | Whole, Question> {
   private enterable(path: FilePath.FilePath): Effect.Effect<Entered, FilesError> {
     const { follow, inKeyOrder: isByKey = false } = this.options
     const entered = (identity: Identity | undefined) =>
-      Effect.map(this.list(path), ({ listing, ...listed }) => ({
-        ...listed,
-        listing: isByKey ? inKeyOrder(listing) : listing,
-        identity
-      }))
+      Effect.flatMap(
+        this.list(path),
+        ({ listing, ...listed }) =>
+          Effect.map(isByKey ? this.byKey(path, listing) : Effect.succeed(listing), (listing) => ({
+            ...listed,
+            listing,
+            identity
+          }))
+      )
     return follow === undefined ? entered(undefined) : Effect.flatMap(this.identify(path, follow), entered)
+  }
+
+  /** A listing in the order of keys: whether an entry is a folder has to be known before its place is. */
+  private byKey(
+    folder: FilePath.FilePath,
+    listing: FolderListing.FolderListing
+  ): Effect.Effect<FolderListing.FolderListing> {
+    return Effect.gen({ self: this }, function*() {
+      const kinds = new Map<number, FolderListing.EntryKind>()
+      for (let index = 0; index < listing.size; index++) {
+        const path = FilePath.join(folder, listing.nameAt(index))
+        if (this.kindAt(listing, index) !== "unknown" || this.isPassed(path, "unknown")) continue
+        const looked = yield* Effect.option(this.lookAt(this.absolute(path)))
+        if (Option.isSome(looked) && looked.value.kind !== "special") kinds.set(index, looked.value.kind)
+      }
+      return inKeyOrder(listing, kinds)
+    })
   }
 
   private open(path: FilePath.FilePath): Effect.Effect<void> {
@@ -392,7 +423,7 @@ class Walker extends Asking<Element | Whole, Question> {
         Effect.sync(() => {
           // To try again would not lead anywhere else.
           const retryAfter = error.code === "ELOOP" ? Option.none() : Option.some(this.at(path, "open").cursor)
-          this.chunk.push({ _tag: "Unreadable", ...this.at(path, "leaf"), error, retryAfter })
+          this.chunk.push({ _tag: "Unreadable", ...this.at(path, "close"), error, retryAfter })
         })
     })
   }
@@ -425,7 +456,11 @@ class Walker extends Asking<Element | Whole, Question> {
         const retryAfter = isDeepest ? text : this.at(joined(names, depth + 1), "close").cursor
         const frame = yield* this.reopen(joined(names, depth), retryAfter, isDeepest && cursor.side === "rest")
         const passed = names[depth]
-        if (passed !== undefined) frame.index = frame.listing.indexAfter(passed)
+        if (passed !== undefined) {
+          const isFolder = !isDeepest || cursor.side === "close"
+          const key = this.options.inKeyOrder === true ? keyOf(passed, isFolder) : passed
+          frame.index = frame.listing.indexAfter(key)
+        }
         this.frames.push(frame)
       }
     })
