@@ -25,6 +25,8 @@ interface Far {
   most: number
   /** A failure takes the place of an answer. `at` is the key from which on it was asked for. */
   fault: (at: string) => Effect.Effect<void, ObjectStoreError>
+  /** Keys that were removed. */
+  readonly gone: Set<string>
 }
 
 interface Options {
@@ -43,7 +45,8 @@ const far = (keys: ReadonlyArray<string>, { childKeys = 100, delayMillis = 100, 
     const from = (prefix: string, after = ""): ReadonlyArray<string> => {
       const bytes = bytesOf(after)
       const first = all.findIndex(({ bytes: key }) => Buffer.compare(key, bytes) > 0)
-      return first < 0 ? [] : all.slice(first).map(({ key }) => key).filter((key) => key.startsWith(prefix))
+      if (first < 0) return []
+      return all.slice(first).map(({ key }) => key).filter((key) => key.startsWith(prefix) && !far.gone.has(key))
     }
     const request = <A>(at: string, answer: () => A): Effect.Effect<A, ObjectStoreError> =>
       Effect.suspend(() => {
@@ -69,6 +72,7 @@ const far = (keys: ReadonlyArray<string>, { childKeys = 100, delayMillis = 100, 
       now: 0,
       most: 0,
       fault: () => Effect.void,
+      gone: new Set(),
       store: {
         ...real,
         list: (prefix, { after } = {}) => {
@@ -249,6 +253,43 @@ describe("Listing of several prefixes at once", () => {
       assert.deepStrictEqual(met, keys.slice(0, met.length))
       assert.isAtLeast(met.length, keys.indexOf("x/folder-169/file-8"))
     }))
+
+  it.effect.prop(
+    "meets each key once where all that was met is removed, whichever requests fail",
+    {
+      each: Schema.Literals([3, 9, 15, 25]),
+      every: Schema.Literals([2, 3, 7]),
+      seed: Schema.Natural
+    },
+    ({ each, every, seed }) =>
+      Effect.gen(function*() {
+        const keys = sorted(tree(60, each))
+        const there = yield* far(keys)
+        const failed = new Set<string>()
+        there.fault = (at) => {
+          const number = Array.from(at).reduce((sum, character) => sum + character.charCodeAt(0), 0)
+          if (there.children === 0 || (number + seed) % every > 0 || failed.has(at)) return Effect.void
+          failed.add(at)
+          return Effect.fail(failure)
+        }
+        const met: Array<string> = []
+        const meet = Effect.suspend(() =>
+          Stream.runForEachArray(listAfter(there.store, "", met.at(-1)), (page) =>
+            Effect.sync(() => {
+              for (const { key } of page) {
+                met.push(key)
+                there.gone.add(key)
+              }
+            }))
+        )
+
+        // Where a page fails that nothing else stands for, whoever lists begins behind the last key.
+        yield* inTime(Effect.eventually(meet))
+
+        assert.deepStrictEqual(met, keys)
+      }),
+    { arbitrary: { runs: runs(150) } }
+  )
 
   it.effect("ends its requests with its reader", () =>
     Effect.gen(function*() {

@@ -15,6 +15,9 @@ import { bytesOf, justBefore } from "./keyBytes.ts"
 type Listed = Stream.Stream<ListedObject, ObjectStoreError>
 type Page = ReadonlyArray<ListedObject>
 
+/** What is in a range of keys: all of it, or what is behind one of them. */
+type Range = (after?: string) => Listed
+
 /** Ranges of keys that are asked for at the same time, or of which up to two pages wait. */
 const atOnce = 7
 
@@ -142,13 +145,18 @@ class Listing {
       .toSorted((a, b) => Buffer.compare(bytesOf(a), bytesOf(b)))
     const folders = page.flatMap(({ key }) => folderOf(key, within) ?? [])
     const keysOfFolder = folders.length / Math.max(1, new Set(folders).size)
-    const ranges: Array<Listed> = []
+    const ranges: Array<Range> = []
     let [from, keys]: [string | undefined, number] = [undefined, keysOfFolder / 2]
-    const range = (until?: string): Listed => {
-      const [start, end] = [bytesOf(from ?? last), until === undefined ? undefined : bytesOf(until)]
-      const begun = behind(store, prefix, from === undefined ? last : justBefore(from))
-      const listed = from === undefined ? begun : Stream.dropWhile(begun, ({ key }) => isBefore(key, start))
-      return end === undefined ? listed : Stream.takeWhile(listed, ({ key }) => isBefore(key, end))
+    const range = (until?: string): Range => {
+      const [first, end] = [from, until === undefined ? undefined : bytesOf(until)]
+      const start = bytesOf(first ?? last)
+      const begin = first === undefined
+        ? behind(store, prefix, last)
+        : Stream.dropWhile(behind(store, prefix, justBefore(first)), ({ key }) => isBefore(key, start))
+      return (after) => {
+        const listed = after === undefined ? begin : behind(store, prefix, after)
+        return end === undefined ? listed : Stream.takeWhile(listed, ({ key }) => isBefore(key, end))
+      }
     }
     for (const child of children) {
       const childKeys = child.endsWith("/") ? keysOfFolder : 1
@@ -162,13 +170,13 @@ class Listing {
   })
 
   /** Ranges of which some are asked for at once. Of the last one there is only a page. */
-  private together(ranges: ReadonlyArray<Listed>): Listed {
+  private together(ranges: ReadonlyArray<Range>): Listed {
     return Stream.unwrap(Effect.map(Effect.scope, (scope) =>
       Stream.fromIterable(ranges).pipe(
         Stream.mapEffect((range, index) =>
           Effect.gen(function*() {
             const isLast = index === ranges.length - 1
-            const pull = yield* Scope.provide(Stream.toPull(range), scope)
+            const pull = yield* Scope.provide(Stream.toPull(range()), scope)
             const first = yield* Effect.exit(pull)
             const pages = isLast || Exit.isFailure(first) ? [first] : [first, yield* Effect.exit(pull)]
             return { range, pull, pages, isLast }
@@ -182,7 +190,8 @@ class Listing {
             ? Stream.empty
             : failed === undefined
             ? Stream.fromPull(Effect.succeed(pull))
-            : Stream.drop(range, found.flat().length)
+            // What was met may be gone by now.
+            : range(found.at(-1)?.at(-1)?.key)
           return Stream.concat(Stream.flatMap(Stream.fromIterable(found), Stream.fromArray), rest)
         }),
         Stream.mapArray((page) => {
