@@ -4,6 +4,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import type { Capabilities } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type * as Conflict from "../src/internal/steps/conflict.ts"
 import * as World from "./objectHarness.ts"
 
@@ -96,6 +97,16 @@ const watch = (world: World.World, source: string, destination: string): Readonl
 }
 
 const all = { ...contents, "empty/": "" }
+
+/** What another program, or a store that loses bytes, makes of an object that was just made of a text. */
+const made = {
+  same: (text: string) => text,
+  shorter: (text: string) => text.slice(1),
+  longer: (text: string) => `${text}.`,
+  other: (text: string) => text.toUpperCase()
+}
+
+const Becomes = Schema.Literals(["same", "shorter", "longer", "other", "gone"])
 
 describe("Move with objects", () => {
   it.effect.each(ways)(
@@ -399,6 +410,40 @@ describe("Move with objects", () => {
         const keys = yield* World.keys(world)
         const texts = yield* Effect.forEach(keys, (key) => World.read(world, key))
         assert.sameMembers(texts.map(({ text }) => text), [...left])
+      })
+  )
+
+  it.effect.prop(
+    "removes a source only if what is at the target is its copy",
+    {
+      becomes: Becomes,
+      conflict: Schema.Literals(["overwrite", "skip", "rename", "error"]),
+      isLarge: Schema.Boolean,
+      index: Schema.Literals([0, 2, 3, 4])
+    },
+    ({ becomes, conflict, index, isLarge }) =>
+      Effect.gen(function*() {
+        const { destination, provider, source } = ways[index] ?? assert.fail()
+        const world = yield* World.makeWorld(ofTinyParts, provider)
+        const text = isLarge ? large : contents["a"] ?? ""
+        if (source === "/from") world.disk.file("/from/a", text)
+        else yield* World.put(world, "x/a", text, { mtime: "7.5" })
+        const target = destination.startsWith("s3://other") ? there(world) : world
+        let isMade = false
+        world.after = ({ call, key }) => {
+          if (isMade || key !== "y/a" || !["completeUpload", "copy", "put"].includes(call)) return Effect.void
+          isMade = true
+          return becomes === "gone"
+            ? Effect.asVoid(target.store.remove(["y/a"]))
+            : Effect.asVoid(World.put(target, "y/a", made[becomes](text)))
+        }
+
+        const { rows } = yield* World.move(world, source, destination, { conflict })
+
+        assert.isTrue(isMade)
+        const isCopy = (yield* seen(world, destination))["a"] === text
+        assert.strictEqual((yield* seen(world, source))["a"], isCopy ? undefined : text)
+        assert.strictEqual(rows.length, isCopy ? 0 : 1)
       })
   )
 

@@ -81,7 +81,7 @@ describe("Copy with --verify", () => {
       const { rows } = yield* World.copy(world, "/from", "s3://bucket/copy", verify)
 
       assert.strictEqual(rows.length, 2)
-      for (const row of rows) assert.include(row, "was not what had been written")
+      for (const row of rows) assert.include(row, "is not what was written")
     }))
 
   it.effect("does not notice that without", () =>

@@ -81,8 +81,8 @@ describe.each([false, true])("a copy that is read back (files of a folder togeth
       const { rows, state } = yield* copy(disk, { together, verify: true })
       assert.strictEqual(state, "CompletedWithErrors")
       assert.deepStrictEqual(rows, [
-        `/from/a failed: The copy "/to/copy/a" was not what had been written when it was read back`,
-        `/from/large failed: The copy "/to/copy/large" was not what had been written when it was read back`
+        `/from/a failed: The copy "/to/copy/a" is not what was written`,
+        `/from/large failed: The copy "/to/copy/large" is not what was written`
       ])
       assert.include(disk.see("/to/copy/a"), { kind: "file", text: "the old one" })
       assert.strictEqual(disk.see("/to/copy/large"), undefined)

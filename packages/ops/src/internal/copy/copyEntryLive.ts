@@ -155,7 +155,7 @@ const write = Effect.fnUntraced(function*(
   // Another name of a copy has no content of its own.
   const checksums = stat.kind === "file" ? yield* checksumsOf(target, copied.digest) : {}
   if (isMoved) {
-    yield* MovedSource.removeCopied(place, stat, target)
+    yield* MovedSource.removeCopied(place, stat, target, copied)
     return EntryCopied.cases.Moved.make({ ...resultOf(copied), ...checksums })
   }
   if (stat.kind === "folder") return EntryCopied.cases.FolderMade.make({})
@@ -247,7 +247,7 @@ const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: 
         ? EntryCopied.cases.Linked.make({})
         : EntryCopied.cases.Copied.make({ strategy: "before", sizeBytes: stat.sizeBytes, ...checksums })
     }
-    yield* MovedSource.removeCopied(place, stat, there)
+    yield* MovedSource.removeCopied(place, stat, there, { sizeBytes: stat.sizeBytes })
     return yield* movedBefore(source, target)
   })
   if (earlier._tag !== "Replace" && Option.isSome(yield* Place.find(there))) return yield* goOn

@@ -160,7 +160,13 @@ const copyOnce = Effect.fnUntraced(
     yield* flushPlaced(request, flush)
     if (options.isVerified) yield* ReadBack.count(1)
     const digest = options.checksums === undefined ? undefined : digests.get(options.checksums)
-    return { ...copied, lost, ...digest === undefined ? {} : { digest } }
+    const made = draft.made?.()
+    return {
+      ...copied,
+      lost,
+      ...digest === undefined ? {} : { digest },
+      ...made === undefined ? {} : { made }
+    }
   },
   Effect.scoped
 )

@@ -33,4 +33,6 @@ export interface Copied {
   readonly lost: ReadonlyArray<Lost>
   /** Checksum of the content, if that has passed through and is asked for. */
   readonly digest?: string
+  /** Inode of an object that was made, which stands for its content, if the store has told an ETag. */
+  readonly made?: bigint
 }

@@ -29,6 +29,8 @@ export interface PartialFile extends Draft {
   readonly counted: number
   /** Keeps how far it has come: how many bytes were written, and how many of them are on the device. */
   readonly save: (bytes: number, flushed: number) => Effect.Effect<void>
+  /** Inode of the object that it has become, once that is in its place. */
+  readonly made?: () => bigint | undefined
 }
 
 const bootFile = FilePath.make("/proc/sys/kernel/random/boot_id")

@@ -21,7 +21,7 @@ import * as SavedCopy from "../steps/savedCopy.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
 import { editionOf, isContentOf, isEdition, isFileOf } from "../steps/sourceEdition.ts"
 
-const { Changed } = Reason.cases
+const { Changed, Mismatch } = Reason.cases
 
 // What is not on the same file system, or is a mount; and what file systems answer that can't do it like that.
 const isElsewhere = ({ code }: FilesError): boolean => code === "EXDEV" || code === "EBUSY"
@@ -157,13 +157,21 @@ export const copiedOf = Effect.fnUntraced(function*(source: Place.Place, edition
   return { edition, aside, ...copy } satisfies SavedCopy.Copied
 })
 
-/** Removes a source once it is recorded that its copy is in its place, and on the device. */
+/**
+ * Removes a source once it is recorded that its copy is in its place, and on the device. An object is looked at: what
+ * has another size or ETag than what was made is no copy, whoever has put it there.
+ */
 export const removeCopied = Effect.fnUntraced(function*(
   source: Place.Place,
   stat: Files.FileStat,
-  target: Place.Place
+  target: Place.Place,
+  { made, sizeBytes }: Pick<Copied, "made" | "sizeBytes">
 ) {
   const copied = yield* copiedOf(source, editionOf(stat), target)
+  const isMade = copied.sizeBytes === sizeBytes && copied.inode === (made ?? copied.inode)
+  if (isAddress(target.folder.path) && !isMade) {
+    return yield* new CopyError({ reason: Mismatch.make({ path: Place.path(target) }) })
+  }
   yield* SavedCopy.commit({ copied })
   yield* remove(source, copied)
 })

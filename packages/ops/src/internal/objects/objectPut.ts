@@ -18,7 +18,7 @@ import { CopyError, Reason } from "../steps/copyError.ts"
 import { occupied } from "../steps/filePlacement.ts"
 import { onSource } from "../steps/sideErrors.ts"
 import { failureOf, hold, type ObjectAccess, type ObjectPlace, patiently } from "./objectAccess.ts"
-import { carriedBy, nonceName, propertiesOf } from "./objectStat.ts"
+import { carriedBy, inodeOf, nonceName, propertiesOf } from "./objectStat.ts"
 import * as Unsupported from "./unsupportedCalls.ts"
 import { checkPut, onStore } from "./uploadCheck.ts"
 
@@ -53,7 +53,9 @@ export const draftOf = (
   { target }: CopyRequest,
   stat: Files.FileStat,
   place: PartialFile["place"],
-  { counted = 0, ...calls }: Partial<Pick<Files.OpenFile, "write" | "copyFrom"> & Pick<PartialFile, "counted">> = {}
+  { counted = 0, made, ...calls }:
+    & Partial<Pick<Files.OpenFile, "write" | "copyFrom">>
+    & Partial<Pick<PartialFile, "counted" | "made">> = {}
 ): PartialFile => ({
   file: {
     ...Unsupported.file(Place.path(target)),
@@ -65,8 +67,13 @@ export const draftOf = (
   bytes: 0,
   counted,
   save: () => Effect.void,
-  place
+  place,
+  ...made === undefined ? {} : { made }
 })
+
+/** Inode of an object that a store has made, if it has told the ETag. */
+export const madeAs = ({ key }: ObjectPlace, etag: string | undefined): bigint | undefined =>
+  etag === undefined || etag === "" ? undefined : inodeOf({ etag, key })
 
 /** The object, if it is what was sent with this word. */
 export const findOwn = ({ key, store }: ObjectPlace, nonce: string) =>
@@ -162,7 +169,7 @@ export const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
       yield* checkPut(request, place, stored, content())
       yield* checkSource(request, stat)
     })
-    return draftOf(request, stat, put, { write, copyFrom })
+    return draftOf(request, stat, put, { write, copyFrom, made: () => madeAs(place, sent) })
   })
   return { isLong: false, verifies: true, copy: WholeCopy.way.copy, open }
 }

@@ -70,13 +70,16 @@ const statAt = (bucket: string, { user }: Process, nanos: bigint) => ({
   changedNanos: nanos
 })
 
+/** Stands for an object and its content. */
+export const inodeOf = ({ etag, key }: Pick<Info, "etag" | "key">): bigint => numberOf(`${etag} ${key}`)
+
 /** What an object is as a file. Its inode stands for the content, too. */
 export const statOf = (bucket: string, info: Info, process: Process): Files.FileStat => {
-  const { etag, key, metadata = {}, sizeBytes } = info
+  const { metadata = {}, sizeBytes } = info
   return {
     ...statAt(bucket, process, nanosOf(metadata["mtime"]) ?? storedNanos(info)),
     kind: "file",
-    inode: numberOf(`${etag} ${key}`),
+    inode: inodeOf(info),
     mode: modeOf(metadata["mode"]) ?? 0o666 & ~process.denied,
     sizeBytes,
     allocatedBytes: sizeBytes,

@@ -26,7 +26,7 @@ import * as SavedCopy from "../steps/savedCopy.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
 import { pauseNameOf } from "../work/diskPause.ts"
 import { asCall, failureOf, lend, type ObjectAccess, type ObjectPlace, patiently, pieceBytes } from "./objectAccess.ts"
-import { absent, draftOf, findOwn, isOccupied, orOccupied, orOwn, propertiesFor, whole } from "./objectPut.ts"
+import { absent, draftOf, findOwn, isOccupied, madeAs, orOccupied, orOwn, propertiesFor, whole } from "./objectPut.ts"
 import { nonceName } from "./objectStat.ts"
 import { checkParts, isPartOf, onStore } from "./uploadCheck.ts"
 
@@ -312,6 +312,7 @@ const complete = Effect.fnUntraced(function*(
 export const inParts = (to: Parts): ContentWay => {
   let sending: Sending | undefined
   let from: Files.OpenFile | undefined
+  let made: StoredObject | undefined
   return {
     isLong: true,
     isUnseen: to.copyPart !== undefined,
@@ -321,12 +322,13 @@ export const inParts = (to: Parts): ContentWay => {
       sending = upload
       const placed = Effect.gen(function*() {
         const stored = yield* complete(to.access, request, upload, stat.sizeBytes)
+        made = stored
         if (from !== undefined && request.options.isVerified && to.copyPart === undefined) {
           const isKnown = upload.known.size === countOf(upload.partBytes, stat.sizeBytes)
           yield* checkParts(request, to.place, stored, from, isKnown ? inOrder(upload) : [])
         }
       })
-      return draftOf(request, stat, placed, { counted: upload.counted })
+      return draftOf(request, stat, placed, { counted: upload.counted, made: () => madeAs(to.place, made?.etag) })
     }),
     copy: (copying) => {
       from = copying.from

@@ -7,7 +7,7 @@ import * as Lease from "@fanout/core/Lease"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { CopySource, ObjectStoreError } from "../../ObjectStore.ts"
+import type { CopySource, ObjectStoreError, StoredObject } from "../../ObjectStore.ts"
 import type { ContentWay, CopiedContent, Copying } from "../entry/contentCopy.ts"
 import type { ContentWays } from "../entry/contentWays.ts"
 import type { CopyRequest } from "../entry/copyRequest.ts"
@@ -15,7 +15,7 @@ import * as Place from "../path/place.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
 import { onSource } from "../steps/sideErrors.ts"
 import { asCall, type ObjectAccess, type ObjectPlace, patiently } from "./objectAccess.ts"
-import { absent, draftOf, isOccupied, openedOf, orOccupied, whole } from "./objectPut.ts"
+import { absent, draftOf, isOccupied, madeAs, openedOf, orOccupied, whole } from "./objectPut.ts"
 import { byStore, inParts, isWhole, placeOf } from "./objectUpload.ts"
 
 /** Both sides of a copy, and what is known of both. */
@@ -56,6 +56,7 @@ const isDone = ({ to }: Sides, { etag }: CopySource) =>
 /** Has the store copy all of the object by one request. */
 const atOnce = (sides: Sides): ContentWay => {
   const { access, to } = sides
+  let made: StoredObject | undefined
   const copy = Effect.fnUntraced(function*(
     { count, request, stat: { sizeBytes } }: Copying
   ): Effect.fn.Return<CopiedContent, CopyError | Interrupter.Interrupted> {
@@ -66,9 +67,9 @@ const atOnce = (sides: Sides): ContentWay => {
     const copied = Effect.catchIf(
       patiently(to.store.copy(original, to.key, condition)),
       (error) => isOccupied(error, request),
-      (error) => Effect.flatMap(isDone(sides, original), (isDone) => isDone ? Effect.void : Effect.fail(error))
+      (error) => Effect.flatMap(isDone(sides, original), (isDone) => isDone ? Effect.undefined : Effect.fail(error))
     )
-    yield* orWhyNot(sides, request)(copied)
+    made = yield* orWhyNot(sides, request)(copied)
     yield* count(sizeBytes)
     return { strategy: byStore, sizeBytes }
   })
@@ -76,7 +77,8 @@ const atOnce = (sides: Sides): ContentWay => {
     isLong: false,
     isUnseen: true,
     // It has its name once it is copied.
-    open: (request, stat) => Effect.succeed(draftOf(request, stat, Effect.void)),
+    open: (request, stat) =>
+      Effect.succeed(draftOf(request, stat, Effect.void, { made: () => madeAs(to, made?.etag) })),
     copy
   }
 }

@@ -11,7 +11,7 @@ import { FilesError } from "../../FilesError.ts"
  * - `Vanished`: the source is gone since it was listed.
  * - `Changed`: the source changed each time that it was read.
  * - `KindChanged`: the source is not what it was listed as any more.
- * - `Mismatch`: what was read back from the device is not what was copied, each time that it was written.
+ * - `Mismatch`: what was read back from the device, or is at the address, is not what was written.
  * - `Occupied`: something has the name that was to be free.
  * - `NameTaken`: what is at the destination has the name in another spelling, and may be the copy of another source.
  * - `NameShortened`: the destination shortens names, so that what has this one there may be another source's copy.
@@ -44,7 +44,7 @@ export class CopyError extends Schema.TaggedError<CopyError>("@fanout/ops/CopyEr
       Vanished: ({ path }) => `${show(path)} vanished before it could be copied`,
       Changed: ({ path }) => `${show(path)} changed while it was copied`,
       KindChanged: ({ path }) => `${show(path)} became something else before it could be copied`,
-      Mismatch: ({ path }) => `The copy ${show(path)} was not what had been written when it was read back`,
+      Mismatch: ({ path }) => `The copy ${show(path)} is not what was written`,
       Occupied: ({ path }) => `Something took the name ${show(path)} in the meantime`,
       NameTaken: ({ other, path }) =>
         `${show(path)} is not copied: ${show(other)} has that name already at the destination, which takes both for ` +
