@@ -15,6 +15,7 @@ import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import type { ObjectStores } from "../../ObjectStore.ts"
 import { SkipReason } from "../../SkipReason.ts"
+import { fill } from "../content/bufferFill.ts"
 import * as CopyEntryLive from "../copy/copyEntryLive.ts"
 import { CopyEntry, EntryCopied, EntryFailed } from "../copy/copyTask.ts"
 import * as TouchedFolders from "../copy/touchedFolders.ts"
@@ -28,7 +29,7 @@ import { SourceWalk } from "../tree/sourceWalk.ts"
 import * as ObjectAccess from "./objectAccess.ts"
 import * as ObjectFiles from "./objectFiles.ts"
 import { errorIn, tried } from "./objectReach.ts"
-import { haveOneEtag, isSettledByListing, withTimeOf } from "./objectStat.ts"
+import { foundAs, isUnchanged } from "./objectStat.ts"
 import * as ObjectTree from "./objectTree.ts"
 import * as ObjectUnit from "./objectUnit.ts"
 import * as ObjectUpload from "./objectUpload.ts"
@@ -54,11 +55,29 @@ const askFor = Effect.fnUntraced(
   }
 )
 
+/** Reads a small file that has this size. Files of the kernel have more than they say. */
+const readSmall = (path: FilePath.FilePath, sizeBytes: number) =>
+  Files.Files.use((files) => files.open(path)).pipe(
+    Effect.flatMap(({ readAt }) => {
+      const buffer = Buffer.allocUnsafe(sizeBytes + 1)
+      return Effect.map(
+        fill(buffer, 0, readAt),
+        (length) => length === sizeBytes ? buffer.subarray(0, length) : undefined
+      )
+    }),
+    Effect.scoped,
+    Effect.orElseSucceed(() => undefined)
+  )
+
 /**
- * Sees to it that the times of objects are known where they matter: where both sides have one size. Where both have one
- * ETag, or the copy is newer than its source, the listings have told that they are the same, and nobody is asked.
+ * Sees to it that it is known what is at both sides, and whether these are the same, where that decides: then the time
+ * of a target says it.
  */
-export const sharpen = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAccess, { source, target }: Sides) {
+export const sharpen = Effect.fnUntraced(function*(
+  access: ObjectAccess.ObjectAccess,
+  { conflict, ...sides }: Sides & Pick<Payload, "conflict">
+) {
+  const { source, target } = sides
   const objects = [source, target].filter(FilePath.isAddress)
   // Who looks at a target takes it for a folder where keys begin with its own.
   const asked = objects.length > 1 ? objects : objects.filter((path) => path === target)
@@ -67,20 +86,24 @@ export const sharpen = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAc
     if (tag !== "Object" && tag !== "Absent") yield* askFor(access, path, path === target)
   }
   // What is not known, or is not there, is looked at by what decides.
-  if (objects.some((path) => ObjectAccess.infoOf(access, path) === undefined)) return
+  if (conflict !== "changed" || objects.some((path) => ObjectAccess.infoOf(access, path) === undefined)) return
   const files = yield* Files.Files
-  const statOf = (path: FilePath.FilePath) => Effect.orElseSucceed(files.find(path), Option.none)
-  const [file, copy] = [Option.getOrUndefined(yield* statOf(source)), Option.getOrUndefined(yield* statOf(target))]
-  if (file === undefined || file.sizeBytes !== copy?.sizeBytes) return
-  const [from, to] = [ObjectAccess.infoOf(access, source), ObjectAccess.infoOf(access, target)]
-  const isListed = to !== undefined && to.metadata === undefined && isSettledByListing(file, to)
-  if (to !== undefined && (isListed || (from !== undefined && haveOneEtag(from, to)))) {
-    access.known.set(target, { _tag: "Object", info: withTimeOf(to, file) })
-    return
-  }
-  for (const path of objects) {
-    if (ObjectAccess.infoOf(access, path)?.metadata === undefined) yield* askFor(access, path, path === target)
-  }
+  const entryAt = (path: FilePath.FilePath) =>
+    Effect.map(
+      Effect.orElseSucceed(files.find(path), () => Option.none<Files.FileStat>()),
+      Option.match({ onNone: () => undefined, onSome: (stat) => ({ stat, info: ObjectAccess.infoOf(access, path) }) })
+    )
+  const [from, to] = [yield* entryAt(source), yield* entryAt(target)]
+  if (from === undefined || to === undefined) return
+  const isSame = yield* isUnchanged({
+    source: from,
+    target: to,
+    look: (side) => Effect.andThen(askFor(access, sides[side], side === "target"), entryAt(sides[side])),
+    read: readSmall(source, from.stat.sizeBytes)
+  })
+  const [now, there] = [yield* entryAt(source), ObjectAccess.infoOf(access, target)]
+  if (now === undefined || there === undefined || isSame === undefined) return
+  access.known.set(target, { _tag: "Object", info: foundAs(there, now.stat, isSame) })
 })
 
 /** Whether there is an object with the key of a folder and a slash, as it was listed or as the store says. */
@@ -156,11 +179,12 @@ const copyOne = Effect.fnUntraced(function*(access: ObjectAccess.ObjectAccess, p
       return yield* failed(source, "NotUTF8", why)
     }
   }
-  const { copied } = yield* SavedCopy.get
+  const { copied, decision } = yield* SavedCopy.get
   if (isFolder) access.known.set(source, { _tag: "Folder" })
   // Who removes a source that was copied by a run before this one looks at it by then.
   else if (copied !== undefined) access.known.delete(source)
-  else yield* sharpen(access, payload)
+  // What an attempt before this one may have made is looked at like that, too, whatever the mode is.
+  else yield* sharpen(access, decision === undefined ? payload : { ...payload, conflict: "changed" })
   return yield* CopyEntryLive.copyAlone(payload)
 })
 

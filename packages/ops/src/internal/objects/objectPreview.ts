@@ -30,12 +30,12 @@ const unreadable = (path: FilePath.FilePath, error: ObjectStoreError): FileTree.
   retryAfter: Option.none()
 })
 
-const provisions = Effect.fnUntraced(function*({ transfers }: Payload) {
+const provisions = Effect.fnUntraced(function*({ request: { conflict }, transfers }: Payload) {
   const { access, files } = yield* ObjectFiles.withObjects(areForObjects(transfers))
   const walk: SourceWalk["walk"] = (options) => {
     const prepare = (element: FileTree.Element) => {
       const { source, target } = Destination.placeOf(transfers, element)
-      const known = element._tag === "Leaf" ? sharpen(access, { source, target }) : Effect.void
+      const known = element._tag === "Leaf" ? sharpen(access, { conflict, source, target }) : Effect.void
       return Effect.as(known, { element, source, target })
     }
     const walked = Stream.mapEffect(walkOf(access, transfers, options, false), prepare, { concurrency: askedAtOnce })

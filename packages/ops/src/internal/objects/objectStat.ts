@@ -1,11 +1,14 @@
 /**
  * What an object tells of a file, and a file leaves at its object: time and mode, as rclone writes them.
  */
+import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
 import type { CopyOptions } from "../../CopyOptions.ts"
 import type * as Files from "../../Files.ts"
 import type { ListedObject, ObjectInfo, WriteOptions } from "../../ObjectStore.ts"
 import { contentTypeOf } from "../cloud/contentType.ts"
+import { isAlike } from "../files/statComparison.ts"
+import { common, digestOf } from "../hash/storedDigest.ts"
 import type { Aspect } from "../verify/metadataComparison.ts"
 
 /** What is known of an object: by a listing, or by itself. */
@@ -16,9 +19,6 @@ export const nonceName = "fanout-upload"
 
 /** Metadata that files have in their own way, or need not have: rclone adds a checksum of the content. */
 const ofFiles: ReadonlySet<string> = new Set(["mtime", "mode", nonceName, "md5chksum"])
-
-/** Whether the listings of two objects of one size tell that they have the same content. Some tell no ETag. */
-export const haveOneEtag = (a: Info, b: Info): boolean => a.etag !== "" && a.etag === b.etag
 
 /** Whether an object has metadata or attributes that no file can be given. The type is in the name of most files. */
 export const hasMetadata = ({ attributes = {}, metadata = {} }: Info): boolean =>
@@ -130,18 +130,72 @@ export const carriedBy = (info: Info): Properties => ({
   attributes: info.attributes ?? {}
 })
 
-/** What is known of an object that has the time of a file. */
-export const withTimeOf = (info: Info, { modifiedNanos }: Files.FileStat): Info => ({
-  ...info,
-  metadata: { mtime: secondsOf(modifiedNanos) }
-})
+// --- Whether it has changed -----------------------------------------------------------------------------------------
+
+/** A file, or an object of which this is known. */
+export interface Entry {
+  readonly stat: Files.FileStat
+  readonly info?: Info | undefined
+}
+
+/** A source and what is at its target, and how more is learned of them. */
+interface Pair<E, R> {
+  readonly source: Entry
+  readonly target: Entry
+  /** Looks at an object that was listed; nothing where it can't be looked at. */
+  readonly look: (side: "source" | "target") => Effect.Effect<Entry | undefined, E, R>
+  /** Reads the source, which is a small file; nothing where it can't be read. */
+  readonly read: Effect.Effect<Uint8Array | undefined, E, R>
+}
+
+/** The MD5 of an object, or of its parts, by an ETag that looks like one. Some stores have zeros where they know none. */
+const digestIn = ({ etag }: Info): string | undefined =>
+  /^(?!0{32})[0-9a-f]{32}(-\d+)?$/i.exec(etag)?.[0]?.toLowerCase()
+
+/** To read such a file, and to hash it, takes as long as to ask for its object. */
+const readBytes = 2 ** 18
 
 /** As long a file may have been on its way to its object, by clocks that differ. */
 const sendingNanos = 300_000_000_000n
 
 /**
- * Whether a file has the size of an object, and did not change since that was sent: so nobody asks for its time. What
- * has changed shortly before the object was stored may have changed on its way there.
+ * Whether a file may have to be read in the place of a look at its object: what has changed since the object was sent
+ * may have another time, which the object is to get, too.
  */
-export const isSettledByListing = (file: Files.FileStat, info: Info): boolean =>
-  file.sizeBytes === info.sizeBytes && file.changedNanos + sendingNanos < storedNanos(info)
+const isForReading = ({ changedNanos, sizeBytes }: Files.FileStat, info: Info): boolean =>
+  info.metadata === undefined && digestIn(info)?.length === 32 && sizeBytes <= readBytes &&
+  changedNanos + sendingNanos < storedNanos(info)
+
+/**
+ * Whether a source and what is at its target are the same, where one of them is an object at least; nothing where that
+ * can't be told. All copies of objects, and their previews, ask here.
+ *
+ * A listing tells sizes and ETags alone: nobody knows by these who has stored an object, and of what. So the ETag of a
+ * small object is compared with the content of its file, and that of an object with the one of its copy. In any other
+ * case objects are looked at: both have to have one time, and no checksum may differ. An ETag that differs says
+ * nothing, as a store that encrypts with a key has others.
+ */
+export const isUnchanged = Effect.fnUntraced(function*<E, R>(
+  { look, read, source, target }: Pair<E, R>
+): Effect.fn.Return<boolean | undefined, E, R> {
+  if (source.stat.kind !== target.stat.kind || source.stat.sizeBytes !== target.stat.sizeBytes) return false
+  const [ofSource, ofTarget] = [source.info, target.info].map((info) => info && digestIn(info))
+  if (ofSource !== undefined && ofSource === ofTarget) return true
+  if (source.info === undefined && target.info !== undefined && isForReading(source.stat, target.info)) {
+    const bytes = yield* read
+    if (bytes !== undefined && digestOf("md5", bytes) === ofTarget) return true
+  }
+  const looked = (side: "source" | "target", entry: Entry) =>
+    entry.info === undefined || entry.info.metadata !== undefined ? Effect.succeed(entry) : look(side)
+  const from = yield* looked("source", source)
+  const to = yield* looked("target", target)
+  if (from === undefined || to === undefined) return undefined
+  const told = common(from.info?.checksums ?? [], to.info?.checksums ?? [])
+  return isAlike(from.stat, to.stat) && told?.a === told?.b
+})
+
+/** What was found of a target that is an object, as the facts that a decision rests on: its time says it. */
+export const foundAs = (info: Info, { modifiedNanos }: Files.FileStat, isSame: boolean): Info => ({
+  ...info,
+  metadata: { ...info.metadata, mtime: secondsOf(isSame ? modifiedNanos : modifiedNanos + 1_000_000_000n) }
+})

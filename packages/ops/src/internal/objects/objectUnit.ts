@@ -29,15 +29,7 @@ import { nothingDone, restOf } from "../steps/unit.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
 import { type ObjectAccess, type ObjectPlace, patiently, within } from "./objectAccess.ts"
 import { readWhole } from "./objectContent.ts"
-import {
-  carriedBy,
-  hasMetadata,
-  haveOneEtag,
-  type Info,
-  isSettledByListing,
-  propertiesOf,
-  statOf
-} from "./objectStat.ts"
+import { carriedBy, type Entry, hasMetadata, type Info, isUnchanged, propertiesOf, statOf } from "./objectStat.ts"
 import { byStore } from "./objectUpload.ts"
 import { isCopiedByStore } from "./storeCopy.ts"
 
@@ -56,12 +48,6 @@ const mostBytes = 2 ** 20
 const left = Effect.fail("left" as const)
 
 type Failure = Effect.Error<typeof left> | ObjectStoreError | FilesError | Interrupter.Interrupted
-
-/** What has a name: a file, or an object of which this is known. */
-interface Entry {
-  readonly stat: Files.FileStat
-  readonly info?: Info
-}
 
 /** What was read of a file, or of an object. */
 interface Content extends Entry {
@@ -312,29 +298,25 @@ const open = Effect.fnUntraced(function*(
   return { access, payload, from: from.side, to: to.side, way }
 })
 
-/** Asks for the time of an object that was listed. */
-const exact = ({ look }: Side, name: FilePath.FilePath, entry: Entry) =>
-  entry.info === undefined || entry.info.metadata !== undefined ? Effect.succeed(entry) : look(name)
-
-/** Decides by what was listed, and by the times of both where that does not tell. */
+/** Decides by what was listed, and by more where that does not tell. */
 const decide = Effect.fnUntraced(function*(
-  { from, payload: { conflict }, to }: Unit,
+  { access, from, payload: { conflict }, to }: Unit,
   name: FilePath.FilePath,
   source: Entry,
   target: Entry | undefined
 ) {
-  const isDoubtful = conflict === "changed" && target?.stat.sizeBytes === source.stat.sizeBytes
-  const info = isDoubtful ? target.info : undefined
-  const isListed = info !== undefined && info.metadata === undefined && isSettledByListing(source.stat, info)
-  if (isListed || (info !== undefined && source.info !== undefined && haveOneEtag(info, source.info))) {
-    return "Unchanged"
+  if (conflict === "changed" && target?.stat.kind === "file") {
+    const { sizeBytes } = source.stat
+    const isSame = yield* isUnchanged({
+      source,
+      target,
+      look: (side) => (side === "source" ? from : to).look(name),
+      read: Effect.map(within(access, sizeBytes)(from.read(name, sizeBytes)), ({ bytes }) => bytes)
+    })
+    return isSame === undefined ? yield* left : isSame ? "Unchanged" : "Replace"
   }
-  const found = isDoubtful ? yield* exact(from, name, source) : source
-  const there = isDoubtful ? yield* exact(to, name, target) : target
   const factsOf = ({ stat }: Entry) => Conflict.factsOf(stat, FilePath.empty)
-  return found === undefined
-    ? yield* left
-    : Conflict.decide(conflict, factsOf(found), Option.map(Option.fromUndefinedOr(there), factsOf))._tag
+  return Conflict.decide(conflict, factsOf(source), Option.map(Option.fromUndefinedOr(target), factsOf))._tag
 })
 
 /** Copies what has the name. */
