@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { JobRun, StoredJob } from "./internal/fanOut/jobRun.ts"
+import { jsonCodec } from "./internal/jsonCodec.ts"
 import type { JobContext } from "./JobContext.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 
@@ -58,8 +59,8 @@ const currentJob = StoredJob as unknown as Effect.Effect<StoredJob["Service"], n
  * @since 0.1.0
  */
 export const make = <A>(name: string, schema: Schema.Codec<A, unknown>): Checkpoint<A> => {
-  const codec = Schema.toCodecJson(schema)
-  const encode: (value: A) => Effect.Effect<Schema.Json, Schema.SchemaError> = Schema.encodeEffect(codec)
+  const codec = jsonCodec(schema)
+  const encode = Schema.encodeEffect(codec)
   return {
     get: Effect.gen(function*() {
       const { id, migrations, store, version } = yield* currentJob

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Rpc from "effect/rpc/Rpc"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import { jsonCodec } from "./internal/jsonCodec.ts"
 import { retrySchedule } from "./internal/task/retrySchedule.ts"
 import { type Options, TaskOptions, weighsOne } from "./internal/task/taskOptions.ts"
 import { Interrupted } from "./Interrupter.ts"
@@ -266,7 +267,7 @@ const jsonOf = (schema: Schema.Top): Options["key"] => {
   return (payload) => {
     if (payload === undefined) return ""
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- schemas of tasks need no services
-    encode ??= Schema.encodeSync(Schema.toCodecJson(schema as Codec))
+    encode ??= Schema.encodeSync(jsonCodec(schema as Codec))
     return JSON.stringify(encode(payload))
   }
 }

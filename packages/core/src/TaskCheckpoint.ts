@@ -11,6 +11,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { jsonCodec } from "./internal/jsonCodec.ts"
 
 /**
  * Checkpoint of one kind of task.
@@ -82,7 +83,7 @@ export const Cell: Context.Reference<Cell> = Context.Reference<Cell>("@fanout/co
  * @since 0.1.0
  */
 export const make = <A>(schema: Schema.Codec<A, unknown>): TaskCheckpoint<A> => {
-  const codec = Schema.toCodecJson(schema)
+  const codec = jsonCodec(schema)
   const encode = Schema.encodeSync(codec)
   const decode = Schema.decodeUnknownOption(codec)
   const save = (value: A, startsOver = false) =>

@@ -9,6 +9,7 @@ import * as JobStore from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
+import * as Source from "@fanout/core/Source"
 import type { Element } from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
@@ -193,6 +194,34 @@ const outcomesOf = Effect.fnUntraced(function*(
   }
 })
 
+const Anything = Task.make("test/Anything", { payload: Schema.Any, success: Schema.Any, error: Schema.Any, pool: "io" })
+const noJson = "its payload does not match its schema: Expected JSON value"
+
+/** Runs payloads of any kind, and gives the counts and the rows in the order of the payloads. */
+const anythings = Effect.fnUntraced(function*(
+  payloads: ReadonlyArray<unknown>,
+  handler: (payload: unknown) => Effect.Effect<unknown, unknown>
+) {
+  yield* runningJob("anythings")
+  const source = () => Stream.fromIterable(payloads.map((payload, n) => Source.item(`at ${n}`, payload)))
+  const { exit } = yield* asRun(
+    "anythings",
+    () =>
+      TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("all", Anything, source, { keep: "all" })).pipe(
+        Effect.provide(RpcGroup.make(Anything).toLayer({ "test/Anything": handler }))
+      )
+  )
+  const store = yield* JobStore.JobStore
+  const rows = yield* store.outcomes(JobId.make("anythings"), { after: 0, limit: 100 })
+  return {
+    counts: Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed, exit.value.skipped] : exit,
+    rows: rows.map(([, { cursor, outcome }]) => {
+      const failure = outcome._tag === "Failed" ? outcome.failure : undefined
+      return [cursor, failure?._tag === "Defect" ? failure.message : failure?._tag ?? outcome._tag] as const
+    }).toSorted(([one], [other]) => one.localeCompare(other))
+  }
+})
+
 const misfit = "its payload does not match its schema: Expected an integer\n  at [\"n\"]"
 
 describe("FanOut with an element that is wrong", () => {
@@ -229,6 +258,87 @@ describe("FanOut with an element that is wrong", () => {
         ])
       }).pipe(fresh)
   )
+
+  it.effect("fails it by itself where its payload is no JSON, and its handler would fail as well", () =>
+    Effect.gen(function*() {
+      const { counts, rows } = yield* anythings([1, { n: 1n }, () => 2, { n: undefined }, 3], () => Effect.fail("odd"))
+
+      assert.deepStrictEqual(counts, [0, 5, 0])
+      assert.deepStrictEqual(rows, [
+        ["at 0", "Error"],
+        ["at 1", noJson],
+        ["at 2", noJson],
+        ["at 3", noJson],
+        ["at 4", "Error"]
+      ])
+    }).pipe(fresh))
+
+  it.effect("fails it by itself where its success or its error is no JSON", () =>
+    Effect.gen(function*() {
+      const { counts, rows } = yield* anythings(
+        [1, 2, 3],
+        (n) => n === 1 ? Effect.succeed(1n) : n === 2 ? Effect.fail({ n: 2n }) : Effect.succeed(3)
+      )
+
+      assert.deepStrictEqual(counts, [1, 2, 0])
+      assert.deepStrictEqual(rows, [
+        ["at 0", noJson.replace("payload", "success")],
+        ["at 1", noJson.replace("payload", "error")],
+        ["at 2", "Done"]
+      ])
+    }).pipe(fresh))
+
+  it.effect("fails it by itself where its count or its outcome is none", () =>
+    Effect.gen(function*() {
+      const done = (count: number): Element<Whole> =>
+        Source.settled(`done ${count}`, { key: "done", outcome: { _tag: "Done", value: null, count } })
+      const { counts, rows } = yield* outcomesOf([
+        Source.item("at 1", { n: 1 }, { count: Number.NaN }),
+        done(Number.NaN),
+        done(-1),
+        done(2),
+        Source.item("at 2", { n: 2 }, { count: 1.5, opens: true }),
+        Source.item("at 4", { n: 4 }, { count: Number.POSITIVE_INFINITY }),
+        Source.closes("end", { n: 2 })
+      ])
+
+      assert.deepStrictEqual(counts, [2, 4, 1])
+      assert.deepStrictEqual(rows.map(([cursor, , told]) => [cursor, told.replace(/ does not .*/s, "")]), [
+        ["at 1", "its count"],
+        ["done NaN", "its outcome"],
+        ["done -1", "its outcome"],
+        ["at 2", "its count"],
+        ["end#skipped", "Skipped"]
+      ])
+    }).pipe(fresh))
+
+  it.effect("counts it as failed where its handler has changed its payload, and the attempt that follows, too", () =>
+    Effect.gen(function*() {
+      const run = (attempt: number) =>
+        asRun(
+          "changed",
+          () =>
+            TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("all", Failing, numbers(6))).pipe(
+              Effect.provide(
+                RpcGroup.make(Failing).toLayer({
+                  "test/Failing": (payload) => {
+                    if (payload.n !== 3) return Effect.void
+                    Object.assign(payload, { n: "three" })
+                    return Effect.fail("odd")
+                  }
+                })
+              )
+            ),
+          { attempt }
+        )
+      yield* runningJob("changed")
+      const exits = [(yield* run(1)).exit, (yield* run(2)).exit]
+
+      assert.deepStrictEqual(
+        exits.map((exit) => Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed] : exit),
+        [[5, 1], [5, 1]]
+      )
+    }).pipe(fresh))
 
   it.effect("keeps why it is wrong through a pause, also while it waits to be its turn", () =>
     Effect.gen(function*() {

@@ -8,15 +8,15 @@
  * without the elements that are only read ahead.
  */
 import * as Option from "effect/Option"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
 import type { OutcomeRow } from "../../JobStore.ts"
-import type { Outcome } from "../../Outcome.ts"
+import { Outcome } from "../../Outcome.ts"
 import type { Element } from "../../Source.ts"
 import { Chain, type Linked } from "../chain.ts"
 import { Kept } from "../task/kept.ts"
 import type { Unit } from "../task/taskRun.ts"
 import type { Journal, Settlement } from "./journal.ts"
-import { type Loaded, Mismatch, type Payloads } from "./payloads.ts"
+import { type Loaded, Mismatch, orMismatch, type Payloads } from "./payloads.ts"
 
 export interface Bracket {
   readonly id: number
@@ -69,6 +69,13 @@ export interface Feed {
 }
 
 type Item = Extract<Element<unknown>, { readonly _tag: "Item" }>
+
+const natural = Schema.decodeUnknownSync(Schema.Natural)
+const outcomeIn = Schema.decodeUnknownSync(Outcome)
+
+/** How many things an element stands for. */
+const sizeOf = ({ count = 1 }: Item): number | Mismatch =>
+  count === 1 ? count : orMismatch("count", () => natural(count))
 
 export class Ledger {
   readonly root: Bracket = makeBracket(0, undefined, "")
@@ -209,7 +216,8 @@ export class Ledger {
   private skip(position: Position, element: Element<unknown>): undefined {
     const { bracket } = position
     if (element._tag !== "After") {
-      bracket.skipped += element._tag === "Item" ? element.count ?? 1 : 1
+      const size = element._tag === "Item" ? sizeOf(element) : 1
+      bracket.skipped += size instanceof Mismatch ? 1 : size
       if (element._tag === "Item" && element.opens === true) bracket.depth++
     } else if (bracket.depth > 0) {
       bracket.depth--
@@ -277,12 +285,12 @@ export class Ledger {
     return count
   }
 
-  private enterItem({ checkpoint, count, cursor, opens, payload }: Item, bracket: Bracket): Entry {
+  private enterItem(item: Item, bracket: Bracket): Entry {
+    const { checkpoint, cursor, opens, payload } = item
     const kept = checkpoint === undefined ? undefined : new Kept(checkpoint)
-    return this.enter(opens === true ? "open" : "item", cursor, payload, this.payloads.check(payload), bracket, {
-      count,
-      kept
-    })
+    const size = sizeOf(item)
+    const [encoded, count] = size instanceof Mismatch ? [size, 1] : [this.payloads.check(payload), size]
+    return this.enter(opens === true ? "open" : "item", cursor, payload, encoded, bracket, { count, kept })
   }
 
   enter(
@@ -335,8 +343,8 @@ export class Ledger {
   settle(entry: Entry, key: string, outcome: Outcome, value: Option.Option<unknown>): void {
     const { bracket, cursor, kept, kind, payload, retryOf } = entry
     this.active.delete(entry)
-    const isRetriable = !(entry.encoded instanceof Mismatch)
     const encoded = outcome._tag === "Done" ? undefined : this.payloads.encodedOf(entry)
+    const isRetriable = !(encoded instanceof Mismatch)
     const bracketAfter = kind === "open" ? entry.bracketAfter ?? cursor : undefined
     this.journal.settle({
       cursor,
@@ -431,19 +439,20 @@ export class Ledger {
 
   /** The settlement of an element that the source gives as settled. */
   private known({ cursor, key, outcome, retry }: Extract<Element<unknown>, { readonly _tag: "Settled" }>): Settlement {
-    const checked = retry === undefined
+    const encoded = retry === undefined
       ? undefined
-      : { payload: retry.payload, encoded: this.payloads.check(retry.payload) }
-    const encoded = checked === undefined ? undefined : this.payloads.encodedOf(checked)
-    const isStorable = !(encoded instanceof Mismatch)
+      : this.payloads.encodedOf({ payload: retry.payload, encoded: undefined })
+    const checked = encoded instanceof Mismatch ? encoded : orMismatch("outcome", () => outcomeIn(outcome))
     return {
       cursor,
       key,
       payload: retry?.payload,
-      isRetriable: retry !== undefined && isStorable,
-      encoded: isStorable ? encoded : undefined,
+      isRetriable: retry !== undefined && !(encoded instanceof Mismatch),
+      encoded: encoded instanceof Mismatch ? undefined : encoded,
       bracketAfter: retry?.bracketAfter,
-      outcome: isStorable ? outcome : { _tag: "Failed", failure: { _tag: "Defect", message: encoded.message } },
+      outcome: checked instanceof Mismatch
+        ? { _tag: "Failed", failure: { _tag: "Defect", message: checked.message } }
+        : checked,
       value: Option.none(),
       kept: undefined,
       retryOf: undefined

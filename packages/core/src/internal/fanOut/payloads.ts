@@ -7,8 +7,17 @@
 import type * as Schema from "effect/Schema"
 import { messageOf } from "../messageOf.ts"
 
-/** The reason why a payload cannot be stored. The task of the element does not run. */
+/** The reason why a part of an element cannot be stored. The task of the element does not run. */
 export class Mismatch extends Error {}
+
+/** Does a step that throws where a part of an element does not match its schema. */
+export const orMismatch = <A>(part: string, step: () => A): A | Mismatch => {
+  try {
+    return step()
+  } catch (thrown) {
+    return new Mismatch(`its ${part} does not match its schema: ${messageOf(thrown)}`)
+  }
+}
 
 export interface PayloadCodec {
   /** Whether a payload is known to fit its schema, so that it can be encoded later. */
@@ -32,12 +41,7 @@ export class Payloads {
 
   /** Checks that a payload can be stored. Gives the encoding if the check had to encode. */
   check(payload: unknown): Loaded["encoded"] {
-    if (this.codec.fits(payload)) return undefined
-    try {
-      return this.encode(payload)
-    } catch (thrown) {
-      return new Mismatch(`its payload does not match its schema: ${messageOf(thrown)}`)
-    }
+    return this.codec.fits(payload) ? undefined : this.encode(payload)
   }
 
   decode(encoded: Schema.Json): unknown {
@@ -48,8 +52,8 @@ export class Payloads {
     return loaded.encoded ??= this.encode(loaded.payload)
   }
 
-  /** Encodes `undefined` as `null`, because JSON has no `undefined`. */
-  private encode(payload: unknown): Schema.Json {
-    return this.codec.encode(payload) ?? null
+  /** Never throws: a handler may have changed a payload since it was checked. */
+  private encode(payload: unknown): Schema.Json | Mismatch {
+    return orMismatch("payload", () => this.codec.encode(payload))
   }
 }

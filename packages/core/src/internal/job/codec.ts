@@ -13,18 +13,15 @@ import type * as Job from "../../Job.ts"
 import type { Exit, JobRecord } from "../../JobRecord.ts"
 import type * as Task from "../../Task.ts"
 import { type Defect, defectOf, sentenceOfDefect } from "../defect.ts"
+import { jsonCodec } from "../jsonCodec.ts"
 import { messageOf } from "../messageOf.ts"
 import type { Renames } from "../store/fanOutNames.ts"
 
-/** Encodes a value as JSON. The second step checks the result, because some schemas encode anything. */
 export const encode = (schema: Task.Codec, value: unknown): Effect.Effect<Schema.Json, Schema.SchemaError> =>
-  Effect.flatMap(
-    Schema.encodeUnknownEffect(Schema.toCodecJson(schema))(value),
-    Schema.decodeUnknownEffect(Schema.Json)
-  )
+  Schema.encodeUnknownEffect(jsonCodec(schema))(value)
 
 export const decode = (schema: Task.Codec, value: Schema.Json): Effect.Effect<unknown, Schema.SchemaError> =>
-  Schema.decodeUnknownEffect(Schema.toCodecJson(schema))(value)
+  Schema.decodeUnknownEffect(jsonCodec(schema))(value)
 
 /** The migrations from a stored version to the definition's version, or `undefined` if a migration is missing. */
 export const migrationsFrom = (job: Job.Any, version: number): ReadonlyArray<Job.Migration> | undefined => {

@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
 import type * as Task from "../../Task.ts"
 import type { PayloadCodec } from "../fanOut/payloads.ts"
+import { jsonCodec } from "../jsonCodec.ts"
 
 interface Codecs {
   readonly payload: PayloadCodec
@@ -50,7 +51,7 @@ export const codecsOf = (task: Task.Any): Codecs => {
   const known = compiled.get(task)
   if (known !== undefined) return known
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- schemas of tasks need no services
-  const codecOf = (schema: Schema.Top) => Schema.toCodecJson(schema as Task.Codec) as Schema.Codec<unknown, Schema.Json>
+  const codecOf = (schema: Schema.Top) => jsonCodec(schema as Task.Codec)
   const payload = codecOf(task.payloadSchema)
   const error = codecOf(task.errorSchema)
   const success = codecOf(task.successSchema)
