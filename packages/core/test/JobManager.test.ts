@@ -1225,7 +1225,15 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         yield* jobs.shutdown
       }).pipe(fresh))
 
-    it.effect("runs what waits behind jobs that it can't lift", () =>
+    it.effect.each<readonly [string, () => unknown]>([
+      ["nothing, since it throws", () => {
+        throw new Error("can't be lifted")
+      }],
+      ["nothing", () => undefined],
+      ["a field without a value", () => ({ field: undefined })],
+      ["a number that is none", () => [Number.NaN]],
+      ["a bigint", () => 1n]
+    ])("runs what waits behind jobs whose migration gives %s", ([, migrate]) =>
       Effect.gen(function*() {
         const store = yield* JobStore.JobStore
         for (let i = 0; i < 50; i++) {
@@ -1235,13 +1243,8 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         }
         const Lifted = Job.make("test/Lifted", {
           version: 2,
-          migrations: {
-            1: {
-              payload: () => {
-                throw new Error("can't be lifted")
-              }
-            }
-          }
+          // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a migration that gives other than JSON
+          migrations: { 1: { payload: migrate as () => Schema.Json } }
         })
         const { jobs } = yield* manager([Lifted], Lifted.toLayer(() => Effect.void), { concurrency: 1 })
         const { id } = yield* jobs.start(Lifted, undefined)

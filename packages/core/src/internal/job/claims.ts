@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
-import type * as Schema from "effect/Schema"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { makeUnsafe } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
@@ -248,7 +248,7 @@ const claimSome = Effect.fnUntraced(function*(
     const due = yield* read({ except: exceptUnsafe(claims, now), limit })
     for (const record of due) {
       if (free <= 0) return
-      if (yield* claim(record)) free--
+      if ((yield* orLeave(claims, record, claim(record))) === true) free--
     }
     if (due.length < limit) return
   }
@@ -287,15 +287,15 @@ const runnableFor = Effect.fnUntraced(function*(claims: Claims, kind: Kind) {
 
 /** Finds the program for a job and lifts the job's payload to the program's version. Passes over an unfit job. */
 const liftedFor = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) {
-  const { id, name } = record
+  const { id } = record
   const runnable = yield* runnableFor(claims, record)
   if (runnable === undefined) {
     claims.left.addUnsafe(id)
     return undefined
   }
   const payload = lift(runnable.job, record)
-  if (payload !== undefined) return { runnable, payload }
-  yield* leave(claims, id, `its payload can't be lifted to version ${runnable.job.version} of "${name}"`)
+  if (Result.isSuccess(payload)) return { runnable, payload: payload.success }
+  yield* leave(claims, id, payload.failure)
   return undefined
 })
 
@@ -303,12 +303,9 @@ const liftedFor = Effect.fnUntraced(function*(claims: Claims, record: JobRecord)
 const leave = ({ left }: Claims, id: JobId, why: string) =>
   Effect.suspend(() => left.addUnsafe(id) ? Effect.logWarning(`Job ${id} is left as it is: ${why}`) : Effect.void)
 
-/** Whether a job is for other processes, as its program says. A program that dies of the question holds up no other. */
-const isForOthers = (claims: Claims, record: JobRecord, runnable: Runnable, payload: Schema.Json) =>
-  Effect.catchDefect(
-    claims.refusals.refuses(record, runnable, payload, claims.spreading.isAnyFull(record.name)),
-    (defect) => Effect.as(leave(claims, record.id, `whether to run it here can't be told: ${lineOf(defect)}`), true)
-  )
+/** Passes over a job for a while if work for it dies, so that a program or a row holds up no other job. */
+const orLeave = <A, E>(claims: Claims, { id }: { readonly id: JobId }, work: Effect.Effect<A, E>) =>
+  Effect.catchDefect(work, (defect) => leave(claims, id, `it can't be claimed: ${lineOf(defect)}`))
 
 /** Claims and runs a job. Returns whether the claim succeeded. */
 const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) {
@@ -318,7 +315,8 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
   const { payload, runnable } = lifted
   const token = record.token + 1
   const isCleanUp = isToCancel(record)
-  if (!isCleanUp && (yield* isForOthers(claims, record, runnable, payload))) return false
+  const isFull = claims.spreading.isAnyFull(record.name)
+  if (!isCleanUp && (yield* claims.refusals.refuses(record, runnable, payload, isFull))) return false
   // The lease counts from the time before the claim request.
   const since = instantUnsafe(runtime.clock)
   const began = token === 1 ? "Started" : `Started again, by owner ${token}`
@@ -380,13 +378,14 @@ const takeOver = Effect.fnUntraced(function*(claims: Claims, all: ReadonlyArray<
   for (const job of held) {
     if (passed.has(job.id) || (yield* runnableFor(claims, job)) === undefined) continue
     if (!(yield* isLost(claims, job))) continue
-    yield* Effect.catchReason(
+    const released = Effect.catchReason(
       release(claims, job),
       "JobStoreError",
       "StorageFailure",
       (reason, error) =>
         reason.problem === "Corrupt" ? leave(claims, job.id, `it can't be read: ${reason.message}`) : Effect.fail(error)
     )
+    yield* orLeave(claims, job, released)
   }
 })
 

@@ -5,6 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import type { Checkpoint, CheckpointUnreadable } from "../../Checkpoint.ts"
 import { Interrupter, makeUnsafe } from "../../Interrupter.ts"
 import type { Saved } from "../../Job.ts"
@@ -64,12 +65,12 @@ const onCancel = (
   record: JobRecord,
   signal: Interrupter
 ) =>
-  Effect.suspend(() => {
-    const payload = lift(job, record)
-    return payload === undefined
-      ? Effect.die(new Error(`version ${job.version} of "${job.name}" can't read version ${record.version}`))
-      : decode(job.payload, payload)
-  }).pipe(
+  Effect.suspend(() =>
+    Result.match(lift(job, record), {
+      onFailure: (why) => Effect.die(new Error(why)),
+      onSuccess: (payload) => decode(job.payload, payload)
+    })
+  ).pipe(
     Effect.flatMap((payload) => {
       const stored = { id: record.id, migrations: job.migrations, store, version: job.version }
       return program.onCancel(payload, record.id, savedOf(stored))

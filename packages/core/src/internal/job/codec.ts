@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit_ from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Job from "../../Job.ts"
@@ -14,7 +15,7 @@ import type { Exit, JobRecord } from "../../JobRecord.ts"
 import type * as Task from "../../Task.ts"
 import { type Defect, defectOf, sentenceOfDefect } from "../defect.ts"
 import { jsonCodec } from "../jsonCodec.ts"
-import { messageOf } from "../messageOf.ts"
+import { lineOf, messageOf } from "../messageOf.ts"
 import type { Renames } from "../store/fanOutNames.ts"
 
 export const encode = (schema: Task.Codec, value: unknown): Effect.Effect<Schema.Json, Schema.SchemaError> =>
@@ -22,6 +23,8 @@ export const encode = (schema: Task.Codec, value: unknown): Effect.Effect<Schema
 
 export const decode = (schema: Task.Codec, value: Schema.Json): Effect.Effect<unknown, Schema.SchemaError> =>
   Schema.decodeUnknownEffect(jsonCodec(schema))(value)
+
+const decodeJson = Schema.decodeUnknownSync(Schema.Json)
 
 /** The migrations from a stored version to the definition's version, or `undefined` if a migration is missing. */
 export const migrationsFrom = (job: Job.Any, version: number): ReadonlyArray<Job.Migration> | undefined => {
@@ -43,18 +46,20 @@ export const renamesOf = (migrations: ReadonlyArray<Job.Migration>): ReadonlyArr
     )
     .filter(({ size }) => size > 0)
 
-/** Migrates a stored payload to the definition's version, or gives `undefined` if that is impossible. */
-export const lift = (job: Job.Any, { payload, version }: JobRecord): Schema.Json | undefined => {
-  try {
-    return migrationsFrom(job, version)?.reduce(
-      (lifted, migration) => migration.payload === undefined ? lifted : migration.payload(lifted),
-      payload
-    )
-  } catch {
-    // A migration throws on a payload that the migration does not know.
-    return undefined
-  }
-}
+/** Migrates a stored payload to the definition's version, or says why that is impossible. */
+export const lift = (job: Job.Any, { payload, version }: JobRecord): Result.Result<Schema.Json, string> =>
+  Result.try({
+    try: () => {
+      const migrations = migrationsFrom(job, version)
+      if (migrations === undefined) throw new Error(`it is of version ${version}, and a migration is missing`)
+      const lifted = migrations.reduce(
+        (lifted, { payload }) => payload === undefined ? lifted : payload(lifted),
+        payload
+      )
+      return decodeJson(lifted)
+    },
+    catch: (thrown) => `its payload can't be lifted to version ${job.version} of "${job.name}": ${lineOf(thrown)}`
+  })
 
 /** The end of a program without a stop. `error` is the program's typed error, for the retry schedule. */
 export interface ProgramEnd {

@@ -11,6 +11,7 @@ import type { JobRecord } from "../../JobRecord.ts"
 import { JobSchedule, type Options, type PausedBy, type Started, type Tick } from "../../JobSchedule.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
+import { lineOf } from "../messageOf.ts"
 import { activeTags, isToCancel } from "../store/request.ts"
 import { dueAt, nextTick, type Ticks, ticksAfter, ticksLimit, ticksOf } from "../store/ticks.ts"
 import { cancel, described, newRecord } from "./commands.ts"
@@ -270,12 +271,8 @@ export const runSchedules = Effect.fnUntraced(function*(
   for (let limit = atOnce;; limit *= 2) {
     const found = yield* store.dueSchedules({ now, jobs: jobs === "all" ? undefined : Array.from(jobs), limit })
     for (const schedule of found) {
-      yield* runOne(
-        runtime,
-        schedule,
-        now,
-        (why) => warn(`Schedule "${schedule.name}" is left as it is: ${why}`)
-      )
+      const leave = (why: string) => warn(`Schedule "${schedule.name}" is left as it is: ${why}`)
+      yield* Effect.catchDefect(runOne(runtime, schedule, now, leave), (defect) => leave(lineOf(defect)))
     }
     if (found.length < limit) return
   }

@@ -70,13 +70,21 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
   }
 
   private maybeTraced(effect: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> {
-    const { context, describe, tag } = this.work
+    const { context, tag } = this.work
     spans = Math.min(spans + Context.get(context, SpanRatio), 2)
     if (spans < 1) return effect
     spans--
-    return Effect.suspend(() =>
-      Effect.withSpan(effect, `fanout.task ${tag}`, { attributes: { task: describe(this.task.unit.payload) } })
-    )
+    return Effect.suspend(() => Effect.withSpan(effect, `fanout.task ${tag}`, { attributes: { task: this.described } }))
+  }
+
+  /** Names the task, also where the key of its payload can't be told. */
+  private get described(): string {
+    const { describe, tag } = this.work
+    try {
+      return describe(this.task.unit.payload)
+    } catch {
+      return `Task "${tag}"`
+    }
   }
 
   private readonly end = (exit: Exit.Exit<unknown, unknown>): void => {
@@ -138,9 +146,8 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
   }
 
   private noteOverdue(): void {
-    const { context, describe, environment: { deadlines } } = this.work
-    const goesOn = (millis: number) =>
-      `${describe(this.task.unit.payload)} goes on for ${millis / 1000} s after it was interrupted`
+    const { context, environment: { deadlines } } = this.work
+    const goesOn = (millis: number) => `${this.described} goes on for ${millis / 1000} s after it was interrupted`
     // The end of the attempt frees the permits for other tasks, although the fiber still runs.
     this.grace = deadlines.addUnsafe(abandonedMillis - overdueMillis, () => {
       this.died ??= Cause.die(new Error(`${goesOn(abandonedMillis)}, and is left to itself`))

@@ -153,15 +153,16 @@ export class TaskRun extends Linked<TaskRun> {
   private enter(returning: boolean, hasTurn: boolean): void {
     const { options, parent, permits } = this.work
     const { rate } = permits
-    if (parent.reason !== undefined) {
+    const leave = (ending: Ending) => {
       if (hasTurn) rate?.releaseUnsafe(1)
-      return this.end(stopped)
+      this.end(ending)
     }
+    if (parent.reason !== undefined) return leave(stopped)
     let weight: number
     try {
       weight = options.weight(this.unit.payload)
     } catch (defect) {
-      return this.end(died(defect))
+      return leave(died(defect))
     }
     if (rate !== undefined && !hasTurn && !rate.tryTakeUnsafe(1)) {
       const wait = (go: () => void) => rate.waitUnsafe(1, options.priority, returning, go)
