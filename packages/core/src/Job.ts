@@ -15,6 +15,7 @@ import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Checkpoint, CheckpointUnreadable } from "./Checkpoint.ts"
 import { programKey, type SuppliedProgram } from "./internal/jobProgram.ts"
+import * as Numbers from "./internal/numbers.ts"
 import { retrySchedule } from "./internal/task/retrySchedule.ts"
 import type { Interrupted } from "./Interrupter.ts"
 import { JobContext } from "./JobContext.ts"
@@ -289,14 +290,14 @@ export const make = <
   }
   const job: Job<Name, Payload, Success, Error> = {
     name,
-    version: options.version ?? 1,
+    version: Numbers.count(`The version of job "${name}"`, options.version ?? 1),
     payload: schemaOr(options.payload, Schema.Void),
     success: schemaOr(options.success, Schema.Void),
     error: schemaOr(options.error, Schema.Never),
     idempotencyKey: (payload) => Option.map(Option.fromUndefinedOr(idempotencyKey), (key) => key(payload)),
     exclusiveKey: (payload) => Option.map(Option.fromUndefinedOr(exclusiveKey), (key) => key(payload)),
-    retry: retrySchedule<Error["Type"]>(options.retry),
-    timeoutMillis: Duration.toMillis(options.timeout ?? Duration.infinity),
+    retry: retrySchedule<Error["Type"]>(`job "${name}"`, options.retry),
+    timeoutMillis: Numbers.millis(`The timeout of job "${name}"`, options.timeout ?? Duration.infinity),
     migrations,
     start: (payload, startOptions) => JobManager.use((manager) => manager.start(job, payload, startOptions)),
     startAll: (payloads, startOptions) => JobManager.use((manager) => manager.startAll(job, payloads, startOptions)),

@@ -6,7 +6,7 @@
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
@@ -26,6 +26,7 @@ import * as Schedules from "./internal/job/scheduledStarts.ts"
 import { overviewOf, statusChanges, statusOf } from "./internal/job/status.ts"
 import { watchJob } from "./internal/job/watch.ts"
 import { programKey } from "./internal/jobProgram.ts"
+import * as Numbers from "./internal/numbers.ts"
 import { makeRates } from "./internal/permits/storedRates.ts"
 import { logsOf, outcomesOf } from "./internal/store/pages.ts"
 import { LivePools } from "./internal/threads/livePools.ts"
@@ -388,19 +389,24 @@ const stopHearing = (ears: Fiber.Fiber<unknown, unknown>) =>
   Effect.timeoutOption(Effect.interruptible(Fiber.interrupt(ears)), "1 second")
 
 const setRate = (store: JobStore["Service"], name: string, perSecond: number | null) =>
-  perSecond === null || (perSecond >= 0 && Number.isFinite(perSecond))
-    ? store.setRate(name, perSecond)
-    : Effect.die(new Error(`A rate of ${perSecond} per second for "${name}": it is 0 or more, or null for none`))
+  Effect.suspend(() =>
+    store.setRate(name, perSecond === null ? null : Numbers.size(`The rate "${name}", unless null`, perSecond))
+  )
 
 const setConcurrency = ({ claimable, store }: JobRuntime, name: string, most: number | null) =>
-  most === null || (most >= 0 && Number.isSafeInteger(most))
-    ? Effect.tap(store.setConcurrency(name, most), () => Effect.sync(() => claimable.notifyUnsafe()))
-    : Effect.die(new Error(`A concurrency of ${most} for "${name}": it is a whole number, or null for no limit`))
-
-const atLeastOne = (concurrency: number): number => Math.max(1, Math.floor(concurrency))
+  Effect.suspend(() =>
+    store.setConcurrency(
+      name,
+      most === null ? null : Numbers.natural(`The concurrency of "${name}", unless null`, most)
+    )
+  ).pipe(Effect.tap(() => Effect.sync(() => claimable.notifyUnsafe())))
 
 const limitsOf = (concurrencyByName: Readonly<Record<string, number | undefined>> = {}) =>
-  new Map(Object.entries(concurrencyByName).map(([name, limit]) => [name, atLeastOne(limit ?? Infinity)]))
+  new Map(
+    Object.entries(concurrencyByName).map(([name, most]) =>
+      [name, Numbers.limit(`The concurrencyByName of "${name}"`, most ?? Infinity)] as const
+    )
+  )
 
 const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(
   options: Options<Jobs>
@@ -412,9 +418,10 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
     if (runnables.has(job.name)) return yield* Effect.die(new Error(`Two jobs have the name "${job.name}"`))
     runnables.set(job.name, { job, program: Context.getUnsafe(context, programKey(job.name)) })
   }
-  const ttlMillis = Math.max(Duration.toMillis(options.leaseTtl ?? 15_000), 10)
+  const ttlMillis = Math.max(Numbers.finiteMillis("A manager's leaseTtl", options.leaseTtl ?? 15_000), 10)
+  const askedMillis = Numbers.millis("A manager's pollInterval", options.pollInterval ?? 200)
   // An owner has to renew its lease before half of the TTL is over, even if it just misses a third of the TTL.
-  const pollMillis = Math.max(1, Math.min(Duration.toMillis(options.pollInterval ?? 200), 250, ttlMillis / 10))
+  const pollMillis = Math.max(1, Math.min(askedMillis, 250, ttlMillis / 10))
   const claimable = new Changes()
   const store = yield* JobStore
   const clock = yield* Clock.Clock
@@ -426,8 +433,8 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
     timing: {
       ttlMillis,
       pollMillis,
-      graceMillis: Duration.toMillis(options.grace ?? 1000),
-      deadlineMillis: Duration.toMillis(options.shutdownDeadline ?? 5000)
+      graceMillis: Numbers.millis("A manager's grace", options.grace ?? 1000),
+      deadlineMillis: Numbers.millis("A manager's shutdownDeadline", options.shutdownDeadline ?? 5000)
     },
     pools: yield* Pools.Pools,
     threads: yield* LivePools,
@@ -435,7 +442,7 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
     rates: makeRates(store, clock, yield* FiberSet.makeRuntime()),
     runs: new Map(),
     places: new Places(
-      atLeastOne(options.concurrency ?? 4),
+      Numbers.limit("A manager's concurrency", options.concurrency ?? 4),
       limitsOf(options.concurrencyByName),
       () => claimable.notifyUnsafe()
     ),

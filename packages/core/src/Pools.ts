@@ -109,7 +109,7 @@ export interface AdaptiveSize {
   readonly most: number
 }
 
-const isSize = (size: number): boolean => Number.isInteger(size) && size >= 1
+const isSize = (size: number): boolean => Number.isSafeInteger(size) && size >= 1
 
 const mistake = (size: number | AdaptiveSize): string | undefined => {
   if (typeof size === "number") {

@@ -9,6 +9,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Numbers from "./internal/numbers.ts"
 import * as Sums from "./internal/sums.ts"
 
 /**
@@ -131,7 +132,7 @@ export const Reporter: Context.Reference<Reporter> = Context.Reference<Reporter>
  */
 export const add = (unit: string, amount: number): Effect.Effect<void> =>
   Effect.withFiber((fiber) => {
-    Context.get(fiber.context, Reporter).addUnsafe(unit, amount)
+    Context.get(fiber.context, Reporter).addUnsafe(unit, Numbers.amount(`Progress of "${unit}"`, amount))
     return Effect.void
   })
 
@@ -143,6 +144,6 @@ export const add = (unit: string, amount: number): Effect.Effect<void> =>
  */
 export const total = (unit: string, amount: number): Effect.Effect<void> =>
   Effect.withFiber((fiber) => {
-    Context.get(fiber.context, Reporter).totalUnsafe(unit, amount)
+    Context.get(fiber.context, Reporter).totalUnsafe(unit, Numbers.size(`The total of "${unit}"`, amount))
     return Effect.void
   })

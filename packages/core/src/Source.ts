@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { changed, IndexCursors } from "./internal/fanOut/indexCursors.ts"
 import { messageOf } from "./internal/messageOf.ts"
+import * as Numbers from "./internal/numbers.ts"
 import type { Outcome } from "./Outcome.ts"
 
 /**
@@ -172,9 +173,7 @@ const elementsBehind = <P>(items: Iterable<P>, last: string | undefined, keyOf?:
  */
 export const range = (first: number, last: number): Source<number> => (after) =>
   Stream.suspend(() => {
-    for (const bound of [first, last]) {
-      if (!Number.isSafeInteger(bound)) throw new Error(`A range is of whole numbers up to 2^53; it was given ${bound}`)
-    }
+    for (const bound of [first, last]) Numbers.whole("A bound of a range", bound)
     const from = Option.match(after, { onNone: () => first, onSome: (cursor) => read(Schema.Int, cursor) + 1 })
     return Stream.map(Stream.range(from, last, chunkSize), (n) => item(String(n), n))
   })
@@ -198,11 +197,8 @@ export const ranges = (
   fromStream(
     Schema.Tuple([Schema.Int, Schema.Int]),
     (after) => {
-      if (![first, last].every(Number.isSafeInteger) || !Number.isSafeInteger(size) || size < 1) {
-        throw new Error(
-          `Ranges are of at least one whole number up to 2^53; they were given ${first}, ${last}, ${size}`
-        )
-      }
+      for (const bound of [first, last]) Numbers.whole("A bound of ranges", bound)
+      Numbers.count("The size of ranges", size)
       const from = Option.match(after, { onNone: () => first, onSome: ([, end]) => end + 1 })
       return Stream.map(Stream.range(1, Math.ceil((last - from + 1) / size), chunkSize), (n) => ({
         first: from + (n - 1) * size,
@@ -266,7 +262,7 @@ export const paged = <const C, Row, E, R>(
   const write = writer(cursor)
   return (after) =>
     Stream.suspend(() => {
-      if (!(size >= 1)) throw new Error(`A page has at least one row; its size was given as ${size}`)
+      Numbers.count("The size of a page", size)
       const start = { after: Option.map(after, (stored) => read(cursor, stored)), seen: new Set(Option.toArray(after)) }
       return Stream.paginate(start, ({ after, seen }) =>
         Effect.map(page(after, size), (rows) => {

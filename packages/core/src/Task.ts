@@ -13,6 +13,7 @@ import * as Rpc from "effect/rpc/Rpc"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { jsonCodec } from "./internal/jsonCodec.ts"
+import * as Numbers from "./internal/numbers.ts"
 import { retrySchedule } from "./internal/task/retrySchedule.ts"
 import { type Options, TaskOptions, weighsOne } from "./internal/task/taskOptions.ts"
 import { Interrupted } from "./Interrupter.ts"
@@ -247,15 +248,15 @@ export const make = <
     pool: options.pool ?? "io",
     rate: options.rate,
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
-    weight: weightOf(tag, options.weight as number | ((payload: unknown) => number) | undefined),
+    weight: sizeOf(`The weight of task "${tag}"`, options.weight as Size | undefined),
     priority: options.priority ?? "normal",
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
-    cost: options.cost as ((payload: unknown) => number) | undefined ?? (() => 1),
+    cost: sizeOf(`The cost of task "${tag}"`, options.cost as Size | undefined),
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
     busy: options.busy as Options["busy"],
-    timeoutMillis: Duration.toMillis(options.timeout ?? Duration.infinity),
+    timeoutMillis: Numbers.millis(`The timeout of task "${tag}"`, options.timeout ?? Duration.infinity),
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
-    retry: retrySchedule(options.retry as Retry<unknown> | undefined)
+    retry: retrySchedule(`task "${tag}"`, options.retry as Retry<unknown> | undefined)
   })
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the signature has checked what annotations erase
   return task as never
@@ -272,16 +273,14 @@ const jsonOf = (schema: Schema.Top): Options["key"] => {
   }
 }
 
-/** Checks a weight: a task whose weight is infinite or not a number would wait for ever or hold back all others. */
-const weightOf = (tag: string, weight?: number | ((payload: unknown) => number)): Options["weight"] => {
-  if (weight === undefined) return weighsOne
-  const checked = (given: number): number => {
-    if (given >= 0 && given < Number.POSITIVE_INFINITY) return given
-    throw new Error(`Task "${tag}" weighs ${given}: a weight is a number of permits, 0 or more`)
-  }
-  if (typeof weight === "function") return (payload) => checked(weight(payload))
-  checked(weight)
-  return () => weight
+type Size = number | ((payload: unknown) => number)
+
+/** Checks a size: a task whose weight is infinite or not a number would wait for ever or hold back all others. */
+const sizeOf = (what: string, size?: Size): Options["weight"] => {
+  if (size === undefined) return weighsOne
+  if (typeof size === "function") return (payload) => Numbers.size(what, size(payload))
+  const checked = Numbers.size(what, size)
+  return () => checked
 }
 
 /**

@@ -22,6 +22,7 @@ import type {
   Result
 } from "./FanOut.ts"
 import { make as makeDispatcher } from "./internal/job/dispatcher.ts"
+import * as Numbers from "./internal/numbers.ts"
 import { currentDispatcher } from "./internal/task/currentDispatcher.ts"
 import { noteMoved, waitForOthers as waitForOthersInternal } from "./internal/task/slot.ts"
 import { type Interrupted, makeUnsafe } from "./Interrupter.ts"
@@ -258,7 +259,7 @@ export const Current: Context.Reference<Option.Option<TaskDispatcher["Service"]>
  */
 export const throttle = (bytes: number): Effect.Effect<void> =>
   Effect.flatMap(
-    Effect.andThen(noteMoved(bytes), Current),
+    Effect.andThen(Effect.suspend(() => noteMoved(Numbers.amount("The bytes of throttle", bytes))), Current),
     Option.match({ onNone: () => Effect.void, onSome: ({ bandwidth }) => bandwidth.take(bytes) })
   )
 
@@ -271,7 +272,10 @@ export const throttle = (bytes: number): Effect.Effect<void> =>
  * @since 0.1.0
  */
 export const pieceBytes = (most: number): Effect.Effect<number> =>
-  Effect.map(Current, Option.match({ onNone: () => most, onSome: ({ bandwidth }) => bandwidth.pieceUnsafe(most) }))
+  Effect.map(Current, (current) => {
+    const piece = Numbers.size("The most of pieceBytes", most)
+    return Option.match(current, { onNone: () => piece, onSome: ({ bandwidth }) => bandwidth.pieceUnsafe(piece) })
+  })
 
 /**
  * Runs an effect that waits for another task. The running task gives its permits back meanwhile, as in `run`.

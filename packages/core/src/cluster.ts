@@ -9,7 +9,7 @@
  */
 import * as ShardingConfig from "effect/cluster/ShardingConfig"
 import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
@@ -22,6 +22,7 @@ import * as ClusterPool from "./internal/cluster/clusterPoolLayer.ts"
 import * as Registry from "./internal/cluster/registry.ts"
 import * as Worker from "./internal/cluster/workerLayer.ts"
 import * as Sockets from "./internal/node/clusterSockets.ts"
+import * as Numbers from "./internal/numbers.ts"
 import type { OwnerLiveness } from "./OwnerLiveness.ts"
 import type { Pools } from "./Pools.ts"
 import type * as Task from "./Task.ts"
@@ -142,9 +143,10 @@ export const layerWorker = <R extends Task.Any>(
   { host, leave = "10 seconds", listen = "0.0.0.0", port, refuse, security }: WorkerOptions<R>
 ): Layer.Layer<never, SocketServerError, Task.Handler<R> | Pools | OwnerLiveness | SqlClient> =>
   Layer.effectDiscard(Effect.gen(function*() {
+    const leaveMillis = Numbers.millis("A worker's leave", leave)
     const worker = yield* Worker.ClusterHost
     yield* Sockets.listen(security, { host: listen, port }, worker.serve)
     yield* Registry.register(host, port)
     // The worker leaves before it is registered no more, and before its connections are closed.
-    yield* Effect.addFinalizer(() => worker.leave(Duration.toMillis(leave)))
+    yield* Effect.addFinalizer(() => worker.leave(leaveMillis))
   })).pipe(Layer.provide([Worker.layer(group, refuse), registry()]))

@@ -170,11 +170,14 @@ describe("ClusterPool, on a simulated network", () => {
   it.effect("goes on with a worker whose tasks report what is no number", () =>
     Effect.gen(function*() {
       const world = new World()
-      const odd = Effect.forEach([Number.NaN, Number.POSITIVE_INFINITY], (amount) =>
-        Effect.andThen(Progress.add("odd", amount), Progress.total("odd", amount)))
+      const odd = Effect.map(Progress.Reporter, (reporter) => {
+        for (const amount of [Number.NaN, Number.POSITIVE_INFINITY]) {
+          reporter.addUnsafe("odd", amount)
+          reporter.totalUnsafe("odd", amount)
+        }
+      })
       const handlers = Tasks.toLayer({
-        "test/Work": () =>
-          Effect.as(odd, 1n),
+        "test/Work": () => Effect.as(odd, 1n),
         "test/Slow": () => Effect.never
       })
       yield* world.startWith("one", Layer.provide(Worker.layer(Tasks), [handlers, Pools.layer()]))

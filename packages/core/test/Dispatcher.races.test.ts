@@ -378,11 +378,14 @@ describe("a limit", () => {
     Effect.gen(function*() {
       const { limited } = yield* dispatcher
       const refused: ReadonlyArray<readonly [TaskDispatcher.Limits, string]> = [
-        [{ concurrency: 0 }, "A limit of 0 for \"concurrency\""],
-        [{ concurrency: Number.NaN }, "A limit of NaN for \"concurrency\""],
-        [{ permits: { io: Number.NaN } }, "A limit of NaN for \"io\""],
-        [{ tasksPerSecond: 0 }, "A limit of 0 for \"tasksPerSecond\""],
-        [{ bytesPerSecond: -1 }, "A limit of -1 for \"bytesPerSecond\""],
+        [
+          { concurrency: 0 },
+          "The limit of \"concurrency\" has to be a whole number, at least 1, or Infinity; it was given 0"
+        ],
+        [{ concurrency: Number.NaN }, "The limit of \"concurrency\""],
+        [{ permits: { io: Number.NaN } }, "The limit of \"io\""],
+        [{ tasksPerSecond: 0 }, "The limit of \"tasksPerSecond\" has to be a number above 0; it was given 0"],
+        [{ bytesPerSecond: -1 }, "The limit of \"bytesPerSecond\""],
         [{ permits: { netwrok: 2 } }, "There is no pool \"netwrok\", only"]
       ]
       for (const [limits, why] of refused) assert.include(String(yield* Effect.exit(limited(limits))), why)

@@ -222,7 +222,7 @@ describe("layerLimited", () => {
       Effect.provide(TaskDispatcher.layerLimited({ permits: { io: 0 } })),
       Effect.provide(layer)
     )
-    assert.throws(() => Effect.runSync(Effect.scoped(program)), /A limit of 0 for "io"/)
+    assert.throws(() => Effect.runSync(Effect.scoped(program)), /The limit of "io" has to be .*; it was given 0/)
   })
 })
 
@@ -250,7 +250,10 @@ describe("the weight of a task", () => {
     }).pipe(Effect.scoped, Effect.provide([layer, handlers])))
 
   it("has to be a number of permits", () => {
-    assert.throws(() => Task.make("test/Odd", { weight: Number.NaN }), /weighs NaN/)
+    assert.throws(
+      () => Task.make("test/Odd", { weight: Number.NaN }),
+      /The weight of task "test\/Odd" has to be .*; it was given NaN/
+    )
   })
 })
 

@@ -109,7 +109,7 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         Schedule.spaced("1 second").pipe(Schedule.tap(() => Effect.never)),
         "it takes longer than a minute"
       ],
-      "waits for ever": [Schedule.spaced("Infinity"), "it waits for ever"]
+      "waits for ever": [Schedule.spaced("Infinity"), "its delay has to be a duration that ends; it was given Infinity"]
     }
     for (const [what, [retry, why]] of Object.entries(odd)) {
       test(`that ${what} ends its job with a defect that says so`, () =>

@@ -264,7 +264,7 @@ describe("ranges of numbers", () => {
       assert.deepStrictEqual(yield* payloads(Source.ranges(1, 0, 3)), [])
       for (const [first, last, size] of [[1, 2, 0], [1, 2, 1.5], [0.5, 2, 1], [1, Infinity, 1]] as const) {
         const exit = yield* Effect.exit(payloads(Source.ranges(first, last, size)))
-        assert.match(String(exit), /at least one whole number/)
+        assert.match(String(exit), /of ranges has to be a whole number/)
       }
     }))
 })

@@ -388,7 +388,10 @@ describe("a rate of the store", () => {
     Effect.gen(function*() {
       const { jobs } = yield* open([])
       for (const perSecond of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
-        assert.include(String(yield* Effect.exit(jobs.setRate("api", perSecond))), `A rate of ${perSecond}`)
+        assert.include(
+          String(yield* Effect.exit(jobs.setRate("api", perSecond))),
+          `has to be a number from 0 to 2^53; it was given ${perSecond}`
+        )
       }
       const run = Effect.flatMap(TaskDispatcher.TaskDispatcher, ({ run }) => run(Call, { n: 0, millis: 0 }))
       const exit = yield* Effect.exit(Effect.provide(run, [

@@ -146,7 +146,10 @@ describe("ThreadPool, under TestClock", () => {
     Effect.gen(function*() {
       const threads = new Threads(Tasks, handlers(true))
       const built = yield* Effect.exit(Layer.build(pool(threads, options)))
-      assert.match(String(built), /A thread pool's (size|batch) has to be a whole number, at least 1: (0|1\.5)/)
+      assert.match(
+        String(built),
+        /A thread pool's (size|batch) has to be a whole number, at least 1; it was given (0|1\.5)/
+      )
       assert.strictEqual(threads.started.length, 0)
     }).pipe(Effect.scoped))
 

@@ -3,7 +3,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
@@ -11,6 +11,7 @@ import * as Scope from "effect/Scope"
 import { ClusterWorkers } from "../../ClusterWorkers.ts"
 import { OwnerLiveness } from "../../OwnerLiveness.ts"
 import type * as Task from "../../Task.ts"
+import * as Numbers from "../numbers.ts"
 import type { TaskHandler } from "../task/taskDefinition.ts"
 import { ClusterPool } from "./clusterPool.ts"
 import { LiveClusters } from "./liveWorkers.ts"
@@ -38,8 +39,8 @@ export const layer = <R extends Task.Any>(
       context,
       fork: (effect) => void run(Effect.forkIn(effect, scope, { startImmediately: true })),
       tasks,
-      grantMillis: Duration.toMillis(grant),
-      patienceMillis: Duration.toMillis(patience)
+      grantMillis: Numbers.finiteMillis("A cluster's grant", grant),
+      patienceMillis: Numbers.millis("A cluster's patience", patience)
     })
     const live = yield* LiveClusters
     live.add(pool)

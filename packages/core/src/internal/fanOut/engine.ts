@@ -3,7 +3,6 @@
  * starts their tasks, the ends of the tasks are settled in the ledger, and the flusher records the ledger.
  */
 import type * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -14,6 +13,7 @@ import { Interrupted } from "../../Interrupter.ts"
 import type { Tally } from "../../Progress.ts"
 import type { Element } from "../../Source.ts"
 import { Chain } from "../chain.ts"
+import * as Numbers from "../numbers.ts"
 import { Signal } from "../signal.ts"
 import * as Sums from "../sums.ts"
 import type { Deadline } from "../task/deadlines.ts"
@@ -137,14 +137,12 @@ const conclude = (
     return journal.stopped === undefined ? journal.tally : yield* journal.stopped
   })
 
-/** Checks a limit. A limit below one would make the fan-out wait for ever, or end before it began. */
-const atLeastOne = (option: string, value: number): number => {
-  if (Number.isInteger(value) && value >= 1) return value
-  throw new Error(`A fan-out's ${option} has to be a whole number, at least 1; it was given ${value}`)
-}
-
 const limitOf = (policy: FailurePolicy = "collect"): number =>
-  policy === "collect" ? Number.POSITIVE_INFINITY : policy === "failFast" ? 0 : policy.maxFailures
+  policy === "collect"
+    ? Number.POSITIVE_INFINITY
+    : policy === "failFast"
+    ? 0
+    : Numbers.times("A fan-out's maxFailures", policy.maxFailures)
 
 /** One open fan-out. */
 class Engine {
@@ -173,7 +171,7 @@ class Engine {
   constructor(spec: FanOut, stored: Option.Option<string>) {
     const { context, environment, name, options, run, task } = spec
     this.spec = spec
-    this.concurrency = atLeastOne("concurrency", options.concurrency ?? defaults.concurrency)
+    this.concurrency = Numbers.count("A fan-out's concurrency", options.concurrency ?? defaults.concurrency)
     const lift = Checkpoint.lifting(run.migrations, run.version, name)
     const journal = {
       fanOut: name,
@@ -181,7 +179,7 @@ class Engine {
       clock: environment.clock,
       keepsAll: options.keep === "all",
       hasCommit: (options.onCommit ?? options.onDone) !== undefined,
-      most: atLeastOne("flushEvery", options.flushEvery ?? defaults.flushEvery),
+      most: Numbers.count("A fan-out's flushEvery", options.flushEvery ?? defaults.flushEvery),
       failureLimit: limitOf(options.failures)
     }
     const makeLedger = (header?: Header) =>
@@ -203,8 +201,8 @@ class Engine {
         return undefined
       }
     })
-    const interval = Duration.fromInputUnsafe(options.flushInterval ?? defaults.flushInterval)
-    this.flusher = new Flusher(spec, this.ledger, Duration.toMillis(interval), () => this.wake())
+    const interval = Numbers.finiteMillis("A fan-out's flushInterval", options.flushInterval ?? defaults.flushInterval)
+    this.flusher = new Flusher(spec, this.ledger, interval, () => this.wake())
     this.signal = new Signal(run.signal)
     this.work = {
       run: task.handle,

@@ -2,7 +2,6 @@
  * Encodes and decodes payloads, results and versions of jobs.
  */
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit_ from "effect/Exit"
 import * as Option from "effect/Option"
@@ -16,6 +15,7 @@ import type * as Task from "../../Task.ts"
 import { type Defect, defectOf, sentenceOfDefect } from "../defect.ts"
 import { jsonCodec } from "../jsonCodec.ts"
 import { lineOf, messageOf } from "../messageOf.ts"
+import * as Numbers from "../numbers.ts"
 import type { Renames } from "../store/fanOutNames.ts"
 
 export const encode = (schema: Task.Codec, value: unknown): Effect.Effect<Schema.Json, Schema.SchemaError> =>
@@ -125,8 +125,8 @@ export const backoff = Effect.fnUntraced(function*(
       if (Pull.isDoneCause(next.cause)) return Option.none<number>()
       return yield* Effect.failCause(next.cause).pipe(Effect.catch((never) => Effect.die(never)))
     }
-    const delay = Duration.toMillis(next.value[1])
-    if (!Number.isFinite(delay)) return yield* Effect.die(new Error("it waits for ever"))
+    const [, given] = next.value
+    const delay = yield* Effect.sync(() => Numbers.finiteMillis("its delay", given))
     if (isLast) return Option.some(delay)
     at = failedAt === undefined ? at + delay : Math.min(at + delay, now)
   }

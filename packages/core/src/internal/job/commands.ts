@@ -21,6 +21,7 @@ import * as JobState from "../../JobState.ts"
 import { JobNotFound, JobStoreError } from "../../JobStoreError.ts"
 import { errorOf } from "../defect.ts"
 import { decodeOrigin } from "../fanOut/origin.ts"
+import * as Numbers from "../numbers.ts"
 import { standsFor } from "../store/keys.ts"
 import { activeTags, isToCancel, stepAsked, type Wish, wishOf } from "../store/request.ts"
 import { align, type Change, obey, step, update } from "./change.ts"
@@ -91,7 +92,8 @@ interface Until {
   readonly deadline?: number
 }
 
-const untilOf = ({ deadline }: StartOptions): Until => deadline === undefined ? {} : { deadline: Number(deadline) }
+const untilOf = ({ deadline }: StartOptions): Until =>
+  deadline === undefined ? {} : { deadline: Numbers.instant("The deadline", deadline) }
 
 type HandleOf<J extends Job.Any> = JobHandle<J["success"]["Type"], J["error"]["Type"]>
 
@@ -155,7 +157,7 @@ const prepare = Effect.fnUntraced(function*<J extends Job.Any>(
   const fresh = yield* newRecord(runtime, fields)
   return fresh.with({
     state: { ...JobState.initial, ...untilOf(options) },
-    ...runAt === undefined ? {} : { availableAt: Number(runAt) }
+    ...runAt === undefined ? {} : { availableAt: Numbers.instant("The time of runAt", runAt) }
   })
 })
 

@@ -18,6 +18,7 @@ import { empty, Progress, Tally } from "../../Progress.ts"
 import type { Element, Source } from "../../Source.ts"
 import { runOf } from "../fanOut/jobRun.ts"
 import { countNamed } from "../fanOut/journal.ts"
+import * as Numbers from "../numbers.ts"
 import * as Sums from "../sums.ts"
 import { Children } from "./childrenOfRun.ts"
 
@@ -66,11 +67,7 @@ const unsettled = (children: Iterable<Progress>): ReadonlyMap<string, number> =>
 export const partitioned = Effect.fnUntraced(function*<E, R>(
   { concurrency, job, name, priority, source }: Partitions<E, R>
 ): Effect.fn.Return<Partitioned, E | Interrupted | JobManagerError | JobStoreError, R | Children> {
-  if (!Number.isInteger(concurrency) || concurrency < 1) {
-    return yield* Effect.die(
-      new Error(`The concurrency of "${name}" has to be a whole number, at least 1; it was given ${concurrency}`)
-    )
-  }
+  yield* Effect.sync(() => Numbers.count(`The concurrency of "${name}"`, concurrency))
   const children = yield* Children
   const run = yield* runOf(name)
   let tally = sum([])

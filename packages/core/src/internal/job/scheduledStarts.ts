@@ -1,7 +1,6 @@
 /**
  * Stores schedules and starts their jobs: one job for each tick, for any number of processes.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
@@ -12,6 +11,7 @@ import { JobSchedule, type Options, type PausedBy, type Started, type Tick } fro
 import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { lineOf } from "../messageOf.ts"
+import * as Numbers from "../numbers.ts"
 import { activeTags, isToCancel } from "../store/request.ts"
 import { dueAt, nextTick, type Ticks, ticksAfter, ticksLimit, ticksOf } from "../store/ticks.ts"
 import { cancel, described, newRecord } from "./commands.ts"
@@ -56,8 +56,11 @@ export const schedule = Effect.fnUntraced(function*(
     missed,
     overlap,
     job: ofJob,
-    jitterMillis: Math.round(Duration.toMillis(jitter)),
-    failures: Option.fromUndefinedOr(failures)
+    jitterMillis: Math.round(Numbers.finiteMillis(`The jitter of schedule "${name}"`, jitter)),
+    failures: Option.map(
+      Option.fromUndefinedOr(failures),
+      (most) => Numbers.count(`The failures of schedule "${name}"`, most)
+    )
   }
   while (true) {
     const found = Option.getOrUndefined(yield* store.schedule(name))
@@ -115,9 +118,10 @@ export const nextTicks = Effect.fnUntraced(function*(
   count: number
 ): Effect.fn.Return<ReadonlyArray<Tick>, JobManagerError | JobStoreError> {
   const found = typeof schedule === "string" ? yield* find(store, schedule) : schedule
+  const wanted = Numbers.natural("The number of ticks", count)
   const now = yield* clock.currentTimeMillis
   const isToCome = Option.isNone(found.pausedAt) && found.waiting.length === 0 && dueAt(found) > now
-  const ticks = ticksAfter(found, isToCome ? found.nextAt - 1 : now, count)
+  const ticks = ticksAfter(found, isToCome ? found.nextAt - 1 : now, wanted)
   return ticks._tag === "Failure" ? yield* invalid(found, ticks.failure) : ticks.success
 })
 

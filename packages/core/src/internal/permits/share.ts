@@ -4,18 +4,14 @@
  */
 import type { Priority } from "../../Task.ts"
 import type { Bandwidth, Limits } from "../../TaskDispatcher.ts"
+import * as Numbers from "../numbers.ts"
 import { makePermits, type PermitPool, type Permits, ranks, type Share as PermitShare } from "./permits.ts"
 import { both, ByteRate, type Environment, Rate } from "./rate.ts"
 
 const check = ({ bytesPerSecond = 1, concurrency = 1, permits, tasksPerSecond = 1 }: Limits): void => {
-  const refuse = (name: string, limit: number, least: string) => {
-    throw new Error(`A limit of ${limit} for "${name}" would let nothing run: it is ${least}`)
-  }
-  for (const [name, size] of Object.entries({ ...permits, concurrency })) {
-    if (!(size >= 1)) refuse(name, size, "1 or more")
-  }
-  for (const [name, rate] of Object.entries({ tasksPerSecond, bytesPerSecond })) {
-    if (!(rate > 0)) refuse(name, rate, "more than 0")
+  for (const [name, most] of Object.entries({ ...permits, concurrency })) Numbers.limit(`The limit of "${name}"`, most)
+  for (const [name, most] of Object.entries({ tasksPerSecond, bytesPerSecond })) {
+    Numbers.rate(`The limit of "${name}"`, most)
   }
 }
 

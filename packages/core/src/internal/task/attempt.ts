@@ -71,7 +71,8 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
 
   private maybeTraced(effect: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> {
     const { context, tag } = this.work
-    spans = Math.min(spans + Context.get(context, SpanRatio), 2)
+    const ratio = Context.get(context, SpanRatio)
+    if (ratio > 0) spans = Math.min(spans + ratio, 2)
     if (spans < 1) return effect
     spans--
     return Effect.suspend(() => Effect.withSpan(effect, `fanout.task ${tag}`, { attributes: { task: this.described } }))

@@ -17,6 +17,7 @@ import type { Reporter } from "../../Progress.ts"
 import { Skipped, TimedOut } from "../../Task.ts"
 import { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
 import { Linked } from "../chain.ts"
+import * as Numbers from "../numbers.ts"
 import type { Permits } from "../permits/permits.ts"
 import { onFirstRequest } from "../signal.ts"
 import { Attempt } from "./attempt.ts"
@@ -106,7 +107,7 @@ const delaysOf = (retry: Schedule.Schedule<unknown>): Delays => {
     Effect.gen(function*() {
       stepper ??= yield* Schedule.toStep(retry)
       const [, delay] = yield* stepper(now, error)
-      return Option.some(Duration.toMillis(delay))
+      return Option.some(Numbers.finiteMillis("The delay of a retry", delay))
     }).pipe(Pull.catchDone(() => Effect.succeedNone))
 }
 

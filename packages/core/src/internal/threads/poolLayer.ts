@@ -3,7 +3,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -11,6 +11,7 @@ import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Scope from "effect/Scope"
 import type * as Task from "../../Task.ts"
 import type { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
+import * as Numbers from "../numbers.ts"
 import type { TaskHandler } from "../task/taskDefinition.ts"
 import { TaskOptions } from "../task/taskOptions.ts"
 import { taskCrossing } from "./crossing.ts"
@@ -38,16 +39,14 @@ export const layer = <R extends Task.Any, E = never, RX = never>(
     const scope = yield* Scope.make()
     const context = yield* Effect.context()
     const run = Effect.runForkWith(context)
-    const limits = {
-      size: size ?? spawner.parallelism,
-      batch: spawner.isApart === true ? 1 : batch,
-      idleMillis: Duration.toMillis(idle)
-    }
-    for (const [name, value] of Object.entries({ size: limits.size, batch })) {
-      if (!Number.isInteger(value) || value < 1) {
-        return yield* Effect.die(new Error(`A thread pool's ${name} has to be a whole number, at least 1: ${value}`))
+    const limits = yield* Effect.sync(() => {
+      const most = Numbers.count("A thread pool's batch", batch)
+      return {
+        size: Numbers.count("A thread pool's size", size ?? spawner.parallelism),
+        batch: spawner.isApart === true ? 1 : most,
+        idleMillis: Numbers.millis("A thread pool's idle", idle)
       }
-    }
+    })
     const pool = new Pool({
       guest: caller === undefined ? undefined : guestOf(handlersOf(group, yield* Layer.build(caller)), run),
       limits,
