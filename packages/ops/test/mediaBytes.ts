@@ -399,6 +399,28 @@ export const mov = (): Uint8Array => {
   return filmOf("qt  ", turned, meta)
 }
 
+/** How a track of MP4 (version 0) or QuickTime (1 and 2) describes its sound, with boxes of its codec behind that. */
+export const soundEntry = (
+  type: string,
+  { bits = 16, channels, rate, version = 0 }: {
+    readonly bits?: number
+    readonly channels: number
+    readonly rate: number
+    readonly version?: 0 | 1 | 2
+  },
+  ...boxes: ReadonlyArray<Uint8Array>
+): Uint8Array => {
+  const head = join(new Uint8Array(6), be16(1), be16(version), new Uint8Array(6))
+  if (version === 2) {
+    const wide = Buffer.alloc(8)
+    wide.writeDoubleBE(rate)
+    const fixed = join(be16(3), be16(16), be16(0xfffe), be16(0), be32(65_536), be32(72))
+    return box(type, head, fixed, wide, be32(channels), be32(0x7f000000), be32(bits), new Uint8Array(12), ...boxes)
+  }
+  const own = join(be16(channels), be16(bits), be32(0), be16(rate > 65_535 ? 0 : rate), be16(0))
+  return box(type, head, own, new Uint8Array(version === 1 ? 16 : 0), ...boxes)
+}
+
 /** A track of `count` samples of 100 bytes, each of so many of so many parts of a second. */
 const trackWith = (
   id: number,
@@ -461,6 +483,18 @@ export const playable = (
     box("moov", header, video, audio, user),
     box("mdat", new Uint8Array(64))
   )
+}
+
+/** Sounds of 2 seconds, one for each of these entries and rates of their clocks. */
+export const soundFilm = (
+  brand: "isom" | "qt  ",
+  ...tracks: ReadonlyArray<readonly [entry: Uint8Array, clockRate: number]>
+): Uint8Array => {
+  const header = box("mvhd", new Uint8Array(12), be32(1000), be32(2000), new Uint8Array(80))
+  const traks = tracks.map(([entry, scale], index) =>
+    trackWith(index + 1, "soun", { scale, delta: scale / 50, count: 100 }, entry, 0, 0)
+  )
+  return join(box("ftyp", brand, be32(0), brand), box("moov", header, ...traks), box("mdat", new Uint8Array(10_000)))
 }
 
 /** Tags as iTunes writes them: texts, and numbers of how many. */

@@ -3,8 +3,9 @@
  */
 import type { Copied } from "./boxCopy.ts"
 import { boxesIn, find } from "./boxes.ts"
-import { u32, u64 } from "./byteSource.ts"
+import { latin, u32, u64 } from "./byteSource.ts"
 import { between, type Fields, firstText, positive, text, texts } from "./recordValues.ts"
+import { ofSoundEntry } from "./soundEntry.ts"
 import * as tagTimes from "./tagTimes.ts"
 
 const mostTextBytes = 4096
@@ -55,14 +56,30 @@ const fixed = (bytes: Uint8Array, offset: number): number => (u32(bytes, offset)
 /** Ways to be turned, by the first two rows of the matrix that a track is shown with. */
 const orientations: Readonly<Record<string, number>> = { "1,0,0,1": 1, "-1,0,0,-1": 3, "0,1,-1,0": 6, "0,-1,1,0": 8 }
 
+/** How many ticks the clock of a track has in a second, and for how many it lasts. */
+const clockOf = (mdia: ReadonlyArray<Copied>): { readonly rate: number; readonly ticks: number } => {
+  const header = bytesAt(mdia, "mdhd") ?? new Uint8Array(0)
+  return header[0] === 1
+    ? { rate: u32(header, 20), ticks: u64(header, 24) }
+    : { rate: u32(header, 12), ticks: u32(header, 16) }
+}
+
 /** How many pictures a second a track has on average. */
 const frameRateOf = (mdia: ReadonlyArray<Copied>): number | undefined => {
-  const header = bytesAt(mdia, "mdhd")
   const sizes = bytesAt(mdia, "minf", "stbl", "stsz")
-  if (header === undefined || sizes === undefined) return undefined
-  const [at, duration] = header[0] === 1 ? [20, u64(header, 24)] : [12, u32(header, 16)]
+  const { rate, ticks } = clockOf(mdia)
   // No camera takes more.
-  return positive(between(u32(sizes, 8) * u32(header, at) / duration, 0, 1e6))
+  return sizes === undefined ? undefined : positive(between(u32(sizes, 8) * rate / ticks, 0, 1e6))
+}
+
+/** What the first track with a sound says of it. */
+const soundOf = (traks: ReadonlyArray<ReadonlyArray<Copied>>): Fields => {
+  const mdia = traks.map((trak) => inside(trak, "mdia")).find((mdia) => {
+    const handler = bytesAt(mdia, "hdlr")
+    return handler !== undefined && latin(handler, 8, 12) === "soun"
+  })
+  const table = mdia === undefined ? undefined : bytesAt(mdia, "minf", "stbl", "stsd")
+  return mdia === undefined || table === undefined ? {} : ofSoundEntry(table, clockOf(mdia).rate)
 }
 
 /** How wide a pixel of a track is for its height. */
@@ -116,7 +133,7 @@ const userData = (udta: ReadonlyArray<Copied>): Fields => {
   }
 }
 
-/** What the boxes of a film tell of its camera, and of the first track that shows pictures. */
+/** What the boxes of a film tell of its camera, of the first track that shows pictures, and of the first sound. */
 export const filmOf = (boxes: ReadonlyArray<Copied>) => {
   const moov = inside(boxes, "moov")
   const values = keyed(inside(moov, "meta"))
@@ -130,8 +147,7 @@ export const filmOf = (boxes: ReadonlyArray<Copied>) => {
     cameraModel: text(apple("model")) ?? user.cameraModel,
     software: text(apple("software")) ?? user.software
   }
-  const tracks = moov.flatMap(({ inner, type }) =>
-    type === "trak" && !(inner instanceof Uint8Array) ? [trackOf(inner)] : []
-  )
-  return { camera, track: tracks.find((track) => track !== undefined) }
+  const traks = moov.flatMap(({ inner, type }) => type === "trak" && !(inner instanceof Uint8Array) ? [inner] : [])
+  const track = traks.map(trackOf).find((track) => track !== undefined)
+  return { camera, track, sound: soundOf(traks) }
 }

@@ -108,7 +108,7 @@ const parseBoxes = Effect.fnUntraced(function*(source: Source, type: string) {
   }
   const sound = leaveOut(table, broken)
   const rest = broken.size === 0 ? all.problems : broken.values()
-  return { ...yield* tell(sound), boxes: sound, problems: [...problems, ...rest] }
+  return { ...yield* tell(sound), boxes, problems: [...problems, ...rest] }
 })
 
 /** What elements tell. Where the parser gives up in one of them, each is given alone, and the sound ones together. */
@@ -135,6 +135,9 @@ const typeOf = (
   return hasVideo === false && !isBroken && kind !== "video/quicktime" ? kind.replace("video/", "audio/") : kind
 }
 
+/** Name of a codec; one that music-metadata does not know is in brackets. */
+const codecOf = (name: string | undefined): string | undefined => text(name?.replaceAll(/^<|>$/g, ""))
+
 const streams = ({ format }: IAudioMetadata): Fields => {
   const { trackInfo } = format
   const film = trackInfo.find(({ type, video }) => type === TrackType.video || video !== undefined)
@@ -144,11 +147,11 @@ const streams = ({ format }: IAudioMetadata): Fields => {
     width: count(film?.video?.pixelWidth),
     height: count(film?.video?.pixelHeight),
     frameRate: positive(film?.video?.frameRate),
-    videoCodec: text(film?.codecName?.replaceAll(/^<|>$/g, "")),
+    videoCodec: codecOf(film?.codecName),
     duration: positive(Math.max(format.duration ?? 0, longest)),
     container: text(format.container),
-    audioCodec: text(format.codec),
-    bitrate: positive(format.bitrate ?? sound?.bitrate),
+    audioCodec: codecOf(format.codec ?? sound?.codecName),
+    bitrate: positive(sound?.bitrate ?? format.bitrate),
     sampleRate: positive(format.sampleRate),
     channels: count(format.numberOfChannels),
     bitsPerSample: count(format.bitsPerSample),
@@ -240,10 +243,15 @@ export const soundRecord = Effect.fnUntraced(function*(
     return yield* fault ?? malformed(problems[0] ?? "it has no sound, no picture and no tag")
   }
   const { format, native, quality } = metadata
-  const { camera, track } = filmOf(boxes)
+  const { camera, sound, track } = filmOf(boxes)
   // Tags of RIFF have no encoding.
   const written = tags(metadata, mimeType === "audio/wav" ? decoded(metadata.common) : metadata.common)
-  const found: Fields = { ...known(otherTags(metadata)), ...known(streams(metadata)), ...known(written) }
+  const found: Fields = {
+    ...known(otherTags(metadata)),
+    ...known(streams(metadata)),
+    ...known(sound),
+    ...known(written)
+  }
   const { video } = format.trackInfo.find(({ video }) => video !== undefined) ?? {}
   const size = { width: found.width ?? track?.width, height: found.height ?? track?.height }
   return recordOf({
