@@ -177,10 +177,10 @@ export const chunk = (type: string, content: Uint8Array | string): Uint8Array =>
 export const png = (...chunks: ReadonlyArray<Uint8Array>): Uint8Array =>
   join("\x89PNG\r\n\x1a\n", chunk("IHDR", join(be32(640), be32(480), "\x08\x02\0\0\0")), ...chunks, chunk("IEND", ""))
 
-const riffChunk = (type: string, content: Uint8Array): Uint8Array =>
+export const riffChunk = (type: string, content: Uint8Array): Uint8Array =>
   join(type, le32(content.length), content, content.length % 2 === 0 ? "" : "\0")
 
-const riff = (type: string, ...chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
+export const riff = (type: string, ...chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
   const content = join(type, ...chunks)
   return join("RIFF", le32(content.length), content)
 }
@@ -481,7 +481,7 @@ export const playable = (
   return join(
     box("ftyp", brand, be32(0), brand),
     box("moov", header, video, audio, user),
-    box("mdat", new Uint8Array(64))
+    box("mdat", new Uint8Array(17_600))
   )
 }
 

@@ -37,6 +37,12 @@ const elementAt = Effect.fnUntraced(function*(source: Source, at: number) {
   return { id: numberOf(bytes.subarray(0, idLength)), start, end }
 })
 
+/** How many bytes a file has by what its segment says, if that does. */
+export const segmentEnd = Effect.fnUntraced(function*(source: Source) {
+  const header = yield* elementAt(source, 0)
+  return header?.end === undefined ? undefined : (yield* elementAt(source, header.end))?.end
+})
+
 /** What a file begins with, and each of these elements that is whole. */
 export const elementsIn = Effect.fnUntraced(function*(source: Source) {
   const header = yield* elementAt(source, 0)

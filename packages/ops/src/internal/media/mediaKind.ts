@@ -2,7 +2,8 @@
  * Tells what a file is by how it begins, whatever it is called. Pure.
  */
 import * as FilePath from "../../FilePath.ts"
-import { latin, u16 } from "./byteSource.ts"
+import { latin } from "./byteSource.ts"
+import { isAdts, isFrames } from "./mpegAudio.ts"
 
 /** Who reads what a file says of itself. */
 export type Form = "jpeg" | "tiff" | "png" | "webp" | "heif" | "sound"
@@ -145,40 +146,6 @@ export const sniff = (head: Uint8Array): MediaKind | undefined => {
   if (/^\s*(?:\xef\xbb\xbf)?\s*<(?:\?xml|!DOCTYPE svg|!--|svg)[^]*?<svg|^\s*<svg/.test(text)) return svg
   const isTransport = text.length > 376 && [0, 188, 376].every((at) => text[at] === "G")
   return isTransport ? kindOf("video", "MPEG transport stream", "ts mts m2ts") : undefined
-}
-
-const kilobits = {
-  one: [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320],
-  two: [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160]
-} as const
-const rates = [44_100, 48_000, 32_000] as const
-
-/** Whether a frame of AAC may begin here: it has no layer. */
-const isAdts = (bytes: Uint8Array, at: number): boolean => (u16(bytes, at) & 0xfff6) === 0xfff0
-
-/** Length of the frame of sound that begins here: of MPEG layer 3 or AAC, the two that begin without a signature. */
-const frameLength = (bytes: Uint8Array, at: number): number => {
-  const [, second = 0, third = 0] = bytes.subarray(at, at + 3)
-  if (isAdts(bytes, at)) return ((u16(bytes, at + 3) & 0x3ff) << 3) | ((bytes[at + 5] ?? 0) >> 5)
-  const version = (second >> 3) & 3
-  const rate = rates[(third >> 2) & 3]
-  const isOne = version === 3
-  const bits = (kilobits[isOne ? "one" : "two"][third >> 4] ?? 0) * 1000
-  // It begins with eleven bits that are set, is of layer 3, and of no version that there is not.
-  if ((u16(bytes, at) & 0xffe6) !== 0xffe2 || version === 1 || rate === undefined || bits === 0) return 0
-  const perSecond = isOne ? rate : version === 2 ? rate / 2 : rate / 4
-  return Math.floor((isOne ? 144 : 72) * bits / perSecond) + ((third >> 1) & 1)
-}
-
-/** Whether these are frames one behind the other: one alone is a pattern of bits that any file may begin with. */
-const isFrames = (head: Uint8Array): boolean => {
-  let at = 0
-  for (let frames = 0; frames < 3; frames++) {
-    const length = at + 6 > head.length ? 0 : frameLength(head, at)
-    if (length < 7) return false
-    at += length
-  }
-  return true
 }
 
 /** What names of images end in, and of nothing else. */

@@ -49,7 +49,7 @@ const bitsOf = (bytes: Uint8Array) => {
 const aacRates = [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000, 7350]
 const aacChannels = [undefined, 1, 2, 3, 4, 5, 6, 8]
 
-/** Configuration of AAC: with spectral band replication the rate is another one, and with parametric stereo there are two channels. */
+/** Configuration of AAC: replication of bands gives another rate, and parameters give a second channel. */
 const ofAac = (config: Uint8Array): Fields => {
   const take = bitsOf(config)
   const objectType = () => {

@@ -27,6 +27,7 @@ import {
   text,
   texts
 } from "./recordValues.ts"
+import { readHead } from "./soundHead.ts"
 import * as tagTimes from "./tagTimes.ts"
 
 /** What a parser tells: nothing, if it gives up too soon. */
@@ -226,6 +227,18 @@ const sizeOf = ({ height, width }: Fields, aspect: number | undefined): Fields =
 const isNothing = ({ format: { duration, sampleRate, trackInfo }, native }: IAudioMetadata): boolean =>
   trackInfo.length === 0 && duration === undefined && sampleRate === undefined && Object.keys(native).length === 0
 
+/** The fields of a stream, with those of its head in the place of others. */
+const mended = (told: Fields, head: Fields, sizeBytes: number, isWhole: boolean): Fields => {
+  const fields = { ...told, ...head }
+  const { bitrate = NaN, duration = NaN } = fields
+  // It was worked out by the duration that was told.
+  const factor = "bitrate" in head ? 1 : (told.duration ?? duration) / duration
+  const mean = factor === 1 || Number.isNaN(factor) ? bitrate : bitrate * factor
+  // What a whole file has no room for is the highest rate, or stands for none.
+  const hasRoom = Number.isNaN(duration) || mean * duration <= sizeBytes * 8 * 1.1
+  return { ...fields, bitrate: hasRoom || !isWhole ? positive(mean) : undefined }
+}
+
 /** Record of a sound or a film. */
 export const soundRecord = Effect.fnUntraced(function*(
   mimeType: string,
@@ -244,12 +257,13 @@ export const soundRecord = Effect.fnUntraced(function*(
   }
   const { format, native, quality } = metadata
   const { camera, sound, track } = filmOf(boxes)
+  const head = yield* readHead(mimeType, source, isBehind ? 0 : start)
+  const isWhole = problems.length === 0 && head.problems.length === 0
   // Tags of RIFF have no encoding.
   const written = tags(metadata, mimeType === "audio/wav" ? decoded(metadata.common) : metadata.common)
   const found: Fields = {
     ...known(otherTags(metadata)),
-    ...known(streams(metadata)),
-    ...known(sound),
+    ...mended(streams(metadata), { ...known(sound), ...head.fields }, file.sizeBytes, isWhole),
     ...known(written)
   }
   const { video } = format.trackInfo.find(({ video }) => video !== undefined) ?? {}
@@ -261,13 +275,14 @@ export const soundRecord = Effect.fnUntraced(function*(
     ...found,
     ...sizeOf(
       size,
-      track?.aspect ?? aspectOf(size, video?.displayWidth ?? track?.width, video?.displayHeight ?? track?.height)
+      head.aspect ?? track?.aspect ??
+        aspectOf(size, video?.displayWidth ?? track?.width, video?.displayHeight ?? track?.height)
     ),
     orientation: track?.orientation,
     frameRate: found.frameRate ?? track?.frameRate,
     software: camera.software ?? found.software,
     encodedAt: tagTimes.ofMoment(format.creationTime),
-    problems: problemsOf(isBehind ? [...problems, "the tag before it was left out"] : problems),
+    problems: problemsOf([...problems, ...head.problems, ...isBehind ? ["the tag before it was left out"] : []]),
     // Its warnings are of padding and the like: most of what they come with is sound.
     raw: isRaw ? rawOf({ format, ...native, warnings: quality.warnings.map(({ message }) => message) }) : undefined
   })
