@@ -6,11 +6,14 @@ import { mostBytes } from "@fanout/ops/MediaTask"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { brotliCompressSync } from "node:zlib"
 import { readMedia } from "../src/internal/media/mediaReader.ts"
 import * as make from "./mediaBytes.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
 const path = FilePath.make("/file")
+
+const tooLarge = "a compressed block of it is broken, or is larger than any"
 
 /** A file that may claim to be larger than what is made of it; the rest are zeroes. */
 class World {
@@ -173,8 +176,30 @@ describe("MediaTaskLive", () => {
         title: "Café",
         description: "☺ gut",
         artists: ["Zoë"],
-        rating: 4
+        rating: 4,
+        problems: [tooLarge]
       })
+    }))
+
+  it.effect("takes the size of a JPEG XL as it is written, and of a JPEG 2000 that has no boxes", () =>
+    Effect.gen(function*() {
+      const sizes = [
+        // 64 x 40 in eights, 501 x 333 in two sizes, and 1600 x 900 as 16:9.
+        [make.join("\xff\n", Uint8Array.of(0x09, 0x0e, 0, 0)), 64, 40],
+        [make.join("\xff\n", Uint8Array.of(0x60, 0x0a, 0xe8, 0x0f)), 501, 333],
+        [make.join("\xff\n", Uint8Array.of(0x1a, 0x1c, 0x05, 0)), 1600, 900],
+        [make.join("\xff\x4f\xff\x51\0\0\0\0", ...[311, 213, 10, 10].map(make.be32)), 301, 203]
+      ] as const
+      for (const [content, width, height] of sizes) {
+        assert.deepInclude(yield* read(content), { width, height })
+      }
+    }))
+
+  it.effect("takes the texts of a GIF, and what programs keep in it", () =>
+    Effect.gen(function*() {
+      const comment = make.join("!\xfe\x06A hill\0")
+      const content = make.gif(comment, make.gifBlock("MGKIPTC0000", make.iptc([25, "a".repeat(300)])))
+      assert.deepInclude(yield* read(content), { ...size, description: "A hill", keywords: ["a".repeat(300)] })
     }))
 
   it.effect("takes what XMP has in attributes and as it stands", () =>
@@ -688,10 +713,10 @@ describe("MediaTaskLive", () => {
 
   it.effect("skips what is of no kind that it knows, whatever it begins like", () =>
     Effect.gen(function*() {
-      for (const content of ["", "a", "plain text", "\xff\xfe\0U\0T\0F", "%PDF-1.7", "GIF89a", "RIFF\0\0\0\0AVI "]) {
+      for (const content of ["", "a", "plain text", "\xff\xfe\0U\0T\0F", "%PDF-1.7", "FLV\x01", "RIFF\0\0\0\0AVI "]) {
         assert.strictEqual((yield* failure(make.join(content))).code, "Skipped", content)
       }
-      const names = [["%PDF-1.7", "PDF"], ["GIF89a", "GIF"], ["8BPS\0\x01", "PSD"], [
+      const names = [["%PDF-1.7", "PDF"], ["FLV\x01", "Flash video"], ["8BPS\0\x01", "PSD"], [
         "\0\0\0\x18ftypcrx ",
         "CR3"
       ]] as const
@@ -806,6 +831,16 @@ describe("hostile files", () => {
       const world = new World(make.join("fLaC\x84\xff\xff\xff"), 2 ** 31)
       yield* Effect.result(world.read())
       assert.isAtMost(world.bytesRead, mostBytes)
+    }))
+
+  it.effect("may be compressed a thousand times", () =>
+    Effect.gen(function*() {
+      const zeroes = new Uint8Array(2 ** 24)
+      const pictures = [
+        make.png(make.compressedText("Raw profile type exif", zeroes)),
+        make.jpegXl(make.box("brob", "xml ", brotliCompressSync(zeroes)))
+      ]
+      for (const content of pictures) assert.deepStrictEqual((yield* read(content)).problems, [tooLarge])
     }))
 
   it.effect("nest as deep as they like", () =>

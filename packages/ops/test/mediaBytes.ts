@@ -1,4 +1,5 @@
 /** Makes files of photos, sounds and films, sound ones and hostile ones. */
+import { deflateSync } from "node:zlib"
 
 const text = (value: string): Uint8Array => Buffer.from(value, "latin1")
 
@@ -156,6 +157,10 @@ export interface Carries {
   readonly iptc?: Uint8Array
 }
 
+/** Data sets of IPTC among what Photoshop keeps. */
+export const resource = (datasets: Uint8Array): Uint8Array =>
+  join("8BIM", be16(0x404), be16(0), be32(datasets.length), datasets)
+
 /** A JPEG whose picture itself is nothing. */
 export const jpeg = ({ exif, iptc, xmp }: Carries = {}): Uint8Array =>
   join(
@@ -164,7 +169,7 @@ export const jpeg = ({ exif, iptc, xmp }: Carries = {}): Uint8Array =>
     xmp === undefined ? "" : segment(0xe1, join("http://ns.adobe.com/xap/1.0/\0", xmp)),
     iptc === undefined
       ? ""
-      : segment(0xed, join("Photoshop 3.0\0", "8BIM", be16(0x404), be16(0), be32(iptc.length), iptc)),
+      : segment(0xed, join("Photoshop 3.0\0", resource(iptc))),
     segment(0xc0, join(Uint8Array.of(8), be16(480), be16(640), Uint8Array.of(1, 1, 0x11, 0))),
     "\xff\xda\0\x02\xff\xd9"
   )
@@ -201,6 +206,53 @@ export const box = (type: string, ...content: ReadonlyArray<Uint8Array | string>
   const inner = join(...content)
   return join(be32(inner.length + 8), type, inner)
 }
+
+/** A block as ImageMagick puts it among the texts of a PNG: as digits, on lines, behind its name and length. */
+export const rawProfile = (type: string, block: Uint8Array): Uint8Array => {
+  const lines = Buffer.from(block).toString("hex").replaceAll(/.{72}/g, "$&\n")
+  return text(`\n${type}\n${String(block.length).padStart(8)}\n${lines}\n`)
+}
+
+/** A chunk of PNG with a text that is compressed. */
+export const compressedText = (keyword: string, content: Uint8Array): Uint8Array =>
+  chunk("zTXt", join(keyword, "\0\0", deflateSync(content)))
+
+/** A GIF of 640 x 480 pixels with these blocks before its picture. */
+export const gif = (...extensions: ReadonlyArray<Uint8Array>): Uint8Array =>
+  join("GIF89a", le16(640), le16(480), Uint8Array.of(0x80, 0, 0), new Uint8Array(6), ...extensions, ",\0")
+
+const pieces = (content: Uint8Array): Uint8Array =>
+  content.length === 0
+    ? Uint8Array.of(0)
+    : join(Uint8Array.of(Math.min(content.length, 255)), content.subarray(0, 255), pieces(content.subarray(255)))
+
+/** A block of GIF for a program of this name. XMP is not in pieces. */
+export const gifBlock = (name: string, content: Uint8Array): Uint8Array => {
+  const end = Uint8Array.from({ length: 258 }, (_, index) => index === 0 ? 1 : 256 - Math.min(index, 256))
+  return join("!\xff\x0b", name, name.startsWith("XMP") ? join(content, end) : pieces(content))
+}
+
+/** A JPEG XL of 640 x 480 pixels with these boxes before its picture. */
+export const jpegXl = (...boxes: ReadonlyArray<Uint8Array>): Uint8Array => {
+  // The height less one in nine bits behind those that tell so, and that the width is four thirds of it.
+  const size = (479 << 3) | (3 << 12)
+  return join(
+    box("JXL ", "\r\n\x87\n"),
+    box("ftyp", "jxl ", be32(0), "jxl "),
+    ...boxes,
+    box("jxlc", "\xff\n", le16(size), "\0\0")
+  )
+}
+
+/** A JPEG 2000 of 640 x 480 pixels with these boxes behind its picture. */
+export const jpeg2000 = (...boxes: ReadonlyArray<Uint8Array>): Uint8Array =>
+  join(
+    box("jP  ", "\r\n\x87\n"),
+    box("ftyp", "jp2 ", be32(0), "jp2 "),
+    box("jp2h", box("ihdr", be32(480), be32(640), "\0\x03\x07\x07\0\0")),
+    box("jp2c", "\xff\x4f\xff\x51"),
+    ...boxes
+  )
 
 /** A HEIC with EXIF behind its tables. */
 export const heic = (exif: Uint8Array): Uint8Array => {

@@ -2,6 +2,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import type { MediaRecord } from "@fanout/ops/MediaRecord"
 import * as Effect from "effect/Effect"
+import { brotliCompressSync, deflateSync } from "node:zlib"
 import { readMedia } from "../src/internal/media/mediaReader.ts"
 import * as make from "./mediaBytes.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -57,12 +58,22 @@ const exifTags: ReadonlyArray<readonly [name: string, place: Place, tags: Readon
   ["below", "gps", [...north, ...west, make.bytes(5, 1), make.rationals(6, [25, 2])], { altitude: -12.5 }]
 ]
 
+const headed = (exif: Uint8Array) => make.join("Exif\0\0", exif)
+
 /** Files that EXIF is in. */
 const exifKinds: ReadonlyArray<readonly [extension: string, put: (exif: Uint8Array) => Uint8Array]> = [
   ["jpg", (exif) => make.jpeg({ exif })],
   ["png", (exif) => make.png(make.chunk("eXIf", exif))],
   ["webp", (exif) => make.webp(exif, new Uint8Array(0))],
   ["heic", (exif) => make.heic(exif)],
+  ["text.png", (exif) => make.png(make.compressedText("Raw profile type exif", make.rawProfile("exif", headed(exif))))],
+  [
+    "app1.png",
+    (exif) => make.png(make.compressedText("Raw profile type APP1", make.rawProfile("generic", headed(exif))))
+  ],
+  ["jxl", (exif) => make.jpegXl(make.box("Exif", make.be32(0), exif))],
+  ["small.jxl", (exif) => make.jpegXl(make.box("brob", "Exif", brotliCompressSync(make.join(make.be32(0), exif))))],
+  ["jp2", (exif) => make.jpeg2000(make.box("uuid", "JpgTiffExif->JP2", exif))],
   ["tif", (exif) => exif]
 ]
 
@@ -130,10 +141,18 @@ const packet = (rdf: string, inner: string): Uint8Array =>
       `xmlns:${rdf}="http://www.w3.org/1999/02/22-rdf-syntax-ns#">${inner}</${rdf}:RDF></x:xmpmeta><?xpacket end="w"?>`
   )
 
+const xmpName = Buffer.from("be7acfcb97a942e89c71999491e3afac", "hex")
+
 const xmpKinds: ReadonlyArray<readonly [extension: string, put: (xmp: Uint8Array) => Uint8Array]> = [
   ["jpg", (xmp) => make.jpeg({ xmp })],
   ["png", (xmp) => make.png(make.chunk("iTXt", make.join("XML:com.adobe.xmp\0\0\0\0\0", xmp)))],
   ["webp", (xmp) => make.webp(make.tiff({ first: [make.short(0x011a, 72)] }), xmp)],
+  ["text.png", (xmp) => make.png(make.compressedText("Raw profile type xmp", make.rawProfile("xmp", xmp)))],
+  ["small.png", (xmp) => make.png(make.chunk("iTXt", make.join("XML:com.adobe.xmp\0\x01\0\0\0", deflateSync(xmp))))],
+  ["gif", (xmp) => make.gif(make.gifBlock("NETSCAPE2.0", Uint8Array.of(1, 0, 0)), make.gifBlock("XMP DataXMP", xmp))],
+  ["jxl", (xmp) => make.jpegXl(make.box("xml ", xmp))],
+  ["small.jxl", (xmp) => make.jpegXl(make.box("brob", "xml ", brotliCompressSync(xmp)))],
+  ["jp2", (xmp) => make.jpeg2000(make.box("uuid", xmpName, xmp))],
   ["heic", (xmp) => make.heicInside(1, make.tiff({ first: [make.short(0x011a, 72)] }), xmp)],
   ["tif", (xmp) => make.tiff({ first: [{ tag: 0x2bc, type: 1, count: xmp.length, value: xmp }] })]
 ]
@@ -164,11 +183,26 @@ const iptcTags: ReadonlyArray<readonly [number: number, value: string, told: Tol
   [120, "A hill", { description: "A hill" }]
 ]
 
-const iptcCases: ReadonlyArray<Case> = iptcTags.map(([number, value, told]) => ({
-  name: `iptc-${number}.jpg`,
-  bytes: make.jpeg({ iptc: make.iptc([number, value]) }),
-  told
-}))
+const iptcName = Buffer.from("33c7a4d2b81d4723a0baf1a3e097ad38", "hex")
+
+const iptcKinds: ReadonlyArray<readonly [extension: string, put: (iptc: Uint8Array) => Uint8Array]> = [
+  ["jpg", (iptc) => make.jpeg({ iptc })],
+  [
+    "png",
+    (iptc) => make.png(make.compressedText("Raw profile type iptc", make.rawProfile("iptc", make.resource(iptc))))
+  ],
+  ["gif", (iptc) => make.gif(make.gifBlock("MGKIPTC0000", iptc))],
+  ["8bim.gif", (iptc) => make.gif(make.gifBlock("MGK8BIM0000", make.resource(iptc)))],
+  ["jp2", (iptc) => make.jpeg2000(make.box("uuid", iptcName, iptc))]
+]
+
+const iptcCases: ReadonlyArray<Case> = iptcKinds.flatMap(([extension, put]) =>
+  iptcTags.map(([number, value, told]) => ({
+    name: `iptc-${number}.${extension}`,
+    bytes: put(make.iptc([number, value])),
+    told
+  }))
+)
 
 const pngTexts: ReadonlyArray<readonly [keyword: string, value: string, told: Told]> = [
   ["Title", "A title", { title: "A title" }],
@@ -179,6 +213,7 @@ const pngTexts: ReadonlyArray<readonly [keyword: string, value: string, told: To
 ]
 
 const pngCases: ReadonlyArray<Case> = pngTexts.flatMap(([keyword, value, told]) => [
+  { name: `ztext-${keyword}.png`, bytes: make.png(make.compressedText(keyword, Buffer.from(value))), told },
   { name: `text-${keyword}.png`, bytes: make.png(make.chunk("tEXt", `${keyword}\0${value}`)), told },
   { name: `itext-${keyword}.png`, bytes: make.png(make.chunk("iTXt", `${keyword}\0\0\0\0\0${value}`)), told }
 ])

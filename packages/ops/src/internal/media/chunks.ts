@@ -2,8 +2,9 @@
  * Finds what a PNG or a WebP carries in its chunks.
  */
 import * as Effect from "effect/Effect"
-import { latin, mostBlockBytes, ofBytes, type Source, u16, u32, within } from "./byteSource.ts"
-import { type Carried, exifHead, readExif, type Walk } from "./tiff.ts"
+import { latin, mostBlockBytes, type Source, u16, u32, within } from "./byteSource.ts"
+import { expanded, takeExif, takeText } from "./profiles.ts"
+import { type Carried, readExif, type Walk } from "./tiff.ts"
 
 /** Where pixels come in more pieces, or there are more pictures, what stands behind them is left. */
 const mostChunks = 1024
@@ -17,24 +18,21 @@ const wholeOf = (chunk: Source) => chunk.sizeBytes <= mostBlockBytes ? chunk.at(
 const xmpKeyword = "XML:com.adobe.xmp"
 
 /** Takes keyword and text of a chunk: Latin-1, or UTF-8 behind flags, a language and a keyword in it. */
-const takeText = (carried: Carried, type: string, bytes: Uint8Array): void => {
+const takeOfText = Effect.fnUntraced(function*(carried: Carried, type: string, bytes: Uint8Array) {
   const end = bytes.indexOf(0)
   if (end < 1 || end > 79) return
-  let start = end
-  if (type === "iTXt") {
-    const language = bytes.indexOf(0, end + 3)
-    const translated = language === -1 ? -1 : bytes.indexOf(0, language + 1)
-    // What is compressed is left: it may be anything once it is not.
-    if (bytes[end + 1] !== 0 || translated === -1) return
-    start = translated
-  }
+  const isUtf8 = type === "iTXt"
+  const language = isUtf8 ? bytes.indexOf(0, end + 3) : 0
+  const translated = isUtf8 ? bytes.indexOf(0, language + 1) : end
+  if (language === -1 || translated === -1) return
+  const isCompressed = type === "zTXt" || (isUtf8 && bytes[end + 1] === 1)
+  const content = bytes.slice(translated + (type === "zTXt" ? 2 : 1))
+  const text = isCompressed ? expanded(carried, content, "deflate") : content
   const keyword = latin(bytes, 0, end)
-  const text = bytes.slice(start + 1)
+  if (text === undefined) return
   if (keyword === xmpKeyword) carried.xmp ??= text
-  else if (carried.texts.size < 64) {
-    carried.texts.set(keyword, new TextDecoder(type === "iTXt" ? "utf-8" : "latin1").decode(text))
-  }
-}
+  else yield* takeText(carried, keyword, text, isUtf8)
+})
 
 const takeOfPng = Effect.fnUntraced(function*(carried: Carried, type: string, chunk: Source) {
   if (type === "IHDR") {
@@ -43,9 +41,9 @@ const takeOfPng = Effect.fnUntraced(function*(carried: Carried, type: string, ch
     carried.height = u32(size, 4)
   } else if (type === "eXIf") {
     yield* readExif(chunk, carried)
-  } else if (type === "tEXt" || type === "iTXt") {
+  } else if (type === "tEXt" || type === "zTXt" || type === "iTXt") {
     const bytes = yield* wholeOf(chunk)
-    if (bytes !== undefined) takeText(carried, type, bytes)
+    if (bytes !== undefined) yield* takeOfText(carried, type, bytes)
   }
 })
 
@@ -84,8 +82,7 @@ const takeOfWebp = Effect.fnUntraced(function*(carried: Carried, type: string, c
     const bytes = yield* wholeOf(chunk)
     if (bytes === undefined) return
     if (type === "XMP ") carried.xmp ??= bytes.slice()
-    // Some programs put the head of a JPEG's segment before it.
-    else yield* readExif(ofBytes(bytes.subarray(latin(bytes, 0, 6) === exifHead ? 6 : 0)), carried)
+    else yield* takeExif(carried, bytes)
   }
 })
 

@@ -2,16 +2,12 @@
  * Finds what a JPEG carries before its first scan.
  */
 import * as Effect from "effect/Effect"
-import { latin, malformed, ofBytes, u16, u32 } from "./byteSource.ts"
-import { type Carried, exifHead, readExif, type Walk } from "./tiff.ts"
+import { malformed, u16 } from "./byteSource.ts"
+import { takeBlock } from "./profiles.ts"
+import type { Carried, Walk } from "./tiff.ts"
 
 /** Cameras and programs write some dozens. */
 const mostSegments = 512
-
-const xmpHead = "http://ns.adobe.com/xap/1.0/\0"
-const photoshopHead = "Photoshop 3.0\0"
-
-const startsWith = (bytes: Uint8Array, head: string): boolean => latin(bytes, 0, head.length) === head
 
 /** Whether a marker begins a frame, which tells its size. */
 const isFrame = (marker: number): boolean =>
@@ -19,32 +15,10 @@ const isFrame = (marker: number): boolean =>
 
 const standsAlone = (marker: number): boolean => marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)
 
-/** IPTC among what Photoshop keeps in a file. */
-const inPhotoshop = (bytes: Uint8Array): Uint8Array | undefined => {
-  for (let at = 0; at + 12 <= bytes.length && latin(bytes, at, at + 4) === "8BIM";) {
-    const id = u16(bytes, at + 4)
-    const nameLength = (bytes[at + 6] ?? 0) + 1
-    const start = at + 6 + nameLength + nameLength % 2
-    const length = u32(bytes, start)
-    if (start + 4 + length > bytes.length) return undefined
-    if (id === 0x0404) return bytes.subarray(start + 4, start + 4 + length)
-    at = start + 4 + length + length % 2
-  }
-  return undefined
-}
-
 const take = Effect.fnUntraced(function*(carried: Carried, marker: number, bytes: Uint8Array) {
-  if (isFrame(marker)) {
-    carried.height = u16(bytes, 1)
-    carried.width = u16(bytes, 3)
-  } else if (marker === 0xe1 && startsWith(bytes, exifHead) && carried.exif === undefined) {
-    yield* readExif(ofBytes(bytes.subarray(exifHead.length)), carried)
-  } else if (marker === 0xe1 && startsWith(bytes, xmpHead)) {
-    carried.xmp ??= bytes.slice(xmpHead.length)
-  } else if (marker === 0xed && startsWith(bytes, photoshopHead)) {
-    const iptc = inPhotoshop(bytes.subarray(photoshopHead.length))
-    if (iptc !== undefined) carried.iptc ??= iptc.slice()
-  }
+  if (!isFrame(marker)) return yield* takeBlock(carried, bytes)
+  carried.height = u16(bytes, 1)
+  carried.width = u16(bytes, 3)
 })
 
 /** Takes what a JPEG carries: walks over segments, and ends where the picture itself begins. */

@@ -6,7 +6,7 @@ import { latin } from "./byteSource.ts"
 import { isAdts, isFrames } from "./mpegAudio.ts"
 
 /** Who reads what a file says of itself. */
-export type Form = "jpeg" | "tiff" | "png" | "webp" | "heif" | "sound"
+export type Form = "jpeg" | "tiff" | "png" | "gif" | "webp" | "heif" | "boxed" | "sound"
 
 /** What a file is. */
 export interface MediaKind {
@@ -41,7 +41,7 @@ const unsupported = (name: string): MediaKind => kindOf("unsupported", name, "")
 
 const jpeg = kindOf("image", "JPEG", "jpg jpeg jpe jfif", "jpeg", "image/jpeg")
 const png = kindOf("image", "PNG", "png apng", "png", "image/png")
-const gif = kindOf("image", "GIF", "gif")
+const gif = kindOf("image", "GIF", "gif", "gif", "image/gif")
 const webp = kindOf("image", "WebP", "webp", "webp", "image/webp")
 const avif = kindOf("image", "AVIF", "avif avifs", "heif", "image/avif")
 const heif = kindOf("image", "HEIF", "heic heif hif", "heif", "image/heif")
@@ -54,8 +54,8 @@ const quickTime: MediaKind = { ...mp4, metadata: { form: "sound", mimeType: "vid
 const matroska = kindOf("video", "Matroska or WebM", "mkv webm mka", "sound", "video/matroska")
 const avi = kindOf("video", "AVI", "avi")
 const mpeg = kindOf("video", "MPEG", "mpg mpeg vob")
-const jpeg2000 = unsupported("JPEG 2000")
-const jpegXl = unsupported("JPEG XL")
+const jpeg2000 = kindOf("unsupported", "JPEG 2000", "", "boxed", "image/jp2")
+const jpegXl = kindOf("unsupported", "JPEG XL", "", "boxed", "image/jxl")
 
 /** Magic numbers, one character for each byte; what begins with too little to be known by that alone has a form. */
 const beginnings: ReadonlyArray<readonly [beginning: string | RegExp, kind: MediaKind]> = [

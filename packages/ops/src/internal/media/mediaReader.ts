@@ -10,8 +10,10 @@ import * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import { MediaFailed, MediaRead, mostBytes, type ReadMedia } from "../../MediaTask.ts"
 import { SkipReason } from "../../SkipReason.ts"
+import { readBoxed } from "./boxedPicture.ts"
 import { type Fault, headOf, latin, malformed, noting, ofFile, type Source } from "./byteSource.ts"
 import { readPng, readWebp } from "./chunks.ts"
+import { readGif } from "./gif.ts"
 import { readHeif } from "./heif.ts"
 import { readJpeg } from "./jpeg.ts"
 import { type Form, headBytes, sniff } from "./mediaKind.ts"
@@ -21,6 +23,8 @@ import { type Carried, readTiff, type Walk } from "./tiff.ts"
 type Payload = Task.Payload<typeof ReadMedia>
 
 const pictures: Readonly<Record<Exclude<Form, "sound">, Walk>> = {
+  boxed: readBoxed,
+  gif: readGif,
   heif: readHeif,
   jpeg: readJpeg,
   png: readPng,
