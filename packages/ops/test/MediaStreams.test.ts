@@ -264,6 +264,22 @@ const wavPack = (samples: number) => {
   return join(block(0x801 | is44), block(0x005 | is44), block(0x1001 | is44))
 }
 
+/** A FLAC of 40 seconds of which there are the last frames, as ffmpeg writes them. */
+const flac = join(
+  "fLaC\x80\0\0\x22",
+  Buffer.from("120012000028b70032390ac44370001aeaa0ece60f02c3584f6d214992bf78f452ab", "hex"),
+  ...["fff8598cc5bc85", "fff8598cc5bd82", "fff8798cc5be0e9f18"].flatMap((head) => [
+    Buffer.from(head, "hex"),
+    new Uint8Array(1000)
+  ])
+)
+
+/** Three seconds of WavPack, in blocks of a second. */
+const longWavPack = join(...[0, 1, 2].map((index) => {
+  const place = join(le32(3 * 44_100), le32(index * 44_100), le32(44_100))
+  return join("wvpk", le32(124), le16(0x410), be16(0), place, le32(0x1801 | (9 << 23)), le32(0), new Uint8Array(100))
+}))
+
 const asf = (statedBytes: number) => {
   const guid = (hex: string) => Buffer.from(hex, "hex")
   const object = (name: string, content: Uint8Array) => join(guid(name), le32(content.length + 24), le32(0), content)
@@ -387,6 +403,18 @@ const sounds: ReadonlyArray<Case> = [
     displayHeight: 498
   }],
   ["Windows Media of no rate that is known", asf(0), { duration: 3, bitrate: undefined }],
+  ["FLAC", flac, { duration: 40, bitrate: 3023 * 8 / 40 }],
+  [
+    "FLAC that is cut",
+    cutAt(2000, flac),
+    { duration: 40, bitrate: undefined, problems: ["it is cut: it has 1760256 of 1764000 samples"] }
+  ],
+  ["WavPack", longWavPack, { duration: 3, channels: 2, bitrate: 3 * 124 * 8 / 3 }],
+  [
+    "WavPack that is cut",
+    cutAt(300, longWavPack),
+    { duration: 3, bitrate: undefined, problems: ["it is cut: it has 88200 of 132300 samples"] }
+  ],
   ["WAV that is cut", ...cut(4000, wavOf(1, 16))],
   ["AIFF that is cut", ...cut(4000, aifc("sowt", 22_254))],
   ["Matroska that is cut", ...cut(200, make.webm(make.element(0xec, new Uint8Array(200))))],

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { FilesError } from "../../FilesError.ts"
 import { type Fault, headOf, latin, noting, type Source, u16, u32, u64 } from "./byteSource.ts"
+import { flacEnd, missingSamples, wavPackEnd } from "./lastFrame.ts"
 import { segmentEnd } from "./matroska.ts"
 import { readMpeg } from "./mpegAudio.ts"
 import { readOgg } from "./ogg.ts"
@@ -102,7 +103,8 @@ const readMusepack = inHead(24, (bytes) => {
 const readWavPack: Reader = Effect.fnUntraced(function*(source, start) {
   let channels = 0
   let isAll = false
-  const isOpen = u32(yield* headOf(source, 16, start), 12, true) === open
+  const total = u32(yield* headOf(source, 16, start), 12, true)
+  const isOpen = total === open
   for (let at = start, blocks = 0; !isAll && at + 32 <= source.sizeBytes && blocks < 64; blocks++) {
     const head = yield* source.at(at, 32)
     const flags = u32(head, 24, true)
@@ -110,9 +112,23 @@ const readWavPack: Reader = Effect.fnUntraced(function*(source, start) {
     isAll = (flags & 0x1000) !== 0
     at += 8 + u32(head, 4, true)
   }
+  const problems = isOpen ? [] : yield* missingSamples(source, "wvpk", total, wavPackEnd)
   return {
-    fields: { channels: isAll ? channels : undefined, ...isOpen ? { duration: undefined, bitrate: undefined } : {} }
+    fields: {
+      channels: isAll ? channels : undefined,
+      ...isOpen ? { duration: undefined } : {},
+      ...isOpen || problems.length > 0 ? { bitrate: undefined } : {}
+    },
+    problems
   }
+})
+
+/** The first block tells how many samples a frame has, and how many there are; 0 where that was not known. */
+const readFlac: Reader = Effect.fnUntraced(function*(source, start) {
+  const head = yield* headOf(source, 42, start)
+  const total = ((head[21] ?? 0) & 15) * 2 ** 32 + u32(head, 22)
+  const problems = yield* missingSamples(source, "\xff", total, flacEnd(u16(head, 10)))
+  return { fields: problems.length > 0 ? { bitrate: undefined } : {}, problems }
 })
 
 const asfProperties = Buffer.from("a1dcab8c47a9cf118ee400c00c205365", "hex")
@@ -139,6 +155,7 @@ const readers: Readonly<Record<string, Reader>> = {
   "audio/wav": readWav,
   "audio/aiff": readAiff,
   "audio/musepack": readMusepack,
+  "audio/flac": readFlac,
   "audio/wavpack": readWavPack,
   "audio/ogg": readOgg,
   "audio/ape": readApe,
