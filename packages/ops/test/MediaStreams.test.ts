@@ -423,6 +423,16 @@ const sounds: ReadonlyArray<Case> = [
 
 describe("what a sound tells of itself", () => {
   it.effect.each(sounds)("is that of %s", isTold)
+
+  it.effect("is that of its last page where more would have to be read than is allowed", () =>
+    isTold([
+      "Vorbis",
+      vorbis(
+        ...Array.from({ length: 560 }, (_, page) => ended(7, page * 44_100, 0, new Uint8Array(65_000))),
+        ended(7, 560 * 44_100, 4, new Uint8Array(100))
+      ),
+      { duration: 560, title: "A", problems: ["more than 33554432 bytes of it would have to be read"] }
+    ]))
 })
 
 const steady = ["sampleRate", "channels", "bitsPerSample", "lossless", "width", "height"] as const

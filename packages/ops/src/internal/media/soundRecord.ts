@@ -249,6 +249,8 @@ export const soundRecord = Effect.fnUntraced(function*(
   // Who reads these knows of tags before them.
   const isBehind = start > 0 && !/\/(?:mpeg|aac|flac|musepack|dsf)$/.test(mimeType)
   const source = isBehind ? within(file, start, file.sizeBytes) : file
+  // What is left of what may be read is for music-metadata, which gives what it has until then.
+  const head = yield* readHead(mimeType, source, isBehind ? 0 : start)
   const { boxes, fault, metadata, problems } = /\/(?:mp4|quicktime)$/.test(mimeType)
     ? yield* parseBoxes(source, mimeType)
     : { ...yield* (mimeType === "video/matroska" ? parseElements : parse)(source, mimeType), boxes: [] }
@@ -257,7 +259,6 @@ export const soundRecord = Effect.fnUntraced(function*(
   }
   const { format, native, quality } = metadata
   const { camera, sound, track } = filmOf(boxes)
-  const head = yield* readHead(mimeType, source, isBehind ? 0 : start)
   const isWhole = problems.length === 0 && head.problems.length === 0
   // Tags of RIFF have no encoding.
   const written = tags(metadata, mimeType === "audio/wav" ? decoded(metadata.common) : metadata.common)
