@@ -148,7 +148,7 @@ interface Pair<E, R> {
   readonly read: Effect.Effect<Uint8Array | undefined, E, R>
 }
 
-/** The MD5 of an object, or of its parts, by an ETag that looks like one. Some stores have zeros where they know none. */
+/** The MD5 of an object or its parts, by an ETag that looks like one. Zeros stand for none in some stores. */
 const digestIn = ({ etag }: Info): string | undefined =>
   /^(?!0{32})[0-9a-f]{32}(-\d+)?$/i.exec(etag)?.[0]?.toLowerCase()
 
