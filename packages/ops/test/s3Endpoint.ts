@@ -23,7 +23,7 @@ const optionsOf = ({ accessKeyId, endpoint, secretAccessKey }: S3Endpoint): Clou
 /** Creates buckets, which no store does. */
 export const createBuckets = (service: S3Endpoint, names: ReadonlyArray<string>) =>
   Effect.scoped(Effect.gen(function*() {
-    const transport = yield* makeTransport({ sockets: 1 })
+    const transport = yield* Effect.orDie(makeTransport({ sockets: 1 }))
     yield* Effect.forEach(names, (name) =>
       Effect.gen(function*() {
         const settings = yield* Effect.promise(() => findSettings({ endpoint: service.endpoint }, name))

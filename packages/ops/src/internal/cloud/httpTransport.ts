@@ -141,18 +141,18 @@ const bytesOf = (
     })))
   })
 
-/** Makes a transport, whose connections close with the scope. */
+/** Makes an agent. Its error quotes the URL of the proxy, which may have a password: only the code is told of it. */
+const agentOf = <A extends http.Agent>(make: () => A): Effect.Effect<A, ConnectionLost, Scope.Scope> =>
+  Effect.acquireRelease(Effect.try({ try: make, catch: lost }), (agent) => Effect.sync(() => agent.destroy()))
+
+/** Makes a transport, whose connections close with the scope. Fails where a variable that names a proxy is no URL. */
 export const makeTransport = Effect.fnUntraced(function*(
   { authorities, sockets }: TransportOptions
-): Effect.fn.Return<HttpTransport, never, Scope.Scope> {
+): Effect.fn.Return<HttpTransport, ConnectionLost, Scope.Scope> {
   const options = { keepAlive: true, maxSockets: sockets, scheduling: "lifo", proxyEnv: process.env } as const
-  const plain = yield* Effect.acquireRelease(
-    Effect.sync(() => new http.Agent(options)),
-    (agent) => Effect.sync(() => agent.destroy())
-  )
-  const secure = yield* Effect.acquireRelease(
-    Effect.sync(() => new https.Agent({ ...options, ...authorities === undefined ? {} : { ca: authorities } })),
-    (agent) => Effect.sync(() => agent.destroy())
+  const plain = yield* agentOf(() => new http.Agent(options))
+  const secure = yield* agentOf(() =>
+    new https.Agent({ ...options, ...authorities === undefined ? {} : { ca: authorities } })
   )
 
   const begin = (

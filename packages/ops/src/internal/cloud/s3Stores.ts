@@ -41,7 +41,10 @@ export const openWay = Effect.fnUntraced(function*(
     try: () => readFile(file, "utf8"),
     catch: () => refuse(`the file of certificates "${file}" can't be read. Check AWS_CA_BUNDLE`)
   })
-  const transport = yield* makeTransport({ sockets: given.sockets, authorities })
+  const transport = yield* Effect.mapError(
+    makeTransport({ sockets: given.sockets, authorities }),
+    ({ code }) => refuse(`the proxy can't be used (${code}). Check HTTP_PROXY and HTTPS_PROXY`)
+  )
   return { settings, transport, credentials: sourceOf(given) }
 })
 
