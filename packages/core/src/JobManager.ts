@@ -20,6 +20,7 @@ import { claimJobs } from "./internal/job/claims.ts"
 import * as Commands from "./internal/job/commands.ts"
 import { hearChanges } from "./internal/job/hearing.ts"
 import { processesOf } from "./internal/job/liveProcesses.ts"
+import { AwakeTime } from "./internal/job/ownership.ts"
 import { Places } from "./internal/job/places.ts"
 import { Changes, changeWithin, type JobRuntime, type Runnable } from "./internal/job/runtime.ts"
 import * as Schedules from "./internal/job/scheduledStarts.ts"
@@ -265,8 +266,9 @@ export class JobManager extends Context.Service<JobManager, {
  *   does not count.
  * - `concurrencyByName`: how many jobs of a name run at once in this process, by default as many as `concurrency`.
  *   `setConcurrency` is for all processes together.
- * - `leaseTtl`: after this time without a sign of its owner, another owner may take a job, 15 s by default. An owner
- *   that could not renew its lease for half of this time stops.
+ * - `leaseTtl`: after this time without a sign of its owner, another owner may take a job, 15 s by default. The time is
+ *   stored with the lease, so processes can have different ones. An owner to which the store does not answer for half
+ *   of this time stops.
  * - `pollInterval`: time between two looks at the store, 200 ms by default and 250 ms at most. On a store that tells of
  *   changes, a manager looks when it is told, and otherwise after a third of `leaseTtl` while it knows of no work.
  * - `grace`: time for running work to reach a safe point before it is interrupted, 1 s by default.
@@ -317,6 +319,7 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
   const { ids, names } = claimedBy(options.claim ?? "all")
   const fibers = yield* Scope.make()
   let accepting = true
+  yield* Effect.forkIn(runtime.awake.run, fibers)
   const claims = yield* claimJobs({ runtime, names, ids, scope: fibers }).pipe(Effect.scoped, Effect.forkIn(fibers))
   const ears = yield* Effect.forkDetach(hearChanges(runtime))
   const shutdown = Effect.suspend(() => {
@@ -427,6 +430,7 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
   const clock = yield* Clock.Clock
   const runtime: JobRuntime = {
     store,
+    awake: new AwakeTime(clock, pollMillis),
     liveness: yield* OwnerLiveness.OwnerLiveness,
     clock,
     runnables,

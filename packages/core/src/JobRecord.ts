@@ -12,12 +12,18 @@ import { Owner } from "./OwnerLiveness.ts"
 import type * as Progress from "./Progress.ts"
 
 /**
- * Schema for the owner of a running job. Every new owner raises `token`.
+ * Schema for the owner of a running job. Every new owner raises `token`. Another process may take the job when the
+ * owner has not renewed the lease for `ttlMillis`. A lease without `ttlMillis` is of an earlier version, and is judged
+ * by the time of the reader.
  *
  * @category schemas
  * @since 0.1.0
  */
-export const Lease = Schema.Struct({ token: Schema.Natural, owner: Owner })
+export const Lease = Schema.Struct({
+  token: Schema.Natural,
+  owner: Owner,
+  ttlMillis: Schema.optionalKey(Schema.Finite)
+})
 
 /**
  * Schema for a request to a running job. The request stays until the owner has fulfilled it. A parent that is paused
@@ -189,7 +195,8 @@ export type Exit = typeof Exit.Type
  *
  * - `revision` is 0 for a job that was never stored. `insert` and every `put` raise it.
  * - `token` is the highest token that an owner of the job has had.
- * - `availableAt` is the earliest time at which a queued job may be claimed.
+ * - `availableAt` is the earliest time at which a queued job may be claimed, by the clock of the process that claims
+ *   the job. It is 0 for a job that need not wait.
  * - `ownersLost` counts owners lost in a row that stored no row and changed no checkpoint.
  *
  * @category models

@@ -12,8 +12,8 @@ import type { Owner } from "./OwnerLiveness.ts"
 import type { Progress } from "./Progress.ts"
 
 /**
- * Job of a list. `isOwnerDead` tells that the job runs, and that its process is surely dead: nobody works on the job
- * until another process takes it over. It is `false` where this process can't see the owner.
+ * Job of a list. `isOwnerDead` tells that the job runs, and that its process is dead, or its machine was restarted:
+ * nobody works on the job until another process takes it over. It is `false` where this process can't see the owner.
  *
  * @category models
  * @since 0.1.0

@@ -364,11 +364,14 @@ export class JobStore extends Context.Service<JobStore, {
    * `renames` give fan-outs new names, step by step. Each map has the new names by the old names. The rows, the
    * checkpoint and the progress of a fan-out move to its new name. A fan-out that already has the new name is deleted,
    * unless the same step renames that fan-out as well.
+   *
+   * With `beat`, `put` also fails with `JobConflict` if the heartbeat is another one: the owner has renewed its lease.
    */
   readonly put: (
     record: JobRecord,
     line: string,
-    renames?: ReadonlyArray<ReadonlyMap<string, string>>
+    renames?: ReadonlyArray<ReadonlyMap<string, string>>,
+    beat?: number
   ) => Effect.Effect<JobRecord, Errors.JobStoreError>
 
   /**

@@ -40,6 +40,9 @@ export interface Lease {
   /** Whether this process surely still owns the job. */
   readonly isHeldUnsafe: () => boolean
 
+  /** What to wait for where a renewal may show that the process still owns the job. Only the owner can wait. */
+  readonly untilKnownUnsafe?: () => Effect.Effect<void> | undefined
+
   /** Moment until which the lease surely holds without renewal, by the first of both clocks. `None` means for ever. */
   readonly heldUntilUnsafe: () => Option.Option<Instant>
 }
@@ -55,13 +58,15 @@ export const Lease: Context.Reference<Lease> = Context.Reference<Lease>("@fanout
 })
 
 /**
- * Succeeds while this process surely owns the job, else fails with `LeaseLost`.
+ * Succeeds while this process surely owns the job, else fails with `LeaseLost`. An owner that was stopped for a while
+ * first asks the store.
  *
  * @category accessors
  * @since 0.1.0
  */
-export const check: Effect.Effect<void, Interrupted> = Effect.withFiber((fiber) =>
-  Context.get(fiber.context, Lease).isHeldUnsafe()
-    ? Effect.void
-    : Effect.fail(new Interrupted({ reason: "LeaseLost" }))
-)
+export const check: Effect.Effect<void, Interrupted> = Effect.withFiber((fiber) => {
+  const lease = Context.get(fiber.context, Lease)
+  const known = lease.untilKnownUnsafe?.()
+  if (known !== undefined) return Effect.andThen(known, check)
+  return lease.isHeldUnsafe() ? Effect.void : Effect.fail(new Interrupted({ reason: "LeaseLost" }))
+})

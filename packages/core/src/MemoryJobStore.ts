@@ -229,11 +229,11 @@ const changes = (
     })
     return first(found, astrayLimit)
   }),
-  put: (record, line, renames = []) =>
+  put: (record, line, renames = [], beat) =>
     memory.write(() => {
       const { id, revision } = record
       const job = memory.find(id)
-      if (job.record.revision !== revision) refuse(new Errors.JobConflict({ id }))
+      if (job.record.revision !== revision || job.beat !== (beat ?? job.beat)) refuse(new Errors.JobConflict({ id }))
       if (record.state._tag === "Running" && !isToCancel(record)) takePlace(memory, job.record)
       const twin = isActive(record) ? twinOf(memory, record, job) : undefined
       if (twin !== undefined) refuse(new Errors.KeyTaken({ id, by: twin.record.id }))

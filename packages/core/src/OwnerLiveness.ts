@@ -39,6 +39,19 @@ export class OwnerLiveness extends Context.Service<OwnerLiveness, {
 }>()("@fanout/core/OwnerLiveness") {}
 
 /**
+ * Tells whether an owner seems to be dead: it is, or a machine of the same name runs in another boot. After a restart
+ * of the machine that is so. A clone of the machine looks the same, so this is for people to see, and no job is taken
+ * from the owner for it before the end of its lease.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const seemsDead = ({ isDead, self }: OwnerLiveness["Service"], owner: Owner): Effect.Effect<boolean> => {
+  const isRestarted = self.machine !== "" && owner.machine === self.machine && owner.boot !== self.boot
+  return isRestarted && self.boot !== "" && owner.boot !== "" ? Effect.succeed(true) : isDead(owner)
+}
+
+/**
  * Layer that looks at no processes: only an expired lease shows that an owner is dead.
  *
  * @category layers

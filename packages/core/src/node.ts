@@ -103,10 +103,10 @@ export const layerSqlClient = (options: SqliteOptions): Layer.Layer<SqlClient.Sq
   layerClient(options, SqliteClient.makeWaiting)
 
 /**
- * Layer that looks at the processes of this machine. An owner is dead if its machine has been restarted, if no process
- * has its id, if the process with its id started at another time, or if it has ended and its parent has not noticed
- * yet. Owners on other machines, in other containers or in other process namespaces are never reported as dead. Without
- * `/proc`, only a missing process id tells.
+ * Layer that looks at the processes of this machine. An owner is dead if no process has its id, if the process with its
+ * id started at another time, or if it has ended and its parent has not noticed yet. Owners on other machines, in other
+ * containers or in other process namespaces are never reported as dead, nor are owners of another boot: a clone of this
+ * machine may run. Without `/proc`, only a missing process id tells.
  *
  * @category layers
  * @since 0.1.0

@@ -31,7 +31,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { JobLease } from "../src/internal/job/jobLease.ts"
+import { AwakeTime, JobLease } from "../src/internal/job/ownership.ts"
 import * as Records from "./JobStoreRecords.ts"
 
 class Broken extends Schema.TaggedError<Broken>("test/Broken")("Broken", { what: Schema.String }) {}
@@ -72,17 +72,19 @@ const patient = (onCancel: (id: string) => void) =>
       }
     }), { onCancel: (_, id) => Effect.sync(() => onCancel(id)) })
 
-/** A store that does not answer any more, as to a process that was stopped. */
-const freezable = (store: JobStore.JobStore["Service"], frozen: { readonly now: boolean }) =>
-  new Proxy(store, {
+/** A store that does not answer while it is frozen, as to a process that was stopped. */
+const freezable = (store: JobStore.JobStore["Service"], frozen: { readonly now: boolean }) => {
+  const thawed: Effect.Effect<void> = Effect.suspend(() => frozen.now ? Effect.delay(thawed, 50) : Effect.void)
+  return new Proxy(store, {
     get: (target, name, receiver) => {
       const method: unknown = Reflect.get(target, name, receiver)
-      if (Effect.isEffect(method)) return Effect.suspend(() => frozen.now ? Effect.never : method)
+      if (Effect.isEffect(method)) return Effect.andThen(thawed, method)
       return typeof method === "function"
-        ? (...args: ReadonlyArray<unknown>) => Effect.suspend(() => frozen.now ? Effect.never : method(...args))
+        ? (...args: ReadonlyArray<unknown>) => Effect.andThen(thawed, Effect.suspend(() => method(...args)))
         : method
     }
   })
+}
 
 /** Starts a job that runs until it has lost its lease, on a store that can be frozen, and tells when it has ended. */
 const untilLost = Effect.fnUntraced(function*(
@@ -95,8 +97,8 @@ const untilLost = Effect.fnUntraced(function*(
   const { jobs } = yield* manager([Patient], Patient.toLayer(() => Effect.ensuring(program, end))).pipe(
     Effect.updateService(JobStore.JobStore, (store) => freezable(edit(store), frozen))
   )
-  yield* jobs.start(Patient, undefined)
-  return { ends, frozen }
+  const { id } = yield* jobs.start(Patient, undefined)
+  return { ends, frozen, id }
 })
 
 /** A store that has no space for what it would have to record. */
@@ -549,6 +551,22 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.deepStrictEqual(ends, [])
         yield* TestClock.adjust("1 second")
         assert.strictEqual(ends.length, 1)
+      }).pipe(fresh))
+
+    it.effect("hands a job back without blame where the store did not answer, and goes on with it", () =>
+      Effect.gen(function*() {
+        const { frozen, id } = yield* untilLost((store) => store)
+        const store = yield* JobStore.JobStore
+        yield* TestClock.adjust("1 second")
+        for (let times = 1; times < 8; times++) {
+          frozen.now = true
+          yield* TestClock.adjust("10 seconds")
+          assert.strictEqual((yield* store.get(id)).token, times)
+          frozen.now = false
+          yield* TestClock.adjust("12 seconds")
+          const { ownersLost, state, token } = yield* store.get(id)
+          assert.deepStrictEqual([state._tag, token, ownersLost], ["Running", times + 1, 0])
+        }
       }).pipe(fresh))
 
     it.effect("counts its lease from when it asked for it, however late that is answered", () =>
@@ -1603,24 +1621,27 @@ const story = Effect.gen(function*() {
 
 it.effect("a lease is over as soon as one of two clocks says so, and stays so", () =>
   Effect.gen(function*() {
-    const clock = yield* Clock.Clock
+    const own = yield* Clock.Clock
     for (const name of ["wall", "monotonic"] as const) {
       const passed = { wall: 0, monotonic: 0 }
+      const clock = {
+        ...own,
+        currentTimeMillisUnsafe: () => passed.wall,
+        monotonicTimeNanosUnsafe: () => BigInt(passed.monotonic) * 1_000_000n
+      }
+      const awake = new AwakeTime(clock, 200)
       const lease = new JobLease({
         job: JobId.make("job"),
         token: 1,
-        clock: {
-          ...clock,
-          currentTimeMillisUnsafe: () => passed.wall,
-          monotonicTimeNanosUnsafe: () => BigInt(passed.monotonic) * 1_000_000n
-        },
+        clock,
+        awake,
         ttlMillis: 15_000,
-        since: { wallMillis: 0, monotonicNanos: 0n },
+        since: awake.momentUnsafe(),
         onLost: () => {}
       })
-      passed[name] = 7499
+      passed[name] = 13_499
       assert.isTrue(lease.isHeldUnsafe())
-      passed[name] = 7500
+      passed[name] = 13_500
       assert.isFalse(lease.isHeldUnsafe())
       passed[name] = 0
       assert.isFalse(lease.isHeldUnsafe())

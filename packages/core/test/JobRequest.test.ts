@@ -115,7 +115,7 @@ describe("what is asked of a job", () => {
       const next = stepAsked(record, "Run")
       return next === undefined ? undefined : obey(record, next, "person", 5)?.record
     }
-    assert.deepInclude(resumed(Option.none()), { state: { _tag: "Queued", attempt: 1, tries: 0 }, availableAt: 5 })
+    assert.deepInclude(resumed(Option.none()), { state: { _tag: "Queued", attempt: 1, tries: 0 }, availableAt: 0 })
     assert.isUndefined(resumed(Option.some("Cancel")))
   })
 

@@ -229,6 +229,18 @@ export const jobStoreContract = <E>(
           assert.deepStrictEqual(yield* messages(store, "a"), ["once"])
         }))
 
+      test("refuses to take a job from an owner that has renewed its lease since", (store) =>
+        Effect.gen(function*() {
+          const first = yield* store.put((yield* store.insert(job("a"))).with(owned(1)), "claimed")
+          const { beat } = yield* store.pulse(first.id)
+          yield* store.beat(first.id, 1)
+
+          assert.strictEqual(yield* reasonOf(store.put(first.with(owned(2)), "taken", [], beat)), "JobConflict")
+          assert.deepStrictEqual(yield* store.get(first.id), first)
+          const taken = yield* store.put(first.with(owned(2)), "taken", [], beat + 1)
+          assert.strictEqual(taken.token, 2)
+        }))
+
       test("lets one of many win that have read the same", (store) =>
         Effect.gen(function*() {
           const first = yield* store.insert(job("a"))

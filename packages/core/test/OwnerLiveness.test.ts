@@ -13,4 +13,17 @@ describe("OwnerLiveness", () => {
       assert.notDeepEqual(one.self, other.self)
       assert.isFalse(yield* one.isDead(other.self))
     }))
+
+  it.effect("shows people an owner of another boot as dead, which proves nothing to a process", () =>
+    Effect.gen(function*() {
+      const owner = new OwnerLiveness.Owner({ machine: "m", boot: "b", process: "1-1" })
+      const alive = { self: owner, isDead: () => Effect.succeed(false) }
+      const seems = (other: Partial<OwnerLiveness.Owner>) =>
+        OwnerLiveness.seemsDead(alive, new OwnerLiveness.Owner({ ...owner, ...other }))
+
+      assert.isFalse(yield* seems({ process: "2-2" }))
+      assert.isTrue(yield* seems({ boot: "other" }))
+      assert.isFalse(yield* seems({ boot: "" }))
+      assert.isFalse(yield* seems({ machine: "other", boot: "other" }))
+    }))
 })

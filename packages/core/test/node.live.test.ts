@@ -461,7 +461,7 @@ describe("layerOwnerLiveness", () => {
     assert.isFalse(dead({ process: "20-" }, { started: "201", ended: false }))
     assert.isFalse(dead({ machine: "other" }, gone()))
     assert.isFalse(dead({ machine: "other", boot: "other" }, gone()))
-    assert.isTrue(dead({ boot: "other" }, "Unknown"))
+    assert.isFalse(dead({ boot: "other" }, gone()))
     assert.isFalse(dead({ boot: "" }, gone()))
     assert.isFalse(dead({}, gone(), { boot: "" }))
     assert.isFalse(dead({ machine: "" }, gone(), { machine: "" }))

@@ -6,7 +6,7 @@ import * as JobState from "@fanout/core/JobState"
 import { type JobRecord, JobStore } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { layerOwnerLiveness, layerSqlClient } from "@fanout/core/node"
-import { OwnerLiveness } from "@fanout/core/OwnerLiveness"
+import { OwnerLiveness, seemsDead } from "@fanout/core/OwnerLiveness"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Clock from "effect/Clock"
@@ -130,7 +130,7 @@ const activeJobs = Effect.gen(function*() {
   const lost: Array<Lost> = []
   const { held } = yield* Effect.flatMap(Clock.currentTimeMillis, store.look)
   for (const { id, lease, name } of held) {
-    if (Option.isSome(lease) && (yield* liveness.isDead(lease.value.owner))) {
+    if (Option.isSome(lease) && (yield* seemsDead(liveness, lease.value.owner))) {
       lost.push({ id, hasCode: yield* hasCode({ name }) })
     }
   }

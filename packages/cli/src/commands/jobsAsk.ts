@@ -15,6 +15,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Signals from "../exit/Signals.ts"
@@ -63,7 +64,7 @@ export const settled = (id: JobId) =>
     if (Option.isSome((yield* manager.get(id)).request)) yield* manager.claim(id)
     const until = (yield* Clock.currentTimeMillis) + patienceMillis
     let record = yield* manager.get(id)
-    const isOwn = () => Option.exists(record.lease, ({ owner }) => owner.process === self.process)
+    const isOwn = () => Option.exists(record.lease, ({ owner }) => Equal.equals(owner, self))
     while (Option.isSome(record.request) && (isOwn() || (yield* Clock.currentTimeMillis) < until)) {
       yield* Effect.sleep(50)
       record = yield* manager.get(id)

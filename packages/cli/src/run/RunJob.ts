@@ -53,8 +53,7 @@ const makeLoss = Effect.gen(function*() {
     notice: (event: JobEvent, view: View.View): Effect.Effect<void> => {
       if (event._tag !== "State" || isLost) return Effect.void
       const { lease, token } = event.record
-      const owner = Option.map(lease, (_) => _.owner.process)
-      if (Option.contains(owner, self.process)) own = token
+      if (Option.exists(lease, ({ owner }) => Equal.equals(owner, self))) own = token
       if (token <= own) return Effect.void
       isLost = true
       return view.say(summary.takenOver(event.record))
@@ -69,7 +68,7 @@ const untilLeft = (id: JobId, signal: Effect.Effect<ExitCode.Signal>, view: View
     const { self } = yield* OwnerLiveness
     yield* signal
     const { lease } = yield* manager.get(id)
-    const isOthers = Option.isSome(lease) && lease.value.owner.process !== self.process
+    const isOthers = Option.isSome(lease) && !Equal.equals(lease.value.owner, self)
     if (isOthers) return yield* manager.get(id)
     yield* view.say("Pausing; once more stops at once.")
     // A job that is over by now needs no pause; what follows it has seen that.

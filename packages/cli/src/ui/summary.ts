@@ -140,8 +140,8 @@ export const state = (record: JobRecord, isOwnerDead = false): string => {
   }
   const wait = waitOf(record)
   if (wait !== undefined) {
-    const at = format.time(record.availableAt)
-    return `paused (by ${format.printable(wait.by)}), looks again at ${at}`
+    const at = record.availableAt === 0 ? "soon" : `at ${format.time(record.availableAt)}`
+    return `paused (by ${format.printable(wait.by)}), looks again ${at}`
   }
   const asked = Option.match(record.request, { onNone: () => "", onSome: (what) => ` (${asking[what]})` })
   if (record.state._tag === "CompletedWithErrors" && isVerify(record)) return "done, not the same"

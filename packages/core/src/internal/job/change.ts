@@ -19,9 +19,14 @@ export interface Change {
   readonly line: string
   /** New names of the job's fan-outs, for `JobStore.put`. */
   readonly renames?: ReadonlyArray<Renames>
+  /** The heartbeat that the job must still have. */
+  readonly beat?: number
 }
 
 export type Fields = Parameters<JobRecord["with"]>[0]
+
+/** `availableAt` of a job that need not wait. The clock of another process may be behind the time of this one. */
+export const atOnce = 0
 
 /** Most conflicts in a row. Each conflict is a change by another writer. */
 const conflictLimit = 100
@@ -37,7 +42,7 @@ export const step = (
   const state = Option.getOrUndefined(JobState.transition(record.state, by))
   return state && {
     record: record.with({
-      ...fieldsOf(by, now),
+      ...fieldsOf(by),
       // Only a running job has a lease.
       ...(state._tag === "Running" ? {} : { lease: Option.none() }),
       request: requestAfter(record.request, by),
@@ -51,10 +56,10 @@ export const step = (
 }
 
 /** Fields that a transition changes besides the state. A job that runs again loses the record of its earlier end. */
-const fieldsOf = ({ _tag }: JobState.Transition, now: number): Fields => {
-  if (_tag === "Resumed") return { availableAt: now }
+const fieldsOf = ({ _tag }: JobState.Transition): Fields => {
+  if (_tag === "Released" || _tag === "Resumed") return { availableAt: atOnce }
   return _tag === "Retried" || _tag === "AskedToCancel"
-    ? { exit: Option.none(), finishedAt: Option.none(), ownersLost: 0, availableAt: now }
+    ? { exit: Option.none(), finishedAt: Option.none(), ownersLost: 0, availableAt: atOnce }
     : {}
 }
 
@@ -88,16 +93,16 @@ export const update = Effect.fnUntraced(function*<E, R>(
     const now = yield* Clock.currentTimeMillis
     const change = yield* decide(record, now)
     if (change === undefined) return record
-    if (conflicts === conflictLimit) return yield* store.put(change.record, change.line, change.renames)
+    if (conflicts === conflictLimit) return yield* store.put(change.record, change.line, change.renames, change.beat)
     const after = yield* put(store, change)
     if (after !== undefined) return after
   }
 })
 
 /** Writes a change, or gives `undefined` after a conflict. */
-export const put = (store: JobStore["Service"], { line, record, renames }: Change) =>
+export const put = (store: JobStore["Service"], { beat, line, record, renames }: Change) =>
   Effect.catchReason(
-    store.put(record, line, renames),
+    store.put(record, line, renames, beat),
     "JobStoreError",
     "JobConflict",
     () => Effect.succeed(undefined)

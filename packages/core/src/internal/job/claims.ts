@@ -17,8 +17,8 @@ import { activeTags, isToCancel, stepAtEnd } from "../store/request.ts"
 import { align, type Change, put, step } from "./change.ts"
 import { cleanUpsAtOnce } from "./cleanUp.ts"
 import { lift, migrationsFrom, renamesOf } from "./codec.ts"
-import { instantUnsafe } from "./jobLease.ts"
 import { runJob } from "./loop.ts"
+import { Sightings } from "./ownership.ts"
 import { Place } from "./places.ts"
 import { Refusals } from "./refusals.ts"
 import { changeWithin, type JobRuntime, quietMillis, type Runnable } from "./runtime.ts"
@@ -40,13 +40,6 @@ const leavingMillis = 1000
 /** Jobs that are read beyond the free places, because other processes may claim some of the jobs first. */
 const spare = 16
 
-/** The last observed heartbeat of a job that another process runs, and the time of the first observation. */
-interface Sighting {
-  readonly token: number
-  readonly beat: number
-  readonly since: bigint
-}
-
 interface ClaimOptions {
   readonly runtime: JobRuntime
   /** Names of the jobs to claim. */
@@ -58,7 +51,7 @@ interface ClaimOptions {
 }
 
 interface Claims extends ClaimOptions {
-  readonly sightings: Map<JobId, Sighting>
+  readonly sightings: Sightings
   readonly warnings: Set<string>
   /** Jobs that this process can't run, although a program for their name and version exists. */
   readonly left: PassedOver<JobId>
@@ -75,7 +68,7 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
   const spreading = new Spreading(options.runtime, programs.filter((name) => names === "all" || names.has(name)))
   const claims: Claims = {
     ...options,
-    sightings: new Map(),
+    sightings: new Sightings(timing.ttlMillis),
     warnings: new Set(),
     left: new PassedOver(),
     refusals: new Refusals(options.runtime, yield* Effect.scope),
@@ -100,7 +93,7 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
  */
 const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
   const { names, refusals, runtime, sightings, spreading } = claims
-  const { claiming, clock, hearing, store, timing } = runtime
+  const { awake, claiming, clock, hearing, store, timing } = runtime
   const quiet = quietMillis(runtime)
   let millis = timing.pollMillis
   let isFailing = false
@@ -123,10 +116,12 @@ const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
     const now = yield* clock.currentTimeMillis
     // A process that hears of changes looks seldom, unless something is due that nobody will tell of.
     const soon = hearing.isOn ? now + quiet : now
+    const askedAt = awake.nowUnsafe()
     const look = yield* store.look(soon)
+    const answeredAt = awake.nowUnsafe()
     if (look.hasChildren) yield* reported(align(runtime))
     if (look.hasDueSchedules) yield* reported(runSchedules(runtime, names, (message) => warnOnce(claims, message)))
-    yield* reported(takeOver(claims, look.held))
+    yield* reported(takeOver(claims, look.held, (job) => sightings.isLostUnsafe(job, { askedAt, answeredAt })))
     if (look.hasJobsToCancel) yield* reported(claimCleanUps(claims))
     const full = yield* claimQueued(claims, look)
     if (!hearing.isOn || look.hasDueSchedules || look.hasJobsToCancel) return
@@ -317,19 +312,19 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
   const isCleanUp = isToCancel(record)
   const isFull = claims.spreading.isAnyFull(record.name)
   if (!isCleanUp && (yield* claims.refusals.refuses(record, runnable, payload, isFull))) return false
-  // The lease counts from the time before the claim request.
-  const since = instantUnsafe(runtime.clock)
+  // The lease counts from the moment before the claim request.
+  const since = runtime.awake.momentUnsafe()
   const began = token === 1 ? "Started" : `Started again, by owner ${token}`
   const claimed = step(
     record,
     { _tag: "Claimed" },
-    since.wallMillis,
+    since.instant.wallMillis,
     isCleanUp ? `Cleaned up after by owner ${token}` : began,
     {
       version: runnable.job.version,
       payload,
       token,
-      lease: Option.some({ token, owner: runtime.liveness.self })
+      lease: Option.some({ token, owner: runtime.liveness.self, ttlMillis: runtime.timing.ttlMillis })
     }
   )
   if (claimed === undefined) return false
@@ -365,19 +360,24 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
   }))
 })
 
-/** Releases jobs whose owner is dead, or has not raised the heartbeat for the time of a lease. */
-const takeOver = Effect.fnUntraced(function*(claims: Claims, all: ReadonlyArray<Held>) {
-  const { ids, left, runtime: { clock, runs, unrecorded }, sightings } = claims
+/** Releases jobs whose owner is dead, or has lost its lease. */
+const takeOver = Effect.fnUntraced(function*(
+  claims: Claims,
+  all: ReadonlyArray<Held>,
+  isLost: (job: Held) => boolean
+) {
+  const { ids, left, runtime: { clock, liveness, runs, unrecorded }, sightings } = claims
   const passed = left.atUnsafe(yield* clock.currentTimeMillis)
   // The parent of a child may be over, and no process may be left that claims jobs of the parent's name.
   const isWanted = (job: Held) => isNamed(claims, job) || ids.has(job.id) || Option.isSome(job.parent)
   const held = all.filter((job) => !runs.has(job.id) && isWanted(job))
   const seen = new Set(held.map(({ id }) => id))
-  for (const id of Array.from(sightings.keys())) if (!seen.has(id)) sightings.delete(id)
+  sightings.keepUnsafe(seen)
   for (const id of Array.from(unrecorded.keys())) if (!seen.has(id) && !runs.has(id)) unrecorded.delete(id)
   for (const job of held) {
     if (passed.has(job.id) || (yield* runnableFor(claims, job)) === undefined) continue
-    if (!(yield* isLost(claims, job))) continue
+    const isDead = Option.isSome(job.lease) && (yield* liveness.isDead(job.lease.value.owner))
+    if (!isDead && !isLost(job)) continue
     const released = Effect.catchReason(
       release(claims, job),
       "JobStoreError",
@@ -389,34 +389,21 @@ const takeOver = Effect.fnUntraced(function*(claims: Claims, all: ReadonlyArray<
   }
 })
 
-const release = Effect.fnUntraced(function*(claims: Claims, { id, lease }: Held) {
+const release = Effect.fnUntraced(function*(claims: Claims, { beat, id, lease }: Held) {
   const { runtime: { changed, claimable, clock, store, unrecorded }, sightings } = claims
   const record = yield* store.get(id)
   // Another process may have released the job.
   if (!Equal.equals(record.lease, lease) || (yield* liftedFor(claims, record)) === undefined) return
-  // The lost owner does not count if the store was full, or while children of the job are active.
+  // The lost owner does not count if the store has failed it, or while children of the job are active.
   const trouble = unrecorded.get(id)?.error.reason
-  const isFull = trouble?._tag === "StorageFailure" && trouble.problem === "Full"
-  const isBlameless = isFull || (yield* store.childTags(id)).some((tag) => activeTags.includes(tag))
+  const isOfStore = trouble?._tag === "StorageFailure" && ["Busy", "Full", "Unreachable"].includes(trouble.problem)
+  const isBlameless = isOfStore || (yield* store.childTags(id)).some((tag) => activeTags.includes(tag))
   const change = released(record, yield* clock.currentTimeMillis, isBlameless)
   if (change === undefined) return
-  sightings.delete(id)
-  if ((yield* put(store, change)) === undefined) return
+  sightings.forgetUnsafe(id)
+  if ((yield* put(store, { ...change, beat })) === undefined) return
   changed.notifyUnsafe()
   claimable.notifyUnsafe()
-})
-
-const isLost = Effect.fnUntraced(function*({ runtime, sightings }: Claims, { beat, id, lease }: Held) {
-  const { clock, liveness, timing } = runtime
-  if (Option.isNone(lease) || (yield* liveness.isDead(lease.value.owner))) return true
-  const { token } = lease.value
-  const now = clock.monotonicTimeNanosUnsafe()
-  const last = sightings.get(id)
-  if (last !== undefined && last.token === token && last.beat === beat) {
-    return Number(now - last.since) / 1e6 >= timing.ttlMillis
-  }
-  sightings.set(id, { token, beat, since: now })
-  return false
 })
 
 /** Makes the change that releases a job. Counts the owner as lost unless the job is blameless. */

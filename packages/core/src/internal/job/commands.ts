@@ -24,7 +24,7 @@ import { decodeOrigin } from "../fanOut/origin.ts"
 import * as Numbers from "../numbers.ts"
 import { standsFor } from "../store/keys.ts"
 import { activeTags, isToCancel, stepAsked, type Wish, wishOf } from "../store/request.ts"
-import { align, type Change, obey, step, update } from "./change.ts"
+import { align, atOnce, type Change, obey, step, update } from "./change.ts"
 import { decode, encode } from "./codec.ts"
 import { sentenceOf } from "./runEnd.ts"
 import type { JobRuntime } from "./runtime.ts"
@@ -81,7 +81,7 @@ export const newRecord = Effect.fnUntraced(function*(
     ownersLost: 0,
     createdAt: now,
     updatedAt: now,
-    availableAt: now,
+    availableAt: atOnce,
     finishedAt: Option.none(),
     revision: 0
   })

@@ -37,7 +37,10 @@ export const processesOf = (runtime: JobRuntime): Effect.Effect<ReadonlyArray<Jo
     const held = running.flatMap(({ isOwnerDead, record: { id, lease } }): ReadonlyArray<Held> =>
       isOwnerDead || Option.isNone(lease) ? [] : [{ id, lease: lease.value }]
     )
-    const byOwner = Arr.groupBy(held, ({ lease: { owner } }): string => `${owner.machine} ${owner.process}`)
+    const byOwner = Arr.groupBy(
+      held,
+      ({ lease: { owner } }): string => `${owner.machine} ${owner.boot} ${owner.process}`
+    )
     const processes = Object.entries(byOwner).toSorted(([left], [right]) => left < right ? -1 : 1)
     return yield* Effect.forEach(
       processes,

@@ -15,7 +15,7 @@ import * as JobPriority from "../../JobPriority.ts"
 import type { Asked, JobRecord, Request } from "../../JobRecord.ts"
 import type { JobStore } from "../../JobStore.ts"
 import { JobStoreError } from "../../JobStoreError.ts"
-import { type Instant, Lease } from "../../Lease.ts"
+import { Lease } from "../../Lease.ts"
 import { Pools } from "../../Pools.ts"
 import { Reporter } from "../../Progress.ts"
 import * as TaskDispatcher from "../../TaskDispatcher.ts"
@@ -28,7 +28,7 @@ import { align } from "./change.ts"
 import * as Children from "./childrenOfRun.ts"
 import { decode } from "./codec.ts"
 import { make as makeDispatcher } from "./dispatcher.ts"
-import { instantUnsafe, JobLease } from "./jobLease.ts"
+import { JobLease, type Moment } from "./ownership.ts"
 import { closePatiently, promptly, untilStopped } from "./patience.ts"
 import type { Place } from "./places.ts"
 import { settle } from "./runEnd.ts"
@@ -37,20 +37,21 @@ import { makeSampler } from "./sampling.ts"
 import { pauseIfFailing } from "./scheduledStarts.ts"
 import { mayRun } from "./waiting.ts"
 
-/** Runs a claimed job and records the end. `since` is the time before the claim request. */
+/** Runs a claimed job and records the end. `since` is the moment before the claim request. */
 export const runJob = Effect.fnUntraced(function*(
   runtime: JobRuntime,
   runnable: Runnable,
   record: JobRecord,
-  since: Instant,
+  since: Moment,
   signal: Interrupter,
   place: Place
 ) {
-  const { clock, timing } = runtime
+  const { awake, clock, timing } = runtime
   const lease = new JobLease({
     job: record.id,
     token: record.token,
     clock,
+    awake,
     ttlMillis: timing.ttlMillis,
     since,
     onLost: () => signal.requestUnsafe("LeaseLost")
@@ -74,12 +75,13 @@ export const runJob = Effect.fnUntraced(function*(
   yield* Effect.scoped(Effect.gen(function*() {
     yield* Measures.countRun(record.name)
     yield* Effect.forkScoped(orLose(run, renew(run)))
-    yield* Effect.forkScoped(orLose(run, watchLease(run)))
+    yield* Effect.forkScoped(orLose(run, lease.lost))
     // A job with a request is claimed only for the clean-up.
     if (asked !== undefined) signal.requestUnsafe(reasonOf(asked))
     stopAtDeadline(run)
     // A slow claim may outlast the lease. Another process may then own the job already.
-    if (asked !== undefined || !lease.isHeldUnsafe()) return yield* settle(run, Option.none(), 0)
+    yield* lease.untilKnownUnsafe() ?? Effect.void
+    if (asked !== undefined || lease.isLost) return yield* settle(run, Option.none(), 0)
     if (!(yield* mayRun(run))) return yield* settle(run, Option.none(), 0)
     const { exit, unfinished } = yield* runProgram(run)
     yield* settle(run, Option.some(exit), unfinished)
@@ -118,18 +120,18 @@ const orLose = ({ lease, record }: Run, keeping: Effect.Effect<void>) =>
 /** Renews the lease, and reads the requests to the job between two renewals. */
 const renew = Effect.fnUntraced(function*(run: Run) {
   const { lease, record, runtime, signal } = run
-  const { changed, clock, store, timing } = runtime
+  const { awake, changed, store, timing } = runtime
   let { nextChange } = changed
-  while (lease.isHeldUnsafe()) {
+  while (!lease.isLost) {
     yield* changeWithin(nextChange, timing.pollMillis)
     nextChange = changed.nextChange
-    if (!lease.isHeldUnsafe()) return
+    if (lease.isLost) return
     stopAtDeadline(run)
-    const since = instantUnsafe(clock)
+    const since = awake.momentUnsafe()
     const due = lease.isDueUnsafe()
     const renewed = Effect.tap(
       store.beat(record.id, lease.token),
-      () => Effect.sync(() => lease.isHeldUnsafe() && lease.renewUnsafe(since))
+      () => Effect.sync(() => lease.renewUnsafe(since))
     )
     const reading: Effect.Effect<Asked, JobStoreError> = Effect.flatMap(
       due ? renewed : run.report,
@@ -148,16 +150,11 @@ const renew = Effect.fnUntraced(function*(run: Run) {
         return undefined
       })
     )
-    if (asked === undefined || !lease.isHeldUnsafe()) continue
+    if (asked === undefined || lease.isLost) continue
     run.trouble = undefined
     run.limit(asked)
     if (Option.isSome(asked.request)) signal.requestUnsafe(reasonOf(asked.request.value))
   }
-})
-
-/** Waits until the lease is lost. Unlike `renew`, `watchLease` does not wait for the store. */
-const watchLease = Effect.fnUntraced(function*({ lease }: Run) {
-  while (lease.isHeldUnsafe()) yield* Effect.sleep(lease.remainingUnsafe())
 })
 
 /** Which attempt a run belongs to, and which failed elements of its own the attempt runs again. */
@@ -235,8 +232,8 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
     )
   )
   // The error is ignored here. `settle` reports the error of a store that does not work.
-  if (run.lease.isHeldUnsafe()) {
-    yield* Effect.raceFirst(Effect.andThen(Effect.ignore(rest), lastSample), watchLease(run))
+  if (!run.lease.isLost) {
+    yield* Effect.raceFirst(Effect.andThen(Effect.ignore(rest), lastSample), run.lease.lost)
   }
   return { exit: run.refused === undefined ? exit : Exit.fail(run.refused), unfinished: unfinished.size }
 })
@@ -287,7 +284,7 @@ const leftToItself = (run: Run) => {
   const message = "Something of its program has not ended a minute after it was interrupted, and is left to itself"
   return Effect.andThen(
     Effect.logError(`Job ${run.record.id}: ${message}`),
-    Effect.raceFirst(noted(run, message), watchLease(run))
+    Effect.raceFirst(noted(run, message), run.lease.lost)
   )
 }
 

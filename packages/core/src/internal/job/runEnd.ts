@@ -48,27 +48,28 @@ export const settle = Effect.fnUntraced(function*(
     return
   }
   if (end.success._tag === "Stopped" && end.success.reason === "LeaseLost") {
-    yield* Effect.logWarning(`Job ${record.id} was stopped: its lease is lost`)
-    return
+    yield* Effect.logWarning(`Job ${record.id} was stopped: another process owns it, or the store did not answer`)
   }
   yield* recordEnd(run, end.success).pipe(
     Effect.tap(() => Effect.sync(() => unrecorded.delete(record.id))),
     Effect.tapError(tell),
     Effect.retry({
       schedule: Schedule.spaced(runtime.timing.pollMillis),
-      while: (error) => error.reason._tag === "StorageFailure" && lease.isHeldUnsafe()
+      while: (error) => error.reason._tag === "StorageFailure" && !lease.isLost
     }),
     Effect.catchTag(
       "JobStoreError",
       (error) => Effect.logError(`How job ${record.id} ended could not be recorded: ${error.message}`)
-    )
+    ),
+    // Others may have the job by then, and the store may never answer.
+    Effect.raceFirst(Effect.delay(lease.lost, runtime.timing.ttlMillis))
   )
   changed.notifyUnsafe()
 })
 
 /** Computes the end of a run. Fails if the store did not record the work of the run. */
 const runEndOf = Effect.fnUntraced(function*(
-  { isOverdue, record, runnable: { job }, runtime, signal, trouble }: Run,
+  { isOverdue, record, refused, runnable: { job }, runtime, signal, trouble }: Run,
   exit: Option.Option<Exit_.Exit<unknown, unknown>>,
   unfinished: number
 ): Effect.fn.Return<RunEnd, JobStoreError> {
@@ -77,7 +78,7 @@ const runEndOf = Effect.fnUntraced(function*(
   const stopped = (reason: Reason): Effect.Effect<RunEnd, JobStoreError> => {
     if (isOverdue && reason === "Timeout") return Effect.succeed(over({ _tag: "Deadline", at: deadline }))
     if (reason === "Timeout") return Effect.succeed(over({ _tag: "Timeout", millis: job.timeoutMillis }))
-    return reason === "LeaseLost" && trouble !== undefined
+    return reason === "LeaseLost" && refused !== undefined && trouble !== undefined
       ? Effect.fail(trouble)
       : Effect.succeed({ _tag: "Stopped", reason })
   }
@@ -141,11 +142,7 @@ const recordEnd = (run: Run, end: RunEnd) => {
       if (next._tag === "Paused") return recorded(next, `Paused by ${next.by}`)
       isCleaned ??= yield* cleanUp(run, current)
       if (isCleaned) return recorded(next, "Cancelled")
-      if (lease.isHeldUnsafe()) {
-        return recorded({ _tag: "Released", why: "Shutdown" }, "Queued again, to be cleaned up after")
-      }
-      yield* Effect.logWarning(`The clean-up after job ${record.id} was stopped: its lease is lost`)
-      return undefined
+      return recorded({ _tag: "Released", why: "Shutdown" }, "Queued again, to be cleaned up after")
     })
   )
 }
@@ -168,6 +165,10 @@ const ownStep = Effect.fnUntraced(function*(
       line: `Runs again in ${delayMillis} ms: ${message}`,
       fields: { availableAt: now + delayMillis }
     }
+  }
+  if (end._tag === "Stopped" && end.reason === "LeaseLost") {
+    // The token is still the highest, so nobody else has noticed. The next owner cleans up where that was asked.
+    return { by: { _tag: "Released", why: "OwnerLost" }, line: "Queued again: the store did not answer its owner" }
   }
   if (end._tag === "Stopped") {
     const isPause = end.reason === "Pause"

@@ -18,7 +18,7 @@ import type { JobRun } from "../fanOut/jobRun.ts"
 import type { SuppliedProgram } from "../jobProgram.ts"
 import type { StoredRates } from "../permits/storedRates.ts"
 import type { LivePool } from "../threads/livePools.ts"
-import type { JobLease } from "./jobLease.ts"
+import type { AwakeTime, JobLease } from "./ownership.ts"
 import type { Place, Places } from "./places.ts"
 
 /** A job that this job manager can run. */
@@ -38,6 +38,7 @@ export interface JobRuntime {
   readonly store: JobStore["Service"]
   readonly liveness: OwnerLiveness["Service"]
   readonly clock: Clock.Clock
+  readonly awake: AwakeTime
   readonly runnables: ReadonlyMap<string, Runnable>
   readonly timing: Timing
   readonly pools: Pools["Service"]

@@ -11,6 +11,7 @@ import * as JobState from "../../JobState.ts"
 import type { JobOverview, JobStatus } from "../../JobStatus.ts"
 import type { ListFilter, StateCounts } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
+import { seemsDead } from "../../OwnerLiveness.ts"
 import { changeWithin, type JobRuntime } from "./runtime.ts"
 import { isSame } from "./watch.ts"
 
@@ -38,9 +39,9 @@ const statusFrom = (look: Look): JobStatus => {
   }
 }
 
-/** Whether a job runs, and its process is surely dead. */
+/** Whether a job runs, and its process seems to be dead. */
 const isOwnerDead = ({ liveness }: JobRuntime, { lease, state }: JobRecord): Effect.Effect<boolean> =>
-  state._tag === "Running" && Option.isSome(lease) ? liveness.isDead(lease.value.owner) : Effect.succeed(false)
+  state._tag === "Running" && Option.isSome(lease) ? seemsDead(liveness, lease.value.owner) : Effect.succeed(false)
 
 const look = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId) {
   const { store } = runtime

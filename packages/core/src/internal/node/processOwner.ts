@@ -2,7 +2,8 @@
  * Tells from the outside whether a process has surely ended.
  *
  * The name of a process can't be taken for that of another one: not of a process that has the same id later, nor in
- * another namespace, boot or machine. In doubt a process counts as alive, and its lease decides.
+ * another namespace, boot or machine. In doubt a process counts as alive, and its lease decides. So does the lease of a
+ * process of another boot: virtual machines of one image have the same id and name, and each has a boot of its own.
  */
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -14,8 +15,7 @@ export type Sight = "Gone" | "Unknown" | { readonly started: string; readonly en
 
 /** Whether `owner` has surely ended, as the process `self` sees it. */
 export const isDead = (self: Owner, owner: Owner, look: (pid: number) => Sight): boolean => {
-  if (self.machine === "" || owner.machine !== self.machine) return false
-  if (owner.boot !== self.boot) return owner.boot !== "" && self.boot !== ""
+  if (self.machine === "" || owner.machine !== self.machine || owner.boot !== self.boot) return false
   const [, digits, started] = /^(\d+)-(\d*)$/.exec(owner.process) ?? []
   const pid = Number(digits)
   if (!(pid > 0)) return false

@@ -238,13 +238,14 @@ export const makeChanges = (access: SqlAccess): Pick<Service, "insert" | "insert
       const store = insertRows(access, record, namedChild(access, id, name))
       return access.change("store a child", asOwner(access, { id, token }, store, (job) => job.id === record.id))
     },
-    put: (record, line, renames = []) => {
+    put: (record, line, renames = [], beat) => {
       const { id, revision, updatedAt } = record
       const { columns, payload } = Rows.encodeJob(record.with({ revision: revision + 1 }))
       const replace = Effect.gen(function*() {
         if (record.state._tag === "Running" && !isToCancel(record)) yield* takePlace(access, columns, revision)
         const replaced = yield* sql`update fanout_jobs set ${sql.update(columns, ["id"])}
-          where id = ${columns.id} and revision = ${revision} returning id`
+          where id = ${columns.id} and revision = ${revision}
+            and ${beat === undefined ? sql`1 = 1` : sql`beat = ${beat}`} returning id`
         if (replaced.length === 0) {
           const isStored = yield* exists(access, columns.id)
           return yield* failWith(isStored ? new Errors.JobConflict({ id }) : new Errors.JobNotFound({ id }))
