@@ -33,7 +33,8 @@ const transitions: Readonly<Record<string, JobState.Transition>> = {
   Released: { _tag: "Released", why: "Shutdown" },
   Retried: { _tag: "Retried" },
   AskedToCancel: { _tag: "AskedToCancel" },
-  Cancelled: { _tag: "Cancelled" }
+  Cancelled: { _tag: "Cancelled" },
+  Abandoned: { _tag: "Abandoned" }
 }
 
 /** Every step that the code allows, as `from --> to: transition`. */

@@ -609,9 +609,18 @@ describe("fanout jobs", () => {
     database.exec("update fanout_jobs set name = 'other', tag = 'Failed', state = json_set(state, '$._tag', 'Failed')")
     database.close()
     const id = idOf(db)
-    const asked = `Job ${id} is queued (cancelling). Its program cleans up after it when it runs next.\n`
+    const asked = `Job ${id} is queued (cancelling). Its program cleans up after it when it runs next; ` +
+      `if it is gone: fanout jobs cancel --force ${id}.\n`
     assert.deepInclude(run(db, ["jobs", "cancel", id]), { status: 0, stdout: asked })
     assert.include(run(db, ["jobs", "list"]).stdout, "cancelling")
+    assert.deepStrictEqual(run(db, ["jobs", "cancel", "--force", id]), {
+      status: 0,
+      stdout: `Job ${id} is cancelled.\n`,
+      stderr: `Nothing has cleaned up after job ${id}: its temporary files and unfinished uploads stay. ` +
+        "The same work can be started anew.\n"
+    })
+    assert.include(run(db, ["jobs", "cancel", "--force", id]).stderr, "it can't be abandoned")
+    assert.include(run(db, ["jobs", "prune", "--older-than", "0s"]).stdout, "Removed 1 job.")
   })
 })
 

@@ -55,9 +55,10 @@ export interface JobHandle<out A, out E> {
   /** The status now, and after each change, with rates. The stream ends when the job is over. */
   readonly changes: Stream.Stream<JobStatus, JobStoreError>
 
-  /** See `JobManager.pause`, `resume`, `cancel` and `retry`. */
+  /** See `JobManager.pause`, `resume`, `cancel`, `abandon` and `retry`. */
   readonly pause: Effect.Effect<void, JobManagerError | JobStoreError>
   readonly resume: Effect.Effect<void, JobManagerError | JobStoreError>
   readonly cancel: Effect.Effect<void, JobManagerError | JobStoreError>
+  readonly abandon: Effect.Effect<void, JobManagerError | JobStoreError>
   readonly retry: Effect.Effect<void, JobManagerError | JobStoreError>
 }

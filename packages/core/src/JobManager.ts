@@ -176,6 +176,13 @@ export class JobManager extends Context.Service<JobManager, {
    * Cancels a job that is active or has failed, after its owner, or the next process that claims it, has cleaned up.
    */
   readonly cancel: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
+
+  /**
+   * Ends a job as cancelled without its program, for a job whose program is gone. Nothing cleans up after the job, so
+   * what its tasks have begun stays. Its children are asked to cancel. Fails with `NotAllowed` if a live process runs
+   * the job. Where that can't be seen, `abandon` first waits for the time of the lease.
+   */
+  readonly abandon: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
   /**
    * Changes the priority and the limits of a job, even while it runs. A setting that is not given stays. The children
    * that are not over get the same changes.
@@ -363,6 +370,7 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     pause: (id) => Commands.pause(runtime, id),
     resume: (id) => Commands.resume(runtime, id),
     cancel: (id) => Commands.cancel(runtime, id),
+    abandon: (id) => Commands.abandon(runtime, id),
     set: (id, changes) => Commands.set(runtime, id, changes),
     retry: (id, only) => Commands.retry(runtime, id, only === undefined ? {} : { only }),
     prune: store.prune,

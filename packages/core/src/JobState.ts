@@ -178,6 +178,7 @@ export type Tag = typeof Tag.Type
  *   `deadline` and its own `only`, or none.
  * - `AskedToCancel`: somebody cancelled a job that has run. The next owner cleans up after the job and cancels it.
  * - `Cancelled`: the clean-up has ended, or the job never ran.
+ * - `Abandoned`: somebody ended a job that no live process runs, without a clean-up.
  *
  * @category models
  * @since 0.1.0
@@ -193,7 +194,8 @@ export const Transition = Schema.TaggedUnion({
   Released: { why: Schema.Literals(["Shutdown", "OwnerLost"]) },
   Retried: { deadline: untilOver.deadline, only: untilOver.only },
   AskedToCancel: {},
-  Cancelled: {}
+  Cancelled: {},
+  Abandoned: {}
 })
 
 /**
@@ -268,6 +270,7 @@ export const transition = (state: JobState, by: Transition): Option.Option<JobSt
     Retried: ({ _tag, ...fresh }) =>
       from(["CompletedWithErrors", "Failed"], Queued.make({ attempt: attempt + 1, tries: 0, ...fresh })),
     AskedToCancel: () => from(["Queued", "Paused", "Failed"], Queued.make({ attempt, tries })),
-    Cancelled: () => from(["Queued", "Running", "Paused"], Cancelled.make({ attempt, tries }))
+    Cancelled: () => from(["Queued", "Running", "Paused"], Cancelled.make({ attempt, tries })),
+    Abandoned: () => from(["Queued", "Running", "Paused"], Cancelled.make({ attempt, tries }))
   })
 }

@@ -671,6 +671,53 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.match(String(yield* Effect.flip(jobs.retry(handle.id))), /Cancelled/)
       }).pipe(fresh))
 
+    it.effect("ends a job without its program where no live process runs it, and frees its key", () =>
+      Effect.gen(function*() {
+        const frozen = { now: false }
+        const { jobs: owner } = yield* manager([Double], Double.toLayer(() => Effect.never)).pipe(
+          Effect.updateService(JobStore.JobStore, (store) => freezable(store, frozen))
+        )
+        const running = yield* owner.start(Double, { n: 1 })
+        yield* TestClock.adjust("1 second")
+        const { jobs } = yield* manager([], Layer.empty)
+        const refused = yield* Effect.forkChild(Effect.flip(jobs.abandon(running.id)))
+        yield* TestClock.adjust("6 seconds")
+        assert.match((yield* Fiber.join(refused)).message, /is Running: it can't be abandoned: its process is alive/)
+
+        frozen.now = true
+        const ended = yield* Effect.forkChild(jobs.abandon(running.id))
+        yield* TestClock.adjust("14 seconds")
+        assert.strictEqual(yield* stateOf(jobs, running.id), "Running")
+        yield* TestClock.adjust("2 seconds")
+        yield* Fiber.join(ended)
+        assert.strictEqual(yield* stateOf(jobs, running.id), "Cancelled")
+        assert.match((yield* Effect.flip(jobs.abandon(running.id))).message, /is Cancelled/)
+
+        // An owner that lives all the same stops, and records nothing.
+        frozen.now = false
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(yield* stateOf(jobs, running.id), "Cancelled")
+        const again = yield* owner.start(Double, { n: 1 })
+        assert.isTrue(again.started)
+      }).pipe(fresh))
+
+    it.effect("ends a job at once that waits for its program to clean up", () =>
+      Effect.gen(function*() {
+        const { close, jobs } = yield* manager([Patient], patient(() => {}))
+        const { id } = yield* jobs.start(Patient, undefined)
+        yield* TestClock.adjust("1 second")
+        yield* jobs.pause(id)
+        yield* TestClock.adjust("1 second")
+        yield* close
+        const { jobs: client } = yield* manager([], Layer.empty)
+        yield* client.cancel(id)
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(yield* stateOf(client, id), "Queued")
+        yield* client.abandon(id)
+        assert.strictEqual(yield* stateOf(client, id), "Cancelled")
+        assert.strictEqual(yield* client.prune(Number.POSITIVE_INFINITY), 1)
+      }).pipe(fresh))
+
     it.effect("takes over from a dead owner at once, and gives up after five in a row", () =>
       Effect.gen(function*() {
         const frozen = { now: false }

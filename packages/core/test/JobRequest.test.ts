@@ -29,7 +29,8 @@ const ends: ReadonlyMap<string, ReadonlyArray<JobState.Transition>> = new Map([
 ])
 const moves: ReadonlyMap<string, JobState.Transition> = new Map([
   ["claimed", { _tag: "Claimed" }],
-  ["retry", { _tag: "Retried" }]
+  ["retry", { _tag: "Retried" }],
+  ["abandoned", { _tag: "Abandoned" }]
 ])
 const events = [byPerson, byParent, ends, moves].flatMap((some) => Array.from<string>(some.keys())).concat(
   "clean-up stopped"

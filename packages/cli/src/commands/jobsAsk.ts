@@ -46,7 +46,9 @@ const tell = (record: JobRecord, json: boolean): Effect.Effect<void> =>
     const sentences = [
       `Job ${record.id} is ${[summary.state(record), ...settings].join(", ")}.`,
       waitsToBeCancelled(record)
-        ? "Its program cleans up after it when it runs next."
+        ? `Its program cleans up after it when it runs next${
+          hasCode ? "" : `; if it is gone: fanout jobs cancel --force ${record.id}`
+        }.`
         : summary.next(record, hasCode)
     ]
     return say(sentences.filter((part) => part !== "").join(" "))
@@ -92,18 +94,51 @@ const askEach = (
     if (code !== ExitCode.success) return yield* Stop.withCode(code)
   }))
 
-const asking = (name: "pause" | "cancel", description: string) =>
-  Command.make(
-    name,
-    { ids, json: Settings.json },
-    ({ ids, json }) => askEach(ids, json, ({ id }) => JobManager.use((manager) => manager[name](id)))
-  ).pipe(Command.withDescription(description))
-
 /** `fanout jobs pause` */
-export const pause = asking("pause", "Pause jobs at their next safe points, wherever they run")
+export const pause = Command.make(
+  "pause",
+  { ids, json: Settings.json },
+  ({ ids, json }) => askEach(ids, json, ({ id }) => JobManager.use((manager) => manager.pause(id)))
+).pipe(Command.withDescription("Pause jobs at their next safe points, wherever they run"))
+
+/** Ends a job without its program, and says what stays behind. */
+const abandon = Effect.fnUntraced(function*({ id, lease, state }: JobRecord, json: boolean) {
+  const manager = yield* JobManager
+  const { children, isOwnerDead } = yield* manager.status(id)
+  if (state._tag === "Running" && !isOwnerDead && !json) {
+    const seconds = Math.ceil(
+      Option.match(lease, { onNone: () => 0, onSome: ({ ttlMillis = 15_000 }) => ttlMillis }) / 1000
+    )
+    yield* complain(`Looking for ${seconds} s whether a process runs job ${id}.`)
+  }
+  yield* manager.abandon(id)
+  if (json) return
+  const count = (children.Queued ?? 0) + (children.Running ?? 0) + (children.Paused ?? 0)
+  const ofChildren = count === 0 ? "" : ` ${format.counted(count, "child", "children")} of it will be cancelled, too.`
+  yield* complain(
+    `Nothing has cleaned up after job ${id}: its temporary files and unfinished uploads stay. ` +
+      `The same work can be started anew.${ofChildren}`
+  )
+})
 
 /** `fanout jobs cancel` */
-export const cancel = asking("cancel", "Give jobs up; what they have done stays")
+export const cancel = Command.make(
+  "cancel",
+  {
+    ids,
+    force: Settings.toggle(
+      "force",
+      "End jobs whose program is gone, without cleaning up; not while a process runs them"
+    ),
+    json: Settings.json
+  },
+  ({ force, ids, json }) =>
+    askEach(
+      ids,
+      json,
+      (record) => force ? abandon(record, json) : JobManager.use((manager) => manager.cancel(record.id))
+    )
+).pipe(Command.withDescription("Give jobs up; what they have done stays"))
 
 const here = { id: Settings.jobId, concurrency: Settings.concurrency, json: Settings.json, quiet: Settings.quiet }
 

@@ -24,8 +24,9 @@ import { decodeOrigin } from "../fanOut/origin.ts"
 import * as Numbers from "../numbers.ts"
 import { standsFor } from "../store/keys.ts"
 import { activeTags, isToCancel, stepAsked, type Wish, wishOf } from "../store/request.ts"
-import { align, atOnce, type Change, obey, step, update } from "./change.ts"
+import { align, atOnce, type Change, obey, put, step, update } from "./change.ts"
 import { decode, encode } from "./codec.ts"
+import { Sightings } from "./ownership.ts"
 import { sentenceOf } from "./runEnd.ts"
 import type { JobRuntime } from "./runtime.ts"
 import { statusChanges, statusOf } from "./status.ts"
@@ -230,6 +231,7 @@ const handleOf = <J extends Job.Any>(
   pause: pause(runtime, id),
   resume: resume(runtime, id),
   cancel: cancel(runtime, id),
+  abandon: abandon(runtime, id),
   retry: retry(runtime, id)
 })
 
@@ -298,6 +300,40 @@ export const resume = (runtime: JobRuntime, id: JobId.JobId) =>
 
 export const cancel = (runtime: JobRuntime, id: JobId.JobId) =>
   change(runtime, id, (record, now) => obeyed(record, "Cancel", "cancelled", now))
+
+/**
+ * Ends a job that no live process owns. A process that owns the job all the same can record nothing of it any more, and
+ * stops.
+ */
+export const abandon = Effect.fnUntraced(function*(
+  runtime: JobRuntime,
+  id: JobId.JobId
+): Effect.fn.Return<void, JobManagerError | JobStoreError> {
+  const { awake, clock, liveness, runs, store, timing } = runtime
+  const sightings = new Sightings(timing.ttlMillis)
+  let seen: string | undefined
+  while (true) {
+    const askedAt = awake.nowUnsafe()
+    const record = yield* store.get(id)
+    const { beat } = yield* store.pulse(id)
+    const { lease, state, token } = record
+    const isLost = sightings.isLostUnsafe({ id, lease, beat }, { askedAt, answeredAt: awake.nowUnsafe() })
+    if (isLost || (Option.isSome(lease) && (yield* liveness.isDead(lease.value.owner)))) {
+      const line = "Ended by person without its program: nothing has cleaned up after it"
+      const abandoned = step(record, { _tag: "Abandoned" }, yield* clock.currentTimeMillis, line)
+      if (abandoned === undefined) return yield* notAllowed(id, state._tag, "abandoned")
+      if ((yield* put(store, { ...abandoned, beat })) === undefined) continue
+      runtime.changed.notifyUnsafe()
+      runtime.claimable.notifyUnsafe()
+      return yield* align(runtime)
+    }
+    seen ??= `${token} ${beat}`
+    if (runs.has(id) || seen !== `${token} ${beat}`) {
+      return yield* notAllowed(id, state._tag, "abandoned: its process is alive. Cancel it without force")
+    }
+    yield* Effect.sleep(timing.pollMillis)
+  }
+})
 
 /** Children that are read at once. */
 const page = 100
