@@ -1,7 +1,11 @@
 /**
  * The command with all its subcommands.
  */
+import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { examine } from "./commands/doctor.ts"
 import { jobCommands } from "./commands/jobCommands.ts"
 import { cancel, pause, prune, resume, retry, set, work } from "./commands/jobsAsk.ts"
@@ -12,7 +16,10 @@ import { create } from "./commands/new.ts"
 import { schedule } from "./commands/schedule.ts"
 import { serve } from "./commands/serve.ts"
 import { ui } from "./commands/ui.ts"
+import * as Completions from "./options/Completions.ts"
 import * as Settings from "./options/Settings.ts"
+import * as Package from "./Package.ts"
+import { print } from "./ui/View.ts"
 
 /** `fanout jobs` with all its subcommands. */
 const jobs = Command.make("jobs").pipe(
@@ -26,8 +33,19 @@ const jobs = Command.make("jobs").pipe(
   Command.withSubcommands([list, show, watch, logs, pause, resume, cancel, retry, set, limit, prune, processes, work])
 )
 
-/** `fanout` */
-export const cli = Command.make("fanout").pipe(
+const root = {
+  completions: Completions.flag,
+  version: Settings.toggle("version", "Show version information").pipe(Flag.withAlias("v"))
+}
+
+/** `fanout`. Flags of its own are refused beside a subcommand, whose work would be left out for them. */
+export const cli = Command.make("fanout", root, ({ completions, version }) => {
+  if (version) return print(`fanout v${Package.version}`)
+  return Option.match(completions, {
+    onNone: () => Effect.fail(new CliError.ShowHelp({ commandPath: ["fanout"], errors: [] })),
+    onSome: (shell) => Completions.print(shell, itself())
+  })
+}).pipe(
   Command.withDescription("File jobs that survive crashes, from the command line"),
   Command.withExamples([
     { command: "fanout copy Photos /mnt/backup", description: "Copy a folder; the same command again goes on" },
@@ -47,3 +65,5 @@ export const cli = Command.make("fanout").pipe(
   Command.withSubcommands([...jobCommands, jobs, schedule, serve, ui, examine, create]),
   Command.withGlobalFlags([Settings.db, Settings.progressEvery])
 )
+
+const itself = (): Command.Command.Any => cli

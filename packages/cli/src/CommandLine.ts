@@ -3,6 +3,7 @@
  */
 import type * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
+import type { FlagDoc, HelpDoc } from "effect/cli/HelpDoc"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -42,11 +43,21 @@ const helpFor = (text: string, stream: NodeJS.WriteStream): string =>
     return text.includes("\n") ? text : line
   }).join("\n")
 
+/** A flag that takes no value is shown without one. */
+const withoutValue = (flag: FlagDoc): FlagDoc => flag.type === "[=boolean]" ? { ...flag, type: "boolean" } : flag
+
+const withoutValues = ({ flags, globalFlags = [], ...rest }: HelpDoc): HelpDoc => ({
+  ...rest,
+  flags: flags.map(withoutValue),
+  globalFlags: globalFlags.map(withoutValue)
+})
+
 /** A mistake is answered with a sentence about it; the whole help would bury that. */
 export const presenter: CliOutput.Presenter = {
   present: (event) => {
     if (event._tag !== "InvalidInvocation") {
-      return Effect.updateService(CliOutput.defaultPresenter.present(event), Console.Console, (console) => ({
+      const shown = event._tag === "Help" ? { ...event, helpDoc: withoutValues(event.helpDoc) } : event
+      return Effect.updateService(CliOutput.defaultPresenter.present(shown), Console.Console, (console) => ({
         ...console,
         log: (text: string) => console.log(helpFor(text, process.stdout))
       }))

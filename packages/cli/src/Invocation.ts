@@ -6,7 +6,6 @@ import * as CliConfig from "effect/cli/CliConfig"
 import * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
-import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -20,7 +19,8 @@ import * as ProcessExit from "./exit/ProcessExit.ts"
 import * as Signals from "./exit/Signals.ts"
 import * as Stop from "./exit/Stop.ts"
 import * as Arguments from "./options/Arguments.ts"
-import * as Completions from "./options/Completions.ts"
+import * as Settings from "./options/Settings.ts"
+import { version } from "./Package.ts"
 import { printable } from "./ui/format.ts"
 import { complain, isUnread } from "./ui/View.ts"
 
@@ -47,20 +47,18 @@ const logger = Logger.make<unknown, void>(({ cause, logLevel, message }) => {
 const isDebugging = process.env["FANOUT_DEBUG"] === "1"
 
 /** Where spans and metrics are sent to, by the variable that all programs take it from; nowhere without it. */
-const telemetry = (version: string): Layer.Layer<never> => {
+const telemetry = (): Layer.Layer<never> => {
   const endpoint = process.env["OTEL_EXPORTER_OTLP_ENDPOINT"]
   return endpoint === undefined || endpoint === ""
     ? Layer.empty
     : Layer.unwrap(Effect.map(Effect.promise(() => import("./Telemetry.ts")), ({ layer }) => layer(endpoint, version)))
 }
 
-const program = (version: string) =>
+const program = () =>
   Effect.suspend(() => Command.runWith(cli, { version })(Arguments.ofProcess())).pipe(
-    Effect.provideService(CliConfig.CliConfig, {
-      builtIns: [GlobalFlag.Help, GlobalFlag.Version, Completions.flag]
-    }),
+    Effect.provideService(CliConfig.CliConfig, { builtIns: [Settings.help] }),
     Effect.provideService(CliOutput.Presenter, presenter),
-    Effect.provide([platform, Logger.layer([logger]), telemetry(version)]),
+    Effect.provide([platform, Logger.layer([logger]), telemetry()]),
     Effect.catchCause((cause) => {
       const stop = toStop(cause)
       const trace = isDebugging ? [Cause.pretty(cause)] : []
@@ -75,7 +73,7 @@ const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
 })
 
 /** Runs the command with the arguments of this process. */
-export const main = (version: string): void => {
+export const main = (): void => {
   Signals.hearUser1()
   let worst = ExitCode.success
   for (const stream of [process.stdout, process.stderr]) {
@@ -85,7 +83,7 @@ export const main = (version: string): void => {
       process.stderr.write(`fanout: the output can't be written: ${printable(error.message)}\n`)
     })
   }
-  runMain(program(version), {
+  runMain(program(), {
     disableErrorReporting: true,
     teardown: (exit, onExit) => {
       const code = Exit.isSuccess(exit) ? Number(exit.value ?? ExitCode.success) : ExitCode.failed

@@ -3,6 +3,7 @@
  */
 import { existsSync, readFileSync } from "node:fs"
 import type * as Invocation from "./Invocation.ts"
+import { version } from "./Package.ts"
 
 /** Starts the command, which is loaded if it is needed. */
 export const launch = async (load: () => Promise<typeof Invocation>): Promise<void> => {
@@ -13,13 +14,10 @@ export const launch = async (load: () => Promise<typeof Invocation>): Promise<vo
   const concurrency = Number(/ --concurrency[ =](\d{1,4})\b/.exec(process.argv.join(" "))?.[1] ?? atOnce)
   process.env["UV_THREADPOOL_SIZE"] ||= String(Math.min(Math.max(concurrency, 4), 128))
 
-  const manifest: { readonly version: string } = JSON.parse(
-    readFileSync(new URL("../package.json", import.meta.url), "utf8")
-  )
   if (process.argv.length === 3 && (process.argv[2] === "--version" || process.argv[2] === "-v")) {
-    process.stdout.write(`fanout v${manifest.version}\n`)
+    process.stdout.write(`fanout v${version}\n`)
   } else {
     const { main } = await load()
-    main(manifest.version)
+    main()
   }
 }

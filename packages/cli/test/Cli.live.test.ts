@@ -726,7 +726,28 @@ describe("fanout", () => {
   it("tells its version", () => {
     const { db } = fresh()
     assert.match(run(db, ["--version"]).stdout, /^fanout v\d+\.\d+\.\d+\n$/)
-    assert.match(run(db, ["jobs", "--version"]).stdout, /^fanout v\d+\.\d+\.\d+\n$/)
+    assert.match(run(db, ["--version", "--db", db]).stdout, /^fanout v\d+\.\d+\.\d+\n$/)
+  })
+
+  it.each([["-v"], ["--version"], ["--completions", "bash"]])(
+    "refuses %s beside a command, which it would leave out",
+    (...flag) => {
+      const { db, place } = fresh()
+      const { status, stderr, stdout } = run(db, ["copy", ...flag, source, path.join(place, "copy")])
+      assert.deepStrictEqual({ status, stdout }, { status: 2, stdout: "" })
+      assert.include(stderr, `Unrecognized flag: ${flag[0]} in command fanout copy`)
+    }
+  )
+
+  it("takes no name of a file for the value of a flag", () => {
+    const { db, place } = fresh()
+    for (const name of ["no", "1"]) fs.writeFileSync(path.join(place, name), name)
+    const at = (...args: ReadonlyArray<string>) =>
+      spawnSync(...commandLine(args), { cwd: place, encoding: "utf8", env: env(db) })
+    assert.strictEqual(at("delete", "--dry-run", "no", "1").status, 0)
+    assert.isTrue(fs.existsSync(path.join(place, "1")))
+    assert.strictEqual(at("delete", "--quiet", "1", "no").status, 0)
+    assert.isFalse(["1", "no"].some((name) => fs.existsSync(path.join(place, name))))
   })
 
   it("tells how it is used", () => {

@@ -27,7 +27,6 @@ import * as Verify from "@fanout/ops/Verify"
 import * as CliConfig from "effect/cli/CliConfig"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
-import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -47,6 +46,7 @@ import { linesOf } from "../src/commands/examination.ts"
 import * as Stop from "../src/exit/Stop.ts"
 import * as Host from "../src/host/Host.ts"
 import * as ScheduledCommand from "../src/host/ScheduledCommand.ts"
+import * as Settings from "../src/options/Settings.ts"
 import * as DryRun from "../src/output/DryRun.ts"
 import { board, type BoardJob } from "../src/ui/board.ts"
 import { title } from "../src/ui/jobText.ts"
@@ -296,7 +296,7 @@ const command = (args: ReadonlyArray<string>) =>
     yield* Command.runWith(cli, { version: "1" })(["--db", ":memory:", ...args]).pipe(
       Effect.provideService(Host.Current, host),
       Effect.provideService(CliOutput.Presenter, presenter),
-      Effect.provideService(CliConfig.CliConfig, { builtIns: [GlobalFlag.Help, GlobalFlag.Version] }),
+      Effect.provideService(CliConfig.CliConfig, { builtIns: [Settings.help] }),
       Effect.provide(platform),
       // Help is printed by the console.
       Effect.provideService(Console.Console, {

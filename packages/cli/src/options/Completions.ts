@@ -1,11 +1,12 @@
 /**
  * `--completions`: scripts that complete commands, flags and paths, and ids of jobs by what can be asked of them.
  */
+import type * as Command from "effect/cli/Command"
 import * as Completions from "effect/cli/Completions"
+import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Console from "effect/Console"
-import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import type * as Effect from "effect/Effect"
 
 /** States of the jobs that a subcommand of `fanout jobs` is for, as `--state` names them; all where none is named. */
 const states: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -58,11 +59,8 @@ const script = (shell: Completions.Shell, command: Completions.CommandDescriptor
 }
 
 /** `--completions SHELL` */
-export const flag: typeof GlobalFlag.Completions = {
-  ...GlobalFlag.Completions,
-  run: (shell, { command }) =>
-    Option.match(shell, {
-      onNone: () => Effect.void,
-      onSome: (shell) => Console.log(script(shell, Completions.fromCommand(command)))
-    })
-}
+export const flag = Flag.withMetavar(GlobalFlag.Completions.flag, "SHELL")
+
+/** Prints the script that completes a command in a shell. */
+export const print = (shell: Completions.Shell, command: Command.Command.Any): Effect.Effect<void> =>
+  Console.log(script(shell, Completions.fromCommand(command)))

@@ -98,9 +98,26 @@ export const databaseFiles = Effect.gen(function*() {
   return ["", "-wal", "-shm", "-journal"].map((end) => FilePath.make(path + end))
 })
 
-/** Flag that is off where it isn't given. A flag can be given once, so there is nothing for a negation to undo. */
+/**
+ * Flag that is off where it isn't given. A flag can be given once, so there is nothing for a negation to undo. The word
+ * behind it is never its value: a file may be called "no" or "1".
+ */
 export const toggle = (name: string, description: string): Flag.Flag<boolean> =>
-  Flag.Boolean(name).pipe(Flag.withoutNegation, Flag.withDescription(description), Flag.withDefault(false))
+  Flag.Boolean(name).pipe(
+    Flag.withoutNegation,
+    Flag.withOptionalValue("true"),
+    Flag.withDescription(description),
+    Flag.withDefault(false)
+  )
+
+/** `--help` */
+export const help: typeof GlobalFlag.Help = {
+  ...GlobalFlag.Help,
+  flag: toggle("help", "Show help information").pipe(
+    Flag.withAlias("h"),
+    Flag.filter((isGiven) => isGiven, () => "Expected no value")
+  )
+}
 
 /** `--json` */
 export const json = toggle("json", "Print one JSON object on each line")
