@@ -14,12 +14,10 @@ import * as path from "node:path"
 import type * as V8 from "node:v8"
 import * as vm from "node:vm"
 import { crc32 } from "node:zlib"
+import * as Exposure from "./options/Exposure.ts"
 
 /** Files that stay: for ten commands and three kinds of threads, of two versions. */
 const mostFiles = 26
-
-const groupOrOthersWrite = 0o022
-const sticky = 0o1000
 
 /** A file of compiled code. */
 interface Place {
@@ -51,18 +49,9 @@ const placeOf = (label: string, source: string): Place | undefined => {
   return { folder: path.join(cache, "fanout"), name, uid }
 }
 
-/** Whether only this user, or root, can change what is called by a path, which has no links in it. */
-const isOurs = (real: string, uid: number): boolean => {
-  const own = fs.lstatSync(real)
-  if (own.uid !== uid || (own.mode & groupOrOthersWrite) !== 0) return false
-  for (let above = path.dirname(real);; above = path.dirname(above)) {
-    const { mode, uid: owner } = fs.lstatSync(above)
-    // In a sticky folder others can't rename what is not theirs.
-    const isOpen = (mode & groupOrOthersWrite) !== 0 && (mode & sticky) === 0
-    if (isOpen || (owner !== uid && owner !== 0)) return false
-    if (above === path.dirname(above)) return true
-  }
-}
+/** Whether only this user, or root, can change what is called by a path, which has no links in its folders. */
+const isOurs = (real: string, uid: number): boolean =>
+  !fs.lstatSync(real).isSymbolicLink() && Exposure.of(real, uid) === undefined
 
 /** What was kept, if there is that. */
 const read = ({ folder, name, uid }: Place): Buffer | undefined => {

@@ -19,7 +19,7 @@ let count = 0
 const fresh = () => {
   const place = path.join(folder, `place-${count++}`)
   fs.mkdirSync(place)
-  fs.chmodSync(place, 0o777)
+  fs.chmodSync(place, 0o1777)
   return { db: path.join(place, "state/jobs.db"), destination: path.join(place, "destination"), place }
 }
 

@@ -340,7 +340,7 @@ describe.skipIf(!isRoot || !works("setpriv", "--version"))("fanout copy as someb
     assert.strictEqual(run(place, args, nobody).status, 1)
     assert.strictEqual(fs.statSync(path.join(target, "closed")).mode & 0o777, 0o555)
     for (const file of denied) fs.chmodSync(file, 0o644)
-    return { args, place, source, target, id: String(jobsOf(place)[0]?.["id"]) }
+    return { args, place, source, target, id: String(jobsOf(place, nobody)[0]?.["id"]) }
   }
 
   it("writes in folders that it has closed when what has failed is tried again, and closes them", () => {

@@ -58,3 +58,106 @@ describe.skipIf(!mayMount)("a database on a file system (needs root, mounts)", (
     }
   })
 })
+
+describe.skipIf(!isRoot)("a database that others have a say in (needs root)", () => {
+  beforeAll(() => fs.chmodSync(home, 0o755))
+
+  const other = 65_534
+  const run = (db: string, args: ReadonlyArray<string>, prefix: ReadonlyArray<string> = [], more = {}) => {
+    const env = { ...process.env, HOME: home, FANOUT_DB: db, ...more }
+    return spawnSync(...commandLine(args, prefix), { encoding: "utf8", env })
+  }
+  let count = 0
+  /** A database of root with a copy in it, in a folder of its own. */
+  const fresh = () => {
+    const folder = at(`exposed-${count++}`)
+    const db = path.join(folder, "inner/jobs.db")
+    fs.mkdirSync(folder)
+    fs.writeFileSync(path.join(folder, "source"), "")
+    assert.strictEqual(run(db, ["copy", path.join(folder, "source"), path.join(folder, "before")]).status, 0)
+    return { folder, inner: path.dirname(db), db }
+  }
+
+  it.each<[string, (place: ReturnType<typeof fresh>) => string | void]>([
+    ["a file of another", ({ db }) => fs.chownSync(db, other, other)],
+    ["a file that a group can write to", ({ db }) => fs.chmodSync(db, 0o660)],
+    ["a folder of another", ({ inner }) => fs.chownSync(inner, other, other)],
+    ["a folder that everybody can write to", ({ inner }) => fs.chmodSync(inner, 0o777)],
+    ["a folder above of another", ({ folder }) => fs.chownSync(folder, other, other)],
+    ["a folder above that a group can write to", ({ folder }) => fs.chmodSync(folder, 0o775)],
+    ["a log of another", ({ db }) => {
+      fs.writeFileSync(`${db}-wal`, "")
+      fs.chownSync(`${db}-wal`, other, other)
+    }],
+    ["a link of another", ({ db, folder }) => {
+      const link = path.join(folder, "link")
+      fs.symlinkSync(path.dirname(db), link)
+      fs.lchownSync(link, other, other)
+      return path.join(link, "jobs.db")
+    }],
+    ["a link to a folder of another", ({ db, folder, inner }) => {
+      fs.chownSync(inner, other, other)
+      fs.symlinkSync(path.dirname(db), path.join(folder, "link"))
+      return path.join(folder, "link/jobs.db")
+    }],
+    ["no file yet, in a folder of another", ({ inner }) => {
+      fs.chownSync(inner, other, other)
+      return path.join(inner, "new/jobs.db")
+    }]
+  ])("is not obeyed by root: %s", (_, expose) => {
+    const place = fresh()
+    const db = expose(place) ?? place.db
+    const target = path.join(place.folder, "copy")
+
+    const { status, stderr, stdout } = run(db, ["copy", path.join(place.folder, "source"), target])
+
+    assert.deepStrictEqual({ status, stdout }, { status: 5, stdout: "" })
+    assert.match(
+      stderr,
+      /^Root obeys no database that others can change, and .*"\/.*\. Run fanout as its user, or name /
+    )
+    assert.include(stderr, path.basename(home))
+    assert.isFalse(fs.existsSync(target))
+    const doctor = run(db, ["doctor"])
+    assert.strictEqual(doctor.status, 1)
+    assert.match(doctor.stdout, /BAD +database +Root obeys no database/)
+  })
+
+  it("is not obeyed where the home is another's, nor is a secret that others can write", () => {
+    const { db, folder } = fresh()
+    fs.chownSync(folder, other, other)
+    const { status, stderr } = run("", ["jobs", "list"], [], { HOME: folder })
+    assert.strictEqual(status, 5)
+    assert.include(stderr, `"${folder}" belongs to user ${other}`)
+    assert.deepStrictEqual(fs.readdirSync(folder).toSorted(), ["before", "inner", "source"])
+    fs.chownSync(folder, 0, 0)
+    const secret = path.join(folder, "secret")
+    fs.writeFileSync(secret, "a secret of more than thirty-two characters", { mode: 0o666 })
+    fs.chmodSync(secret, 0o666)
+    const work = run(db, ["jobs", "work", "--cluster", "localhost"], [], { FANOUT_CLUSTER_SECRET_FILE: secret })
+    assert.strictEqual(work.status, 5)
+    assert.include(work.stderr, `others can write to "${secret}"`)
+  })
+
+  it("is obeyed in a sticky folder, by its own user, and by users that share it", () => {
+    const { db, folder, inner } = fresh()
+    fs.chmodSync(folder, 0o1777)
+    assert.strictEqual(run(db, ["jobs", "list"]).status, 0)
+    for (const file of [folder, inner, db]) fs.chownSync(file, other, other)
+    assert.strictEqual(run(db, ["jobs", "list"], nobody).status, 0)
+    fs.chmodSync(inner, 0o777)
+    fs.chmodSync(db, 0o666)
+    assert.strictEqual(
+      run(db, ["jobs", "list"], ["setpriv", "--reuid=65533", "--regid=65533", "--clear-groups"]).status,
+      0
+    )
+  })
+
+  it.skipIf(!works("unshare", "--user", "--map-root-user", "true"))(
+    "is obeyed by who is root of a namespace alone",
+    () => {
+      const { db } = fresh()
+      assert.strictEqual(run(db, ["jobs", "list"], ["unshare", "--user", "--map-root-user"]).status, 0)
+    }
+  )
+})

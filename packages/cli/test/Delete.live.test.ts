@@ -19,7 +19,7 @@ const fresh = () => {
       const { status, stderr, stdout } = faults.run(place, args, prefix)
       return { status, stderr, stdout }
     },
-    jobs: () => faults.jobsOf(place)
+    jobs: (prefix?: ReadonlyArray<string>) => faults.jobsOf(place, prefix)
   }
 }
 
@@ -222,7 +222,7 @@ describe("fanout delete", () => {
     assert.include(stderr, "3 failed")
     assert.deepStrictEqual(fs.readdirSync(root), ["d1"])
     fs.chmodSync(locked, 0o755)
-    const retried = run(["jobs", "retry", String(jobs()[0]?.["id"])], nobody)
+    const retried = run(["jobs", "retry", String(jobs(nobody)[0]?.["id"])], nobody)
     assert.strictEqual(retried.status, 0, retried.stderr)
     assert.deepStrictEqual(fs.readdirSync(place), ["state"])
   })

@@ -20,7 +20,7 @@ let count = 0
 const database = () => {
   const place = at(`state-${count++}`)
   fs.mkdirSync(place)
-  fs.chmodSync(place, 0o777)
+  fs.chmodSync(place, 0o1777)
   return path.join(place, "db/jobs.db")
 }
 

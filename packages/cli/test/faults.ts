@@ -38,7 +38,7 @@ afterAll(() => {
 /** An empty folder, with a place for a source, a target and a database that nothing else uses. */
 export const freshPlace = () => {
   const place = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "fanout-fault-")))
-  fs.chmodSync(place, 0o777)
+  fs.chmodSync(place, 0o1777)
   places.push(place)
   return { place, source: path.join(place, "source"), target: path.join(place, "target") }
 }
@@ -70,8 +70,8 @@ export const start = (place: string, args: ReadonlyArray<string>, prefix?: Reado
   watched(spawn(...commandLine(args, prefix), { env: env(place), cwd: place, stdio: ["ignore", "pipe", "pipe"] }))
 
 /** The jobs of a place, the last one first. */
-export const jobsOf = (place: string): ReadonlyArray<Record<string, unknown>> =>
-  run(place, ["jobs", "list", "--json"]).stdout.trim().split("\n").map((line) => JSON.parse(line))
+export const jobsOf = (place: string, prefix?: ReadonlyArray<string>): ReadonlyArray<Record<string, unknown>> =>
+  run(place, ["jobs", "list", "--json"], prefix).stdout.trim().split("\n").map((line) => JSON.parse(line))
 
 /** What is written with `--json`. */
 export const lines = (stdout: string): ReadonlyArray<Record<string, unknown>> =>

@@ -58,8 +58,8 @@ export const examine = Command.make(
         )
       }
       const { examination, linesOf } = yield* Effect.promise(() => import("./examination.ts"))
-      const database = yield* Settings.database
-      const workers = cluster ? yield* workersOf(database) : []
+      const database = yield* Settings.namedDatabase
+      const workers = cluster ? yield* workersOf(yield* Settings.database) : []
       const { checks, pools } = yield* examination(database, all.filter((path) => !FilePath.isAddress(path)))
       const stores = addresses.length === 0 ? [] : yield* storesOf(addresses, abortUploads)
       const found = { checks: [...checks, ...stores, ...workers], pools }

@@ -21,7 +21,7 @@ import * as path from "node:path"
 import * as Stop from "../exit/Stop.ts"
 import { broken, type Check, lacking, ok } from "../machine/Check.ts"
 import * as Machine from "../machine/Machine.ts"
-import type { Database } from "../options/Database.ts"
+import { type Database, whyNotObeyed } from "../options/Database.ts"
 import { hasCode } from "../run/JobRuntime.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
@@ -147,6 +147,8 @@ const complaints: Effect.Effect<ReadonlyArray<string>, SqlError, SqlClient> = Sq
 
 const ofDatabase = (database: Database): Effect.Effect<ReadonlyArray<Check>> => {
   const { filename, server, shown } = database
+  const exposed = whyNotObeyed(database)
+  if (exposed !== undefined) return Effect.succeed([broken("database", exposed)])
   const isFile = server === undefined
   const size = isFile && filename !== ":memory:" ? fs.statSync(filename, { throwIfNoEntry: false })?.size : undefined
   if (isFile && size === undefined) {

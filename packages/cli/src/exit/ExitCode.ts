@@ -12,6 +12,8 @@ export const usage = 2
 export const failed = 3
 /** Stopped, and resumable. */
 export const paused = 4
+/** Others could change what root would obey. */
+export const exposed = 5
 
 /** Exit code of a command that a signal stopped, as shells count it. */
 export const ofSignal = (signal: Signal): number => 128 + { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }[signal]

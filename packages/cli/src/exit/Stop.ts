@@ -29,6 +29,9 @@ const make = (sentence: string, code: number): Stop => new Stop({ sentence: prin
 /** Ends with a sentence about what the user asked for. */
 export const usage = (sentence: string): Stop => make(sentence, ExitCode.usage)
 
+/** Ends with a sentence about what others could have root do. */
+export const exposed = (sentence: string): Stop => make(sentence, ExitCode.exposed)
+
 /** Ends with what an error says about what the user asked for. */
 export const refusal = ({ message }: Error): Stop => usage(`${message}.`)
 

@@ -10,7 +10,7 @@ import * as Redacted from "effect/Redacted"
 import * as fs from "node:fs"
 import * as Stop from "../exit/Stop.ts"
 import * as Arguments from "./Arguments.ts"
-import type { Database } from "./Database.ts"
+import { type Database, whyNotTrusted } from "./Database.ts"
 import * as Settings from "./Settings.ts"
 
 /** How a process takes part in a cluster. */
@@ -54,14 +54,21 @@ const setIn = (env: NodeJS.ProcessEnv, name: string): string | undefined => {
   return value === "" ? undefined : value
 }
 
-const readNamed = (name: string, file: string): Effect.Effect<string, Stop.Stop> =>
-  Effect.try({
+const readNamed = Effect.fnUntraced(function*(name: string, file: string) {
+  const why = whyNotTrusted(Arguments.absolute(FilePath.make(file)))
+  if (why !== undefined) {
+    return yield* Stop.exposed(
+      `Root takes no secret that others can change, and ${why}. ${name} has to name a file of root's alone.`
+    )
+  }
+  return yield* Effect.try({
     try: () => fs.readFileSync(file, "utf8"),
     catch: (error) => {
       const { sentence } = Stop.fromCall("read", FilePath.make(file))(error)
       return Stop.usage(`${name} names a file that can't be read. ${sentence}`)
     }
   })
+})
 
 const certificateNames = ["FANOUT_CLUSTER_CA", "FANOUT_CLUSTER_CERTIFICATE", "FANOUT_CLUSTER_KEY"] as const
 

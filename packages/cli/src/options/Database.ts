@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import { homedir } from "node:os"
 import * as Stop from "../exit/Stop.ts"
 import * as Arguments from "./Arguments.ts"
+import * as Exposure from "./Exposure.ts"
 
 /** A database of jobs. */
 export interface Database {
@@ -16,6 +17,33 @@ export interface Database {
   readonly filename: string
   /** Address of a Postgres server, with all that it was given with. */
   readonly server?: URL
+}
+
+/** The files of SQLite that hold the jobs. */
+export const filesOf = (filename: string): ReadonlyArray<string> =>
+  ["", "-wal", "-shm", "-journal"].map((end) => `${filename}${end}`)
+
+/**
+ * Why root may not trust a file, by its own path or by that behind its links: whoever can change what root obeys is
+ * root. `undefined` for other users, who may share files on purpose.
+ */
+export const whyNotTrusted = (file: string): string | undefined => {
+  if (process.geteuid?.() !== 0) return undefined
+  const found = Exposure.of(file, 0) ?? Exposure.of(Arguments.realPath(FilePath.make(file)), 0)
+  if (found === undefined) return undefined
+  const name = `"${FilePath.display(FilePath.make(found.path))}"`
+  return found.owner === undefined ? `others can write to ${name}` : `${name} belongs to user ${found.owner}`
+}
+
+/** Why root may not obey a database. */
+export const whyNotObeyed = ({ filename, server }: Database): string | undefined => {
+  if (filename === ":memory:") return undefined
+  const why = filesOf(filename).map(whyNotTrusted).find((why) => why !== undefined)
+  if (why === undefined) return undefined
+  const wayOut = server === undefined
+    ? "name a database of root's alone with --db or FANOUT_DB"
+    : "name a folder of root's alone in XDG_STATE_HOME, for what only this machine knows"
+  return `Root obeys no database that others can change, and ${why}. Run fanout as its user, or ${wayOut}.`
 }
 
 /** Where XDG keeps what programs remember. A variable that is not absolute counts as not set. */

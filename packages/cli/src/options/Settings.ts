@@ -11,6 +11,7 @@ import * as Param from "effect/cli/Param"
 import * as Primitive from "effect/cli/Primitive"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Stop from "../exit/Stop.ts"
 import * as format from "../ui/format.ts"
 import * as Arguments from "./Arguments.ts"
 import * as Database from "./Database.ts"
@@ -88,14 +89,20 @@ export const progressEvery = GlobalFlag.Setting("progress-every")({
   )
 })
 
-/** The database of jobs. */
-export const database = Effect.flatMap(db, (flag) => Database.of(flag))
+/** The database of jobs, as it was named. */
+export const namedDatabase = Effect.flatMap(db, (flag) => Database.of(flag))
+
+/** The database of jobs, to be opened. */
+export const database = Effect.tap(namedDatabase, (named) => {
+  const why = Database.whyNotObeyed(named)
+  return why === undefined ? Effect.void : Effect.fail(Stop.exposed(why))
+})
 
 /** Files of the database: read while they are written to, they would be of no use. */
 export const databaseFiles = Effect.gen(function*() {
   const { filename } = yield* database
   const path = yield* Effect.sync(() => Arguments.realPath(FilePath.make(filename)))
-  return ["", "-wal", "-shm", "-journal"].map((end) => FilePath.make(path + end))
+  return Database.filesOf(path).map(FilePath.make)
 })
 
 /**
