@@ -29,10 +29,12 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import type { IncomingHttpHeaders } from "node:http"
 import { schedule } from "../../core/test/JobStoreRecords.ts"
 import type * as Api from "../src/api/Api.ts"
 import * as ApiRows from "../src/api/ApiRows.ts"
 import * as ChangeEvents from "../src/api/ChangeEvents.ts"
+import * as Guard from "../src/api/Guard.ts"
 import * as Handlers from "../src/api/Handlers.ts"
 import { ServerProgram } from "../src/api/ServerProgram.ts"
 import * as Mount from "../src/Mount.ts"
@@ -632,6 +634,41 @@ describe("the API of jobs", () => {
       assert.strictEqual((yield* post("/admin/jobs/api/jobs/actions", { action: "pause", ids: ["a"] })).status, 403)
       assert.match((yield* get("/admin/jobs/")).text, /<title>fanout<|^The page is not built/)
     }).pipe(Effect.provide(manager(stores.memory))))
+
+  it("tells the page of another site by what its browser says, also behind a proxy", () => {
+    const host = "app.example"
+    const sent = (headers: IncomingHttpHeaders) => Guard.isForeign({ host, ...headers })
+    for (
+      const headers of [
+        {},
+        { "sec-fetch-site": "none" },
+        { "sec-fetch-site": "same-origin", origin: "https://app.example" },
+        // The proxy asks under another name, and pages that send no referrer have no origin in forms.
+        { "sec-fetch-site": "same-origin", origin: "https://app.example", host: "10.0.0.1:3000" },
+        { "sec-fetch-site": "same-origin", origin: "null" },
+        // Browsers of before 2023, and all without TLS.
+        { origin: "https://app.example" },
+        { origin: "http://app.example" }
+      ]
+    ) assert.isFalse(sent(headers), JSON.stringify(headers))
+    for (
+      const headers of [
+        { "sec-fetch-site": "cross-site" },
+        { "sec-fetch-site": "same-site" },
+        { "sec-fetch-site": "" },
+        { "sec-fetch-site": "same-origin, cross-site" },
+        { "sec-fetch-site": "cross-site", origin: "https://app.example" },
+        { origin: "null" },
+        { origin: "" },
+        { origin: "https://evil.example" },
+        { origin: "https://app.example.evil.example" },
+        { origin: "https://app.example:8443" },
+        { origin: "https://evil.example, https://app.example" },
+        { origin: "https://app.example", host: "10.0.0.1:3000" },
+        { origin: "chrome-extension://app.example" }
+      ]
+    ) assert.isTrue(sent(headers), JSON.stringify(headers))
+  })
 
   it.effect("changes nothing for the page of another site, whatever type a browser sends", () =>
     Effect.gen(function*() {

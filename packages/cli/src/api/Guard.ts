@@ -40,10 +40,14 @@ export const isSame = (text: string, secret: string): boolean => timingSafeEqual
 /** Whether a request has the token. */
 const knows = (token: string, authorization = ""): boolean => isSame(authorization, `Bearer ${token}`)
 
-/** Whether it is the page of another site that has the browser ask. */
+/**
+ * Whether it is the page of another site that has the browser ask. The browser itself says so where it can: a proxy may
+ * ask under another name than the page has. Where it does not, the scheme is not compared, which ends at a proxy.
+ */
 export const isForeign = ({ "sec-fetch-site": site, host, origin }: IncomingHttpHeaders): boolean =>
-  (origin !== undefined && origin !== `http://${host}`) ||
-  (site !== undefined && site !== "same-origin" && site !== "none")
+  site === undefined
+    ? origin !== undefined && origin.replace(/^https?:\/\//, "") !== host
+    : site !== "same-origin" && site !== "none"
 
 /** Why a request is refused, if it is. */
 export const refusal = (
