@@ -134,12 +134,15 @@ const connect = ({ reserve }: SqlClient, shown: string) =>
   })
 
 /** Layer that connects to the database that an address names. People are told of it as `shown`. */
-export const layerClient = (server: URL, shown: string): Layer.Layer<SqlClient, JobStoreError> =>
+export const layerClient = (server: Redacted.Redacted<URL>, shown: string): Layer.Layer<SqlClient, JobStoreError> =>
   Layer.suspend(() => {
-    const client = Effect.tap(PgClient.make(configOf(server, process.env)), (client) => connect(client, shown))
+    const client = Effect.tap(
+      PgClient.make(configOf(Redacted.value(server), process.env)),
+      (client) => connect(client, shown)
+    )
     return PgClient.layerFrom(Effect.mapError(client, storeError))
   })
 
 /** Layer that keeps jobs in the database that an address names. People are told of it as `shown`. */
-export const layer = (server: URL, shown: string): Layer.Layer<JobStore, JobStoreError> =>
+export const layer = (server: Redacted.Redacted<URL>, shown: string): Layer.Layer<JobStore, JobStoreError> =>
   Layer.provide(SqlJobStore.layer, layerClient(server, shown))

@@ -14,7 +14,7 @@ import type { Database } from "../src/options/Database.ts"
 import * as workerText from "../src/ui/workerText.ts"
 
 const file: Database = { shown: "/jobs.db", filename: "/jobs.db" }
-const server: Database = { ...file, server: new URL("postgres://me@db.example/jobs") }
+const server: Database = { ...file, server: Redacted.make(new URL("postgres://me@db.example/jobs")) }
 const secret = "a secret of more than thirty-two characters"
 
 const of = (address: string | undefined, env: Record<string, string>, database = server, shared: Array<string> = []) =>
@@ -59,6 +59,8 @@ describe("--cluster", () => {
       fs.writeFileSync(named, `${secret}\n`)
       const found = yield* of("a", { FANOUT_CLUSTER_SECRET_FILE: named, FANOUT_CLUSTER_SECRET: "other" })
       assert.strictEqual(found && "secret" in found.security ? Redacted.value(found.security.secret) : "", secret)
+      const half = yield* refused("a", { FANOUT_CLUSTER_CA: named, FANOUT_CLUSTER_KEY: named })
+      assert.include(half, "FANOUT_CLUSTER_CERTIFICATE is not set")
       fs.rmSync(folder, { recursive: true })
 
       assert.include(yield* refused("a", {}), "FANOUT_CLUSTER_SECRET_FILE")
@@ -67,8 +69,6 @@ describe("--cluster", () => {
       assert.notInclude(short, "s3cret")
       const gone = yield* refused("a", { FANOUT_CLUSTER_SECRET_FILE: named })
       assert.include(gone, `FANOUT_CLUSTER_SECRET_FILE names a file that can't be read. Could not read "${named}"`)
-      const half = yield* refused("a", { FANOUT_CLUSTER_CA: "/dev/null", FANOUT_CLUSTER_KEY: "/dev/null" })
-      assert.include(half, "FANOUT_CLUSTER_CERTIFICATE is not set")
     }))
 
   it.effect("has a SQLite file for one machine only, and folders that are there", () =>

@@ -4,6 +4,7 @@
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import { homedir } from "node:os"
 import * as Stop from "../exit/Stop.ts"
 import * as Arguments from "./Arguments.ts"
@@ -15,8 +16,8 @@ export interface Database {
   readonly shown: string
   /** SQLite file with the jobs, or beside a server with what only this machine knows, such as digests of its files. */
   readonly filename: string
-  /** Address of a Postgres server, with all that it was given with. */
-  readonly server?: URL
+  /** Address of a Postgres server, with its password if it was given with one. */
+  readonly server?: Redacted.Redacted<URL>
 }
 
 /** The files of SQLite that hold the jobs. */
@@ -58,11 +59,33 @@ const isDecodable = ({ pathname, username }: URL): boolean =>
 
 const isAddress = (text: string): boolean => /^postgres(?:ql)?:\/\//i.test(text)
 
-/** Address of a server without its password, wherever that is in it. */
-const withoutPassword = (server: URL): string => {
+/** What is meant as the address of something, and is none of a server. It may have a password in it. */
+const isOtherAddress = (text: string): boolean => /:\/\/|^\W*postgres(?:ql)?:|\bpassword\s*=/i.test(text)
+
+const anything = /(?:)/
+
+/** Parameters of an address that the driver obeys, and what they may be. All others are ignored. */
+const parameters: ReadonlyMap<string, RegExp> = new Map([
+  ["host", anything],
+  ["port", /^\d+$/],
+  ["user", anything],
+  ["password", anything],
+  ["dbname", anything],
+  ["application_name", anything],
+  ["options", anything],
+  ["connect_timeout", /^\d+$/],
+  ["sslmode", /^(?:disable|allow|prefer|require|verify-ca|verify-full)$/]
+])
+
+/** Those that people are told of. */
+const told: ReadonlySet<string> = new Set(["host", "port", "user", "dbname", "sslmode"])
+
+/** A server as people are told of it: nothing is shown but what is known to be no secret. */
+const shownOf = (server: URL): string => {
   const shown = new URL(server)
   shown.password = ""
-  shown.searchParams.delete("password")
+  shown.search = ""
+  for (const [name, value] of server.searchParams) if (told.has(name)) shown.searchParams.append(name, value)
   return shown.href
 }
 
@@ -74,10 +97,18 @@ const ofServer = Effect.fnUntraced(function*(text: string, isFlag: boolean, file
     return yield* Stop.usage("The address of the database can't be read. It is like postgres://user@host:5432/name.")
   }
   const server = new URL(text)
-  // A password with a question mark or a slash in it would be taken for what follows it.
-  if (server.search.includes("@") || server.pathname.includes("@")) {
+  // A password with such a character in it would be taken for what follows it.
+  if (server.hash !== "" || /[@;]/.test(`${server.search}${server.pathname}`)) {
     return yield* Stop.usage(
-      "The address of the database has an @ behind the host: write %40 for it, %3F for ? and %2F for /."
+      "The address of the database has an @, a # or a ; behind the host: write %40, %23 and %3B for these, %3F for ? " +
+        "and %2F for /."
+    )
+  }
+  for (const [name, value] of server.searchParams) {
+    const known = parameters.get(name.toLowerCase())
+    if (known === undefined || (known.test(value) && name === name.toLowerCase())) continue
+    return yield* Stop.usage(
+      `The parameter ${name} of the address of the database can't be read. It is like ?sslmode=require, in lower case.`
     )
   }
   if (isFlag && hasPassword(server)) {
@@ -86,7 +117,7 @@ const ofServer = Effect.fnUntraced(function*(text: string, isFlag: boolean, file
         "PGPASSFILE names (default: ~/.pgpass)."
     )
   }
-  return { shown: withoutPassword(server), filename, server }
+  return { shown: shownOf(server), filename, server: Redacted.make(server) }
 })
 
 /**
@@ -102,6 +133,9 @@ export const of = Effect.fnUntraced(function*(
   const usual = usualFile(env, home)
   const given = Option.getOrElse(flag, () => own === "" ? usual : own)
   if (isAddress(given)) return yield* ofServer(given, Option.isSome(flag), usual)
+  if (isOtherAddress(given)) {
+    return yield* Stop.usage("The database is a file, or an address like postgres://user@host:5432/name.")
+  }
   if (given === ":memory:") return { shown: given, filename: given }
   const filename = Arguments.absolute(FilePath.make(given))
   // SQLite takes names for UTF-8, and would make a file of another name.
