@@ -2,8 +2,8 @@
  * Lists the jobs that have failed, in whole or in part, with the causes and one example of each, by the API of
  * `fanout ui`. Any program that knows HTTP can do the same; `GET /api/openapi.json` describes all that there is.
  *
- * Start `fanout ui --no-open --read-only`, then, with the address that it has printed:
- * `node examples/ui-api.ts 'http://127.0.0.1:4180/#token=…'`
+ * Start `fanout ui --no-open --read-only`, then, with the address that it has told, which is of use once:
+ * `node examples/ui-api.ts 'http://127.0.0.1:4180/#code=…'`
  */
 
 interface Job {
@@ -25,9 +25,19 @@ interface ItemPage {
 
 const [, , given = ""] = process.argv
 const address = new URL(given)
-const token = new URLSearchParams(address.hash.slice(1)).get("token") ?? ""
 
-/** Asks the server. The token is sent as a header, and so gets into no log and no history. */
+/** Exchanges the code of the address for a token, which is sent as a header, and so gets into no log and no history. */
+const exchange = async (): Promise<string> => {
+  const headers = { authorization: `Bearer ${new URLSearchParams(address.hash.slice(1)).get("code")}` }
+  const response = await fetch(new URL("session", address), { method: "POST", headers })
+  if (!response.ok) throw new Error(`The address was used before, or its server is gone: ${response.status}`)
+  const { token }: { readonly token: string } = await response.json()
+  return token
+}
+
+const token = await exchange()
+
+/** Asks the server. */
 const get = async <A>(path: string, query: Readonly<Record<string, string>>): Promise<A> => {
   const response = await fetch(new URL(`${path}?${new URLSearchParams(query)}`, address), {
     headers: { authorization: `Bearer ${token}` }

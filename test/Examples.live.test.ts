@@ -370,13 +370,14 @@ describe("examples", () => {
     })
     running.add(ui)
     const [said] = await once(ui.stdout, "data")
-    const [address = ""] = /http:\S+/.exec(String(said)) ?? []
+    const [, told = ""] = / is in (.*)/.exec(String(said)) ?? []
+    const address = fs.readFileSync(told, "utf8").trim()
     const { code, lines } = await ran("ui-api.ts", address)
     assert.strictEqual(code, 0)
     assert.lengthOf(lines, 2)
     assert.match(lines[0] ?? "", new RegExp(`^\\w+ {2}copy letters → ${folder}/copied: .*2 failed`))
     assert.match(lines[1] ?? "", new RegExp(`^ {2}2 \\w+, such as .*${from}/[ab].*: .*it is there already`))
-    const wrong = await ran("ui-api.ts", address.slice(0, -1))
+    const wrong = await ran("ui-api.ts", address)
     assert.strictEqual(wrong.code, 1)
     await kill(ui)
   })

@@ -2,7 +2,7 @@
 // `npm run build && node tools/screenshots.mjs`. Needs chromium in PATH.
 import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
-import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { setTimeout } from "node:timers/promises"
@@ -102,12 +102,14 @@ const schedules = () => {
 
 try {
   const server = start("ui", "--no-open", "--port", "0")
-  const address = await new Promise((resolve) => {
+  const file = await new Promise((resolve) => {
     server.stdout?.on("data", (text) => {
-      const found = /http:\S+/.exec(String(text))
-      if (found !== null) resolve(found[0])
+      const found = /is in (.*)/.exec(String(text))
+      if (found !== null) resolve(found[1])
     })
   })
+  // Each browser needs another one.
+  const address = () => readFileSync(String(file), "utf8").trim()
   const executablePath = execFileSync("which", ["chromium"], { encoding: "utf8" }).trim()
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] })
   /** @param {"light" | "dark"} colorScheme @param {number} height */
@@ -119,7 +121,7 @@ try {
       viewport: { width: 1280, height }
     })
     const page = await context.newPage()
-    await page.goto(String(address))
+    await page.goto(address())
     return page
   }
   /** @param {import("playwright-core").Page} page @param {string} file */
@@ -133,13 +135,13 @@ try {
   await setTimeout(1000)
   await take(list, "ui-jobs.png")
   const job = await opened("light", 800)
-  await job.goto(`${String(address).replace(/#.*/, "")}#/jobs/${id}`)
+  await job.goto(`${address().replace(/#.*/, "")}#/jobs/${id}`)
   await job.waitForSelector(".plot .line")
   await setTimeout(2000)
   await take(job, "ui-job.png")
   schedules()
   const last = await opened("light", 380)
-  await last.goto(`${String(address).replace(/#.*/, "")}#/schedules`)
+  await last.goto(`${address().replace(/#.*/, "")}#/schedules`)
   await last.waitForSelector("table.schedules")
   await setTimeout(1000)
   await take(last, "ui-schedules.png")

@@ -57,14 +57,16 @@ const Head = () => {
   )
 }
 
-/** The page was opened without the token of a server that runs, or that server is gone. */
+/** The page was opened without a code that is of use, or its server is gone. */
 const Locked = () => (
   <main class="locked">
     <h1>This page is locked</h1>
     <p>
-      The address that <code>fanout ui</code> prints opens it, once for each tab, and only while that command runs.
+      An address of <code>fanout ui</code>{" "}
+      lets in one browser, once, and only while that command runs. The terminal of the command, or the file that it
+      names, has the next one.
     </p>
-    <p>Start it again, and open the new address:</p>
+    <p>If the command has ended, start it again, and open the new address:</p>
     <pre>fanout ui</pre>
     <p>If another application shows this page, log in there again.</p>
   </main>

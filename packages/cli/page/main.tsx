@@ -7,7 +7,10 @@ import { App } from "./App.tsx"
 import { meet } from "./asking.ts"
 import { obeyKeys } from "./keyboard.ts"
 import { connection, start } from "./live.ts"
+import { enter } from "./session.ts"
 
+// What is asked before the page was let in is refused. A server that can't be reached is told of as ever.
+await enter().catch(() => {})
 const page = document.getElementById("page")
 if (page !== null) render(<App />, page)
 obeyKeys()

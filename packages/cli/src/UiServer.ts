@@ -100,12 +100,13 @@ export interface Options {
   /** Whether this process runs what is queued. */
   readonly works: boolean
   readonly ports: ReadonlyArray<number>
+  readonly offer: Server.Options["offer"]
 }
 
 /** Serves the jobs of a manager until the scope is closed. */
-export const serve = Effect.fnUntraced(function*({ database, isReadOnly, ports, works }: Options) {
+export const serve = Effect.fnUntraced(function*({ database, isReadOnly, offer, ports, works }: Options) {
   const about = { version, database: printable(database.shown), isReadOnly, works, note: works ? "" : note }
-  return yield* Effect.provideService(Server.serve({ ports, page }), ServerProgram, {
+  return yield* Effect.provideService(Server.serve({ offer, ports, page }), ServerProgram, {
     about,
     knowledge: { title: jobText.title, field: jobText.field, scheduled, hasCode: (name) => names.has(name) },
     examination: look(database),

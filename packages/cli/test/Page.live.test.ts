@@ -17,14 +17,14 @@ import * as Option from "effect/Option"
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
-import { createServer } from "node:http"
+import { createServer, request } from "node:http"
 import * as os from "node:os"
 import * as path from "node:path"
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, onTestFinished } from "vitest"
 import * as Mount from "../src/Mount.ts"
 import { isBrowserMissing, launch, type Look, person, titled, visit } from "./browser.ts"
-import { commandLine, watched } from "./command.ts"
+import { addressIn, commandLine, watched } from "./command.ts"
 import { counters, record } from "./records.ts"
 
 const home = isBrowserMissing ? "" : fs.mkdtempSync(path.join(os.tmpdir(), "fanout-page-"))
@@ -37,11 +37,16 @@ const run = (...args: ReadonlyArray<string>) => spawnSync(...commandLine(args), 
 const start = (...args: ReadonlyArray<string>) =>
   watched(spawn(...commandLine(args), { env, stdio: ["ignore", "pipe", "pipe"] }))
 
-/** Starts a server, and gives it with the address that it prints. */
+/** Starts a server, and gives it with the address that lets in the next browser. */
 const serving = async (...args: ReadonlyArray<string>) => {
   const server = start("ui", "--no-open", ...args)
-  while (!server.output.stdout.includes("#token=")) await once(server.child.stdout, "data")
-  return { ...server, address: /http:\S+/.exec(server.output.stdout)?.[0] ?? "" }
+  while (addressIn(server.output.stdout) === undefined) await once(server.child.stdout, "data")
+  return {
+    ...server,
+    get address() {
+      return addressIn(server.output.stdout) ?? ""
+    }
+  }
 }
 
 const makeFiles = (folder: string, count: number, bytes: number): string => {
@@ -160,13 +165,24 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     assert.isBelow(Math.min(...times), 500 * crowd(), times.join(" "))
   })
 
-  it("tells who has no token what to do", async () => {
+  it("lets in by an address once, for all tabs and reloads, and tells anybody else what to do", async () => {
     const { page } = await person(browser)
-    await page.goto(server.address.replace(/#.*/, ""))
+    const { address } = server
+    await page.goto(address.replace(/#.*/, ""))
     await page.locator("h1", { hasText: "This page is locked" }).waitFor()
     assert.include(await text(page, "main"), "fanout ui")
-    await page.goto(server.address)
+    await page.goto(address)
     await page.waitForSelector("li.job")
+    assert.match(page.url(), /\/#\/jobs$/)
+    await page.reload()
+    await page.waitForSelector("li.job")
+    const tab = await page.context().newPage()
+    await tab.goto(page.url())
+    await tab.waitForSelector("li.job")
+    const other = await person(browser)
+    await other.page.goto(address)
+    await other.page.locator("h1", { hasText: "This page is locked" }).waitFor()
+    assert.match(other.page.url(), /\/#\/jobs$/)
   })
 
   // What other work takes of the machine comes in bursts.
@@ -743,17 +759,24 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await page.locator("#news", { hasText: "2 new" }).waitFor()
   })
 
-  it("is a part of another application, below its own address", async () => {
+  /** Serves the page as a part of another application, and gives its port. */
+  const mounted = async (options: Mount.Options): Promise<number> => {
     const served = ManagedRuntime.make(
-      HttpRouter.serve(Mount.layer({ prefix: "/admin/jobs", database: "of its own" }), { disableLogger: true }).pipe(
+      HttpRouter.serve(Mount.layer(options), { disableLogger: true }).pipe(
         Layer.provide(JobManager.layer({ jobs: [] })),
         Layer.provide([OwnerLiveness.layerBlind, Pools.layer(), layerSqlite({ filename })]),
         Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { host: "127.0.0.1", port: 0 }))
       )
     )
+    onTestFinished(() => served.dispose())
     const { address } = await served.runPromise(HttpServer.HttpServer)
+    return "port" in address ? address.port : 0
+  }
+
+  it("is a part of another application, below its own address", async () => {
+    const port = await mounted({ prefix: "/admin/jobs", database: "of its own" })
     const { complaints, page } = await person(browser)
-    await page.goto(`http://127.0.0.1:${"port" in address ? address.port : 0}/admin/jobs/`)
+    await page.goto(`http://127.0.0.1:${port}/admin/jobs/`)
     await page.waitForSelector("li.job")
     await page.locator(".server", { hasText: "of its own" }).waitFor()
     await page.locator(".connection", { hasText: "live" }).waitFor()
@@ -762,7 +785,48 @@ describe.skipIf(isBrowserMissing)(titled("page of fanout ui"), () => {
     await page.getByText("No process runs a job now.").waitFor()
     assert.deepStrictEqual(complaints, [])
     await page.close()
-    await served.dispose()
+  })
+
+  it("is obeyed behind a proxy that asks under another name, and pages of other sites are not", async () => {
+    const port = await mounted({ prefix: "/admin" })
+    const statuses: Array<number> = []
+    const proxy = createServer((incoming, response) => {
+      const { headers, method, url } = incoming
+      if (url === "/elsewhere") return void response.end("A page of another site")
+      const at = { host: "127.0.0.1", port, path: url, method, headers: { ...headers, host: "inside.example" } }
+      const passed = request(at, (answer) => {
+        if (method === "POST") statuses.push(answer.statusCode ?? 0)
+        answer.pipe(response.writeHead(answer.statusCode ?? 0, answer.headers))
+      }).on("error", () => {})
+      // Whoever listens for events never ends, and goes.
+      response.on("close", () => passed.destroy())
+      incoming.pipe(passed)
+    })
+    await once(proxy.listen(0, "127.0.0.1"), "listening")
+    const address = proxy.address()
+    const outside = typeof address === "object" && address !== null ? address.port : 0
+    const own = `http://127.0.0.1:${outside}`
+    const { page } = await person(browser)
+    const asks = async (from: string, mode: RequestMode, type: string) => {
+      await page.goto(from)
+      statuses.length = 0
+      await page.evaluate(async ([url, mode, type]) => {
+        const body = new Blob([JSON.stringify({ olderThanMillis: 1e15 })], type === "" ? {} : { type })
+        await fetch(url, { method: "POST", mode, body, credentials: "include" }).catch(() => {})
+      }, [`${own}/admin/api/jobs/prune`, mode, type] as const)
+      return statuses
+    }
+    const foreign = `http://localhost:${outside}/elsewhere`
+    assert.deepStrictEqual(await asks(`${own}/admin/`, "cors", "application/json"), [200])
+    // A browser asks before it sends JSON, and sends what a form may have at once.
+    assert.notInclude(await asks(foreign, "cors", "application/json"), 200)
+    for (const type of ["", "text/plain", "application/x-www-form-urlencoded"]) {
+      assert.deepStrictEqual(await asks(foreign, "no-cors", type), [403], type)
+    }
+    // A page without an origin. Some browsers let it ask nothing of this machine.
+    assert.notInclude(await asks("data:text/html,", "no-cors", "text/plain"), 200)
+    await page.close()
+    proxy.close().closeAllConnections()
   })
 
   it("asks for nothing while nobody sees it", async () => {

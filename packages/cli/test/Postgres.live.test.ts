@@ -6,7 +6,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { PostgresServer, programs } from "../../core/test/postgresServer.ts"
-import { commandLine, watched } from "./command.ts"
+import { addressIn, commandLine, letIn, watched } from "./command.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-postgres-"))
 afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
@@ -77,10 +77,8 @@ describe.skipIf(programs === undefined)("fanout with jobs on Postgres", () => {
     assert.strictEqual(at.run("copy", at.from, at.to).status, 0)
     const service = at.start("serve", "--port", "0")
     await until(() => /is in .*jobs\.db\.page-\d+$/m.test(service.output.stdout))
-    const [, file = ""] = /is in (.*jobs\.db\.page-\d+)$/m.exec(service.output.stdout) ?? []
-    const [origin = "", token = ""] = fs.readFileSync(file, "utf8").trim().split("/#token=")
-    const read = async (path: string) =>
-      (await fetch(`${origin}/api/${path}`, { headers: { authorization: `Bearer ${token}` } })).text()
+    const { authorization, origin } = await letIn(addressIn(service.output.stdout) ?? "")
+    const read = async (path: string) => (await fetch(`${origin}/api/${path}`, { headers: { authorization } })).text()
     assert.match(await read("about"), /"database":"postgres:\/\//)
     assert.match(await read("jobs"), /"title":"copy from → /)
     assert.strictEqual((await fetch(`${origin}/healthz`)).status, 200)

@@ -4,7 +4,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
-import { commandLine, watched } from "./command.ts"
+import { commandLine, letIn, watched } from "./command.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-serve-"))
 afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
@@ -15,24 +15,28 @@ const until = async (is: () => boolean): Promise<void> => {
 }
 
 /** A service with a database of its own. */
-const serving = async (name: string, variables: Readonly<Record<string, string>> = {}) => {
+const serving = async (
+  name: string,
+  variables: Readonly<Record<string, string>> = {},
+  flags: ReadonlyArray<string> = []
+) => {
   const folder = path.join(home, name)
   fs.mkdirSync(folder)
   const env = { ...process.env, FANOUT_DB: path.join(folder, "jobs.db"), ...variables }
   const service = watched(
-    spawn(...commandLine(["serve", "--port", "0"]), { env, stdio: ["ignore", "pipe", "pipe"] })
+    spawn(...commandLine(["serve", "--port", "0", ...flags]), { env, stdio: ["ignore", "pipe", "pipe"] })
   )
-  const says = /The address of the page of jobs is in (.*)/
+  const says = /^The address of the page of jobs is in (.*)$|^\{"v":1,"type":"page","file":"(.*)"\}$/m
   await until(() => says.test(service.output.stdout))
-  const [, file = ""] = says.exec(service.output.stdout) ?? []
+  const [, plain, file = plain ?? ""] = says.exec(service.output.stdout) ?? []
   assert.match(file, new RegExp(`^${folder}/jobs\\.db\\.page-\\d+$`))
-  const [origin = "", token = ""] = fs.readFileSync(file, "utf8").trim().split("/#token=")
+  const { authorization, origin } = await letIn(fs.readFileSync(file, "utf8").trim())
   return {
     folder,
     service,
     file,
     ask: (path: string, options: RequestInit = {}) =>
-      fetch(`${origin}${path}`, { ...options, headers: { authorization: `Bearer ${token}`, ...options.headers } }),
+      fetch(`${origin}${path}`, { ...options, headers: { authorization, ...options.headers } }),
     origin,
     run: (...args: ReadonlyArray<string>) => spawnSync(...commandLine(args), { env, encoding: "utf8" })
   }
@@ -89,9 +93,21 @@ describe("fanout serve", () => {
     assert.deepStrictEqual([health.status, await health.text()], [200, "ok\n"])
     assert.strictEqual((await fetch(`${at.origin}/api/jobs`)).status, 401)
     assert.strictEqual(fs.statSync(at.file).mode & 0o777, 0o600)
-    assert.notInclude(at.service.output.stdout + at.service.output.stderr, "token")
+    assert.notMatch(at.service.output.stdout + at.service.output.stderr, /token|code/)
     at.service.child.kill("SIGINT")
     assert.strictEqual((await at.service.ended).code, 130)
+  })
+
+  it.each([
+    ["--quiet", /^The address of the page of jobs is in .*\n$/],
+    ["--json", /^\{"v":1,"type":"page","file":".*"\}\n$/]
+  ])("tells where its page is with %s, too, and nothing else", async (flag, told) => {
+    const at = await serving(flag, {}, [flag])
+    assert.strictEqual((await at.ask("/api/jobs")).status, 200)
+    at.service.child.kill("SIGTERM")
+    const { stderr, stdout } = await at.service.ended
+    assert.match(stdout, told)
+    assert.strictEqual(stderr, "")
   })
 
   it("tells a service manager when it is ready", async () => {

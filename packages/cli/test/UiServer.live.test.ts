@@ -16,8 +16,9 @@ import { text } from "node:stream/consumers"
 import { setTimeout } from "node:timers/promises"
 import { afterAll, afterEach } from "vitest"
 import type * as Api from "../src/api/Api.ts"
-import { commandLine, watched } from "./command.ts"
+import { addressIn, commandLine, letIn, watched } from "./command.ts"
 
+const hasTerminal = spawnSync("script", ["--version"]).error === undefined
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-ui-"))
 const running = new Set<ReturnType<typeof watched>>()
 
@@ -74,13 +75,14 @@ const send = (
     }).on("error", reject).end(body)
   })
 
-/** Starts `fanout ui`, and gives what it has printed the address of. */
+/** Starts `fanout ui`, and gives what its address leads to. */
 const serving = async (at: ReturnType<typeof place>, ...args: ReadonlyArray<string>) => {
   const server = at.start(["ui", "--no-open", "--port", "0", ...args])
-  const address = /^Jobs are shown at http:\/\/127\.0\.0\.1:(\d+)\/#token=(\S+)$/m
-  await until(() => address.test(server.output.stdout) || server.child.exitCode !== null)
-  const [, port = "", token = ""] = address.exec(server.output.stdout) ?? assert.fail(server.output.stderr)
-  const authorization = `Bearer ${token}`
+  const address = () => addressIn(server.output.stdout)
+  await until(() => address() !== undefined || server.child.exitCode !== null)
+  const { authorization, origin } = await letIn(address() ?? assert.fail(server.output.stderr))
+  const [, port] = /^http:\/\/127\.0\.0\.1:(\d+)$/.exec(origin) ?? assert.fail(origin)
+  const token = authorization.replace("Bearer ", "")
   const json = async (path: string, body?: unknown) => {
     const answer = await send(Number(port), {
       path,
@@ -89,7 +91,7 @@ const serving = async (at: ReturnType<typeof place>, ...args: ReadonlyArray<stri
     })
     return { ...answer, body: answer.body === "" ? undefined : JSON.parse(answer.body) }
   }
-  return { ...server, port: Number(port), token, authorization, json }
+  return { ...server, address, port: Number(port), token, authorization, json }
 }
 
 /** Memory that a process has now, in MiB. */
@@ -332,7 +334,7 @@ describe("fanout ui", () => {
     const at = place("only")
     const id = failingCopy(at, ["a"])
     const { json, output } = await serving(at, "--read-only")
-    assert.include(output.stdout, "can see them")
+    assert.include(output.stdout, "to see jobs")
     assert.isTrue((await json("/api/about")).body.isReadOnly)
     const requests = {
       actions: { action: "retry", ids: [id] },
@@ -353,8 +355,8 @@ describe("fanout ui", () => {
     await Promise.race([once(taken, "listening"), once(taken, "error")])
     const at = place("port")
     const other = at.start(["ui", "--no-open"])
-    await until(() => other.output.stdout.includes("#token="))
-    assert.match(other.output.stdout, /^Jobs are shown at http:\/\/127\.0\.0\.1:(?!4180)\d+\/#token=\S+$/m)
+    await until(() => addressIn(other.output.stdout) !== undefined)
+    assert.match(addressIn(other.output.stdout) ?? "", /^http:\/\/127\.0\.0\.1:(?!4180)\d+\/#code=\S+$/)
     const { code, stderr } = await at.start(["ui", "--no-open", "--port", "4180"]).ended
     assert.strictEqual(code, 2)
     assert.include(stderr, "Port 4180 can't be had: another program has it.")
@@ -372,16 +374,90 @@ describe("fanout ui", () => {
     const { child, output } = at.start(["ui", "--port", "0"], { PATH: `${bin}:${process.env["PATH"]}`, DISPLAY: ":9" })
     const asked = () => fs.existsSync(opened) ? fs.readFileSync(opened, "utf8").trim() : ""
     await until(() => asked() !== "")
-    const { pathname, port } = new URL(asked())
-    const [, token = assert.fail()] = /#token=(\S+)/.exec(output.stdout) ?? []
     // Everybody on the machine sees what a program is started with, so that is of use once only.
-    assert.notInclude(asked(), token)
-    assert.strictEqual((await send(Number(port), { path: pathname.slice(0, -1) })).status, 401)
-    assert.strictEqual((await send(Number(port), { path: pathname, headers: { host: "evil.example" } })).status, 421)
-    const first = await send(Number(port), { path: pathname })
-    assert.deepInclude({ status: first.status, to: first.headers.location }, { status: 303, to: `/#token=${token}` })
-    assert.strictEqual((await send(Number(port), { path: pathname })).status, 401)
+    const own = asked()
+    assert.notStrictEqual(own, addressIn(output.stdout))
+    const { authorization, origin } = await letIn(own)
+    const status = async (authorization: string) =>
+      (await fetch(`${origin}/api/jobs`, { headers: { authorization } })).status
+    assert.strictEqual(await status(authorization), 200)
+    assert.strictEqual(await status((await letIn(own)).authorization), 401)
+    // The one for people is not used by that.
+    assert.strictEqual(await status((await letIn(addressIn(output.stdout) ?? "")).authorization), 200)
     child.kill("SIGINT")
+  })
+
+  it("lets in by an address once, which is told to its user alone", async () => {
+    const at = place("once")
+    const server = at.start(["ui", "--no-open", "--port", "0"])
+    await until(() => addressIn(server.output.stdout) !== undefined)
+    const first = addressIn(server.output.stdout) ?? ""
+    const { hash, port } = new URL(first)
+    const file = fs.readdirSync(at.folder).find((name) => name.includes(".page-")) ?? ""
+    const modeOf = () => fs.statSync(path.join(at.folder, file)).mode & 0o777
+    assert.strictEqual(modeOf(), 0o600)
+
+    const code = hash.replace("#code=", "")
+    assert.strictEqual(Buffer.from(code, "base64url").length * 8, 192)
+    const ask = (headers: http.OutgoingHttpHeaders = {}, path = "/session", method = "POST") =>
+      send(Number(port), {
+        method,
+        path,
+        headers: { host: `127.0.0.1:${port}`, authorization: `Bearer ${code}`, ...headers }
+      })
+    // Neither another page nor another name is let in, nor does that use the code, which is no token.
+    for (
+      const [refused, status] of [
+        [ask({ host: `evil.example:${port}` }), 421],
+        [ask({ origin: "https://evil.example" }), 403],
+        [ask({ origin: "null" }), 403],
+        [ask({ "sec-fetch-site": "cross-site" }), 403],
+        [ask({ authorization: `Bearer ${code.slice(1)}` }), 401],
+        [ask({ authorization: "" }), 401],
+        [ask({ authorization: code }), 401],
+        [ask({}, "/session", "GET"), 401],
+        [ask({}, "/session?"), 401],
+        [ask({}, "/api/jobs", "GET"), 401]
+      ] as const
+    ) assert.strictEqual((await refused).status, status)
+
+    const answers = await Promise.all([ask(), ask(), ask()])
+    assert.sameMembers(answers.map(({ status }) => status), [200, 401, 401])
+    const { token }: { readonly token: string } = JSON.parse(answers.find(({ status }) => status === 200)?.body ?? "")
+    assert.strictEqual((await ask({ authorization: `Bearer ${token}` }, "/api/jobs", "GET")).status, 200)
+    // What a browser keeps of the address is of no use, and the next browser has another one.
+    assert.strictEqual((await ask({}, "/api/jobs", "GET")).status, 401)
+    const second = addressIn(server.output.stdout) ?? ""
+    assert.notStrictEqual(second, first)
+    assert.strictEqual(modeOf(), 0o600)
+    assert.strictEqual((await letIn(second)).authorization, `Bearer ${token}`)
+    server.child.kill("SIGINT")
+    const { stderr, stdout } = await server.ended
+    for (const secret of [code, token]) assert.notInclude(stdout + stderr, secret)
+    assert.notInclude(stdout, "#code=")
+    assert.deepStrictEqual(fs.readdirSync(at.folder), ["jobs.db"])
+  })
+
+  it.skipIf(!hasTerminal)("tells the address on a terminal, and the next one when that was used", async () => {
+    const at = place("terminal")
+    const [program, args] = commandLine(["ui", "--no-open", "--port", "0"])
+    const line = [program, ...args].map((word) => `'${word}'`).join(" ")
+    const shown = watched(
+      spawn("script", ["-qec", line, "/dev/null"], {
+        env: { ...process.env, FANOUT_DB: at.database },
+        stdio: ["pipe", "pipe", "pipe"]
+      })
+    )
+    const told = (text: string) =>
+      new RegExp(`${text} (http://127\\.0\\.0\\.1:\\d+/#code=\\S+)`).exec(shown.output.stdout)?.[1]
+    await until(() => told("Jobs are shown at") !== undefined)
+    assert.lengthOf(fs.readdirSync(at.folder).filter((name) => name.includes(".page-")), 0)
+    await letIn(told("Jobs are shown at") ?? "")
+    await until(() => told("Another browser is let in by") !== undefined)
+    const { authorization, origin } = await letIn(told("Another browser is let in by") ?? "")
+    assert.strictEqual((await fetch(`${origin}/api/jobs`, { headers: { authorization } })).status, 200)
+    shown.child.stdin.write("\u0003")
+    assert.strictEqual((await shown.ended).code, 130)
   })
 
   it("gives the first of 10,000 jobs, and a page of a million failures, at once", async () => {

@@ -1,4 +1,5 @@
 import type { ChildProcessByStdio } from "node:child_process"
+import * as fs from "node:fs"
 import * as path from "node:path"
 import type { Readable, Writable } from "node:stream"
 
@@ -26,4 +27,19 @@ export const watched = <I extends Writable | null>(child: ChildProcessByStdio<I,
     child.on("close", (code) => resolve({ code, ...output }))
   })
   return { child, output, ended }
+}
+
+/** The address of the page, which lets one browser in, from the file that a server names where it has no terminal. */
+export const addressIn = (stdout: string): string | undefined => {
+  const [, file] = /is in (.*\.page-\d+)$/m.exec(stdout) ?? []
+  return file === undefined ? undefined : fs.readFileSync(file, "utf8").trim()
+}
+
+/** Lets a program in by an address of the page, and gives what its requests need. */
+export const letIn = async (address: string): Promise<{ readonly origin: string; readonly authorization: string }> => {
+  const { hash, origin } = new URL(address)
+  const headers = { authorization: `Bearer ${hash.replace("#code=", "")}` }
+  const { token }: { readonly token?: string } = await (await fetch(`${origin}/session`, { method: "POST", headers }))
+    .json()
+  return { origin, authorization: `Bearer ${token ?? ""}` }
 }

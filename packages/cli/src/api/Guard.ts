@@ -34,11 +34,9 @@ const hosts = (port: number): ReadonlyArray<string> =>
 
 const hash = (text: string): Buffer => createHash("sha256").update(text).digest()
 
-/** Whether a text is the secret one. How long that takes tells nothing about how much of it is right. */
-export const isSame = (text: string, secret: string): boolean => timingSafeEqual(hash(text), hash(secret))
-
-/** Whether a request has the token. */
-const knows = (token: string, authorization = ""): boolean => isSame(authorization, `Bearer ${token}`)
+/** Whether a request has a secret. How long that takes tells nothing about how much of it is right. */
+export const knows = (secret: string, authorization = ""): boolean =>
+  timingSafeEqual(hash(authorization), hash(`Bearer ${secret}`))
 
 /**
  * Whether it is the page of another site that has the browser ask. The browser itself says so where it can: a proxy may
@@ -61,7 +59,11 @@ export const refusal = (
   if (!url.startsWith("/")) return { status: 400, tag: "NoPath", message: "The request names no path" }
   const [path = ""] = url.split("?", 1)
   if (!Page.paths.has(path) && path !== Health.path && !knows(token, headers.authorization)) {
-    return { status: 401, tag: "Unauthorized", message: "The token is missing or wrong. `fanout ui` printed it" }
+    return {
+      status: 401,
+      tag: "Unauthorized",
+      message: "The token is missing or wrong. The address that `fanout ui` tells has a code for it"
+    }
   }
   if (headers["transfer-encoding"] !== undefined) {
     return { status: 411, tag: "NoLength", message: "A body needs a Content-Length" }

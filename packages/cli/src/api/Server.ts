@@ -9,6 +9,8 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { randomBytes } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import type * as Stop from "../exit/Stop.ts"
+import { complain } from "../ui/View.ts"
 import * as Guard from "./Guard.ts"
 import * as Handlers from "./Handlers.ts"
 import * as Health from "./Health.ts"
@@ -34,6 +36,8 @@ export interface Options {
   readonly ports: ReadonlyArray<number>
   /** Where the files of the page are. */
   readonly page: URL
+  /** Tells an address that lets in one browser: the first one, and the next one when that was used. */
+  readonly offer: (address: string) => Effect.Effect<void, Stop.Stop>
 }
 
 const refuse = (request: IncomingMessage, response: ServerResponse, { message, status, tag }: Guard.Refusal): void => {
@@ -44,31 +48,39 @@ const refuse = (request: IncomingMessage, response: ServerResponse, { message, s
   response.once("finish", () => request.destroy())
 }
 
-/** A path that leads to the page with its token, once, and for this long. */
-const onceMillis = 60_000
-
 const secret = (): string => randomBytes(24).toString("base64url")
 
-/**
- * Whoever is on this machine sees with what a browser was started. So it is started with a path that is of no use
- * afterwards.
- */
-const makeOnce = () => {
-  const path = `/open/${secret()}`
-  const until = performance.now() + onceMillis
-  let isUsed = false
-  const leads = (url: string): boolean => {
-    if (isUsed || performance.now() > until || !Guard.isSame(url, path)) return false
-    isUsed = true
-    return true
+/** Where a code is exchanged for the token: once, so that what a browser, a log or a terminal keeps is of no use. */
+const exchange = "/session"
+
+/** For this long a browser can be started with a code, which whoever is on this machine sees. */
+const startedMillis = 60_000
+
+/** Codes that let somebody in, each once. */
+const makeCodes = () => {
+  const codes = new Map<string, { readonly until: number; readonly onUse: () => void }>()
+  return {
+    add: (millis: number, onUse: () => void): string => {
+      const code = secret()
+      codes.set(code, { until: performance.now() + millis, onUse })
+      return code
+    },
+    /** Whether a request has a code, which is of no use afterwards. */
+    take: ({ headers, method, url }: Guard.Asked): boolean => {
+      if (method !== "POST" || url !== exchange) return false
+      const [code = "", found] = Array.from(codes).find(([code]) => Guard.knows(code, headers.authorization)) ?? []
+      if (found === undefined || found.until < performance.now()) return false
+      codes.delete(code)
+      found.onUse()
+      return true
+    }
   }
-  return { path, leads }
 }
 
 const makeServer = (
   handle: (request: IncomingMessage, response: ServerResponse) => void,
   token: string,
-  leads: (url: string) => boolean
+  takesCode: (request: Guard.Asked) => boolean
 ): Server => {
   const server = createServer({
     headersTimeout: 10_000,
@@ -87,8 +99,8 @@ const makeServer = (
       // To ask something of many jobs takes its time.
       if (request.method === "POST") request.socket.setTimeout(0)
       handle(request, response)
-    } else if (refusal.status === 401 && leads(request.url ?? "")) {
-      response.writeHead(303, { location: `/#token=${token}` }).end()
+    } else if (refusal.status === 401 && takesCode(request)) {
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ token }))
     } else refuse(request, response, refusal)
   }
   server.on("request", onRequest)
@@ -117,11 +129,8 @@ const listen = (server: Server, port: number): Effect.Effect<number, PortUnavail
     })
   })
 
-/**
- * Serves until the scope is closed. Gives the address with its token, and an address that leads there once, for a
- * browser that others can see the arguments of.
- */
-export const serve = Effect.fnUntraced(function*({ page, ports }: Options) {
+/** Serves until the scope is closed. Gives an address that lets in once, soon, the browser that is started with it. */
+export const serve = Effect.fnUntraced(function*({ offer, page, ports }: Options) {
   const routes = Layer.mergeAll(Handlers.layer, Page.layer(page), Health.layer).pipe(
     Layer.provide(HttpServer.layerServices)
   )
@@ -131,8 +140,8 @@ export const serve = Effect.fnUntraced(function*({ page, ports }: Options) {
     Effect.withTracerEnabled(false)
   )
   const token = secret()
-  const once = makeOnce()
-  const server = makeServer(handle, token, once.leads)
+  const codes = makeCodes()
+  const server = makeServer(handle, token, codes.take)
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       server.close()
@@ -141,6 +150,14 @@ export const serve = Effect.fnUntraced(function*({ page, ports }: Options) {
     })
   )
   const port = yield* Effect.firstSuccessOf(ports.map((port) => listen(server, port)))
-  const origin = `http://127.0.0.1:${port}`
-  return { address: `${origin}/#token=${token}`, once: `${origin}${once.path}` }
+  const addressFor = (millis: number, onUse = () => {}): string =>
+    `http://127.0.0.1:${port}/#code=${codes.add(millis, onUse)}`
+  const next: Effect.Effect<void, Stop.Stop> = Effect.suspend(() =>
+    offer(
+      addressFor(Number.POSITIVE_INFINITY, () =>
+        void Effect.runFork(Effect.catch(next, ({ sentence }) => complain(sentence))))
+    )
+  )
+  yield* next
+  return addressFor(startedMillis)
 })

@@ -5,13 +5,12 @@ import { JobManager } from "@fanout/core/JobManager"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as fs from "node:fs"
-import * as path from "node:path"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Signals from "../exit/Signals.ts"
 import * as Stop from "../exit/Stop.ts"
 import * as ClusterFlags from "../options/ClusterFlags.ts"
 import * as Settings from "../options/Settings.ts"
+import * as PageAddress from "../output/PageAddress.ts"
 import { withJobs } from "../run/JobRuntime.ts"
 import { complain, print } from "../ui/View.ts"
 import { tellOfAll } from "./jobsAsk.ts"
@@ -31,25 +30,6 @@ const notifyReady: Effect.Effect<void> = Effect.promise(async () => {
   Effect.flatMap((why) => why === undefined ? Effect.void : complain(`systemd-notify can't be run: ${why}`))
 )
 
-/**
- * Writes the address, which has the token in it, to a file that only this user can read, for as long as it is of use.
- * What a service prints is kept in a log, which others may read.
- */
-const keepAddress = (file: string, address: string) =>
-  Effect.acquireRelease(
-    Effect.try({
-      try: () => {
-        fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
-        fs.rmSync(file, { force: true })
-        fs.writeFileSync(file, `${address}\n`, { mode: 0o600, flag: "wx" })
-      },
-      catch: (cause) => Stop.failure(`The address of the page can't be written to ${file}: ${messageOf(cause)}`)
-    }),
-    () => Effect.sync(() => fs.rmSync(file, { force: true }))
-  )
-
-const messageOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
-
 /** `fanout serve` */
 export const serve = Command.make(
   "serve",
@@ -59,7 +39,7 @@ export const serve = Command.make(
     concurrency: Settings.concurrency,
     ...ClusterFlags.flags,
     json: Settings.json,
-    quiet: Settings.quiet
+    quiet: Settings.quietBut("where the page is")
   },
   Effect.fnUntraced(function*({ cluster, concurrency, port, readOnly, shared, ...options }) {
     const database = yield* Settings.database
@@ -69,18 +49,13 @@ export const serve = Command.make(
       const { serve } = yield* Effect.promise(() => import("../UiServer.ts"))
       const signal = yield* Signals.listen
       const ports = [Option.getOrElse(port, () => usualPort)]
-      const { address } = yield* Effect.catchTag(
-        serve({ database, isReadOnly: readOnly, ports, works: true }),
+      const offer = yield* PageAddress.teller(database, options.json)
+      yield* Effect.catchTag(
+        serve({ database, isReadOnly: readOnly, offer, ports, works: true }),
         "PortUnavailable",
         ({ message }) => Effect.fail(Stop.usage(`${message}. Name another one with --port.`))
       )
-      // Several services of one database have different ports.
-      const file = `${database.filename}.page-${new URL(address).port}`
-      if (!process.stdout.isTTY) yield* keepAddress(file, address)
       if (!options.json && !options.quiet) {
-        yield* print(
-          process.stdout.isTTY ? `Jobs are shown at ${address}` : `The address of the page of jobs is in ${file}`
-        )
         yield* print(
           `Waiting for jobs${ClusterFlags.asMember(membership)}${process.stdout.isTTY ? "; Ctrl-C stops" : ""}.`
         )

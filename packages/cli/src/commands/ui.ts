@@ -9,6 +9,7 @@ import * as ExitCode from "../exit/ExitCode.ts"
 import * as Signals from "../exit/Signals.ts"
 import * as Stop from "../exit/Stop.ts"
 import * as Settings from "../options/Settings.ts"
+import * as PageAddress from "../output/PageAddress.ts"
 import { withJobs } from "../run/JobRuntime.ts"
 import { print, tell } from "../ui/View.ts"
 
@@ -55,15 +56,15 @@ export const ui = Command.make(
       const { note, serve } = yield* Effect.promise(() => import("../UiServer.ts"))
       const signal = yield* Signals.listen
       const ports = Option.match(port, { onNone: () => [usualPort, 0], onSome: (port) => [port] })
-      const { address, once } = yield* Effect.catchTag(
-        serve({ database, isReadOnly: readOnly, ports, works: false }),
+      const offer = yield* PageAddress.teller(database, false)
+      const address = yield* Effect.catchTag(
+        serve({ database, isReadOnly: readOnly, offer, ports, works: false }),
         "PortUnavailable",
         ({ message }) => Effect.fail(Stop.usage(`${message}. Name another one with --port, or none at all.`))
       )
-      yield* print(`Jobs are shown at ${address}`)
-      yield* tell(`Who has this address can ${readOnly ? "see" : "see and control"} them. Ctrl-C stops.`)
+      yield* tell(`The address lets in one browser, to ${readOnly ? "see" : "see and control"} jobs. Ctrl-C stops.`)
       yield* print(note)
-      if (!noOpen) yield* open(once)
+      if (!noOpen) yield* open(address)
       return yield* Stop.withCode(ExitCode.ofSignal(yield* signal))
     })))
 ).pipe(
