@@ -32,6 +32,9 @@ export interface Asked {
   readonly before: number
 }
 
+/** What some services do not have: conditions of a put, deletions of several objects by one request, and times. */
+type Lack = "conditions" | "deletions" | "times"
+
 /** Shares of requests that have a fault by chance. */
 export interface Chances {
   readonly errors?: number
@@ -164,6 +167,7 @@ export class FaultyS3 {
   chances: Chances = {}
   /** How far the clock of the service is ahead. */
   aheadMillis = 0
+  lacks: ReadonlySet<Lack> = new Set()
   /** Access keys that have expired. */
   readonly expired = new Set<string>()
   /** Requests by what they ask for, as `PUT` or `GET list`, and answers that were no success by their codes. */
@@ -215,6 +219,7 @@ export class FaultyS3 {
     this.done = () => undefined
     this.chances = {}
     this.aheadMillis = 0
+    this.lacks = new Set()
     this.expired.clear()
     this.counts.clear()
     this.mostInFlight = 0
@@ -375,6 +380,7 @@ export class FaultyS3 {
     const objects = this.objectsOf(bucket)
     if (method === "HEAD") return { status: 200 }
     if (query.has("delete")) {
+      if (this.lacks.has("deletions")) throw new Refusal(405, "MethodNotAllowed")
       for (const [, key = ""] of body.toString().matchAll(/<Key>([^<]*)<\/Key>/g)) objects.delete(unescaped(key))
       return document("DeleteResult", "")
     }
@@ -388,7 +394,9 @@ export class FaultyS3 {
       .filter(([, upload]) => upload.bucket === bucket && upload.key.startsWith(prefix))
       .toSorted(([, a], [, b]) => compare(a.key, b.key))
       .map(([id, { begunAt, key }]) =>
-        `<Upload>${tag("Key", key)}${tag("UploadId", id)}${tag("Initiated", begunAt.toISOString())}</Upload>`
+        `<Upload>${tag("Key", key)}${tag("UploadId", id)}${
+          this.lacks.has("times") ? "" : tag("Initiated", begunAt.toISOString())
+        }</Upload>`
       )
     return document("ListMultipartUploadsResult", `${tag("IsTruncated", false)}${found.join("")}`)
   }
@@ -418,10 +426,11 @@ export class FaultyS3 {
       const stored = objects.get(key)
       if (group !== undefined) prefixes.add(group)
       else if (stored !== undefined) {
+        const time = this.lacks.has("times") ? "" : tag("LastModified", stored.storedAt.toISOString())
         contents.push(
-          `<Contents>${tag("Key", encode(key))}${tag("LastModified", stored.storedAt.toISOString())}${
-            tag("ETag", stored.etag)
-          }${tag("Size", stored.bytes.length)}${tag("StorageClass", "STANDARD")}</Contents>`
+          `<Contents>${tag("Key", encode(key))}${time}${tag("ETag", stored.etag)}${tag("Size", stored.bytes.length)}${
+            tag("StorageClass", "STANDARD")
+          }</Contents>`
         )
       }
     }
@@ -458,6 +467,8 @@ export class FaultyS3 {
     key: string,
     body: Buffer
   ): Answer {
+    const isOnCondition = headers["if-none-match"] !== undefined || headers["if-match"] !== undefined
+    if (isOnCondition && this.lacks.has("conditions")) throw new Refusal(501, "NotImplemented")
     checkDigests(headers, body)
     const source = this.sourceOf(headers)
     checkConditions(headers, objects.get(key))
@@ -551,7 +562,7 @@ export class FaultyS3 {
     if (headers["if-match"] !== undefined && headers["if-match"] !== etag) throw new Refusal(412, "PreconditionFailed")
     const facts = {
       etag,
-      "last-modified": storedAt.toUTCString(),
+      ...this.lacks.has("times") ? {} : { "last-modified": storedAt.toUTCString() },
       "accept-ranges": "bytes",
       ...stored.headers
     }

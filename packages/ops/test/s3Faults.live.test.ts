@@ -4,6 +4,7 @@ import { type ObjectStore, ObjectStores } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { once } from "node:events"
 import * as http from "node:http"
@@ -67,6 +68,46 @@ describe("S3 with faults", () => {
       assert.deepStrictEqual(error.reason, { _tag: "Throttled", code: "SlowDown", afterMillis: 7000 })
       assert.isTrue(error.isTransient)
       assert.strictEqual(met(), 1)
+    }))
+
+  it.live("asks once for what the service refuses, and does without from then on", () =>
+    Effect.gen(function*() {
+      s3.lacks = new Set(["conditions", "deletions"])
+      const onCondition = { condition: { _tag: "Absent" } } as const
+      const told = yield* withStore((store) =>
+        Effect.gen(function*() {
+          const refused = yield* Effect.forEach(
+            ["new", "newer"],
+            (key) => Effect.result(store.put(key, bytes, onCondition))
+          )
+          for (const key of ["a", "b", "c"]) yield* store.put(key, bytes)
+          const failed = [...yield* store.remove(["a", "b"]), ...yield* store.remove(["c", "none"])]
+          return [...refused.map((one) => Result.isFailure(one) && one.failure.reason._tag), failed.length]
+        })
+      )
+      assert.deepStrictEqual(told, ["Unsupported", "Unsupported", 0])
+      assert.deepStrictEqual(Object.fromEntries(s3.counts), {
+        PUT: 1 + 3,
+        "POST many": 1,
+        DELETE: 4,
+        NotImplemented: 1,
+        MethodNotAllowed: 1
+      })
+    }))
+
+  it.live("asks again for what the service has done before, where it refuses that once", () =>
+    Effect.gen(function*() {
+      const onCondition = { condition: { _tag: "Absent" } } as const
+      const isObeyed = yield* withStore((store) =>
+        Effect.gen(function*() {
+          yield* store.put("obeyed", bytes, onCondition)
+          first({ _tag: "Answer", status: 400, code: "InvalidArgument" })
+          const odd = yield* Effect.result(store.put("odd", bytes, onCondition))
+          assert.deepInclude(Result.isFailure(odd) && odd.failure.reason, { _tag: "Refused", code: "InvalidArgument" })
+          return store.capabilities.conditions.put
+        })
+      )
+      assert.isTrue(isObeyed)
     }))
 
   it.live("lists on where fewer requests were asked for", () =>

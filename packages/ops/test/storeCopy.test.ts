@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clouds from "@fanout/ops/clouds"
-import type { Capabilities } from "@fanout/ops/ObjectStore"
+import type { Capabilities, StoreReason } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
@@ -43,6 +43,32 @@ const countOf = ({ requests }: World.World, call: string): number =>
   requests.filter((request) => request.startsWith(call)).length
 
 describe("Copy from objects to objects", () => {
+  it.effect.each<{ readonly reason: StoreReason; readonly conflict: Conflict.Mode }>([
+    { reason: { _tag: "Unsupported", what: "NotImplemented" }, conflict: "changed" },
+    { reason: { _tag: "Unsupported", what: "NotImplemented" }, conflict: "skip" },
+    { reason: { _tag: "PreconditionFailed" }, conflict: "changed" },
+    { reason: { _tag: "PreconditionFailed" }, conflict: "skip" }
+  ])("goes through this process where the store can't copy what is there ($reason._tag, $conflict)", ({
+    conflict,
+    reason
+  }) =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld(withoutConditions)
+      const texts = [["large", World.long(2)], ["none", ""], ["small", "text"]] as const
+      for (const [name, text] of texts) yield* World.put(world, `x/${name}`, text, { own: name })
+      world.before = ({ call }) =>
+        call === "copy" || call === "copyPart" ? Effect.fail(World.failure(reason, call)) : Effect.void
+
+      const { rows, state, units } = yield* World.copy(world, "s3://bucket/x", "s3://other/copy", { conflict })
+
+      assert.deepStrictEqual([state._tag, rows], ["Completed", []])
+      const copies = yield* Effect.forEach(texts, ([name]) => World.read(there(world), `copy/${name}`))
+      assert.deepStrictEqual(copies.map(({ text }) => text), texts.map(([, text]) => text))
+      assert.deepStrictEqual(copies.map(({ metadata }) => metadata["own"]), texts.map(([name]) => name))
+      assert.isUndefined(units["serverCopied"])
+      assert.deepStrictEqual(yield* World.openUploads(there(world)), [])
+    }))
+
   it.effect.each(providers)("keeps content, metadata and empty folders (%s)", (provider) =>
     Effect.gen(function*() {
       const world = yield* World.makeWorld(Clouds.memoryCapabilities, provider)

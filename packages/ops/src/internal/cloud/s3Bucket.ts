@@ -3,12 +3,19 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { Capabilities, ObjectStoreError, StoreCall, StoredObject, UploadedPart } from "../../ObjectStore.ts"
+import type {
+  Capabilities,
+  ObjectStoreError,
+  StoreCall,
+  StoredObject,
+  StoreReason,
+  UploadedPart
+} from "../../ObjectStore.ts"
 import type { HttpTransport } from "./httpTransport.ts"
 import type { CredentialSource } from "./s3Credentials.ts"
 import { reasonOf } from "./s3Failure.ts"
 import { checksumsOf, hexOf, unquoted } from "./s3Headers.ts"
-import { makeRequests, type S3Requests, type TextAnswer } from "./s3Requests.ts"
+import { makeRequests, type S3Call, type S3Requests, type TextAnswer } from "./s3Requests.ts"
 import type { Settings } from "./s3Settings.ts"
 import { type Element, parseRoot, textIn } from "./s3Xml.ts"
 import { type Failing, failingBy, failureOf, limits } from "./storeFailure.ts"
@@ -20,27 +27,86 @@ export interface S3BucketOptions {
   readonly credentials: CredentialSource
 }
 
+/** What most services have, and some refuse: conditions of a put, copies, and removals of several objects at once. */
+type Feature = "condition" | "copy" | "removal"
+
 export interface S3Bucket extends Failing {
   readonly name: string
   readonly isAws: boolean
   readonly capabilities: Capabilities
+  /** Whether the service has a feature, once that is known: of AWS from the start, of others by their first answer. */
+  readonly features: Map<Feature, boolean>
   readonly requests: S3Requests
 }
 
 export const makeBucket = ({ credentials, name, settings, transport }: S3BucketOptions): S3Bucket => {
   const { checksums, isAws } = settings
   const failure = failureOf({ scheme: "s3", bucket: name })
-  // Where a service does not know a condition, it overwrites. Nearly all know that of a put.
-  const conditions = { put: true, complete: isAws, copy: isAws }
-  const capabilities: Capabilities = { checksum: checksums ? "crc32" : undefined, conditions, copies: true, limits }
+  const features = new Map<Feature, boolean>(isAws ? [["condition", true], ["copy", true], ["removal", true]] : [])
+  const capabilities: Capabilities = {
+    checksum: checksums ? "crc32" : undefined,
+    conditions: {
+      get put() {
+        return features.get("condition") !== false
+      },
+      // Where a service does not know a condition, it overwrites. Most know that of a put, or refuse it.
+      complete: isAws,
+      copy: isAws
+    },
+    get copies() {
+      return features.get("copy") !== false
+    },
+    limits
+  }
   return {
     name,
     isAws,
     capabilities,
+    features,
     requests: makeRequests({ settings, transport, credentials, failure }),
     ...failingBy(failure, capabilities)
   }
 }
+
+/** Whether a service may refuse a feature by this. A copy may be wrong by itself. */
+const isRefusal = (feature: Feature, reason: StoreReason): boolean =>
+  reason._tag === "Unsupported" || (feature !== "copy" && reason._tag === "Refused" && reason.status === 400)
+
+/**
+ * Makes a request that needs a feature, and what does without where the service refuses it. Where it has refused it
+ * before, it is not asked again.
+ */
+export const orWithout = <A>(
+  { features }: S3Bucket,
+  feature: Feature,
+  request: Effect.Effect<A, ObjectStoreError>,
+  without: Effect.Effect<A, ObjectStoreError>
+): Effect.Effect<A, ObjectStoreError> =>
+  Effect.suspend(() => {
+    if (features.get(feature) === false) return without
+    return request.pipe(
+      Effect.tap(() => Effect.sync(() => features.set(feature, true))),
+      Effect.catchIf(
+        ({ reason }) => features.get(feature) !== true && isRefusal(feature, reason),
+        () => {
+          features.set(feature, false)
+          return without
+        }
+      )
+    )
+  })
+
+/** Has the service copy, if it does. */
+export const copying = (
+  bucket: S3Bucket,
+  what: S3Call & { readonly key: string }
+): Effect.Effect<TextAnswer, ObjectStoreError> =>
+  orWithout(
+    bucket,
+    "copy",
+    bucket.requests.send(what),
+    bucket.fail(what.call, what.key, { _tag: "Unsupported", what: "copies by the store" })
+  )
 
 /** The element in an answer that was a success by its status. An error may be in it all the same. */
 export const resultOf = Effect.fnUntraced(function*(

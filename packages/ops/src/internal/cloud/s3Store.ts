@@ -17,7 +17,7 @@ import type {
 } from "../../ObjectStore.ts"
 import { crc32Of } from "./crc32.ts"
 import type { ConnectionLost, HttpAnswer } from "./httpTransport.ts"
-import { makeBucket, resultOf, type S3Bucket, type S3BucketOptions, storedBy } from "./s3Bucket.ts"
+import { copying, makeBucket, orWithout, resultOf, type S3Bucket, type S3BucketOptions, storedBy } from "./s3Bucket.ts"
 import { reasonOf } from "./s3Failure.ts"
 import { base64Of, conditionHeaders, infoOf, propertyHeaders, sourceHeaders } from "./s3Headers.ts"
 import { listChildren, listObjects } from "./s3Listing.ts"
@@ -107,7 +107,7 @@ const put = Effect.fnUntraced(function*(
   bytes: Uint8Array,
   options: WriteOptions = {}
 ): Effect.fn.Return<StoredObject, ObjectStoreError> {
-  const { capabilities, check, requests } = bucket
+  const { capabilities, check, fail, requests } = bucket
   yield* check("put", key, { ...options, obeys: "put" })
   const attempts = { count: 0 }
   const sent = requests.send({
@@ -122,7 +122,8 @@ const put = Effect.fnUntraced(function*(
     body: bytes,
     attempts
   })
-  return yield* sent.pipe(
+  const refused = fail("put", key, { _tag: "Unsupported", what: "a condition" })
+  return yield* (options.condition === undefined ? sent : orWithout(bucket, "condition", sent, refused)).pipe(
     Effect.map((answer) => storedBy(bucket, answer)),
     Effect.catchIf(
       ({ reason }) => reason._tag === "PreconditionFailed" && attempts.count > 1,
@@ -138,8 +139,21 @@ const put = Effect.fnUntraced(function*(
 // oxlint-disable-next-line no-control-regex -- XML 1.0 can't write these, not even escaped
 const unwritable = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/
 
-const removeOne = ({ requests }: S3Bucket, key: string): Effect.Effect<void, ObjectStoreError> =>
-  Effect.asVoid(requests.send({ call: "remove", method: "DELETE", key }))
+/** So many objects are removed at the same time, each by itself. */
+const removedAtOnce = 8
+
+const removeEach = (
+  { requests }: S3Bucket,
+  keys: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<ObjectStoreError>> =>
+  Effect.map(
+    Effect.forEach(
+      keys,
+      (key) => Effect.option(Effect.flip(requests.send({ call: "remove", method: "DELETE", key }))),
+      { concurrency: removedAtOnce }
+    ),
+    (failed) => failed.flatMap((error) => Option.toArray(error))
+  )
 
 const removeMany = Effect.fnUntraced(function*(
   bucket: S3Bucket,
@@ -178,11 +192,11 @@ const remove = Effect.fnUntraced(function*(
     return yield* bucket.fail("remove", "", { _tag: "Refused", status: 400, code: "TooManyKeys", detail })
   }
   yield* Effect.forEach(keys, (key) => bucket.check("remove", key), { discard: true })
-  const single = keys.filter((key) => unwritable.test(key))
+  const alone = yield* removeEach(bucket, keys.filter((key) => unwritable.test(key)))
   const many = keys.filter((key) => !unwritable.test(key))
-  const failed = yield* Effect.forEach(single, (key) => Effect.option(Effect.flip(removeOne(bucket, key))))
-  const others = many.length === 0 ? [] : yield* removeMany(bucket, many)
-  return [...failed.flatMap((error) => Option.toArray(error)), ...others]
+  if (many.length === 0) return alone
+  const others = yield* orWithout(bucket, "removal", removeMany(bucket, many), removeEach(bucket, many))
+  return [...alone, ...others]
 })
 
 export const makeS3Store = (options: S3BucketOptions): ObjectStore => {
@@ -202,7 +216,7 @@ export const makeS3Store = (options: S3BucketOptions): ObjectStore => {
     put: (key, bytes, options) => put(bucket, key, bytes, options),
     copy: Effect.fnUntraced(function*(source, key, options = {}) {
       yield* bucket.check("copy", key, { ...options, obeys: "copy" })
-      const answer = yield* bucket.requests.send({
+      const answer = yield* copying(bucket, {
         call: "copy",
         method: "PUT",
         key,

@@ -14,7 +14,7 @@ import type {
   WriteOptions
 } from "../../ObjectStore.ts"
 import { crc32Of, crc32OfParts } from "./crc32.ts"
-import { partOf, resultOf, type S3Bucket, storedBy } from "./s3Bucket.ts"
+import { copying, partOf, resultOf, type S3Bucket, storedBy } from "./s3Bucket.ts"
 import { base64Of, conditionHeaders, propertyHeaders, sourceHeaders, unquoted } from "./s3Headers.ts"
 import { listParts, listUploads } from "./s3Listing.ts"
 import { encodeKey } from "./s3Requests.ts"
@@ -114,7 +114,7 @@ export const makeUploads = (bucket: S3Bucket, head: ObjectStore["head"]): Upload
     }),
     copy: Effect.fnUntraced(function*({ id, key }, number, source, { end, start }) {
       const call = "copyPart"
-      const answer = yield* requests.send({
+      const answer = yield* copying(bucket, {
         call,
         method: "PUT",
         key,

@@ -102,11 +102,14 @@ const perform = Effect.fnUntraced(function*(work: Work, decision: Conflict.Decis
       return yield* new EntryFailed({ code: "Refused", path, why })
     }
     default:
-      // What was not there when it was decided is never replaced; whoever has put it there did not ask for that.
+      // What was not there when it was decided is never replaced; whoever has put it there did not ask for that. In the
+      // mode that replaces anything, a store is not asked for a condition: some refuse that.
       return yield* write(
         work,
         { ...target, name: Conflict.placeOf(decision, target.name) },
-        decision._tag === "Replace" ? "replace" : "exclusive"
+        decision._tag === "Replace" || (work.conflict === "overwrite" && FilePath.isAddress(path))
+          ? "replace"
+          : "exclusive"
       )
   }
 })

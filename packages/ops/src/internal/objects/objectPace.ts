@@ -61,16 +61,19 @@ class Pace {
     })
   )
 
+  private readonly failed = ({ reason }: ObjectStoreError) =>
+    reason._tag === "Throttled" ? this.lower(reason.afterMillis ?? 0) : Effect.void
+
   private noted<A, R>(request: Effect.Effect<A, ObjectStoreError, R>): Effect.Effect<A, ObjectStoreError, R> {
-    const noted = Effect.tapError(
-      request,
-      ({ reason }) => reason._tag === "Throttled" ? this.lower(reason.afterMillis ?? 0) : Effect.void
-    )
-    return Effect.andThen(this.whileClosed, Effect.tap(noted, this.raise))
+    return Effect.andThen(this.whileClosed, Effect.tap(Effect.tapError(request, this.failed), this.raise))
   }
 
   /** Makes a request in its turn. */
   readonly one = <A, R>(request: Effect.Effect<A, ObjectStoreError, R>) => this.permits.withPermit(this.noted(request))
+
+  /** The same with one that tells what has failed of it. */
+  readonly several = (request: Effect.Effect<ReadonlyArray<ObjectStoreError>, ObjectStoreError>) =>
+    this.one(Effect.tap(request, (errors) => Effect.forEach(errors, this.failed, { discard: true })))
 
   /** The same with one whose answer is read until the scope ends. */
   readonly open = <A, R>(request: Effect.Effect<A, ObjectStoreError, R>) =>
@@ -82,7 +85,7 @@ class Pace {
 
 /** A store that is asked at a pace. Pages of listings are few, and wait by themselves where the store asks for that. */
 export const paced = (store: ObjectStore): ObjectStore => {
-  const { one, open } = new Pace()
+  const { one, open, several } = new Pace()
   const { uploads } = store
   return {
     ...store,
@@ -92,7 +95,7 @@ export const paced = (store: ObjectStore): ObjectStore => {
     read: (key, buffer, options) => one(store.read(key, buffer, options)),
     put: (key, bytes, options) => one(store.put(key, bytes, options)),
     copy: (source, key, options) => one(store.copy(source, key, options)),
-    remove: (keys) => one(store.remove(keys)),
+    remove: (keys) => several(store.remove(keys)),
     uploads: {
       ...uploads,
       begin: (key, options) => one(uploads.begin(key, options)),

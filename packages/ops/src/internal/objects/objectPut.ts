@@ -1,6 +1,7 @@
 /**
  * Puts the content of a file to an object by one request, and tells what is in the way of it.
  */
+import type * as Interrupter from "@fanout/core/Interrupter"
 import * as Lease from "@fanout/core/Lease"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -130,6 +131,9 @@ const bufferOf = (sizeBytes: number) => {
 const still = ({ store }: ObjectPlace, etag: string): Pick<WriteOptions, "condition"> =>
   store.capabilities.conditions.put ? { condition: { _tag: "Same", etag } } : {}
 
+const isUnsupported = (error: ObjectStoreError | CopyError | Interrupter.Interrupted): boolean =>
+  error._tag === "ObjectStoreError" && error.reason._tag === "Unsupported"
+
 /** Fails where the file is another one by now: what was sent is no copy of it. */
 const checkSource = Effect.fnUntraced(function*({ source }: CopyRequest, stat: Files.FileStat) {
   // Each part of an object is asked for by its ETag.
@@ -150,7 +154,7 @@ export const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
     const { sizeBytes } = stat
     yield* hold(access, sizeBytes)
     const { content, copyFrom, write } = bufferOf(sizeBytes)
-    const put = Effect.gen(function*() {
+    const send = Effect.gen(function*() {
       const condition = sent === undefined || request.placing === "replace"
         ? yield* absent(access, request, place, "put")
         : still(place, sent)
@@ -160,11 +164,18 @@ export const whole = (access: ObjectAccess, place: ObjectPlace): ContentWay => {
       const own = condition.condition === undefined ? {} : { [nonceName]: nonce }
       const { attributes, metadata } = yield* propertiesFor(access, place, request, stat)
       const options = { ...condition, attributes, metadata: { ...metadata, ...own } }
-      const stored = yield* Effect.catchIf(
+      return yield* Effect.catchIf(
         patiently(place.store.put(place.key, content(), options)),
         (error) => isOccupied(error, request),
         orOwn(place, nonce)
-      ).pipe(Effect.mapError(orOccupied(access, request)))
+      )
+    })
+    const put = Effect.gen(function*() {
+      // The store may only find out by this request that it has no conditions. Then it is asked for none.
+      const stored = yield* send.pipe(
+        Effect.retry({ while: isUnsupported, times: 1 }),
+        Effect.catchTag("ObjectStoreError", (error) => Effect.fail(orOccupied(access, request)(error)))
+      )
       sent = stored.etag
       yield* checkPut(request, place, stored, content())
       yield* checkSource(request, stat)

@@ -64,13 +64,13 @@ interface Side {
   readonly read: (name: FilePath.FilePath, sizeBytes: number) => Effect.Effect<Content, Failure>
   /** Whether what has the name can be replaced. */
   readonly replaces: boolean
-  readonly write: (name: FilePath.FilePath, content: Content, isNew: boolean) => Effect.Effect<void, Failure>
+  readonly write: (name: FilePath.FilePath, content: Content, isExclusive: boolean) => Effect.Effect<void, Failure>
   /** Sees to it that what was read has not changed meanwhile. */
   readonly check: (name: FilePath.FilePath, content: Content) => Effect.Effect<void, Failure>
 }
 
-/** Copies what was found, and gives how many bytes that was. */
-type Way = (name: FilePath.FilePath, found: Entry, isNew: boolean) => Effect.Effect<number, Failure>
+/** Copies what was found, and gives how many bytes that was. What is exclusive replaces nothing if the store obeys. */
+type Way = (name: FilePath.FilePath, found: Entry, isExclusive: boolean) => Effect.Effect<number, Failure>
 
 // --- On this machine ------------------------------------------------------------------------------------------------
 
@@ -218,12 +218,12 @@ const keysAt = Effect.fnUntraced(function*(access: ObjectAccess, path: FilePath.
       return bytes === undefined ? yield* left : { bytes, ...entryOf(info) }
     }),
     replaces: true,
-    write: (name, { bytes, info, stat }, isNew) => {
+    write: (name, { bytes, info, stat }, isExclusive) => {
       const place = keyIn(bucket, name)
       const properties = info === undefined ? propertiesOf(place.key, stat, options) : carriedBy(info)
       return make(
         place,
-        isNew && place.store.capabilities.conditions.put,
+        isExclusive && place.store.capabilities.conditions.put,
         (condition) => place.store.put(place.key, bytes, { ...properties, ...condition }),
         (there) =>
           there.checksums.some(({ algorithm, digest }) => digest === digestOf(algorithm, bytes)) &&
@@ -239,14 +239,14 @@ const keysAt = Effect.fnUntraced(function*(access: ObjectAccess, path: FilePath.
 
 /** Has the content pass through this process. */
 const through = (access: ObjectAccess, from: Side, to: Side): Way =>
-  Effect.fnUntraced(function*(name, { stat: { sizeBytes } }, isNew) {
+  Effect.fnUntraced(function*(name, { stat: { sizeBytes } }, isExclusive) {
     yield* TaskDispatcher.throttle(sizeBytes)
     // Nobody who is asked to stop waits for the rate.
     yield* Interrupter.check
     const copy = Effect.gen(function*() {
       const content = yield* from.read(name, sizeBytes)
       yield* Lease.check
-      yield* to.write(name, content, isNew)
+      yield* to.write(name, content, isExclusive)
       yield* from.check(name, content)
       return content.bytes.length
     })
@@ -255,7 +255,7 @@ const through = (access: ObjectAccess, from: Side, to: Side): Way =>
 
 /** Has the store copy the content. */
 const inStore = (from: ObjectPlace, to: ObjectPlace): Way =>
-  Effect.fnUntraced(function*(name, { info, stat }, isNew) {
+  Effect.fnUntraced(function*(name, { info, stat }, isExclusive) {
     if (info === undefined) return yield* left
     const { etag, key } = info
     const place = keyIn(to, name)
@@ -263,7 +263,7 @@ const inStore = (from: ObjectPlace, to: ObjectPlace): Way =>
     yield* Lease.check
     yield* make(
       place,
-      isNew && place.store.capabilities.conditions.copy,
+      isExclusive && place.store.capabilities.conditions.copy,
       (condition) => place.store.copy({ bucket: from.bucket, key, etag }, place.key, condition),
       (there) => there.etag === etag
     )
@@ -321,7 +321,7 @@ const decide = Effect.fnUntraced(function*(
 
 /** Copies what has the name. */
 const copyOne = Effect.fnUntraced(function*(unit: Unit, name: FilePath.FilePath) {
-  const { access: { known }, from, payload: { source, target }, to, way } = unit
+  const { access: { known }, from, payload: { conflict, source, target }, to, way } = unit
   const found = yield* from.find(name)
   if (found?.stat.kind !== "file" || found.stat.sizeBytes > mostBytes) return yield* left
   const decision = yield* decide(unit, name, found, yield* to.find(name))
@@ -329,7 +329,7 @@ const copyOne = Effect.fnUntraced(function*(unit: Unit, name: FilePath.FilePath)
   if (!isNew && decision !== "Unchanged" && (decision !== "Replace" || !to.replaces)) return yield* left
   // From now on it may be another one.
   for (const path of [source, target]) known.delete(FilePath.join(path, name))
-  return decision === "Unchanged" ? "unchanged" : yield* way(name, found, isNew)
+  return decision === "Unchanged" ? "unchanged" : yield* way(name, found, isNew && conflict !== "overwrite")
 })
 
 /** Copies files of a folder to objects, or objects to files, or to other objects. */

@@ -29,17 +29,24 @@ interface Sides {
 const originalOf = ({ access, from: { bucket, key } }: Sides, request: CopyRequest) =>
   Effect.map(openedOf(access, request), ({ etag }): CopySource => ({ bucket, key, etag }))
 
-/** Why a store did not copy: the source is gone, or another one by now; or it says so itself. */
+/**
+ * Why a store did not copy: it can't; or the source is gone, or another one by now; or it says so itself. Some stores
+ * can't copy what was made of parts: they compare an ETag that they do not tell.
+ */
 const whyNot = Effect.fnUntraced(function*(sides: Sides, request: CopyRequest, error: ObjectStoreError) {
-  const { access, from } = sides
+  const { access, from, to: { store: { capabilities } } } = sides
   const path = Place.path(request.source)
+  const unsupported = new CopyError({ reason: Reason.cases.Unsupported.make({ path }) })
+  if (error.reason._tag === "Unsupported") return unsupported
   const isOfSource = error.reason._tag === "PreconditionFailed" || error.reason._tag === "ObjectMissing"
   const now = isOfSource ? yield* onSource(asCall("read", path, from.store.head(from.key))) : undefined
   if (now === undefined) return orOccupied(access, request)(error)
   if (Option.isNone(now)) return new CopyError({ reason: Reason.cases.Vanished.make({ path }) })
-  return now.value.etag === (yield* originalOf(sides, request)).etag
-    ? orOccupied(access, request)(error)
-    : new CopyError({ reason: Reason.cases.Changed.make({ path }) })
+  if (now.value.etag !== (yield* originalOf(sides, request)).etag) {
+    return new CopyError({ reason: Reason.cases.Changed.make({ path }) })
+  }
+  const isOfTarget = error.reason._tag !== "PreconditionFailed" || capabilities.conditions.copy
+  return isOfTarget ? orOccupied(access, request)(error) : unsupported
 })
 
 /** Makes a call to the store that copies. */
@@ -103,6 +110,29 @@ const readWhole = Effect.fnUntraced(function*(
 export const isCopiedByStore = (from: ObjectPlace, { store: { capabilities, provider } }: ObjectPlace): boolean =>
   from.store.provider === provider && capabilities.copies
 
+/** Has the store copy, and this process from when on it was seen that the store can't. */
+const orThrough = (through: ContentWay, byStore: ContentWay): ContentWay => {
+  let way = byStore
+  const copy: ContentWay["copy"] = (copying) =>
+    Effect.tapError(way.copy(copying), (error) =>
+      Effect.sync(() => {
+        if (error._tag === "CopyError" && error.reason._tag === "Unsupported") way = through
+      }))
+  return {
+    get isLong() {
+      return way.isLong
+    },
+    get isUnseen() {
+      return way.isUnseen === true
+    },
+    get verifies() {
+      return way.verifies === true
+    },
+    open: (request, stat) => way.open(request, stat),
+    copy
+  }
+}
+
 /** Ways from objects to objects. */
 export const waysBetween = (access: ObjectAccess): ContentWays =>
   Effect.fnUntraced(function*(request, { sizeBytes }) {
@@ -110,17 +140,19 @@ export const waysBetween = (access: ObjectAccess): ContentWays =>
     const from = yield* onSource(asCall("open", path, access.at(path)))
     const to = yield* placeOf(access, request)
     const { capabilities: { limits }, uploads } = to.store
-    if (!isCopiedByStore(from, to)) {
-      return isWhole(to, sizeBytes) ? { ...whole(access, to), copy: readWhole } : inParts({ access, place: to })
-    }
+    const through = isWhole(to, sizeBytes) ? { ...whole(access, to), copy: readWhole } : inParts({ access, place: to })
+    if (!isCopiedByStore(from, to)) return through
     const sides = { access, from, to }
-    return sizeBytes <= limits.putBytes ? atOnce(sides) : inParts({
-      access,
-      place: to,
-      copyPart: (request, upload, number, range) =>
-        Effect.flatMap(
-          originalOf(sides, request),
-          (original) => orWhyNot(sides, request)(uploads.copy(upload, number, original, range))
-        )
-    })
+    return orThrough(
+      through,
+      sizeBytes <= limits.putBytes ? atOnce(sides) : inParts({
+        access,
+        place: to,
+        copyPart: (request, upload, number, range) =>
+          Effect.flatMap(
+            originalOf(sides, request),
+            (original) => orWhyNot(sides, request)(uploads.copy(upload, number, original, range))
+          )
+      })
+    )
   })
