@@ -133,13 +133,16 @@ export type Checksum = typeof Checksum.Type
 export interface Capabilities {
   /** Checksum that the store checks at each upload and keeps of whole objects, also of those made of parts. */
   readonly checksum: "crc32" | undefined
-  /** Which calls obey a condition. Where a call does not, its condition fails as `Unsupported`. */
+  /**
+   * Which calls obey a condition. Where a call does not, its condition fails as `Unsupported`. A store may find that
+   * out by the first call with one.
+   */
   readonly conditions: {
     readonly put: boolean
     readonly complete: boolean
     readonly copy: boolean
   }
-  /** Whether objects, and parts of uploads, can be copied within the provider. */
+  /** Whether objects, and parts of uploads, can be copied within the provider. A store may find out that they can't. */
   readonly copies: boolean
   readonly limits: Limits
 }
@@ -179,8 +182,8 @@ export interface ListedObject {
   readonly sizeBytes: number
   /** Changes with the content. Its form is the store's own. */
   readonly etag: string
-  /** When the object was put in its place. */
-  readonly storedMillis: number
+  /** When the object was put in its place, if the store tells that. */
+  readonly storedMillis: number | undefined
 }
 
 /**
@@ -325,7 +328,8 @@ export interface Upload {
  * @since 0.1.0
  */
 export interface OpenUpload extends Upload {
-  readonly begunMillis: number
+  /** When it was begun, if the store tells that. */
+  readonly begunMillis: number | undefined
 }
 
 /**

@@ -29,6 +29,22 @@ objectStoreContract("S3 without checksums", {
   test: (name, body) => it.live(name, () => Effect.provide(body, service(false)))
 })
 
+objectStoreContract("S3 without conditions, deletions of several objects, and times", {
+  ...contract,
+  differences: ["conditions refused", "times untold"],
+  test: (name, body) =>
+    it.live(name, () =>
+      Effect.provide(
+        Effect.andThen(
+          Effect.sync(() => {
+            s3.lacks = new Set(["conditions", "deletions", "times"])
+          }),
+          body
+        ),
+        service(false)
+      ))
+})
+
 const faults: ReadonlyArray<Fault> = [
   { _tag: "Answer", status: 500, code: "InternalError" },
   { _tag: "CutBefore" },

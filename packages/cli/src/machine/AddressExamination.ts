@@ -102,7 +102,9 @@ const concurrency = 8
 const addressOf = ({ bucket }: ObjectStore, { key }: OpenUpload): string => formatAddress({ ...bucket, key })
 
 const ofUpload = Effect.fnUntraced(function*(store: ObjectStore, upload: OpenUpload, now: number) {
-  const begun = `begun ${format.age(now - upload.begunMillis)} ago`
+  const begun = upload.begunMillis === undefined
+    ? "begun nobody knows when"
+    : `begun ${format.age(now - upload.begunMillis)} ago`
   const parts = yield* Effect.result(Stream.runCollect(store.uploads.parts(upload)))
   const held = Result.match(parts, {
     onFailure: ({ message }) => message,
@@ -123,7 +125,7 @@ const openUploads = Effect.fnUntraced(function*(store: ObjectStore, address: Clo
     () => ({ count: 0, oldest: new Array<OpenUpload>() }),
     ({ count, oldest }, upload) => ({
       count: count + 1,
-      oldest: [...oldest, upload].toSorted((a, b) => a.begunMillis - b.begunMillis).slice(0, mostTold)
+      oldest: [...oldest, upload].toSorted((a, b) => (a.begunMillis ?? 0) - (b.begunMillis ?? 0)).slice(0, mostTold)
     })
   )
   if (count === 0) return [ok("open uploads", "none")]
@@ -145,7 +147,7 @@ const openUploads = Effect.fnUntraced(function*(store: ObjectStore, address: Clo
 const abortUploads = Effect.fnUntraced(function*(store: ObjectStore, address: CloudAddress, ageMillis: number) {
   const before = (yield* Clock.currentTimeMillis) - ageMillis
   const ends = uploadsAt(store, address).pipe(
-    Stream.filter(({ begunMillis }) => begunMillis < before),
+    Stream.filter(({ begunMillis }) => begunMillis !== undefined && begunMillis < before),
     Stream.mapEffect((upload) => Effect.result(store.uploads.abort(upload)), { concurrency })
   )
   const { aborted, failed } = yield* Stream.runFold(

@@ -64,6 +64,12 @@ const attributesOf = (headers: Headers): Attributes =>
     })
   )
 
+/** A time as an answer tells it, if it does. */
+export const millisOf = (text: string | undefined): number | undefined => {
+  const millis = Date.parse(text ?? "")
+  return Number.isNaN(millis) ? undefined : millis
+}
+
 /** Of a read of a range, too: `content-range` tells the size of the whole. */
 export const infoOf = (key: string, headers: Headers, isAws: boolean): ObjectInfo => {
   const total = /\/(\d+)$/.exec(headers["content-range"] ?? "")?.[1] ?? headers["content-length"]
@@ -76,7 +82,7 @@ export const infoOf = (key: string, headers: Headers, isAws: boolean): ObjectInf
     key,
     sizeBytes: Number(total),
     etag: unquoted(headers.etag),
-    storedMillis: Date.parse(headers["last-modified"] ?? ""),
+    storedMillis: millisOf(headers["last-modified"]),
     metadata,
     attributes: attributesOf(headers),
     checksums: checksumsOf(headers, isAws)

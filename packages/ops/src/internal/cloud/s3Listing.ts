@@ -7,7 +7,7 @@ import * as Stream from "effect/Stream"
 import * as FilePath from "../../FilePath.ts"
 import type { ListedObject, ObjectStoreError, OpenUpload, StoreCall, Upload, UploadedPart } from "../../ObjectStore.ts"
 import { partOf, resultOf, type S3Bucket } from "./s3Bucket.ts"
-import { unquoted } from "./s3Headers.ts"
+import { millisOf, unquoted } from "./s3Headers.ts"
 import { type Element, elementsIn, textIn } from "./s3Xml.ts"
 
 type Query = Readonly<Record<string, string>>
@@ -57,7 +57,10 @@ const decodedIn = (root: Element, item: Element, name: "Key" | "Prefix"): string
 }
 
 /** To the second, as all other answers tell it. */
-const secondsOf = (text: string | undefined): number => Math.floor(Date.parse(text ?? "") / 1000) * 1000
+const secondsOf = (text: string | undefined): number | undefined => {
+  const millis = millisOf(text)
+  return millis === undefined ? undefined : Math.floor(millis / 1000) * 1000
+}
 
 const objectQuery = (prefix: string, after = ""): Query => ({
   "list-type": "2",
@@ -121,7 +124,7 @@ export const listUploads = (bucket: S3Bucket, prefix: string): Stream.Stream<Ope
       elementsIn(root, "Upload").map((item) => ({
         key: textIn(item, "Key") ?? "",
         id: textIn(item, "UploadId") ?? "",
-        begunMillis: Date.parse(textIn(item, "Initiated") ?? "")
+        begunMillis: millisOf(textIn(item, "Initiated"))
       })),
     (root) => ({
       "key-marker": textIn(root, "NextKeyMarker") ?? "",

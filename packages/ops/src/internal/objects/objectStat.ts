@@ -53,8 +53,15 @@ const modeOf = (octal: string | undefined): number | undefined =>
 
 const millisToNanos = (millis: number): bigint => BigInt(Math.round(millis)) * 1_000_000n
 
-/** When the store has put an object in its place. */
-const storedNanos = ({ storedMillis }: Pick<ListedObject, "storedMillis">): bigint => millisToNanos(storedMillis)
+/**
+ * When the store has put an object in its place. One of which it does not tell that has a time within a second of the
+ * epoch that stands for its content: a copy with that time is one of this content, and of no other.
+ */
+const storedNanos = ({ etag, storedMillis }: Pick<ListedObject, "etag" | "storedMillis">): bigint =>
+  storedMillis === undefined ? numberOf(etag) % 1_000_000_000n : millisToNanos(storedMillis)
+
+/** Later than any object was stored: where nobody knows when that was, it may have been just now. */
+const justNow = millisToNanos(Number.MAX_SAFE_INTEGER)
 
 /** What no store tells, and a time for all times. */
 const statAt = (bucket: string, { user }: Process, nanos: bigint) => ({
@@ -83,7 +90,7 @@ export const statOf = (bucket: string, info: Info, process: Process): Files.File
     mode: modeOf(metadata["mode"]) ?? 0o666 & ~process.denied,
     sizeBytes,
     allocatedBytes: sizeBytes,
-    changedNanos: storedNanos(info)
+    changedNanos: info.storedMillis === undefined ? justNow : storedNanos(info)
   }
 }
 

@@ -116,7 +116,8 @@ const drop = ({ store: { uploads } }: ObjectPlace, { begunMillis, id, key, other
   return Stream.runForEach(
     uploads.open(key),
     (open) =>
-      open.key === key && !others.includes(open.id) && Math.abs(open.begunMillis - begunMillis) <= mostSkewMillis
+      open.key === key && !others.includes(open.id) && open.begunMillis !== undefined &&
+        Math.abs(open.begunMillis - begunMillis) <= mostSkewMillis
         ? uploads.abort(open)
         : Effect.void
   )
