@@ -3,7 +3,7 @@
 // kills, and a tenth of the files: `npm run bench -- cloud-kill 5 0.1`. A third number chooses other requests.
 import * as Effect from "effect/Effect"
 import { type Killed, surviveKills } from "../packages/cli/test/cloudKills.ts"
-import { CephServer } from "../packages/ops/test/cephServer.ts"
+import { ceph } from "../packages/ops/test/cephServer.ts"
 import { FaultyS3 } from "../packages/ops/test/faultyS3.ts"
 import { createBuckets } from "../packages/ops/test/s3Endpoint.ts"
 import { withFolder } from "./measure.ts"
@@ -13,10 +13,10 @@ const tree = { small: Math.ceil(10_000 * scale), largeBytes: Math.ceil(64 * scal
 /** So many elements are on their way, or not recorded, when a process is killed. */
 const window = 256
 
-const ceph = await CephServer.start()
-const front = await FaultyS3.start({ behind: ceph.service })
+const store = await ceph.start()
+const front = await FaultyS3.start({ behind: store.service })
 await withFolder(async (place) => {
-  await Effect.runPromise(createBuckets(ceph.service, ["bench"]))
+  await Effect.runPromise(createBuckets(store.service, ["bench"]))
   const { between, different, down, open, up, wrongKeys } = await surviveKills(front, "bench", {
     kills,
     place,
@@ -40,4 +40,4 @@ await withFolder(async (place) => {
   console.log(different === "" ? "the trees are the same" : different)
   const isLost = different !== "" || open.length + wrongKeys.length + up.partsAgain > 0
   if (isLost || [up, between, down].some(({ kills, smallAgain }) => smallAgain > window * kills)) process.exitCode = 1
-}).finally(() => Promise.all([front.stop(), ceph.stop()]))
+}).finally(() => Promise.all([front.stop(), store.stop()]))

@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
-import { CephServer } from "../packages/ops/test/cephServer.ts"
+import { ceph } from "../packages/ops/test/cephServer.ts"
 import { FaultyS3 } from "../packages/ops/test/faultyS3.ts"
 import { layerOf, type S3Endpoint } from "../packages/ops/test/s3Endpoint.ts"
 import * as ManyKeys from "./internal/manyKeys.ts"
@@ -343,11 +343,11 @@ if (unknown !== undefined) {
   console.error(`${unknown} is none of the rows: ${Object.keys(rows).join(", ")}`)
   process.exitCode = 2
 } else {
-  const ceph = await CephServer.start()
+  const store = await ceph.start()
   await withFolder(async (folder) => {
     const tree = path.join(folder, "tree")
     plant(tree)
-    const world = { folder, db: path.join(folder, "jobs.db"), tree, madeMillis: Date.now(), service: ceph.service }
+    const world = { folder, db: path.join(folder, "jobs.db"), tree, madeMillis: Date.now(), service: store.service }
     for (const [name, [what, run]] of Object.entries(rows)) {
       if (chosen.length > 0 && !chosen.includes(name)) continue
       console.log(`\n${name}: ${what}`)
@@ -358,5 +358,5 @@ if (unknown !== undefined) {
         process.exitCode = 1
       }
     }
-  }).finally(() => ceph.stop())
+  }).finally(() => store.stop())
 }

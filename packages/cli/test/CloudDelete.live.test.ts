@@ -4,8 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { afterAll, beforeAll } from "vitest"
 import { isLong } from "../../../test/effort.ts"
-import { CephServer, isCephMissing } from "../../ops/test/cephServer.ts"
+import { ceph } from "../../ops/test/cephServer.ts"
 import type { FaultyS3 } from "../../ops/test/faultyS3.ts"
+import type { RunningStore } from "../../ops/test/foreignStore.ts"
 import { layerOf } from "../../ops/test/s3Endpoint.ts"
 import { killedAt, start, useCloud } from "./cloudCommand.ts"
 
@@ -149,12 +150,12 @@ describe("fanout doctor with addresses", () => {
   })
 })
 
-describe.skipIf(isCephMissing)("clouds of Ceph", () => {
-  let ceph: CephServer
+describe.skipIf(ceph.isMissing)("clouds of Ceph", () => {
+  let store: RunningStore
   beforeAll(async () => {
-    ceph = await CephServer.start()
+    store = await ceph.start()
   }, 120_000)
-  afterAll(() => ceph.stop())
+  afterAll(() => store.stop())
 
   it("lose what is deleted, whatever its key is, and uploads that are aborted, and nothing else", async () => {
     const inside = ["in/", "in//x", "in/../y", "in/.", "in/a", "in/a/b", "in/z\n", "in/é", "in/\u0001"]
@@ -162,7 +163,7 @@ describe.skipIf(isCephMissing)("clouds of Ceph", () => {
     const more = Array.from({ length: 1_200 }, (_, n) => `in/more/${n}`)
     const use = <A, E>(work: (store: ObjectStore) => Effect.Effect<A, E>) =>
       ObjectStores.use(({ at }) => Effect.flatMap(at({ scheme: "s3", bucket: "one" }), work)).pipe(
-        Effect.provide(layerOf(ceph.service, ["one"])),
+        Effect.provide(layerOf(store.service, ["one"])),
         Effect.runPromise
       )
     await use(({ put, uploads }) =>
@@ -171,9 +172,9 @@ describe.skipIf(isCephMissing)("clouds of Ceph", () => {
       )
     )
 
-    const told = await start(ceph, place, "doctor", "s3://one/in").ended
-    const aborted = await start(ceph, place, "doctor", "--abort-uploads", "0s", "s3://one/in/").ended
-    const deleted = await start(ceph, place, "delete", "s3://one/in/").ended
+    const told = await start(store, place, "doctor", "s3://one/in").ended
+    const aborted = await start(store, place, "doctor", "--abort-uploads", "0s", "s3://one/in/").ended
+    const deleted = await start(store, place, "delete", "s3://one/in/").ended
 
     assert.match(told.stdout, /s3:\/\/one\/in\/open, begun \d+s ago, no part/)
     assert.match(aborted.stdout, /1 upload begun more than 0s ago/)

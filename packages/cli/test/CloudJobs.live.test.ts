@@ -6,8 +6,9 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { afterAll, beforeAll } from "vitest"
 import { isLong } from "../../../test/effort.ts"
-import { CephServer, isCephMissing } from "../../ops/test/cephServer.ts"
 import type { FaultyS3 } from "../../ops/test/faultyS3.ts"
+import type { RunningStore } from "../../ops/test/foreignStore.ts"
+import { foreignStores } from "../../ops/test/foreignStores.ts"
 import { layerOf } from "../../ops/test/s3Endpoint.ts"
 import { killedAt, start, useCloud } from "./cloudCommand.ts"
 
@@ -114,23 +115,24 @@ describe("fanout hash and verify with addresses", () => {
   })
 })
 
-describe.skipIf(isCephMissing)("fanout at a gateway of Ceph", () => {
-  let ceph: CephServer | undefined
+describe.each(foreignStores)("fanout at $name", ({ isMissing, name, start: startStore }) => {
+  let store: RunningStore | undefined
   beforeAll(async () => {
-    ceph = await CephServer.start()
+    if (!isMissing) store = await startStore()
   }, 120_000)
-  afterAll(() => ceph?.stop())
+  afterAll(() => store?.stop())
 
-  it("copies and moves a tree up, across and down, and leaves nothing where it was moved from", async () => {
-    if (ceph === undefined) throw new Error("Ceph was not started")
-    const { service } = ceph
-    const tree = path.join(place, "sizes")
+  const title = "copies and moves a tree up, across and down, and leaves nothing where it was moved from"
+  it.skipIf(isMissing)(title, async () => {
+    if (store === undefined) throw new Error(`${name} was not started`)
+    const { service } = store
+    const tree = path.join(place, name, "sizes")
     fs.mkdirSync(path.join(tree, "empty"), { recursive: true })
     for (const size of [0, 1, 2 ** 20, 2 ** 23, 2 ** 23 + 1, 2 ** 24, 2 ** 24 + 1, 40 * 2 ** 20]) {
       fs.writeFileSync(path.join(tree, String(size)), Buffer.alloc(size, `${size} bytes\n`))
     }
     const before = contentOf(tree)
-    const [copied, moved] = [path.join(place, "copied"), path.join(place, "here")]
+    const [copied, moved] = [path.join(place, name, "copied"), path.join(place, name, "here")]
     // The buckets are made by the first use of the layer.
     const keys = (bucket: string) =>
       Clouds.ObjectStores.pipe(

@@ -4,30 +4,31 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll, beforeAll } from "vitest"
-import { CephServer, isCephMissing } from "../../ops/test/cephServer.ts"
+import { ceph } from "../../ops/test/cephServer.ts"
+import type { RunningStore } from "../../ops/test/foreignStore.ts"
 import { commandLine, watched } from "./command.ts"
 
-const isMissing = isCephMissing || childProcess.spawnSync("rclone", ["version"]).error !== undefined
+const isMissing = ceph.isMissing || childProcess.spawnSync("rclone", ["version"]).error !== undefined
 
-let ceph: CephServer | undefined
+let store: RunningStore | undefined
 let place: string
 
 beforeAll(async () => {
   if (isMissing) return
-  ceph = await CephServer.start()
+  store = await ceph.start()
   place = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-rclone-"))
   await rclone("mkdir", "ceph:bucket")
 }, 120_000)
 afterAll(async () => {
-  await ceph?.stop()
-  if (ceph !== undefined) fs.rmSync(place, { recursive: true, force: true })
+  await store?.stop()
+  if (store !== undefined) fs.rmSync(place, { recursive: true, force: true })
 })
 
 /** Certificates of this machine are of no use here, and rclone refuses them. */
 const { AWS_CA_BUNDLE: _, ...environment } = process.env
 
 const start = ([file, args]: readonly [string, ReadonlyArray<string>]) => {
-  const { accessKeyId, endpoint, secretAccessKey } = ceph?.service ?? assert.fail("Ceph was not started")
+  const { accessKeyId, endpoint, secretAccessKey } = store?.service ?? assert.fail("Ceph was not started")
   return watched(childProcess.spawn(file, args, {
     cwd: place,
     env: {

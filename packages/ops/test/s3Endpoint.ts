@@ -20,7 +20,7 @@ const optionsOf = ({ accessKeyId, endpoint, secretAccessKey }: S3Endpoint): Clou
   credentials: { accessKeyId, secretAccessKey: Redacted.make(secretAccessKey) }
 })
 
-/** Creates buckets, which no store does. */
+/** Creates buckets, which no store does. Some services refuse those that are there. */
 export const createBuckets = (service: S3Endpoint, names: ReadonlyArray<string>) =>
   Effect.scoped(Effect.gen(function*() {
     const transport = yield* Effect.orDie(makeTransport({ sockets: 1 }))
@@ -29,7 +29,11 @@ export const createBuckets = (service: S3Endpoint, names: ReadonlyArray<string>)
         const settings = yield* Effect.promise(() => findSettings({ endpoint: service.endpoint }, name))
         const credentials = fixedCredentials(service)
         const failure = failureOf({ scheme: "s3", bucket: name })
-        yield* makeRequests({ settings, transport, credentials, failure }).send({ call: "configure", method: "PUT" })
+        yield* Effect.catchIf(
+          makeRequests({ settings, transport, credentials, failure }).send({ call: "configure", method: "PUT" }),
+          ({ reason }) => reason._tag === "Refused" && reason.code === "BucketAlreadyOwnedByYou",
+          () => Effect.void
+        )
       }), { discard: true })
   }))
 
