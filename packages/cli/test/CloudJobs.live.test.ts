@@ -6,8 +6,8 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { afterAll, beforeAll } from "vitest"
 import { isLong } from "../../../test/effort.ts"
-import type { FaultyS3 } from "../../ops/test/faultyS3.ts"
-import type { RunningStore } from "../../ops/test/foreignStore.ts"
+import { FaultyS3 } from "../../ops/test/faultyS3.ts"
+import type { ForeignStore, RunningStore } from "../../ops/test/foreignStore.ts"
 import { foreignStores } from "../../ops/test/foreignStores.ts"
 import { layerOf } from "../../ops/test/s3Endpoint.ts"
 import { killedAt, start, useCloud } from "./cloudCommand.ts"
@@ -115,7 +115,19 @@ describe("fanout hash and verify with addresses", () => {
   })
 })
 
-describe.each(foreignStores)("fanout at $name", ({ isMissing, name, start: startStore }) => {
+/** A service that has little of what most have. */
+const plain: ForeignStore = {
+  name: "a service without conditions, deletions of several objects, and times",
+  isMissing: false,
+  differences: [],
+  start: async () => {
+    const s3 = await FaultyS3.start()
+    s3.lacks = new Set(["conditions", "deletions", "times"])
+    return { service: s3.service, stop: () => s3.stop() }
+  }
+}
+
+describe.each([plain, ...foreignStores])("fanout at $name", ({ isMissing, name, start: startStore }) => {
   let store: RunningStore | undefined
   beforeAll(async () => {
     if (!isMissing) store = await startStore()

@@ -20,6 +20,8 @@ const cases: ReadonlyArray<readonly [StoreCall, ReturnType<typeof answer>, Store
   ["listParts", answer(404, "NoSuchKey"), { _tag: "UploadMissing" }],
   ["copyPart", answer(404, "NoSuchKey"), { _tag: "ObjectMissing" }],
   ["put", answer(404, "NoSuchKey"), { _tag: "PreconditionFailed" }],
+  ["put", answer(404), { _tag: "BucketMissing" }],
+  ["beginUpload", answer(404, "NotFound"), { _tag: "BucketMissing" }],
   ["put", answer(412), { _tag: "PreconditionFailed" }],
   ["put", answer(409, "ConditionalRequestConflict"), { _tag: "PreconditionFailed" }],
   ["put", answer(409, "OperationAborted"), { _tag: "ServiceFailed", status: 409, code: "OperationAborted" }],

@@ -9,6 +9,9 @@ import { parseRoot, textIn } from "./s3Xml.ts"
 /** Calls that name an upload: where they find nothing, it is the upload. Ceph says `NoSuchKey` then. */
 const ofUploads: ReadonlySet<StoreCall> = new Set(["putPart", "listParts", "completeUpload", "abortUpload"])
 
+/** Calls that ask for no object, or make one: where they find nothing, it is the bucket. */
+const ofBuckets: ReadonlySet<StoreCall> = new Set(["list", "listUploads", "put", "beginUpload"])
+
 type Coded = "Denied" | "CredentialsRefused" | "CredentialsExpired" | "Corrupt"
 
 const withCode: ReadonlyMap<string, Coded> = new Map([
@@ -50,8 +53,8 @@ const byStatus = (call: StoreCall, status: number, code: string, detail: string)
   if (status === 404) {
     if (ofUploads.has(call)) return { _tag: "UploadMissing" }
     // What a condition asks for is not there.
-    if (call === "put") return { _tag: "PreconditionFailed" }
-    return { _tag: call === "list" || call === "listUploads" ? "BucketMissing" : "ObjectMissing" }
+    if (call === "put" && code === "NoSuchKey") return { _tag: "PreconditionFailed" }
+    return { _tag: ofBuckets.has(call) ? "BucketMissing" : "ObjectMissing" }
   }
   if (status === 412) return { _tag: "PreconditionFailed" }
   if (status === 401) return { _tag: "CredentialsRefused", code }
