@@ -19,6 +19,10 @@ const plant = (): MemoryFiles.Disk => {
   disk.symlink("/loop", "loop")
   disk.hardLink("/file", "/hard")
   disk.special("/fifo")
+  for (const folder of ["/outer", "/outer/in", "/outer/in/in", "/more", "/more/in"]) disk.folder(folder)
+  for (const file of ["/outer/in/in/x", "/outer/in/y", "/more/in/y"]) disk.file(file, file)
+  disk.symlink("/to-outer", "outer")
+  disk.symlink("/to-outer-in", "outer/in")
   return disk
 }
 
@@ -60,7 +64,9 @@ describe("Destination", () => {
     ["to-src/", "dst", "/src", "/dst/to-src"],
     ["to-src/a", "dst", "/src/a", "/dst/a"],
     ["dst/../src", "new", "/src", "/new"],
-    ["fifo", "dst", "/fifo", "/dst/fifo"]
+    ["fifo", "dst", "/fifo", "/dst/fifo"],
+    ["src/sub", "src", "/src/sub", "/src", target],
+    ["outer/in/in", "outer", "/outer/in/in", "/outer", target]
   ])("copies %s to %s as %s to %s", ([source, destination, from, to, options]) =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* resolve([source], destination, options), [
@@ -90,6 +96,13 @@ describe("Destination", () => {
         "/no/where/at/all /dst/all",
         "/nobody /dst/nobody"
       ])
+    }))
+
+  it.effect("leaves a link alone that leads to where another source goes", () =>
+    Effect.gen(function*() {
+      const transfers = yield* resolve(["more/in", "to-outer-in"], "outer")
+
+      assert.deepStrictEqual(transfers.map(({ source }) => String(source)), ["/more/in", "/to-outer-in"])
     }))
 
   it.effect("copies a source once that is named twice", () =>
@@ -133,6 +146,11 @@ describe("Destination", () => {
     [["file"], "dst", "FileOverFolder", `"/dst"`, target],
     [["file", "to-src/../file", "taken/file"], "dst", "SameTarget", `"file" and "taken/file" would both`],
     [["src/.", "taken/."], "dst", "SameTarget", `"/dst"`],
+    [["outer/in"], "outer", "OverItself", `what is in "/outer/in/in" would take the place of what is`, target],
+    [["outer/in/."], "outer", "OverItself", `"outer/in/." can't go to "/outer"`],
+    [["to-outer/in"], "outer", "OverItself", `"/outer/in/in"`, target],
+    [["more/in", "outer/in/y"], "outer", "OverItself", `"more/in" can't go to "/outer/in", since`],
+    [["outer/in/y", "more/in"], "to-outer", "OverItself", `what is in "/more/in/y" would`],
     [["file", "src/."], "dst", "SameTarget", `"src/." and "file" would both be copied to "/dst/file"`]
   ])("refuses %s to %s: %s", ([sources, destination, reason, text, options]) =>
     Effect.gen(function*() {

@@ -131,7 +131,9 @@ const unseen = Effect.fnUntraced(function*(given: FilePath.FilePath, reason: Des
 })
 
 /** What links from the path lead to, if that is anything. */
-const follow = (path: FilePath.FilePath) =>
+export const follow = (
+  path: FilePath.FilePath
+): Effect.Effect<Option.Option<Files.FileStat>, FilesError, Files.Files> =>
   Files.Files.use((files) =>
     Effect.catchIf(
       Effect.asSome(files.stat(path)),
@@ -205,12 +207,8 @@ const guard = Effect.fnUntraced(function*(source: Found, target: FilePath.FilePa
   if (FilePath.isAddress(target)) {
     // What is in a bucket is looked at by each copy. An address has one spelling alone.
     if (source.path === target) return yield* refuse(SameFile.make(pair))
-    if (stat.kind !== "folder") return
-    if (FilePath.isWithin(target, source.path)) return yield* refuse(IntoItself.make(pair))
-    if (!FilePath.isWithin(source.path, target)) return
-    // From a/b to a, what is in a/b/b would take the place of what is in a/b, and is itself a source.
-    const inner = FilePath.join(source.path, FilePath.make(source.path.slice(target.length + 1)))
-    return Option.isSome(yield* files.find(inner)) ? yield* refuse(OverItself.make({ ...pair, inner })) : undefined
+    const isInside = stat.kind === "folder" && FilePath.isWithin(target, source.path)
+    return isInside ? yield* refuse(IntoItself.make(pair)) : undefined
   }
   const [sourceIs, targetIs] = [yield* identities(source.path), yield* identities(target)]
   if (sourceIs.some((a) => targetIs.some((b) => Files.isSameInode(a, b)))) return yield* refuse(SameFile.make(pair))
@@ -230,6 +228,44 @@ interface Pair {
   readonly source: Found
   readonly target: FilePath.FilePath
 }
+
+/** What tells a folder from all others, whatever it is called; empty where there is none. An address has one name. */
+const folderKey = (path: FilePath.FilePath) =>
+  FilePath.isAddress(path) ? Effect.succeed<string>(path) : Effect.map(
+    Files.Files.use((files) => files.find(path)),
+    Option.match({
+      onNone: () => "",
+      onSome: ({ device, inode, kind }) => kind === "folder" ? `${device}:${inode}` : ""
+    })
+  )
+
+/**
+ * Fails where what is in a source would take the place of a source: from a/b to a, what is in a/b/b would take that of
+ * what is in a/b.
+ */
+const guardSources = Effect.fnUntraced(function*(pairs: ReadonlyArray<Pair>) {
+  const files = yield* Files.Files
+  const targets = new Map<string, Pair>()
+  for (const pair of pairs) {
+    if (pair.source.stat?.kind === "folder") targets.set(yield* folderKey(pair.target), pair)
+  }
+  targets.delete("")
+  if (targets.size === 0) return
+  const keys = new Map<FilePath.FilePath, string>()
+  for (const { source: { path } } of pairs) {
+    for (const folder of [path, ...foldersAbove(path)]) {
+      const key = keys.get(folder) ?? (yield* folderKey(folder))
+      keys.set(folder, key)
+      const into = targets.get(key)
+      if (into === undefined) continue
+      const { source, target } = into
+      const below = FilePath.make(path.slice(folder.length).replace(/^\//, ""))
+      const inner = FilePath.join(source.path, below)
+      if (Option.isNone(yield* files.find(inner))) continue
+      return yield* refuse(OverItself.make({ source: source.given, target, inner }))
+    }
+  }
+})
 
 /** What is named twice counts once; two sources of which one would write where the other does are refused. */
 const distinct = Effect.fnUntraced(function*(
@@ -290,6 +326,7 @@ export const resolve = Effect.fnUntraced(function*(
   for (const { source, target } of pairs) {
     yield* Effect.catchTag(guard(source, target), "FilesError", inaccessible)
   }
+  yield* Effect.catchTag(guardSources(pairs), "FilesError", inaccessible)
   const { called } = options
   return Arr.map(pairs, ({ source, target }) => ({
     source: source.path,
