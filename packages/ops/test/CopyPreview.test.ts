@@ -16,6 +16,8 @@ const plantConflicts = () => {
   disk.file("/to/copy/a", "text of a", { modified: 1_111_111n })
   disk.file("/to/copy/folder/b", "another text")
   disk.symlink("/to/copy/link", "folder/c")
+  disk.file("/to/copy/to-its-own", "the only one")
+  disk.symlink("/from/to-its-own", "../to/copy/to-its-own")
   disk.file("/from/jobs.db", "text")
   return disk
 }
@@ -82,10 +84,21 @@ describe("CopyPreview", () => {
 
       assert.deepStrictEqual(
         entries.map(({ action, source }) => `${action} ${source}`),
-        ["Merge /from", "Unchanged /from/a", "Refuse /from/a-folder", "Refuse /from/b-folder", "Replace /from/link"]
+        [
+          "Merge /from",
+          "Unchanged /from/a",
+          "Refuse /from/a-folder",
+          "Refuse /from/b-folder",
+          "Replace /from/link",
+          "Refuse /from/to-its-own"
+        ]
       )
       const { rows } = yield* copy(disk, { rules })
-      assert.deepStrictEqual(rows.map((row) => row.split(" ")[0]), ["/from/a-folder", "/from/b-folder"])
+      assert.deepStrictEqual(rows.map((row) => row.split(" ")[0]), [
+        "/from/a-folder",
+        "/from/b-folder",
+        "/from/to-its-own"
+      ])
     }))
 
   it.effect("says what could not be looked at, and what is gone", () =>

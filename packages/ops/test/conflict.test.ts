@@ -122,4 +122,25 @@ describe("Conflict", () => {
         "/fifo"
       ])
     }))
+
+  it.effect("never replaces what the link leads to that would take its place", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      for (const folder of ["/from", "/to"]) disk.folder(folder)
+      for (const name of ["a", "b"]) disk.file(`/to/${name}`, name)
+      for (const [name, target] of [["a", "c"], ["c", "../to/a"], ["b", "../to/a"]] as const) {
+        disk.symlink(`/from/${name}`, target)
+      }
+      const decide = (mode: Conflict.Mode, name: string) =>
+        Effect.gen(function*() {
+          const [source, target] = [yield* Place.open(at("from", name)), yield* Place.open(at("to", name))]
+          return yield* Conflict.resolve(mode, { place: source, stat: yield* Place.lstat(source) }, target)
+        }).pipe(Effect.provideService(Files.Files, MemoryFiles.make(disk)))
+      const at = (folder: string, name: string) => FilePath.make(`/${folder}/${name}`)
+
+      for (const mode of ["changed", "overwrite"] as const) {
+        assert.deepStrictEqual(yield* decide(mode, "a"), { _tag: "Refuse", reason: "SameFile" })
+        assert.deepStrictEqual(yield* decide(mode, "b"), { _tag: "Replace" })
+      }
+    }))
 })

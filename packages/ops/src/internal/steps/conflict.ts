@@ -8,10 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FilePath from "../../FilePath.ts"
-import type * as Files from "../../Files.ts"
+import * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import { SkipReason } from "../../SkipReason.ts"
 import { isSameTime } from "../files/statComparison.ts"
+import * as Destination from "../path/destination.ts"
 import * as NumberedName from "../path/numberedName.ts"
 import * as Place from "../path/place.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
@@ -59,7 +60,7 @@ export const Decision = Schema.TaggedUnion({
   Unchanged: {},
   Skip: { reason: Schema.Literals(["Exists", "Special", "Database", "Output"]) },
   RenameTo: { number: Schema.Natural },
-  Refuse: { reason: Schema.Literals(["Exists", "FolderOverFile", "FileOverFolder", "Database", "Output"]) }
+  Refuse: { reason: Schema.Literals(["Exists", "FolderOverFile", "FileOverFolder", "SameFile", "Database", "Output"]) }
 })
 
 /** What is to be done. */
@@ -124,6 +125,15 @@ const useOf = Effect.fnUntraced(function*(path: FilePath.FilePath, stat: Option.
   return ProtectedFiles.useOf(yield* ProtectedFiles.ProtectedFiles, path, stat)
 })
 
+/** Whether a link leads to what is in its way. In that place it would lead to itself, and the content be gone. */
+const leadsTo = ({ place, stat }: Source, there: Option.Option<Files.FileStat>) =>
+  stat.kind === "link" && Option.isSome(there)
+    ? Effect.map(
+      Destination.follow(Place.path(place)),
+      Option.exists((followed) => Files.isSameInode(followed, there.value))
+    )
+    : Effect.succeed(false)
+
 /**
  * Decides by what is at the target now, and for `rename` finds the first number whose name is free. Where nothing has
  * the name, as far as is known, the target is its path: where not even its folder is there, which a copy would have
@@ -134,7 +144,7 @@ export const resolve = Effect.fnUntraced(function*(
   mode: Mode,
   source: Source,
   target: FilePath.FilePath | Place.Place
-): Effect.fn.Return<Decision, FilesError | NumberedName.NoFreeName> {
+): Effect.fn.Return<Decision, FilesError | NumberedName.NoFreeName, Files.Files> {
   const own = yield* useOf(Place.path(source.place), Option.some(source.stat))
   if (own !== undefined) return Skip.make({ reason: own })
   const [place, path] = typeof target === "string" ? [undefined, target] : [target, Place.path(target)]
@@ -144,6 +154,7 @@ export const resolve = Effect.fnUntraced(function*(
     ? Option.some(yield* facts(place, found.value))
     : Option.none()
   const first = decide(mode, here, there)
+  if (first._tag === "Replace" && (yield* leadsTo(source, found))) return Refuse.make({ reason: "SameFile" })
   const decision = first._tag === "RenameTo" && place !== undefined
     ? RenameTo.make({ number: yield* NumberedName.firstFree(place) })
     : first
@@ -165,6 +176,7 @@ const refusals = {
   Exists: "it is there already, and the conflict mode is error",
   FolderOverFile: "a folder can't take the place of what is there",
   FileOverFolder: "a file can't take the place of the folder that is there",
+  SameFile: "it is what the link leads to, and would be gone",
   Database: "the database of this job has that name: keep it elsewhere, or copy to another place",
   Output: "the checksums of this job get that name: have them written elsewhere"
 }

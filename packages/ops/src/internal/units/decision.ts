@@ -47,7 +47,7 @@ export const decide = (
   const [own, other] = [factsOf(calls, from, name, stat), factsOf(calls, to, name, there)]
   if (isCode(own) || isCode(other)) return undefined
   const { _tag } = Conflict.decide(conflict, own, Option.some(other))
-  // What is to be replaced has its copy until then; and a move might replace what it has moved.
-  if (_tag === "Replace" && waits) return undefined
+  // What is to be replaced has its copy until then; a move might replace what it has moved, a link what it leads to.
+  if (_tag === "Replace" && (waits || (stat.kind === "link" && there.kind !== "link"))) return undefined
   return _tag === "Replace" || _tag === "Unchanged" || _tag === "Skip" ? _tag : undefined
 }
