@@ -262,12 +262,17 @@ describe("CopyEntryLive", { timeout: 60_000 }, () => {
     "decides again where somebody takes the name meanwhile (%s, %s)",
     ([mode, takesUnnamed]) =>
       Effect.gen(function*() {
-        for (const kind of ["file", "link"] as const) {
+        const worlds = (["file", "link"] as const).flatMap((kind) =>
+          [false, true].map((lacks) => [kind, lacks] as const)
+        )
+        for (const [kind, lacksLinks] of worlds) {
           const world = new World(takesUnnamed)
           const { disk } = world
+          disk.takes("/to", { lacksLinks })
+          const placing = lacksLinks ? "rename" : "link"
           const before: FaultyFiles.Before = (call) =>
             Effect.sync(() => {
-              if (call === "link" && disk.see("/to/copy") === undefined) disk.file("/to/copy", "of somebody else")
+              if (call === placing && disk.see("/to/copy") === undefined) disk.file("/to/copy", "of somebody else")
             })
 
           const exit = yield* Effect.exit(world.attempt(mode, { before, kind }))
