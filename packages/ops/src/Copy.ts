@@ -36,6 +36,7 @@ import {
   mostTogether,
   mostWhole,
   parts,
+  type Roots,
   standsFor
 } from "./internal/copy/copyElements.ts"
 import * as CopyEntryLive from "./internal/copy/copyEntryLive.ts"
@@ -176,7 +177,7 @@ export const plan = (
     )
   )
 
-const nothingMoved: ReadonlySet<number> = new Set()
+const nothingMoved: Roots = new Map()
 
 /**
  * Paths that all of a copy is under: what it reads, and what it writes.
@@ -266,7 +267,7 @@ const plans = Effect.fnUntraced(function*(
 type Walked = Stream.Stream<FileTree.Element | FileTree.Whole, never, Files.Files | JobContext>
 
 const walk =
-  (payload: Payload, { isAside, mayBeWhole }: Plan, gone: ReadonlySet<number>, isCounted = false) =>
+  (payload: Payload, { isAside, mayBeWhole }: Plan, roots: Roots, isCounted = false) =>
   (after: Option.Option<string>) => {
     const { request: { rules = [] }, transfers } = payload
     const sources = transfers.map(({ source }) => source)
@@ -275,7 +276,7 @@ const walk =
     const filter: Filter.Filter = isAside === undefined
       ? isLeftOut
       : (path, isFolder) => isAside(FilePath.name(path)) || isLeftOut(path, isFolder)
-    const options = { sources, after, filter, gone, follow, tellsTwins: true }
+    const options = { sources, after, filter, gone: roots, follow, tellsTwins: true }
     const walked: Walked = mayBeWhole === undefined
       ? Stream.unwrap(Effect.map(SourceWalk, ({ walk }) => walk(options, isCounted)))
       : FileTree.walkWhole({ ...options, mayBeWhole, mostWhole })
@@ -288,13 +289,13 @@ type Met = ElementCount.Met<FileTree.Element | FileTree.Whole>
 const makeMet = (): Met => new ElementCount.Met((element) => ({ items: countOf(element) }))
 
 /** What there is to copy. */
-const entries = (payload: Payload, plan: Plan, moved: ReadonlySet<number>, met = makeMet()) => {
+const entries = (payload: Payload, plan: Plan, roots: Roots, met = makeMet()) => {
   const sources = payload.transfers.map(({ source }) => source)
-  const walked = (after: Option.Option<string>) => pausing(walk(payload, plan, moved)(after), doubtful(sources))
+  const walked = (after: Option.Option<string>) => pausing(walk(payload, plan, roots)(after), doubtful(sources))
   return (after: Option.Option<string>) =>
     Stream.mapAccum(
       met.noting(walked(after), after),
-      () => new Elements(payload, plan.together, moved),
+      () => new Elements(payload, plan.together, roots),
       (elements, element) => [elements, elements.add(element)],
       { onHalt: (elements) => elements.flush() }
     )
@@ -304,15 +305,15 @@ const entries = (payload: Payload, plan: Plan, moved: ReadonlySet<number>, met =
  * What there is to move, as far as it is counted: behind a move nothing is left to count. A move that goes on knows
  * what was counted, or does not count, since nobody knows what was there.
  */
-const countedEntries = Effect.fnUntraced(function*(payload: Payload, plan: Plan, moved: ReadonlySet<number>) {
-  const source = entries(payload, plan, moved)
+const countedEntries = Effect.fnUntraced(function*(payload: Payload, plan: Plan, roots: Roots) {
+  const source = entries(payload, plan, roots)
   const scope = yield* Effect.scope
   const known = yield* ElementCount.known
   if (Option.isSome(known)) yield* ElementCount.tellTotals(known.value)
   const counted = Semaphore.makeUnsafe(0)
   const counting = Effect.suspend(() => {
     let found = 0
-    const counting = Stream.runForEachArray(walk(payload, plan, moved, true)(Option.none()), (elements) => {
+    const counting = Stream.runForEachArray(walk(payload, plan, roots, true)(Option.none()), (elements) => {
       const count = Num.sumAll(elements.map(countOf))
       found += count
       return counted.release(count)
@@ -367,8 +368,8 @@ const forgetLinks = Effect.gen(function*() {
  */
 export const fanOutName = "entries"
 
-/** Copies all but the sources that are moved already. */
-const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet<number>) {
+/** Copies all but the sources that are not looked at. */
+const copyAll = Effect.fnUntraced(function*(payload: Payload, roots: Roots) {
   const { attempt } = yield* JobContext
   const { isMove } = yield* CopyOptions.CopyOptions
   const touched = attempt > 1 ? yield* TouchedFolders.make : undefined
@@ -379,7 +380,7 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   const { concurrency, together } = plan
   // Each may be 64 files, or folders with more.
   const options = together > 1 ? { flushEvery: 64 } : {}
-  const source = isMove ? yield* countedEntries(payload, plan, moved) : entries(payload, plan, moved, met)
+  const source = isMove ? yield* countedEntries(payload, plan, roots) : entries(payload, plan, roots, met)
   const { leaveOut, request: { checksums } } = payload
   const keep = checksums === undefined ? "failures" : "all"
   const tally = yield* fanOut(fanOutName, CopyEntry, source, { ...options, parts, concurrency, pauseOn, keep }).pipe(
@@ -413,7 +414,8 @@ const memoryOf = Effect.fnUntraced(function*({ keeps }: CopyOptions.CopyOptions)
  *
  * **Details**
  *
- * `rename` says which sources, by their place in the list, are at their targets already: they have got another name.
+ * `rename` says which sources, by their place in the list, are not looked at: they are at their targets already, since
+ * they have got another name, or others are in their places.
  *
  * @category running
  * @since 0.1.0
@@ -421,9 +423,9 @@ const memoryOf = Effect.fnUntraced(function*({ keeps }: CopyOptions.CopyOptions)
 export const run = <E, R>(
   payload: Payload,
   options: CopyOptions.CopyOptions,
-  rename: Effect.Effect<ReadonlySet<number>, E, R>
+  rename: Effect.Effect<ReadonlyMap<number, "moved" | "replaced">, E, R>
 ) =>
-  whileThere(payload.homes, Effect.flatMap(rename, (moved) => copyAll(payload, moved))).pipe(
+  whileThere(payload.homes, Effect.flatMap(rename, (roots) => copyAll(payload, roots))).pipe(
     Effect.provideServiceEffect(
       Durability.Durability,
       Durability.of(options.isDurable ? "names" : options.isVerified ? "content" : "none")

@@ -67,35 +67,38 @@ export const optionsOf = (
   }
 }
 
-/** Which sources are about to get another name, or have got one. */
-const renames = Checkpoint.make("renames", Schema.Array(Schema.NullOr(SavedCopy.Renamed)))
+/** What became of each source, as far as that is known. */
+const renames = Checkpoint.make("renames", Schema.Array(Schema.NullOr(SavedCopy.Root)))
 
 /**
  * Gives whole sources their places by another name, as far as that can be: where nothing in there is to stay. Gives
- * which of them have theirs.
+ * which of them have theirs, and which have others in their places.
  */
 const renameRoots = Effect.fnUntraced(
   function*({ leaveOut, request: { checksums, rules = [] }, transfers }: Copy.Payload) {
     // Only a later version of this could have stored another one.
     const stored = yield* Effect.catchTag(renames.get, "CheckpointUnreadable", Effect.die)
     const known = Array.from(Option.getOrElse(stored, () => []))
-    const moved = new Set<number>()
+    const settled = new Map<number, "moved" | "replaced">()
     // Each file has its checksum told: one after the other is renamed then, and read.
-    if (rules.length > 0 || checksums !== undefined) return moved
+    if (rules.length > 0 || checksums !== undefined) return settled
+    const save = Effect.suspend(() => renames.save(Array.from(transfers, (_, index) => known[index] ?? null)))
     const twins = CollidingNames.find(transfers.map(({ target }) => target))
     for (const [index, { source, target }] of transfers.entries()) {
       if (FilePath.isAddress(source) || FilePath.isAddress(target)) continue
       // Which of them has the name is known once each has been looked at.
       if (twins.has(target)) continue
       if (leaveOut.some((path) => FilePath.isWithin(path, source) || FilePath.isWithin(path, target))) continue
-      const note = (renamed: SavedCopy.Renamed) => {
-        known[index] = renamed
-        return renames.save(Array.from(transfers, (_, index) => known[index] ?? null))
+      const note = (root: SavedCopy.Root) => {
+        known[index] = root
+        return save
       }
-      const isMoved = yield* MovedSource.renameRoot({ source, target }, known[index] ?? undefined, note)
-      if (isMoved) moved.add(index)
+      const root = yield* MovedSource.renameRoot({ source, target }, known[index] ?? undefined, note)
+      if (root !== "walked") settled.set(index, root)
+      if (root !== "replaced") known[index] = root
     }
-    return moved
+    if (known.length > 0) yield* save
+    return settled
   }
 )
 

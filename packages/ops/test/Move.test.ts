@@ -390,6 +390,98 @@ describe("a move that others meet", () => {
       }
     }))
 
+  /** `/big` and `/spool`, of which the second gets another name. */
+  const plantTwo = (): MemoryFiles.Disk => {
+    const disk = new MemoryFiles.Disk()
+    disk.folder("/to")
+    disk.folder("/spool")
+    disk.file("/spool/app.log", "of old")
+    disk.device = 2n
+    disk.folder("/big")
+    disk.file("/big/file", "text")
+    disk.device = 1n
+    return disk
+  }
+
+  const makeAnew = (disk: MemoryFiles.Disk) => {
+    disk.folder("/spool")
+    disk.file("/spool/app.log", "made anew")
+  }
+
+  it.effect.each<readonly [string, string, (call: string, disk: MemoryFiles.Disk) => boolean]>([
+    ["while it waits for room", "ENOSPC", (call) => call === "write"],
+    ["right after that has got its name", "EIO", (call, disk) => call === "syncfs" && disk.see("/spool") === undefined]
+  ])("leaves what is made anew where a source was that has got its place before, and tells of it once (%s)", (
+    [, code, isStop]
+  ) =>
+    Effect.gen(function*() {
+      for (const isFiledAway of [false, true]) {
+        const disk = plantTwo()
+        disk.usesInodesAgain = true
+        const stop = FaultyFiles.failingOnce(code, (call) => isStop(call, disk))
+        const { rows } = yield* move(disk, {
+          sources: ["/big", "/spool"],
+          goesOn: true,
+          before: stop.before,
+          whenStopped: Effect.sync(() => {
+            assert.include(disk.see("/to/spool/app.log"), { text: "of old" })
+            // Its inode is the one of what is created next.
+            if (isFiledAway) disk.remove("/to/spool")
+            makeAnew(disk)
+          })
+        })
+        assert.isTrue(stop.hasFailed())
+        // That it has its place was told before it waited.
+        assert.lengthOf(rows, code === "ENOSPC" ? 0 : 1)
+        if (code === "EIO") assert.match(rows.join(), /^\/spool failed: .* gone: it was renamed to "\/to\/spool"/)
+        assert.include(disk.see("/spool/app.log"), { text: "made anew" })
+        const moved = isFiledAway ? ["big", "big/file"] : ["big", "big/file", "spool", "spool/app.log"]
+        assert.deepStrictEqual(Object.keys(disk.tree("/to")), moved)
+      }
+    }))
+
+  it.effect("leaves what is made anew where a source was, also where others are tried again", () =>
+    Effect.gen(function*() {
+      const disk = plantTwo()
+      const before = FaultyFiles.failingOnce("EACCES", (call, path) => call === "open" && path === "/big/file")
+      const { rows, state } = yield* move(disk, {
+        sources: ["/big", "/spool"],
+        goesOn: true,
+        before: before.before,
+        whenStopped: Effect.sync(() => {
+          disk.rename("/to/spool", "/filed away")
+          makeAnew(disk)
+        })
+      })
+      assert.deepStrictEqual([state, rows, before.hasFailed()], ["Completed", [], true])
+      assert.include(disk.see("/spool/app.log"), { text: "made anew" })
+      assert.deepStrictEqual(Object.keys(disk.tree("/to")), ["big", "big/file"])
+    }))
+
+  it.effect("has moved a source that was filed away since, and gives it its place where it was put back", () =>
+    Effect.gen(function*() {
+      const disk = plantTwo()
+      const before = FaultyFiles.failingOnce("ENOSPC", (call) => call === "write")
+      const filed = yield* move(disk, {
+        sources: ["/big", "/spool"],
+        goesOn: true,
+        before: before.before,
+        whenStopped: Effect.sync(() => disk.rename("/to/spool", "/filed away"))
+      })
+      assert.deepStrictEqual([filed.state, filed.rows, before.hasFailed()], ["Completed", [], true])
+      const other = plantTwo()
+      const stop = FaultyFiles.failingOnce("EIO", (call) => call === "syncfs" && other.see("/spool") === undefined)
+      const { rows, state } = yield* move(other, {
+        sources: ["/big", "/spool"],
+        goesOn: true,
+        before: stop.before,
+        // As a power cut does.
+        whenStopped: Effect.sync(() => other.rename("/to/spool", "/spool"))
+      })
+      assert.deepStrictEqual([state, rows, stop.hasFailed()], ["Completed", [], true])
+      assert.deepStrictEqual(Object.keys(other.tree("/to")), ["big", "big/file", "spool", "spool/app.log"])
+    }))
+
   it.effect("leaves what takes the place of a source in the last moment", () =>
     Effect.gen(function*() {
       const disk = plant(true)

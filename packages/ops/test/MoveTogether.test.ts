@@ -241,31 +241,34 @@ describe("sources of a move together", () => {
       assertMoved(disk, original)
     }))
 
-  it.effect("whose place another file has taken since have their copies still", () =>
-    Effect.gen(function*() {
-      const disk = plant(true, true, more)
-      const original = disk.tree("/from")
-      const file = FilePath.make("/from/folder/3")
-      let looks = 0
-      let failures: ReadonlyArray<string> = []
-      const { rows } = yield* together(disk, {
-        conflict: "skip",
-        goesOn: true,
-        before: (call, path) =>
-          Effect.sync(() => {
-            if (call !== "lstat" || path !== file || ++looks !== 2) return
-            disk.remove(file)
-            disk.file(file, "another one")
-          }),
-        whenStopped: Effect.sync(() => {
-          failures = Object.keys(disk.tree("/from"))
+  it.effect.each(["skip", "overwrite"] as const)(
+    "whose place another file has taken since have their copies still, also once that is tried again (%s)",
+    (conflict) =>
+      Effect.gen(function*() {
+        const disk = plant(true, true, more)
+        const original = disk.tree("/from")
+        const file = FilePath.make("/from/folder/3")
+        let looks = 0
+        let failures: ReadonlyArray<string> = []
+        const { rows } = yield* together(disk, {
+          conflict,
+          goesOn: true,
+          before: (call, path) =>
+            Effect.sync(() => {
+              if (call !== "lstat" || path !== file || ++looks !== 2) return
+              disk.remove(file)
+              disk.file(file, "another one")
+            }),
+          whenStopped: Effect.sync(() => {
+            failures = Object.keys(disk.tree("/from"))
+          })
         })
+        assert.deepStrictEqual(failures, ["folder", "folder/3"])
+        assert.deepStrictEqual(rows.map((row) => row.slice(0, 22)), ["/from/folder/3 failed:"])
+        assert.deepStrictEqual(disk.see("/to/copy/folder/3"), original["folder/3"])
+        assert.include(disk.see(file), { text: "another one" })
       })
-      assert.deepStrictEqual(failures, ["folder", "folder/3"])
-      assert.deepStrictEqual(rows.map((row) => row.slice(0, 22)), ["/from/folder/3 skipped"])
-      assert.deepStrictEqual(disk.see("/to/copy/folder/3"), original["folder/3"])
-      assert.include(disk.see(file), { text: "another one" })
-    }))
+  )
 
   it.effect("get their names again where they can't be removed at first, and are taken for what they were", () =>
     Effect.gen(function*() {

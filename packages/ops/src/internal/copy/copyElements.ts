@@ -3,6 +3,7 @@
  * what takes the place of these.
  */
 import type * as FanOut from "@fanout/core/FanOut"
+import type { Outcome } from "@fanout/core/Outcome"
 import type * as Source from "@fanout/core/Source"
 import * as Arr from "effect/Array"
 import * as Option from "effect/Option"
@@ -32,16 +33,29 @@ interface Job extends Pick<Payload, "leaveOut" | "transfers"> {
 /** What says that the destination may take a name for another one. */
 const folding = (mayFold: boolean): Pick<Entry, "mayFold"> => mayFold ? { mayFold } : {}
 
-/** What the walk meets, as elements of the fan-out. What is at none of its places by now is told as moved. */
+/** Sources that are moved already, or have others in their places since. */
+export type Roots = ReadonlyMap<number, "moved" | "replaced">
+
+/** Ends of sources that are not looked at. */
+const endOfRoot = (root: "moved" | "replaced", target: FilePath.FilePath): Outcome =>
+  root === "moved"
+    ? { _tag: "Done", value: { _tag: "Moved", strategy: "rename", sizeBytes: 0 } }
+    : failedAs(
+      "Replaced",
+      `What was here when the move began is gone: it was renamed to "${FilePath.display(target)}", or others took it ` +
+        "away. What is here now stays. A new command moves it"
+    )
+
+/** What the walk meets, as elements of the fan-out. */
 const elementOf = (
   { transfers, request: { conflict, dereference } }: Job,
-  moved: ReadonlySet<number>,
-  roots = CollidingNames.find(transfers.map(({ target }) => target))
+  roots: Roots,
+  twins = CollidingNames.find(transfers.map(({ target }) => target))
 ) =>
 (element: FileTree.Element): Element => {
   const { cursor, mayFold, path } = element
   const place = Destination.placeOf(transfers, element)
-  const at = { ...place, conflict, ...folding(mayFold === true || (path === "" && roots.has(place.target))) }
+  const at = { ...place, conflict, ...folding(mayFold === true || (path === "" && twins.has(place.target))) }
   const key = FilePath.display(at.source)
   const skipped = (reason: string): Element => ({ _tag: "Settled", cursor, key, outcome: skippedAs(reason) })
   switch (element._tag) {
@@ -55,10 +69,8 @@ const elementOf = (
         : { _tag: "Item", cursor, payload: { ...at, kind: element.kind } }
     case "Unreadable": {
       const { error, retryAfter } = element
-      if (moved.has(element.source)) {
-        const value = { _tag: "Moved", strategy: "rename", sizeBytes: 0 }
-        return { _tag: "Settled", cursor, key, outcome: { _tag: "Done", value } }
-      }
+      const root = roots.get(element.source)
+      if (root !== undefined) return { _tag: "Settled", cursor, key, outcome: endOfRoot(root, place.target) }
       // What was named and is not there has failed. One that was there before may have been moved.
       const isNamed = element.path === "" && Option.isNone(retryAfter)
       if (error.isMissing && !isNamed) return skipped(SkipReason.Vanished)
@@ -116,9 +128,9 @@ export class Elements {
   private readonly files: Gathering
   private readonly folders = new Gathering(mostWhole)
 
-  constructor(payload: Job, together: number, moved: ReadonlySet<number>) {
+  constructor(payload: Job, together: number, roots: Roots) {
     this.payload = payload
-    this.elementOf = elementOf(payload, moved)
+    this.elementOf = elementOf(payload, roots)
     this.left = leftOut(payload)
     this.isGathering = together > 1
     this.files = new Gathering(together)

@@ -113,7 +113,7 @@ const noteTimes = Effect.fnUntraced(function*({ source }: Unit, paths: ReadonlyA
   const files = yield* Files.Files
   for (const path of paths) {
     const folder = FilePath.join(source, path)
-    const stat = yield* Effect.option(files.lstat(folder))
+    const stat = yield* files.find(folder)
     if (Option.isSome(stat)) yield* times.note(folder, stat.value)
   }
 })

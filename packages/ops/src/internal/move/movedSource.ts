@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { type FilePath, isAddress } from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
-import type { FilesError } from "../../FilesError.ts"
+import { FilesError } from "../../FilesError.ts"
 import { compareContent } from "../content/contentComparison.ts"
 import type { Copied, CopyRequest } from "../entry/copyRequest.ts"
 import type { Transfer } from "../path/destination.ts"
@@ -211,8 +211,8 @@ const copyAnew = Effect.fnUntraced(function*(
   copied: SavedCopy.Copied,
   error: CopyError
 ): Effect.fn.Return<boolean, CopyError | FilesError | Interrupted, Files.Files> {
-  yield* SavedCopy.forgetCopied
   if (!isFileOf(yield* onSource(Place.lstat(source)), copied.edition)) return yield* error
+  yield* SavedCopy.forgetCopied
   yield* removeCopy(copied)
   return false
 })
@@ -285,43 +285,63 @@ export const removeFolder = ({ folder, name }: Place.Place): Effect.Effect<void,
     ))
   )
 
-/** Whether a source may get its place by another name, or has got it; and what it is known by then. */
-const lookAtRoot = Effect.fnUntraced(
-  function*(from: Place.Place, to: Place.Place, before: SavedCopy.Renamed | undefined) {
-    if (from.name === "" || to.name === "") return undefined
-    const [there, taken] = [yield* Place.find(from), yield* Place.find(to)]
-    if (Option.isNone(there)) {
-      const isDone = before !== undefined && Option.exists(taken, (found) => Files.isSameInode(found, before))
-      return isDone ? "done" : undefined
-    }
-    const { device, inode } = there.value
-    const isFree = Option.isNone(taken) && device === (yield* to.folder.stat).device
-    return isFree ? { kind: there.value.kind, renamed: { device, inode, target: Place.path(to) } } : undefined
-  }
-)
+/** What is at a place, and tells it from all others, whatever it is called. */
+type Found = Pick<Files.FileStat, "bornNanos" | "device" | "inode" | "kind">
+
+const findRoot = Effect.fnUntraced(function*(
+  place: Place.Place
+): Effect.fn.Return<Option.Option<Found>, FilesError, Scope.Scope> {
+  const found = yield* Place.find(place)
+  if (Option.isNone(found) || found.value.kind !== "folder") return found
+  // On some file systems that tells more of a folder.
+  const { bornNanos, device, inode } = yield* (yield* Place.openFolder(place)).identity
+  return Option.some({ bornNanos, device, inode, kind: "folder" })
+})
+
+/** Whether it is what was recorded. Inodes are used again, and devices get other numbers. */
+const isRoot = (recorded: SavedCopy.RenamedRoot) => ({ bornNanos, device, inode }: Found): boolean => {
+  const born = recorded.bornNanos ?? 0n
+  return inode === recorded.inode && (born === 0n || bornNanos === 0n ? device === recorded.device : born === bornNanos)
+}
+
+/** What has become of a source: it has its place, another one has its name, or each that is in it is to be moved. */
+type Became = "moved" | "replaced" | "walked"
 
 /**
  * Gives a source its place by another name, if that is free and on the same file system. What is in the way of all of
- * it is told for each that is in it. `note` stores what the source is known by before that is done; it is given as
- * `before` by a run that comes after this one.
+ * it is told for each that is in it. `note` stores what the source is known by before that is done. A run that comes
+ * after this one gives what it has become as `before`, and moves nothing else that has its name by then: that would
+ * take the place of what was moved.
  */
 export const renameRoot = <E, R>(
   { source, target }: Pick<Transfer, "source" | "target">,
-  before: SavedCopy.Renamed | undefined,
-  note: (renamed: SavedCopy.Renamed) => Effect.Effect<void, E, R>
+  before: SavedCopy.Root | undefined,
+  note: (renamed: SavedCopy.RenamedRoot) => Effect.Effect<void, E, R>
 ) =>
-  Effect.gen(function*() {
-    const places = yield* Effect.option(Effect.all([Place.open(source), Place.open(target)]))
-    if (Option.isNone(places)) return false
-    const [from, to] = places.value
-    const found = yield* Effect.orElseSucceed(lookAtRoot(from, to, before), () => undefined)
-    if (found === undefined) return false
-    if (found !== "done") {
-      yield* note(found.renamed)
+  Effect.gen(function*(): Effect.fn.Return<Became, E | FilesError | Interrupted, R | Files.Files | Scope.Scope> {
+    if (before === "walked") return before
+    const [from, to] = [yield* Place.open(source), yield* Place.open(target)]
+    const [there, taken] = [yield* findRoot(from), yield* findRoot(to)]
+    if (before === "moved") return Option.isNone(there) ? before : "replaced"
+    const { device: home } = yield* to.folder.stat
+    if (before === undefined || Option.exists(there, isRoot(before))) {
+      const isNamed = from.name !== "" && to.name !== ""
+      if (!isNamed || Option.isNone(there) || Option.isSome(taken) || there.value.device !== home) return "walked"
+      const { kind, ...identity } = there.value
+      yield* note({ ...identity, target })
       yield* Lease.check
-      if (!(yield* Effect.isSuccess(renameExclusively(from, to, found.kind)))) return false
+      if (!(yield* Effect.isSuccess(renameExclusively(from, to, kind)))) return "walked"
+    } else if (Option.isSome(there) || !Option.exists(taken, isRoot(before))) {
+      return "replaced"
     }
     // What is moved and not on the device can't be told as anything else.
     yield* Effect.orDie(flushNames(to.folder, from.folder))
-    return true
-  }).pipe(Effect.scoped)
+    return "moved"
+  }).pipe(
+    Effect.scoped,
+    // Of what can't be looked at no more is known.
+    Effect.catchIf(
+      (error: E | FilesError | Interrupted) => error instanceof FilesError,
+      () => Effect.succeed<Became>(before === undefined ? "walked" : before === "moved" ? before : "replaced")
+    )
+  )

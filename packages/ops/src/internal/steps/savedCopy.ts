@@ -54,6 +54,14 @@ export type Uploading = typeof Uploading.Type
 export const Renamed = Schema.Struct({ device: Schema.BigInt, inode: Schema.BigInt, target: FilePath.FilePath })
 export type Renamed = typeof Renamed.Type
 
+/** A source that was named and was to get its place by another name, with all that is in it. */
+export const RenamedRoot = Schema.Struct({ ...Renamed.fields, bornNanos: Schema.optionalKey(Schema.BigInt) })
+export type RenamedRoot = typeof RenamedRoot.Type
+
+/** What became of a source that was named. That is settled once: later another one may have its name. */
+export const Root = Schema.Union([RenamedRoot, Schema.Literals(["moved", "walked"])])
+export type Root = typeof Root.Type
+
 /** A source that was copied and is to be removed. */
 export const Copied = Schema.Struct({
   /** What it was. */

@@ -12,7 +12,7 @@ const contentOf = ({ device, inode, modifiedNanos, sizeBytes }: Stat): string =>
 /** What tells whether a source is what was copied, as long as nobody has given it another name. */
 export const editionOf = (stat: Files.FileStat, links = stat.links): string =>
   // Whoever removes another name of it changes that time.
-  `${contentOf(stat)} ${links > 1 ? "" : stat.changedNanos}`
+  `${contentOf(stat)} ${links > 1 ? "" : stat.changedNanos} ${stat.bornNanos}`
 
 /** Whether a source is what was copied. The last of several names is the only one by now. */
 export const isEdition = (stat: Files.FileStat, edition: string): boolean =>
@@ -21,9 +21,11 @@ export const isEdition = (stat: Files.FileStat, edition: string): boolean =>
 /** Whether it has the content that was copied, also once it has been given another name. */
 export const isContentOf = (stat: Stat, edition: string): boolean => edition.startsWith(`${contentOf(stat)} `)
 
-/** Whether it is the file that was copied, whatever is in it by now. */
-export const isFileOf = ({ device, inode }: Pick<Stat, "device" | "inode">, edition: string): boolean =>
-  edition.startsWith(`${device} ${inode} `)
+/** Whether it is the file that was copied, whatever is in it by now. Inodes are used again. */
+export const isFileOf = (
+  { bornNanos, device, inode }: Pick<Stat, "bornNanos" | "device" | "inode">,
+  edition: string
+): boolean => edition.startsWith(`${device} ${inode} `) && edition.endsWith(` ${bornNanos}`)
 
 /**
  * What other names of a file know it by: what tells it from all others, and from what it was before. A move that takes

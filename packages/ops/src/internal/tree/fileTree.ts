@@ -107,7 +107,7 @@ export interface WalkOptions {
   readonly inKeyOrder?: boolean
 
   /** Which of the sources are taken for gone, whatever is at their places by now. */
-  readonly gone?: ReadonlySet<number>
+  readonly gone?: { readonly has: (source: number) => boolean }
 
   /** Cursor of the last element of an earlier walk over the same sources. */
   readonly after?: Option.Option<string>
