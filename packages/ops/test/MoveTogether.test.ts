@@ -241,9 +241,9 @@ describe("sources of a move together", () => {
       assertMoved(disk, original)
     }))
 
-  it.effect.each(["skip", "overwrite"] as const)(
-    "whose place another file has taken since have their copies still, also once that is tried again (%s)",
-    (conflict) =>
+  it.effect.each([["skip", false], ["overwrite", false], ["overwrite", true]] as const)(
+    "whose place another file has taken since have their copies still, also once that is tried again (%s, same inode: %s)",
+    ([conflict, isSameInode]) =>
       Effect.gen(function*() {
         const disk = plant(true, true, more)
         const original = disk.tree("/from")
@@ -256,8 +256,10 @@ describe("sources of a move together", () => {
           before: (call, path) =>
             Effect.sync(() => {
               if (call !== "lstat" || path !== file || ++looks !== 2) return
+              const { device, inode } = disk.find(file)
               disk.remove(file)
               disk.file(file, "another one")
+              if (isSameInode) Object.assign(disk.find(file), { device, inode })
             }),
           whenStopped: Effect.sync(() => {
             failures = Object.keys(disk.tree("/from"))

@@ -58,7 +58,7 @@ export const World = Schema.Struct({
   /** Files where something goes to, and what leads to them from there where it comes from. */
   crossings: Schema.Array(Schema.Struct({
     source: Schema.Literals([0, 1]),
-    below: pathOf(1),
+    below: Schema.Literals(["x", "y", "a/x", "b/x"]),
     kind: Schema.Literals(["link", "hard link", "file"])
   })).pipe(Schema.check(Schema.isMaxLength(3))),
   conflict: Schema.Literals([...Conflict.Mode.literals, "overwrite"]),
@@ -118,9 +118,11 @@ const plant = ({ isElsewhere, tree, ways }: World): MemoryFiles.Disk => {
 const cross = (disk: MemoryFiles.Disk, { crossings }: World, transfers: Copy.Payload["transfers"]): void => {
   for (const [n, { below, kind, source: index }] of crossings.entries()) {
     const { source, target } = transfers[index] ?? transfers[0]
-    const [from, to] = [source, target].map((root) => [root, ...below].join("/"))
-    if (from === undefined || to === undefined) continue
+    const [from, to] = [`${source}/${below}`, `${target}/${below}`]
     try {
+      for (const folder of [target, FilePath.parent(FilePath.make(to))]) {
+        if (disk.see(folder) === undefined) disk.folder(folder)
+      }
       if (disk.see(to) === undefined) disk.file(to, `crossing ${n}`)
       if (kind === "link") disk.symlink(from, to)
       else if (kind === "hard link" && disk.see(to)?.kind === "file") disk.hardLink(to, from)

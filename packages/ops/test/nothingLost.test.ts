@@ -12,6 +12,6 @@ describe("nothing is lost", { timeout: 600_000 }, () => {
         const { isOver, lost } = yield* TouchingTrees.run(world)
         assert.deepStrictEqual([isOver, lost], [true, []])
       }),
-    { arbitrary: { runs: runs(4000) } }
+    { arbitrary: { runs: runs(6000) } }
   )
 })
