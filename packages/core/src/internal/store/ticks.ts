@@ -5,6 +5,7 @@ import * as Cron from "effect/Cron"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { JobSchedule, Tick } from "../../JobSchedule.ts"
+import * as ZonedCron from "./zonedCron.ts"
 
 /** Age at which a tick counts as missed. The age is far above the time between two looks of a job manager. */
 const missedMillis = 60_000
@@ -49,22 +50,21 @@ const flaw = ({ cron, timeZone }: Timing, message: string): string => {
   return wrong < 0 ? message : `the ${names[wrong]} is "${segments[wrong]}": ${message}`
 }
 
-const parse = ({ cron, timeZone }: Timing): Result.Result<Cron.Cron, string> =>
+const parse = ({ cron, timeZone }: Timing): Result.Result<ZonedCron.ZonedCron, string> =>
   Result.mapError(
-    Cron.parse(nicknames[cron.trim()] ?? cron, timeZone),
+    ZonedCron.parse(nicknames[cron.trim()] ?? cron, timeZone),
     ({ message }) => flaw({ cron, timeZone }, message)
   )
 
-const after = (cron: Cron.Cron, time: number): Result.Result<number, string> =>
+const after = (cron: ZonedCron.ZonedCron, time: number): Result.Result<number, string> =>
   Result.try({
-    try: () => Cron.next(cron, time).getTime(),
-    // `Cron.next` throws for a time such as the 30th of February.
+    try: () => ZonedCron.next(cron, time),
     catch: () => "there is no such time"
   })
 
 /** Computes the last tick before a time. A cron that names a year may have no earlier tick. */
-const before = (cron: Cron.Cron, tick: number): number =>
-  Result.getOrElse(Result.try(() => Cron.prev(cron, tick).getTime()), () => Number.NEGATIVE_INFINITY)
+const before = (cron: ZonedCron.ZonedCron, tick: number): number =>
+  Result.getOrElse(Result.try(() => ZonedCron.prev(cron, tick)), () => Number.NEGATIVE_INFINITY)
 
 // --- Jitter ---------------------------------------------------------------------------------------------------------
 
@@ -78,7 +78,7 @@ const shareOf = (text: string): number => {
 }
 
 /** The time at which a tick starts its job. It is before the next tick, so the order of ticks stays as it is. */
-const startOf = (cron: Cron.Cron, { jitterMillis, name }: Jittered, tick: number): number => {
+const startOf = (cron: ZonedCron.ZonedCron, { jitterMillis, name }: Jittered, tick: number): number => {
   if (jitterMillis === 0 || !Number.isFinite(tick)) return tick
   const room = Result.getOrElse(after(cron, tick), () => Number.POSITIVE_INFINITY) - tick
   return tick + Math.floor(shareOf(`${tick} ${name}`) * Math.min(jitterMillis + 1, room))
@@ -140,7 +140,6 @@ export const ticksOf = (
       for (let tick = before(cron, next); due.length < limit; tick = before(cron, tick)) {
         const start = startOf(cron, schedule, tick)
         if (start < since || !Number.isFinite(tick)) break
-        // On a day that sets the clocks forward, `Cron.prev` gives times that `Cron.next` does not give.
         if (start <= now) due.unshift(tick)
         else if (tick <= now) coming = tick
       }
