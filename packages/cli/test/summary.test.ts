@@ -154,6 +154,11 @@ describe("summary", () => {
       summary.sentence(alone, progress),
       /^Job k1 \(copy\) is paused \(by network\), looks again at \d{4}-\d\d-\d\d \d\d:\d\d:05\. So far/
     )
+    // A process that was lost as it looked has left the job to be looked for at once.
+    assert.include(
+      summary.state(record({ _tag: "Queued", ...counters, waits }, { availableAt: 0 })),
+      "looks again soon"
+    )
   })
 
   it("says what writes no lines where a job is there for these", () => {

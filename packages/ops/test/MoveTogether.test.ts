@@ -242,7 +242,7 @@ describe("sources of a move together", () => {
     }))
 
   it.effect.each([["skip", false], ["overwrite", false], ["overwrite", true]] as const)(
-    "whose place another file has taken since have their copies still, also once that is tried again (%s, same inode: %s)",
+    "whose place another file has taken since keep their copies, also when it is tried again (%s, same inode: %s)",
     ([conflict, isSameInode]) =>
       Effect.gen(function*() {
         const disk = plant(true, true, more)
