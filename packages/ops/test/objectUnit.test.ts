@@ -116,6 +116,23 @@ describe("Small files of a folder", () => {
       assert.strictEqual((yield* World.read(world, "copy/a/f05")).text, "text of f05")
     }))
 
+  it.effect("are read anew by themselves where they are written to meanwhile, and have their time set back", () =>
+    Effect.gen(function*() {
+      const world = yield* filled
+      let reads = 0
+
+      yield* World.copy(world, "/from", "s3://bucket/copy", {
+        files: (call, path) =>
+          Effect.sync(() => {
+            if (call !== "read" || path !== "/from/a/f05" || ++reads !== 2) return
+            world.disk.change(FilePath.make("/from/a/f05"), (text) => text.toUpperCase())
+          })
+      })
+
+      assert.strictEqual((yield* World.read(world, "copy/a/f05")).text, "TEXT OF F05")
+      assert.lengthOf(world.requests.filter((one) => one === "put copy/a/f05"), 1)
+    }))
+
   it.effect("are sent again by themselves where they change on their way", () =>
     Effect.gen(function*() {
       const world = yield* filled

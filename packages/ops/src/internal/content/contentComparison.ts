@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import { buffersOf, sameBytes } from "../files/byteComparison.ts"
+import { edition } from "../files/statComparison.ts"
 import { fill } from "./bufferFill.ts"
 import { dataFrom } from "./dataStretches.ts"
 import * as PieceBuffers from "./pieceBuffers.ts"
@@ -67,10 +68,6 @@ export interface Kept {
   readonly get: Effect.Effect<Option.Option<Compared>>
   readonly save: (compared: Compared) => Effect.Effect<void>
 }
-
-/** Tells whether a file is what it was. */
-export const edition = ({ changedNanos, device, inode, modifiedNanos, sizeBytes }: Files.FileStat): string =>
-  [device, inode, sizeBytes, modifiedNanos, changedNanos].join(" ")
 
 /** Compares two files to the end; gives the place of the first byte that differs, or that only one of them has. */
 export const compareContent = <E>(

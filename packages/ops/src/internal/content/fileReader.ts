@@ -25,7 +25,7 @@ export interface Reader {
   readonly begin: (stat: Files.FileStat) => boolean
   /** Takes what was read; it is only there until this returns. */
   readonly piece: (bytes: Uint8Array) => void
-  /** Takes, once all of the file was read, whether its size and the time of its last change are what they were. */
+  /** Takes, once all of the file was read, whether it is what it was when it was opened. */
   readonly end: (isSame: boolean) => void
   /** Takes why a file, or the folder that it is in, could not be opened, or the file not be read to its end. */
   readonly fail: (error: FilesError) => void

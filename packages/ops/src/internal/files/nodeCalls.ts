@@ -85,7 +85,8 @@ const bigint = { bigint: true } as const
 const kindOf = (stats: fs.BigIntStats | fs.Dirent): Files.FileKind =>
   stats.isFile() ? "file" : stats.isDirectory() ? "folder" : stats.isSymbolicLink() ? "link" : "special"
 
-const toStat = (stats: fs.BigIntStats): Files.FileStat => ({
+/** What Node tells of a file. */
+export const toStat = (stats: fs.BigIntStats): Files.FileStat => ({
   kind: kindOf(stats),
   special: stats.isFIFO()
     ? "FIFO"

@@ -73,7 +73,7 @@ const hashNamed = Effect.fnUntraced(function*(
   const stat = yield* file.stat
   if (stat.kind !== "file") return yield* failed("NoFile", path, stat.kind === "folder" ? "is a folder" : "is no file")
   if (later.length > 0 && (yield* HugeFileHash.isAt(stat, later))) return undefined
-  const { hashed } = yield* hashOpen(file, stat, algorithm)
+  const hashed = yield* hashOpen(file, stat, algorithm)
   return hashed ?? (yield* failed("Changed", path, "changed while it was read"))
 }, Effect.scoped)
 

@@ -88,18 +88,12 @@ export const hashContent = Effect.fnUntraced(function*(
 export const isSame = (before: Files.FileStat, after: Files.FileStat, sizeBytes: number): boolean =>
   !isChanged(before, after) && (before.sizeBytes === 0 || before.sizeBytes === sizeBytes)
 
-/** What was hashed, and what the file was then; without a hash where it was another one by then. */
-export interface Result {
-  readonly hashed: Hashed | undefined
-  readonly after: Files.FileStat
-}
-
-/** Hashes what is open. */
+/** Hashes what is open; gives nothing where it is another one by then. */
 export const hashOpen = Effect.fnUntraced(function*(
   file: Files.OpenFile,
   before: Files.FileStat,
   algorithm: HashAlgorithm
-): Effect.fn.Return<Result, FilesError | Interrupter.Interrupted> {
+): Effect.fn.Return<Hashed | undefined, FilesError | Interrupter.Interrupted> {
   const reporter = yield* Progress.Reporter
   const { minBytes } = yield* HugeFileHash.Limits
   const quick = (counted: number) =>
@@ -108,6 +102,5 @@ export const hashOpen = Effect.fnUntraced(function*(
       if (fresh > 0) reporter.addUnsafe("bytes", fresh)
     })
   const hashed = yield* before.sizeBytes < minBytes ? quick(0) : HugeFileHash.hash(file, before, algorithm, quick)
-  const after = yield* file.stat
-  return { hashed: isSame(before, after, hashed.sizeBytes) ? hashed : undefined, after }
+  return isSame(before, yield* file.stat, hashed.sizeBytes) ? hashed : undefined
 })

@@ -62,7 +62,7 @@ interface OpenFile {
 }
 
 const hashWhole = ({ file, path, stat }: OpenFile, algorithm: HashAlgorithm): OutcomeOf =>
-  Effect.map(hashOpen(file, stat, algorithm), ({ hashed }) => hashed ?? changed(path))
+  Effect.map(hashOpen(file, stat, algorithm), (hashed) => hashed ?? changed(path))
 
 /** Takes the digest of what is open from the cache, and else hashes it and has its digest remembered. */
 const hashCached = Effect.fnUntraced(function*(open: OpenFile, algorithm: HashAlgorithm) {
@@ -79,11 +79,10 @@ const hashCached = Effect.fnUntraced(function*(open: OpenFile, algorithm: HashAl
     const hashed = { digest: found.value.digest, sizeBytes: stat.sizeBytes }
     return HashCache.isAged(found.value, now) ? { ...hashed, stamp } : hashed
   }
-  const { after, hashed } = yield* hashOpen(file, stat, algorithm)
+  const hashed = yield* hashOpen(file, stat, algorithm)
   if (hashed === undefined) return changed(path)
   // The stamp is for a digest of all that it was.
-  const isAsStamped = after.changedNanos === stat.changedNanos && hashed.sizeBytes === stat.sizeBytes
-  return isAsStamped && HashCache.isSettled(stat, now) ? { ...hashed, stamp } : hashed
+  return hashed.sizeBytes === stat.sizeBytes && HashCache.isSettled(stat, now) ? { ...hashed, stamp } : hashed
 })
 
 const hashSampled = Effect.fnUntraced(function*({ file, path, stat }: OpenFile) {

@@ -16,7 +16,7 @@ import * as Schema from "effect/Schema"
 import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import { HashAlgorithm } from "../../HashAlgorithm.ts"
-import { edition } from "../content/contentComparison.ts"
+import { edition } from "../files/statComparison.ts"
 import type { Hashed } from "./fileHash.ts"
 import * as ResumableHasher from "./resumableHasher.ts"
 

@@ -74,7 +74,7 @@ type Way = (name: FilePath.FilePath, found: Entry, isExclusive: boolean) => Effe
 
 // --- On this machine ------------------------------------------------------------------------------------------------
 
-/** Reads a file that has this size; nothing where it has another one by now. */
+/** Reads a file that has this size; nothing where it has another one by now, or is written to meanwhile. */
 const readAll = (calls: Calls, folder: number, name: FilePath.FilePath, sizeBytes: number) => {
   const file = calls.open(folder, name, "read").now()
   if (isCode(file)) return undefined
@@ -86,9 +86,11 @@ const readAll = (calls: Calls, folder: number, name: FilePath.FilePath, sizeByte
     if (isCode(read)) break
     length += more = read
   }
+  const after = calls.stat(file).now()
   calls.closeNow(file)
-  const isWhole = !isCode(stat) && stat.kind === "file" && stat.sizeBytes === sizeBytes && length === sizeBytes
-  return isWhole ? { stat, bytes: buffer.subarray(0, length) } : undefined
+  if (isCode(stat) || isCode(after)) return undefined
+  const isWhole = stat.kind === "file" && stat.sizeBytes === sizeBytes && length === sizeBytes
+  return isWhole && !isChanged(stat, after) ? { stat, bytes: buffer.subarray(0, length) } : undefined
 }
 
 /** Writes a file that gets its name once it is whole, if that is free. */

@@ -10,7 +10,9 @@ import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as FilePath from "../../FilePath.ts"
 import type { FileStat } from "../../Files.ts"
+import { toStat } from "../files/nodeCalls.ts"
 import { failure } from "../files/openHandle.ts"
+import { isChanged } from "../files/statComparison.ts"
 
 /** Program that is not installed. */
 export class NotInstalled extends Data.TaggedError("NotInstalled")<{ readonly program: string }> {}
@@ -45,9 +47,8 @@ const openAgain = Effect.fnUntraced(function*(path: FilePath.FilePath, before: F
     }),
     (descriptor) => Effect.sync(() => fs.closeSync(descriptor))
   )
-  const { ino, mtimeNs, size } = fs.fstatSync(descriptor, { bigint: true })
-  const isSame = ino === before.inode && mtimeNs === before.modifiedNanos && Number(size) === before.sizeBytes
-  return isSame ? descriptor : yield* new Replaced()
+  const now = toStat(fs.fstatSync(descriptor, { bigint: true }))
+  return isChanged(before, now) ? yield* new Replaced() : descriptor
 })
 
 /** Runs a program to its end. It is ended with whoever waits for it. */

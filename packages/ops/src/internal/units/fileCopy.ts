@@ -4,7 +4,7 @@
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import type { Property } from "../../CopyOptions.ts"
 import type * as FilePath from "../../FilePath.ts"
-import * as Files from "../../Files.ts"
+import type * as Files from "../../Files.ts"
 import { withoutAttributes } from "../files/fileSystemTypes.ts"
 import { isChanged } from "../files/statComparison.ts"
 import { isKept, isLost, ofMode } from "../steps/attributes.ts"
@@ -105,7 +105,7 @@ export class FileCopy {
     if (written !== "copied") return written
     const after = calls.stat(source).now()
     // What was opened may be another one than what was met.
-    const isSame = !isCode(after) && Files.isSameInode(stat, after) && !isChanged(stat, after)
+    const isSame = !isCode(after) && !isChanged(stat, after)
     const look = () => calls.stat(copy).now()
     const isKept = isSame && this.setOwner(stat, look, (owner) => calls.setOwner(copy, owner).now()) &&
       this.keepAttributes(source, copy, names) && this.setMode(copy, stat.mode, names) &&

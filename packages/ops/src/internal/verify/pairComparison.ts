@@ -5,10 +5,10 @@
 import { type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
-import { edition } from "../content/contentComparison.ts"
 import { mayBeOpened } from "../content/fileReader.ts"
 import { sameBytes } from "../files/byteComparison.ts"
 import { isName } from "../files/openHandle.ts"
+import { isChanged } from "../files/statComparison.ts"
 
 /** What takes how two compare. */
 export interface Comparer {
@@ -68,12 +68,12 @@ const compareOpen = (calls: Calls, a: number, b: number, comparer: Comparer): vo
   const [sizeA, sizeB] = [statA.sizeBytes, statB.sizeBytes]
   const areFiles = statA.kind === "file" && statB.kind === "file"
   const same = areFiles ? compareContent(calls, [a, b], Math.min(sizeA, sizeB), comparer.buffers) : undefined
-  const isChanged = (file: number, stat: Files.FileStat): boolean => {
+  const isOther = (file: number, stat: Files.FileStat): boolean => {
     const after = calls.stat(file).now()
-    return isCode(after) || edition(after) !== edition(stat)
+    return isCode(after) || isChanged(stat, after)
   }
-  if (isChanged(a, statA)) comparer.changed("A")
-  else if (isChanged(b, statB)) comparer.changed("B")
+  if (isOther(a, statA)) comparer.changed("A")
+  else if (isOther(b, statB)) comparer.changed("B")
   else if (same === undefined) comparer.leave()
   else comparer.end(same === sizeA && same === sizeB ? undefined : same, same)
 }

@@ -17,8 +17,9 @@ import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import { SkipReason } from "../../SkipReason.ts"
-import { compareContent, Compared, edition, type Opened } from "../content/contentComparison.ts"
+import { compareContent, Compared, type Opened } from "../content/contentComparison.ts"
 import { QuickFiles, type Sides, type Where } from "../files/quickFiles.ts"
+import { isChanged } from "../files/statComparison.ts"
 import * as Place from "../path/place.ts"
 import { unlessGone } from "../work/diskPause.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
@@ -105,7 +106,7 @@ export const open = Effect.fnUntraced(
 export const requireUnchanged = (side: PairTree.Side, { blame, file, stat }: Opened<EntryDiffers>) =>
   Effect.flatMap(
     Effect.mapError(file.stat, blame),
-    (after) => edition(after) === edition(stat) ? Effect.void : Effect.fail(differs({ _tag: "Changed", side }))
+    (after) => isChanged(stat, after) ? Effect.fail(differs({ _tag: "Changed", side })) : Effect.void
   )
 
 const compared = TaskCheckpoint.make(Compared)
