@@ -20,6 +20,7 @@ import * as CopyEntryLive from "../src/internal/copy/copyEntryLive.ts"
 import { CopyEntry } from "../src/internal/copy/copyTask.ts"
 import * as TemporaryName from "../src/internal/path/temporaryName.ts"
 import * as Conflict from "../src/internal/steps/conflict.ts"
+import { Turns } from "../src/internal/steps/linkedCopies.ts"
 import { MadeFolders } from "../src/internal/steps/madeFolders.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -89,6 +90,8 @@ class World {
           isHeldUnsafe: () => token === this.token,
           heldUntilUnsafe: Option.none
         }),
+        // A process that was killed holds up none that comes after it.
+        Effect.provideService(Turns, new Map()),
         Effect.provideService(TaskCheckpoint.Cell, {
           checkpoint: saved,
           saveUnsafe: (checkpoint) => {

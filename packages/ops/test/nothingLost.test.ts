@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { runs } from "../../../test/effort.ts"
+import { copy } from "./copyHarness.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
 import * as TouchingTrees from "./TouchingTrees.ts"
 
 describe("nothing is lost", { timeout: 600_000 }, () => {
@@ -14,4 +16,25 @@ describe("nothing is lost", { timeout: 600_000 }, () => {
       }),
     { arbitrary: { runs: runs(6000) } }
   )
+
+  it.effect("where two links lead to what is in each other's way", () =>
+    Effect.gen(function*() {
+      for (const together of [false, true]) {
+        for (const moves of [false, true]) {
+          const disk = new MemoryFiles.Disk()
+          for (const folder of ["/from", "/to", "/to/copy"]) disk.folder(folder)
+          for (const [name, other] of [["a", "b"], ["b", "a"]] as const) {
+            disk.symlink(`/from/${name}`, `/to/copy/${other}`)
+            disk.file(`/to/copy/${name}`, `text of ${name}`)
+          }
+
+          const { rows } = yield* copy(disk, { together, moves, conflict: "overwrite" })
+
+          // One takes the place of a file, and the other one would take that of its own target.
+          assert.lengthOf(rows, 1)
+          const left = Object.values(disk.tree("/to")).flatMap((seen) => seen.kind === "file" ? [seen.text] : [])
+          assert.lengthOf(left, 1)
+        }
+      }
+    }))
 })

@@ -219,12 +219,16 @@ const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: 
       ? Task.skip(SkipReason.Exists)
       : Effect.fail(NameSpelling.taken(place, other))
   })
-  const planAndPerform = Effect.fnUntraced(function*(isFree: boolean) {
-    const decision = yield* plan(work, isFree)
-    // What was found may have come since its spelling was looked at.
-    if (decision._tag === "Replace" || decision._tag === "Unchanged") yield* findOther
-    return yield* perform(work, decision)
-  })
+  const planAndPerform = (isFree: boolean) => {
+    const both = Effect.gen(function*() {
+      const decision = yield* plan(work, isFree)
+      // What was found may have come since its spelling was looked at.
+      if (decision._tag === "Replace" || decision._tag === "Unchanged") yield* findOther
+      return yield* perform(work, decision)
+    })
+    // Of two links that lead to what is in each other's way, the second is to meet the first in its place.
+    return stat.kind === "link" && !isFree ? HardLinks.inTurn("links", both) : both
+  }
   // Others may take a name between the decision and the copy; then it is decided again, by what has the name by then.
   const decideAgain = Effect.retry(Effect.andThen(findOther, planAndPerform(false)), {
     times: maxDecisions,
