@@ -140,7 +140,7 @@ describe("fanout copy --checksums", () => {
   })
 
   it("leaves the file alone that it writes, wherever that is", () => {
-    fs.writeFileSync(at("odd", "own sums"), "of before")
+    fs.writeFileSync(at("odd", "own sums"), `${"0".repeat(64)}  of before\n`)
     const inSource = run(database(), "copy", "--checksums", "odd/own sums", "-T", "odd", "left")
     assert.strictEqual(inSource.status, 0, inSource.stderr)
     assert.isFalse(fs.existsSync(at("left", "own sums")))
@@ -164,6 +164,36 @@ describe("fanout copy --checksums", () => {
     assert.strictEqual(status, 2)
     assert.match(stderr, why)
     assert.isFalse(fs.existsSync(at("refused")))
+  })
+
+  it.each(["copy", "move"])("takes no name that a %s writes to, or that has other content", (command) => {
+    fs.mkdirSync(at("from"), { recursive: true })
+    fs.writeFileSync(at("from", "a"), "a")
+    fs.writeFileSync(at("from", "b"), `${"0".repeat(64)}  b\n`)
+    fs.symlinkSync("from/a", at(`to-a-${command}`))
+    for (
+      const [output, why] of [
+        ["from/a", command === "copy" ? /holds something else/ : /is moved/],
+        [`to-a-${command}`, command === "copy" ? /holds something else/ : /is moved/],
+        ["refused/b", /gets that name/]
+      ] as const
+    ) {
+      const { status, stderr } = run(database(), command, "--checksums", output, "from", "refused")
+      assert.strictEqual(status, 2, output)
+      assert.match(stderr, why)
+      assert.strictEqual(fs.readFileSync(at("from", "a"), "utf8"), "a")
+      assert.isFalse(fs.existsSync(at("refused")))
+    }
+  })
+
+  it("leaves what a link leads to that is followed", () => {
+    fs.mkdirSync(at("linking"))
+    fs.writeFileSync(at("far"), "far")
+    fs.symlinkSync("../far", at("linking", "link"))
+    const { status, stderr } = run(database(), "copy", "--dereference", "--checksums", "far", "linking", "followed")
+    assert.strictEqual(status, 2)
+    assert.match(stderr, /holds something else/)
+    assert.strictEqual(fs.readFileSync(at("far"), "utf8"), "far")
   })
 
   it("writes nothing in a dry run, and prints as ever", () => {

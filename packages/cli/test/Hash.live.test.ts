@@ -171,7 +171,8 @@ describe("fanout hash", () => {
     const output = path.join(inner, "sums")
     fs.cpSync(path.join(tree, "folder-3"), inner, { recursive: true })
     const expected = run(database(), ["hash", "whole"]).stdout
-    fs.writeFileSync(output, "old", { mode: 0o640 })
+    const old = `${"0".repeat(64)}  old\n`
+    fs.writeFileSync(output, old, { mode: 0o640 })
     const temporary = () => fs.readdirSync(inner).filter((name) => name.startsWith(".fanout-"))
 
     const db = database()
@@ -181,7 +182,7 @@ describe("fanout hash", () => {
     while (temporary().length === 0) await setTimeout(2)
     child.kill("SIGKILL")
     await closed
-    assert.strictEqual(fs.readFileSync(output, "utf8"), "old")
+    assert.strictEqual(fs.readFileSync(output, "utf8"), old)
     assert.lengthOf(temporary(), 1)
 
     const { status, stderr, stdout } = run(db, args)
@@ -193,6 +194,35 @@ describe("fanout hash", () => {
     const some = run(database(), ["hash", "whole/file-1", "nowhere", "-o", "some"])
     assert.strictEqual(some.status, 1)
     assert.match(fs.readFileSync(path.join(folder, "some"), "utf8"), /^[0-9a-f]{64} {2}whole\/file-1\n$/)
+  })
+
+  it("puts lines in place of lines only, and never of what it hashes", () => {
+    const at = (name: string) => path.join(folder, "kept", name)
+    fs.mkdirSync(at("in"), { recursive: true })
+    fs.writeFileSync(at("in/photo"), "photo")
+    fs.writeFileSync(at("in/named"), `${"0".repeat(64)}  named\n`)
+    fs.linkSync(at("in/photo"), at("hard"))
+    fs.symlinkSync("in/photo", at("soft"))
+    for (
+      const [args, sentence] of [
+        [["kept/in", "-o", "kept/in/photo"], /holds something else than lines of this command/],
+        [["kept/in", "-o", "kept/soft"], /holds something else/],
+        [["kept/hard", "-o", "kept/in/photo"], /is what the command reads/],
+        [["kept/in/named", "-o", "kept/in/named"], /is what the command reads/]
+      ] as const
+    ) {
+      const { status, stderr } = run(database(), ["hash", ...args])
+      assert.strictEqual(status, 2, args.join(" "))
+      assert.match(stderr, sentence)
+      assert.strictEqual(fs.readFileSync(at("in/photo"), "utf8"), "photo")
+      assert.match(fs.readFileSync(at("in/named"), "utf8"), /named/)
+    }
+    fs.writeFileSync(at("in/sums"), "")
+    for (const style of [[], ["--json"], ["--sampled"], ["--tag"], []]) {
+      const { status, stderr } = run(database(), ["hash", "kept/in", "-o", "kept/in/sums", ...style])
+      assert.strictEqual(status, 0, stderr)
+    }
+    assert.match(fs.readFileSync(at("in/sums"), "utf8"), /^[0-9a-f]{64} {2}kept\/in\/named\n.*photo\n$/)
   })
 
   it("identifies files by samples, which nothing can be checked by", () => {

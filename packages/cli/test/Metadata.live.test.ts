@@ -144,6 +144,12 @@ describe("fanout metadata", () => {
   it("puts all lines in place of a file at once, which is not read itself", () => {
     const output = path.join(some, "list.csv")
     fs.writeFileSync(output, make.jpeg())
+    const refused = run(database(), ["metadata", "some", "--csv", "-o", "some/list.csv"])
+    assert.strictEqual(refused.status, 2)
+    assert.match(refused.stderr, /holds something else than lines of this command/)
+    assert.deepStrictEqual(fs.readFileSync(output), Buffer.from(make.jpeg()))
+    fs.rmSync(output)
+    assert.strictEqual(run(database(), ["metadata", "some", "-o", "some/list.csv"]).status, 0)
     const { status, stderr, stdout } = run(database(), ["metadata", "some", "--csv", "-o", "some/list.csv"])
     const text = fs.readFileSync(output, "utf8")
     fs.rmSync(output)

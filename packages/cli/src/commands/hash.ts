@@ -110,11 +110,13 @@ const hashAll = (paths: Settings.Paths, given: Given) =>
       const text = files.map((file) => textOf(file, top)).join("")
       return text.isWellFormed() ? text : FilePath.toBytes(FilePath.make(text))
     }
+    const { holdsChecksums } = yield* Effect.promise(() => import("../output/LineFile.ts"))
     yield* RowOutput.run({
       start: RunJob.start(Hash.job, payload, given),
       options: given,
       paths: sources,
       file: output,
+      mayHold: holdsChecksums,
       lines: { order: new SourceRows.Sorter(Hash.fromRow), textOf: render }
     })
   })

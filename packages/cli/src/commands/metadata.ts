@@ -52,8 +52,9 @@ export const metadata = Command.make(
       if (why !== undefined) return yield* Stop.usage(why)
       const Media = yield* Effect.promise(() => import("@fanout/ops/Media"))
       const mediaText = yield* Effect.promise(() => import("../ui/mediaText.ts"))
+      const sources = Arr.map(paths, Arguments.absolute)
       const payload = yield* withFiles(Media.plan({
-        sources: Arr.map(paths, Arguments.absolute),
+        sources,
         leaveOut: yield* Settings.databaseFiles,
         raw,
         ...Option.match(output, { onNone: () => ({}), onSome: (output) => ({ output }) })
@@ -72,7 +73,9 @@ export const metadata = Command.make(
       yield* RowOutput.run({
         start: RunJob.start(Media.job, payload, given),
         options: given,
+        paths: sources,
         file: output,
+        mayHold: mediaText.isOwn,
         header: csv ? mediaText.csvHeader : "",
         concurrency: filesAtOnce,
         lines: { order: new SourceRows.Sorter((row) => [Media.fromRow(row)]), textOf }

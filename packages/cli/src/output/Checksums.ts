@@ -75,9 +75,15 @@ export const check = Effect.fnUntraced(function*(
     return yield* refuse("all that it is in is moved")
   }
   const files = yield* Files.Files
+  for (const { source, target } of transfers.filter(({ target }) => FilePath.isWithin(output, target))) {
+    const copied = files.find(FilePath.make(source + output.slice(target.length)))
+    if (Option.isSome(yield* Effect.orElseSucceed(copied, Option.none))) {
+      return yield* refuse("a file that is copied gets that name")
+    }
+  }
   const there = yield* Effect.orElseSucceed(files.find(FilePath.parent(output)), () => Option.none())
   // By rules a folder may be left out.
   if (Option.isNone(there) && rules === undefined && (yield* isMade(FilePath.parent(output), transfers))) return
   const LineFile = yield* Effect.promise(() => import("./LineFile.ts"))
-  yield* LineFile.check(output)
+  yield* LineFile.check(output, LineFile.holdsChecksums, transfers.map(({ source }) => source))
 })

@@ -143,8 +143,9 @@ export interface Run<L, R> {
   readonly paths?: ReadonlyArray<FilePath>
   /** What it is there for; without it, it is told what has become of it. */
   readonly lines: Lines<L> | undefined
-  /** File that the lines go to, in place of the standard output, and the line before all others. */
+  /** File that the lines go to, in place of the standard output, what it may hold, and the line before all others. */
   readonly file?: Option.Option<FilePath>
+  readonly mayHold?: (start: Uint8Array) => boolean
   readonly header?: string
 }
 
@@ -152,10 +153,21 @@ const lineFile = Effect.promise(() => import("./LineFile.ts"))
 
 /** Runs a job, or goes on with it, for its lines. */
 export const run = <L, R>(
-  { paths = [], concurrency = atOnce(paths), file = Option.none(), header = "", lines, options, start }: Run<L, R>
+  {
+    paths = [],
+    concurrency = atOnce(paths),
+    file = Option.none(),
+    header = "",
+    mayHold = () => false,
+    lines,
+    options,
+    start
+  }: Run<L, R>
 ) =>
   Effect.gen(function*() {
-    if (Option.isSome(file)) yield* withFiles(Effect.flatMap(lineFile, ({ check }) => check(file.value)))
+    if (Option.isSome(file)) {
+      yield* withFiles(Effect.flatMap(lineFile, ({ check }) => check(file.value, mayHold, paths)))
+    }
     yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(concurrency), paths: paths.filter(isAddress) })(
       Effect.scoped(Effect.gen(function*() {
         const id = yield* start
