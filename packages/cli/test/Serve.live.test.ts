@@ -43,6 +43,20 @@ const serving = async (
 }
 
 describe("fanout serve", () => {
+  it("tells the address of jobs in memory where state is kept, and not in the working folder", async () => {
+    const cwd = path.join(home, "working")
+    fs.mkdirSync(cwd)
+    const env = { ...process.env, XDG_STATE_HOME: path.join(home, "xdg") }
+    const service = watched(
+      spawn(...commandLine(["--db", ":memory:", "serve", "--port", "0"]), { cwd, env, stdio: ["ignore", "pipe", "pipe"] })
+    )
+    await until(() => service.output.stdout.includes(".page-"))
+    assert.deepStrictEqual(fs.readdirSync(cwd), [])
+    assert.match(service.output.stdout, new RegExp(`is in ${home}/xdg/fanout/jobs\\.db\\.page-\\d+$`, "m"))
+    service.child.kill("SIGTERM")
+    await service.ended
+  })
+
   it("runs what is queued from the page, tells of it, and hands it back when it is stopped", async () => {
     const at = await serving("queue")
     const from = path.join(at.folder, "from")

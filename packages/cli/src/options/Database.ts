@@ -48,7 +48,10 @@ export const whyNotObeyed = ({ filename, server }: Database): string | undefined
 }
 
 /** Where XDG keeps what programs remember. A variable that is not absolute counts as not set. */
-const usualFile = ({ XDG_STATE_HOME: state = "" }: NodeJS.ProcessEnv, home: string): string => {
+export const usualFile = (
+  { XDG_STATE_HOME: state = "" }: NodeJS.ProcessEnv = process.env,
+  home: string = homedir()
+): string => {
   const folder = state.startsWith("/") ? state : `${home}/.local/state`
   return `${folder.replace(/\/+$/, "")}/fanout/jobs.db`
 }

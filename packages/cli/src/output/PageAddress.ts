@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Stop from "../exit/Stop.ts"
-import type { Database } from "../options/Database.ts"
+import * as Database from "../options/Database.ts"
 import * as events from "../ui/events.ts"
 import { print } from "../ui/View.ts"
 
@@ -26,7 +26,7 @@ const write = (file: string, address: string): Effect.Effect<void, Stop.Stop> =>
   })
 
 /** Makes what tells the address, and each next one when that was used, until the scope is closed. */
-export const teller = Effect.fnUntraced(function*({ filename }: Database, json: boolean) {
+export const teller = Effect.fnUntraced(function*({ filename }: Database.Database, json: boolean) {
   let file: string | undefined
   let isFirst = true
   yield* Effect.addFinalizer(() =>
@@ -41,8 +41,9 @@ export const teller = Effect.fnUntraced(function*({ filename }: Database, json: 
       const text = isNews ? `Jobs are shown at ${address}` : `Another browser is let in by ${address}`
       return yield* print(json ? events.line("page", { address }) : text)
     }
+    const database = filename === ":memory:" ? Database.usualFile() : filename
     // Several services of one database have different ports.
-    file = `${filename}.page-${new URL(address).port}`
+    file = `${database}.page-${new URL(address).port}`
     yield* write(file, address)
     if (isNews) yield* print(json ? events.line("page", { file }) : `The address of the page of jobs is in ${file}`)
   })
