@@ -48,7 +48,11 @@ describe("fanout serve", () => {
     fs.mkdirSync(cwd)
     const env = { ...process.env, XDG_STATE_HOME: path.join(home, "xdg") }
     const service = watched(
-      spawn(...commandLine(["--db", ":memory:", "serve", "--port", "0"]), { cwd, env, stdio: ["ignore", "pipe", "pipe"] })
+      spawn(...commandLine(["--db", ":memory:", "serve", "--port", "0"]), {
+        cwd,
+        env,
+        stdio: ["ignore", "pipe", "pipe"]
+      })
     )
     await until(() => service.output.stdout.includes(".page-"))
     assert.deepStrictEqual(fs.readdirSync(cwd), [])

@@ -32,6 +32,7 @@ const table: ReadonlyArray<readonly [of: string, stop: Stop.Stop, code: number, 
     3,
     ["\"/s\"", "nfs", "--db", "FANOUT_DB"]
   ],
+  ["another transaction", store(new Store.OtherTransaction({})), 3, ["after the transaction"]],
   ...(["Busy", "Full", "Corrupt", "Unreadable", "ReadOnly", "Other"] as const).map((problem) =>
     [
       `a database that is ${problem}`,

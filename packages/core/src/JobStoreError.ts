@@ -125,6 +125,22 @@ export class UnsafeFileSystem
 }
 
 /**
+ * Reason: a job would be stored within an open transaction that the store is no part of, and would stay if that is
+ * rolled back. Nothing was written.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class OtherTransaction
+  extends Schema.TaggedError<OtherTransaction>("@fanout/core/JobStoreError/OtherTransaction")("OtherTransaction", {})
+{
+  override get message(): string {
+    return "The open transaction is of another database, or of a client that is not in the context, so that the job can't " +
+      "be a part of it: start the job after the transaction, or provide the SqlClient of the job store's database"
+  }
+}
+
+/**
  * Schema for the problem of the storage.
  *
  * - `Busy`, `Unreachable`: it may go away by itself.
@@ -194,6 +210,7 @@ export class JobStoreError extends Schema.TaggedError<JobStoreError>("@fanout/co
     Fenced,
     StoreTooNew,
     UnsafeFileSystem,
+    OtherTransaction,
     StorageFailure
   ])
 }) {

@@ -205,38 +205,47 @@ describe("SqlJobStore", () => {
 
     it.effect("fails at once where that has read what is not the newest any more", () =>
       Effect.gen(function*() {
-        const { sql, store } = yield* shared()
-        const elsewhere = yield* openClient(":memory:")
+        const { filename, sql, store } = yield* shared()
+        const elsewhere = yield* openClient(filename)
 
         const problem = yield* sql.withTransaction(Effect.gen(function*() {
           yield* notes(sql)
           // Out of the transaction, as another process would.
-          yield* store.insert(job("other")).pipe(Effect.provideService(SqlClient.SqlClient, elsewhere))
+          yield* elsewhere`insert into notes values ('other')`
           return yield* problemOf(store.insert(job("a")))
         })).pipe(Effect.provideService(SqlClient.SqlClient, sql))
 
         assert.strictEqual(problem, "Busy")
-        assert.isTrue(yield* exists(store, "other"))
+        assert.deepStrictEqual(yield* notes(sql), ["other"])
         assert.isFalse(yield* exists(store, "a"))
       }))
   })
 
   describe("outside of such a transaction", () => {
-    it.effect("stores a job by itself, while the caller's on another database is rolled back", () =>
+    it.effect("refuses jobs in the caller's on another database, or of a client that it is not given", () =>
       Effect.gen(function*() {
-        const { store } = yield* shared()
+        const { sql, store } = yield* shared()
         const folder = yield* temporaryFolder
         const plain = yield* openClient(path.join(folder, "plain.db"))
         yield* openStore(path.join(folder, "store.db"))
         const otherStore = yield* openClient(path.join(folder, "store.db"))
 
-        for (const [name, sql] of [["plain", plain], ["store", otherStore]] as const) {
-          yield* sql.withTransaction(Effect.andThen(store.insert(job(name)), Effect.fail("no"))).pipe(
-            Effect.provideService(SqlClient.SqlClient, sql),
-            Effect.ignore
-          )
-          assert.isTrue(yield* exists(store, name))
+        const inserted = { insert: store.insert(job("a")), insertAll: store.insertAll([job("a"), job("b")]) }
+        for (const insert of [inserted.insert, Effect.asVoid(inserted.insertAll)]) {
+          for (const client of [plain, otherStore]) {
+            const given = client.withTransaction(reasonOf(insert)).pipe(
+              Effect.provideService(SqlClient.SqlClient, client)
+            )
+            const within = sql.withTransaction(given).pipe(Effect.provideService(SqlClient.SqlClient, sql))
+            for (const start of [given, within, client.withTransaction(reasonOf(insert))]) {
+              const reason = yield* start
+              assert.strictEqual(reason._tag, "OtherTransaction")
+              assert.match(reason.message, /after the transaction, or provide the SqlClient/)
+            }
+          }
+          assert.strictEqual((yield* sql.withTransaction(reasonOf(insert)))._tag, "OtherTransaction")
         }
+        assert.isFalse(yield* exists(store, "a"))
       }))
 
     it.effect("stores a job by itself when a client is there and has no transaction open", () =>

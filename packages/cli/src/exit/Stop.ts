@@ -97,6 +97,7 @@ export const fromStore = (database: string) => ({ reason }: JobStoreError): Stop
     KeyTaken: ({ by, message }) => usage(`${message}. \`fanout jobs resume ${by}\` goes on with that one.`),
     StoreTooNew: ({ message }) => failure(`${message} (${database}). Update fanout. ${elsewhere}`),
     UnsafeFileSystem: ({ message }) => failure(`${message}. ${elsewhere}`),
+    OtherTransaction: ({ message }) => failure(`${message}.`),
     StorageFailure: ({ message, problem }) => {
       const waysOut = /^postgres/i.test(database) ? serversWaysOut : filesWaysOut
       const where = message.includes(database) ? "" : ` (${database})`

@@ -14,12 +14,12 @@ import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, LockTimeoutError, SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
-import type * as Errors from "../../JobStoreError.ts"
+import * as Errors from "../../JobStoreError.ts"
 import { Apart } from "../store/apart.ts"
 import { PassedOver } from "../store/passed.ts"
 import * as Rows from "../store/rows.ts"
 import * as Dialect from "./dialect.ts"
-import { decoded, isStore, type Statements, storageFailure } from "./queries.ts"
+import { decoded, failWith, isStore, type Statements, storageFailure } from "./queries.ts"
 
 /** Failure of the `onCommit` of a caller, which is neither tried again nor changed. */
 class CallersCause<E> {
@@ -133,21 +133,24 @@ export class SqlAccess {
     })
   }
 
-  /** Runs statements in the transaction that the caller has open on the store's database, or in a new one. */
+  /**
+   * Runs statements in the transaction that the caller has open on the store's database, or in a new one. Fails where
+   * the innermost transaction of the caller is another one.
+   */
   joinTransaction<A>(operation: string, statements: Statements<A>): Effect.Effect<A, Errors.JobStoreError> {
-    const own = this.change(operation, statements)
     return Effect.withFiber((fiber) => {
+      const innermost = fiber.getRef(Innermost)
+      if (innermost === undefined || innermost === this.sql.transactionService) {
+        return this.change(operation, statements)
+      }
       const client = this.callersClient(fiber)
-      if (client === undefined || Option.isNone(Context.getOption(fiber.context, client.transactionService))) return own
+      if (client?.transactionService !== innermost) return failWith(new Errors.OtherTransaction({}))
       const joined = Effect.flatMap(
         this.isShared(client, this.dialect.lockStore(this.storeId)),
-        (shared) => shared ? Effect.asSome(Effect.tap(statements, this.notify)) : Effect.succeedNone
+        (shared) => shared ? Effect.tap(statements, this.notify) : failWith(new Errors.OtherTransaction({}))
       )
       const lent = handOver(joined, client.transactionService, this.sql.transactionService)
-      return Effect.flatMap(
-        this.run(operation, this.atomically(operation, client, lent), client.transactionService),
-        Option.match({ onNone: () => own, onSome: Effect.succeed })
-      )
+      return this.run(operation, this.atomically(operation, client, lent), client.transactionService)
     })
   }
 
@@ -245,6 +248,11 @@ export class SqlAccess {
 /** Settings of a client: whether large integers are read as bigints, and the statement that begins a transaction. */
 const settings = (integers: boolean, begin: string | undefined): Context.Context<never> =>
   Context.make(SqlClient.SafeIntegers, integers).pipe(Context.add(SqlClient.BeginTransaction, begin))
+
+/** The service of the innermost open transaction, which `SqlClient` keeps in the context under this name. */
+const Innermost = Context.Reference<TransactionService | undefined>("effect/sql/CurrentTransactionService", {
+  defaultValue: () => undefined
+})
 
 type TransactionService = SqlClient.SqlClient["transactionService"]
 
