@@ -72,9 +72,12 @@ describe("format", () => {
     }
   )
 
-  it.each(["", "d", "-1d", "3", "3y", "1d2h"])("doesn't take %j for a duration", (text) => {
-    assert.isTrue(Option.isNone(format.parseDuration(text)))
-  })
+  it.each(["", "d", "-1d", "3", "3y", "1d2h", "NaNd", "Infinityd", "1e3d", `${"9".repeat(320)}d`, "99999999999w"])(
+    "doesn't take %j for a duration",
+    (text) => {
+      assert.isTrue(Option.isNone(format.parseDuration(text)))
+    }
+  )
 })
 
 describe("parseBytes", () => {
@@ -85,7 +88,10 @@ describe("parseBytes", () => {
     }
   )
 
-  it.each(["", "MB", "-1MB", "1TB", "1 M B", "1i", "ib"])("doesn't take %j for an amount of bytes", (text) => {
-    assert.isTrue(Option.isNone(format.parseBytes(text)))
-  })
+  it.each(["", "MB", "-1MB", "1TB", "1 M B", "1i", "ib", "NaN", "InfinityMB", "1e3", "9".repeat(320), "9000000000G"])(
+    "doesn't take %j for an amount of bytes",
+    (text) => {
+      assert.isTrue(Option.isNone(format.parseBytes(text)))
+    }
+  )
 })

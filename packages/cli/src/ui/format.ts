@@ -23,12 +23,12 @@ export const duration = (millis: number): string => {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`
 }
 
-/** Reads an amount of bytes like `20MB`, `1.5 GiB`, `512K` or `4096`. */
+/** Reads an amount of bytes like `20MB`, `1.5 GiB`, `512K` or `4096`, up to 2^53. */
 export const parseBytes = (text: string): Option.Option<number> => {
   const [, amount, prefix = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*(?:([kmg])(i?b)?|b)?$/i.exec(text.trim()) ?? []
   const power = ["", "k", "m", "g"].indexOf(prefix.toLowerCase())
   const base = unit.toLowerCase() === "b" ? 1000 : 1024
-  return amount === undefined ? Option.none() : Option.some(Number(amount) * base ** power)
+  return Option.filter(Option.some(Number(amount) * base ** power), (bytes) => bytes <= 2 ** 53)
 }
 
 /** Moment as the clock on the wall shows it here: `2026-11-28 17:27:43`. */
@@ -66,9 +66,12 @@ export const printable: (text: string) => string = FilePath.printable
 
 const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
 
+/** Milliseconds that lead from today to no time that a `Date` can't hold. */
+const mostMillis = 8e15
+
 /** Reads a duration like `30d`, `12h`, `45m`, `90s` or `2w` in milliseconds. */
 export const parseDuration = (text: string): Option.Option<number> => {
   const match = /^(\d+(?:\.\d+)?)\s*([smhdw])$/.exec(text.trim())
-  const unit = unitSeconds[match?.[2] ?? ""]
-  return match === null || unit === undefined ? Option.none() : Option.some(Number(match[1]) * unit * 1000)
+  const millis = Number(match?.[1]) * (unitSeconds[match?.[2] ?? ""] ?? Number.NaN) * 1000
+  return Option.filter(Option.some(millis), (millis) => millis <= mostMillis)
 }
