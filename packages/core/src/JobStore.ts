@@ -201,8 +201,8 @@ export class JobStore extends Context.Service<JobStore, {
    * or exclusive key, `insert` stores nothing and returns the active job; the ids differ then. Fails with `JobConflict`
    * if the job is not new, or if its id is taken.
    *
-   * If the caller has a transaction open on the same database, by the `SqlClient` in its context, the job is part of that
-   * transaction. Within any other transaction of a `SqlClient`, a store in SQL fails with `OtherTransaction`.
+   * If the caller has a transaction open on the same database, by the `SqlClient` in its context, the job is part of
+   * that transaction. Within any other transaction of a `SqlClient`, a store in SQL fails with `OtherTransaction`.
    */
   readonly insert: (record: JobRecord) => Effect.Effect<JobRecord, Errors.JobStoreError>
 

@@ -135,8 +135,8 @@ export class OtherTransaction
   extends Schema.TaggedError<OtherTransaction>("@fanout/core/JobStoreError/OtherTransaction")("OtherTransaction", {})
 {
   override get message(): string {
-    return "The open transaction is of another database, or of a client that is not in the context, so that the job can't " +
-      "be a part of it: start the job after the transaction, or provide the SqlClient of the job store's database"
+    return "The open transaction is of another database, or of a client that is not in the context, so that the job " +
+      "can't be a part of it: start the job after the transaction, or provide the SqlClient of the job store's database"
   }
 }
 

@@ -32,8 +32,8 @@ const startOf = Effect.fnUntraced(function*(path: FilePath.FilePath) {
 }, Effect.scoped)
 
 /**
- * Refuses what no file can be put in the place of. What is there stays, unless it holds such lines as the command writes: it
- * may be what the command reads, by any name. The path is one without links.
+ * Refuses what no file can be put in the place of. What is there stays, unless it holds such lines as the command
+ * writes: it may be what the command reads, by any name. The path is one without links.
  */
 export const check = Effect.fnUntraced(function*(
   path: FilePath.FilePath,

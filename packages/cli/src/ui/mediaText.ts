@@ -76,7 +76,7 @@ const row = (cells: ReadonlyArray<string>): string => `${cells.map(cell).join(",
 /** Line that names the columns. */
 export const csvHeader: string = row(["name", ...columns])
 
-/** Whether a file that begins with these bytes holds records, in any style. No photo, sound or film begins like them. */
+/** Whether a file that begins with these bytes holds records, in any style. No photo, sound or film begins so. */
 export const isOwn = (start: Uint8Array): boolean =>
   /^(?:name,|\{"v":1,"type":"metadata",|[^<\p{Cc}\ufffd][^\p{Cc}\ufffd]*: )/u.test(Buffer.from(start).toString())
 
