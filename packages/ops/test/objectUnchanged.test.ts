@@ -134,6 +134,26 @@ const objectOf = (etag: string, info: Partial<Info> = {}): { readonly listed: En
   }
 }
 
+describe("A file and its object of one size and time", () => {
+  it.effect.each<readonly [why: string, info: Partial<Info>, is: boolean]>([
+    ["an MD5 that is not the one of the file", { checksums: [{ algorithm: "md5", digest: "1".repeat(32) }] }, false],
+    ["an ETag that is no MD5, as of a store that encrypts", {}, true]
+  ])("are told apart by %s", ([, info, is]) =>
+    Effect.gen(function*() {
+      const { listed, looked } = objectOf("1".repeat(32), info)
+      const stat = { ...looked.stat, changedNanos: 0n }
+
+      const isSame = yield* isUnchanged({
+        source: { stat },
+        target: listed,
+        look: () => Effect.succeed(looked),
+        read: Effect.succeed(Buffer.from("text"))
+      })
+
+      assert.strictEqual(isSame, is)
+    }))
+})
+
 const [one, two] = ["1".repeat(32), "2".repeat(32)] as const
 const md5 = (digest: string): Partial<Info> => ({ checksums: [{ algorithm: "md5", digest }] })
 

@@ -188,16 +188,16 @@ export const isUnchanged = Effect.fnUntraced(function*<E, R>(
   if (source.stat.kind !== target.stat.kind || source.stat.sizeBytes !== target.stat.sizeBytes) return false
   const [ofSource, ofTarget] = [source.info, target.info].map((info) => info && digestIn(info))
   if (ofSource !== undefined && ofSource === ofTarget) return true
-  if (source.info === undefined && target.info !== undefined && isForReading(source.stat, target.info)) {
-    const bytes = yield* read
-    if (bytes !== undefined && digestOf("md5", bytes) === ofTarget) return true
-  }
+  const isRead = source.info === undefined && target.info !== undefined && isForReading(source.stat, target.info)
+  const bytes = isRead ? yield* read : undefined
+  const ofRead = bytes === undefined ? [] : [{ algorithm: "md5" as const, digest: digestOf("md5", bytes) }]
+  if (ofRead.some(({ digest }) => digest === ofTarget)) return true
   const looked = (side: "source" | "target", entry: Entry) =>
     entry.info === undefined || entry.info.metadata !== undefined ? Effect.succeed(entry) : look(side)
   const from = yield* looked("source", source)
   const to = yield* looked("target", target)
   if (from === undefined || to === undefined) return undefined
-  const told = common(from.info?.checksums ?? [], to.info?.checksums ?? [])
+  const told = common(from.info?.checksums ?? ofRead, to.info?.checksums ?? [])
   return isAlike(from.stat, to.stat) && told?.a === told?.b
 })
 
