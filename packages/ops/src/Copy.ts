@@ -139,7 +139,7 @@ export const job = Job.make("copy", {
 })
 
 /** What can't be done with objects is known to a module that is loaded where there are some. */
-const refuseAddresses = (request: Request): Effect.Effect<void, DestinationError> =>
+const refuseAddresses = (request: Request): Effect.Effect<void, DestinationError, Files.Files> =>
   [...request.sources, request.destination].some(FilePath.isAddress)
     ? Effect.flatMap(
       Effect.promise(() => import("./internal/objects/addressRefusal.ts")),

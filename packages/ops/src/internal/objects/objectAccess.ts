@@ -36,6 +36,7 @@ export interface ObjectPlace {
 
 /** What is shared. */
 export interface ObjectAccess {
+  /** A folder has the key that an object of its name has. */
   readonly at: Places
   /** What listings have told of late, by addresses. What is not there is asked for. */
   readonly known: Map<FilePath.FilePath, Known>
@@ -51,7 +52,8 @@ export interface ObjectAccess {
 }
 
 /** The name by which a folder is known: an object may have that of the folder. */
-export const ofFolder = (path: FilePath.FilePath): FilePath.FilePath => FilePath.make(`${path}/`)
+export const ofFolder = (path: FilePath.FilePath): FilePath.FilePath =>
+  path.endsWith("/") ? path : FilePath.make(`${path}/`)
 
 /** So much is kept of what listings have told, which is many times as much as is under way. */
 export const mostKnown = 2 ** 14
@@ -142,7 +144,7 @@ export const make = (process: Process): Effect.Effect<ObjectAccess, never, Objec
         Effect.map(at(path), (place) => {
           const store = paces.get(place.store) ?? paced(place.store)
           paces.set(place.store, store)
-          return { ...place, store }
+          return { ...place, key: place.key.replace(/\/$/, ""), store }
         }),
       known: new Recent(),
       memory: Semaphore.makeUnsafe(memoryBytes / 1024),

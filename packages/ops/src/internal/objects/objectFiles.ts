@@ -14,8 +14,9 @@ import * as ObjectDelete from "./objectDeleteLive.ts"
 import * as ObjectFolder from "./objectFolder.ts"
 import * as ObjectListing from "./objectListing.ts"
 
-/** An address without slashes at its end. */
-const plain = (path: FilePath.FilePath): FilePath.FilePath => FilePath.make(path.replace(/\/+$/, ""))
+/** An address with one slash at its end for several, and none behind a bucket. */
+const plain = (path: FilePath.FilePath): FilePath.FilePath =>
+  FilePath.make(path.replace(/\/+$/, FilePath.name(path) === "" ? "" : "/"))
 
 /** Adds objects to a file system. */
 const make = (files: Files.Files["Service"], access: Access.ObjectAccess): Files.Files["Service"] => {

@@ -10,19 +10,22 @@ import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import type { ObjectStoreError } from "../../ObjectStore.ts"
 import { failure } from "../files/openHandle.ts"
-import { asCall, infoOf, type Known, type ObjectAccess } from "./objectAccess.ts"
+import { asCall, infoOf, type Known, type ObjectAccess, ofFolder } from "./objectAccess.ts"
 import * as ObjectContent from "./objectContent.ts"
 import * as ObjectListing from "./objectListing.ts"
 import { folderStat, numberOf, statOf } from "./objectStat.ts"
 import * as Unsupported from "./unsupportedCalls.ts"
 
-/** Asks the store what has the name: an object, or else a folder where keys begin with it. A bucket is a folder. */
+/**
+ * Asks the store what has the name: an object, or else a folder where keys begin with it. A bucket is a folder, and
+ * nothing else has a name that ends with a slash.
+ */
 export const ask = Effect.fnUntraced(function*(
   access: ObjectAccess,
   path: FilePath.FilePath
 ): Effect.fn.Return<Known, ObjectStoreError> {
   const { key, store } = yield* access.at(path)
-  const found = key === "" ? Option.none() : yield* store.head(key)
+  const found = key === "" || path.endsWith("/") ? Option.none() : yield* store.head(key)
   if (Option.isSome(found)) return { _tag: "Object", info: found.value }
   const inside = yield* Stream.runHead(store.list(key === "" ? "" : `${key}/`))
   return { _tag: key === "" || Option.isSome(inside) ? "Folder" : "Absent" }
@@ -55,7 +58,7 @@ export const lstat = (access: ObjectAccess, path: FilePath.FilePath): Effect.Eff
 /** Opens an object to read it. A folder that is opened says what it is, and no more. */
 export const open = Effect.fnUntraced(function*(access: ObjectAccess, path: FilePath.FilePath) {
   const place = yield* asCall("open", path, access.at(path))
-  if (access.known.get(path)?._tag === "Folder") {
+  if (path.endsWith("/") || access.known.get(path)?._tag === "Folder") {
     return { ...Unsupported.file(path), stat: lstat(access, path) } satisfies Files.OpenFile
   }
   const listed = infoOf(access, path)
@@ -98,7 +101,7 @@ export const folder = (access: ObjectAccess, path: FilePath.FilePath): Files.Fol
     ...Unsupported.folder(path),
     path,
     stat: lstat(access, path),
-    identity: Effect.succeed({ device, inode: numberOf(`${path}/`), bornNanos: 0n, mount: device }),
+    identity: Effect.succeed({ device, inode: numberOf(ofFolder(path)), bornNanos: 0n, mount: device }),
     list: ObjectListing.list(access, path),
     lstat: (name) => lstat(access, of(name)),
     find: (name) => find(access, of(name)),

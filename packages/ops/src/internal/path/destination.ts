@@ -206,8 +206,9 @@ const guard = Effect.fnUntraced(function*(source: Found, target: FilePath.FilePa
   const pair = { source: source.given, target }
   if (FilePath.isAddress(target)) {
     // What is in a bucket is looked at by each copy. An address has one spelling alone.
-    if (source.path === target) return yield* refuse(SameFile.make(pair))
-    const isInside = stat.kind === "folder" && FilePath.isWithin(target, source.path)
+    const path = stat.kind === "folder" ? withoutSlashes(source.path) : source.path
+    if (path === target) return yield* refuse(SameFile.make(pair))
+    const isInside = stat.kind === "folder" && FilePath.isWithin(target, path)
     return isInside ? yield* refuse(IntoItself.make(pair)) : undefined
   }
   const [sourceIs, targetIs] = [yield* identities(source.path), yield* identities(target)]
@@ -231,7 +232,7 @@ interface Pair {
 
 /** What tells a folder from all others, whatever it is called; empty where there is none. An address has one name. */
 const folderKey = (path: FilePath.FilePath) =>
-  FilePath.isAddress(path) ? Effect.succeed<string>(path) : Effect.map(
+  FilePath.isAddress(path) ? Effect.succeed<string>(withoutSlashes(path)) : Effect.map(
     Files.Files.use((files) => files.find(path)),
     Option.match({
       onNone: () => "",
@@ -252,7 +253,8 @@ const guardSources = Effect.fnUntraced(function*(pairs: ReadonlyArray<Pair>) {
   targets.delete("")
   if (targets.size === 0) return
   const keys = new Map<FilePath.FilePath, string>()
-  for (const { source: { path } } of pairs) {
+  for (const pair of pairs) {
+    const path = withoutSlashes(pair.source.path)
     for (const folder of [path, ...foldersAbove(path)]) {
       const key = keys.get(folder) ?? (yield* folderKey(folder))
       keys.set(folder, key)
@@ -267,6 +269,10 @@ const guardSources = Effect.fnUntraced(function*(pairs: ReadonlyArray<Pair>) {
   }
 })
 
+/** Whether two sources are one. An object and a folder are two, though their names differ by a slash alone. */
+const areSame = (a: Found, b: Found): boolean =>
+  a.path === b.path || (a.stat?.kind === b.stat?.kind && withoutSlashes(a.path) === withoutSlashes(b.path))
+
 /** What is named twice counts once; two sources of which one would write where the other does are refused. */
 const distinct = Effect.fnUntraced(function*(
   pairs: Arr.NonEmptyReadonlyArray<Pair>
@@ -276,7 +282,7 @@ const distinct = Effect.fnUntraced(function*(
     refuse(SameTarget.make({ first: first.given, second: second.given, target }))
   for (const { source, target } of pairs) {
     const first = taken.get(target)
-    if (first !== undefined && first.path !== source.path) return yield* refuseBoth(first, source, target)
+    if (first !== undefined && !areSame(first, source)) return yield* refuseBoth(first, source, target)
     taken.set(target, first ?? source)
   }
   for (const { source, target } of pairs) {

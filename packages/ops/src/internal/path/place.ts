@@ -19,10 +19,16 @@ export interface Place {
   readonly name: FilePath.FilePath
 }
 
+/** Name of what a path leads to. A slash at the end of an address tells a folder from an object of its name. */
+const nameOf = (path: FilePath.FilePath): FilePath.FilePath => {
+  const name = FilePath.name(path)
+  return name !== "" && FilePath.isAddress(path) && path.endsWith("/") ? FilePath.make(`${name}/`) : name
+}
+
 /** Opens the folder that a real path is in. */
 export const open = (path: FilePath.FilePath): Effect.Effect<Place, FilesError, Files.Files | Scope.Scope> =>
   Files.Files.use((files) =>
-    Effect.map(files.folder(FilePath.parent(path)), (folder) => ({ folder, name: FilePath.name(path) }))
+    Effect.map(files.folder(FilePath.parent(path)), (folder) => ({ folder, name: nameOf(path) }))
   )
 
 /** Path of the place, as messages say it. */
