@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { parseAst } from "rolldown/parseAst"
+import { measure } from "../tools/sizes.mjs"
 
 const root = path.dirname(import.meta.dirname)
 const files = (...patterns: ReadonlyArray<string>): ReadonlyArray<string> =>
@@ -173,6 +174,15 @@ const upward = (folders: Folders, file: string): ReadonlyArray<string> => {
     .map((target) => `${file.slice(folders.top.length)} -> ${target.slice(folders.top.length)}`)
 }
 
+// --- Size -----------------------------------------------------------------------------------------------------------
+
+/** Figures of `now` that are above those of `then`, a figure that is new included. */
+const grown = (now: Readonly<Record<string, number>>, then: Readonly<Record<string, number>>): ReadonlyArray<string> =>
+  Object.entries(now).flatMap(([name, figure]) => {
+    const before = then[name] ?? 0
+    return figure > before ? [`${name}: ${figure}, ${before} before`] : []
+  })
+
 // --- Documentation --------------------------------------------------------------------------------------------------
 
 const categories = new Set(
@@ -271,6 +281,13 @@ describe("Tidy", () => {
     const most = (folder: string) => folder.endsWith("/src") ? mostModules.inSource : mostModules.inFolder
     const large = byFolder.flatMap(([folder, files = []]) => files.length > most(folder) ? [folder] : [])
     assert.deepStrictEqual(large, [])
+  })
+
+  // Whoever raises a figure runs `node tools/sizes.mjs --write`, and says why in the message of the commit.
+  it("the code is no larger than test/sizes.json says", () => {
+    const { lines, ...figures } = measure()
+    const { lines: linesThen, ...figuresThen } = JSON.parse(read("test/sizes.json"))
+    assert.deepStrictEqual(grown({ ...lines, ...figures }, { ...linesThen, ...figuresThen }), [])
   })
 
   it.each(publicModules)("%s documents itself and every export", (file) => {
