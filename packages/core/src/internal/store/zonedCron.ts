@@ -17,7 +17,8 @@ export interface ZonedCron {
   readonly zone: DateTime.TimeZone
 }
 
-const utc = DateTime.zoneMakeNamedUnsafe("UTC")
+/** By its offset: the first zone with a name costs a process 15 ms, for what Node knows of all zones. */
+const utc = DateTime.zoneMakeOffset(0)
 
 export const parse = (expression: string, timeZone: string): Result.Result<ZonedCron, Cron.CronParseError> =>
   Result.flatMap(
