@@ -36,7 +36,7 @@ interface Row {
   readonly rounds?: number
 }
 
-const files = 20_000
+const files = 10_000
 const inPlace = ({ folder }: Place, name: string): string => path.join(folder, name)
 const source = (place: Place): string => inPlace(place, "source")
 const copy = (place: Place): string => inPlace(place, "copy")
@@ -232,7 +232,7 @@ const measure = async (name: string, row: Row, before: string, place: Place, oth
 /** Tasks that do nothing, a second, by each way that runs them. */
 const measureTasks = (way: string, before: string): void => {
   const perSecond = [project, before].map((): Array<number> => [])
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 2; round++) {
     for (const [index, folder] of [project, before].entries()) {
       const argv = ["--conditions=@fanout/source", path.join(folder, "bench/cluster.ts"), way, "Nothing"]
       const { status, stderr, stdout } = spawnSync(process.execPath, argv, { encoding: "utf8" })
