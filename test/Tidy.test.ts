@@ -16,6 +16,10 @@ const sources = files("packages/*/src/**/*.ts")
 const code = files("{packages,test,tools,bench,examples,scratchpad}/**/*.{ts,tsx,mjs,cjs,js}", "*.ts")
 /** What runs in a browser. */
 const browsed = files("packages/cli/page/*.{ts,tsx}")
+/** What the command is made of, once its process has started it. */
+const started = files("packages/cli/src/**/*.ts").filter((file) =>
+  !/\/(?:CompiledCode|Launch|bundledBin|host\/Process)\.ts$/.test(file)
+)
 const unwaiting = files("packages/*/test/**/*.test.ts").filter((file) => !file.endsWith(".live.test.ts"))
 /** Files of each of the programs in `examples`. */
 const examples = Object.entries(
@@ -310,7 +314,7 @@ describe("Tidy", () => {
 
   it.each(sources)("%s is named for what it holds", (file) => {
     const entries =
-      /^(?:index|bin|process|thread|mediaThread|bundled(?:Bin|Thread)|clouds|cluster|node|testing|threads)\.ts$/
+      /^(?:index|bin|decoder|thread|mediaThread|bundled(?:Bin|Thread)|clouds|cluster|node|testing|threads)\.ts$/
     const entry = entries.test(path.basename(file))
     const inner = /\/(?:internal|commands|ui)\//.test(file)
     assert.isTrue(entry || (inner ? /^[a-z]\w*\.ts$/i : /^[A-Z]\w*\.ts$/).test(path.basename(file)))
@@ -328,6 +332,11 @@ describe("Tidy", () => {
 
   it.each(examples)("the example %s has fewer than 150 lines, in all of its files", (_, parts = []) => {
     assert.isBelow(parts.flatMap((file) => read(file).trimEnd().split("\n")).length, 150)
+  })
+
+  it.each(started)("%s asks the process that a test gives it", (file) => {
+    const asks = /^(?! \*).*(?<![.\w])process\.(?:argv|cwd|emit|env|exit|off|on|once|std\w+)\b/
+    assert.deepStrictEqual(linesWhere(file, (line) => asks.test(line)), [])
   })
 
   it.each(unwaiting)("%s takes no real time", (file) => {

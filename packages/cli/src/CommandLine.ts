@@ -13,6 +13,7 @@ import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Stdio from "effect/Stdio"
 import * as Terminal from "effect/Terminal"
 import { stripVTControlCharacters } from "node:util"
+import * as Process from "./host/Process.ts"
 import { printable } from "./ui/format.ts"
 import { complain, hanging } from "./ui/View.ts"
 
@@ -56,10 +57,11 @@ const withoutValues = ({ flags, globalFlags = [], ...rest }: HelpDoc): HelpDoc =
 export const presenter: CliOutput.Presenter = {
   present: (event) => {
     if (event._tag !== "InvalidInvocation") {
+      const { stdout } = Process.current()
       const shown = event._tag === "Help" ? { ...event, helpDoc: withoutValues(event.helpDoc) } : event
       return Effect.updateService(CliOutput.defaultPresenter.present(shown), Console.Console, (console) => ({
         ...console,
-        log: (text: string) => console.log(helpFor(text, process.stdout))
+        log: (text: string) => void stdout.write(`${helpFor(text, stdout)}\n`)
       }))
     }
     return complain(

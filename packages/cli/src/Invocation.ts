@@ -18,6 +18,7 @@ import * as ExitCode from "./exit/ExitCode.ts"
 import * as ProcessExit from "./exit/ProcessExit.ts"
 import * as Signals from "./exit/Signals.ts"
 import * as Stop from "./exit/Stop.ts"
+import * as Process from "./host/Process.ts"
 import * as Arguments from "./options/Arguments.ts"
 import * as Settings from "./options/Settings.ts"
 import { version } from "./Package.ts"
@@ -40,15 +41,15 @@ const logger = Logger.make<unknown, void>(({ cause, logLevel, message }) => {
   const parts: ReadonlyArray<unknown> = Array.isArray(message) ? message : [message]
   const why = cause.reasons.length === 0
     ? []
-    : [isDebugging ? Cause.pretty(cause) : printable(String(Cause.squash(cause)))]
-  process.stderr.write(`fanout: ${[...parts.map((part) => printable(String(part))), ...why].join(": ")}\n`)
+    : [isDebugging() ? Cause.pretty(cause) : printable(String(Cause.squash(cause)))]
+  Process.current().stderr.write(`fanout: ${[...parts.map((part) => printable(String(part))), ...why].join(": ")}\n`)
 })
 
-const isDebugging = process.env["FANOUT_DEBUG"] === "1"
+const isDebugging = (): boolean => Process.current().env["FANOUT_DEBUG"] === "1"
 
 /** Where spans and metrics are sent to, by the variable that all programs take it from; nowhere without it. */
 const telemetry = (): Layer.Layer<never> => {
-  const endpoint = process.env["OTEL_EXPORTER_OTLP_ENDPOINT"]
+  const endpoint = Process.current().env["OTEL_EXPORTER_OTLP_ENDPOINT"]
   return endpoint === undefined || endpoint === ""
     ? Layer.empty
     : Layer.unwrap(Effect.map(Effect.promise(() => import("./Telemetry.ts")), ({ layer }) => layer(endpoint, version)))
@@ -61,38 +62,52 @@ const program = () =>
     Effect.provide([platform, Logger.layer([logger]), telemetry()]),
     Effect.catchCause((cause) => {
       const stop = toStop(cause)
-      const trace = isDebugging ? [Cause.pretty(cause)] : []
+      const trace = isDebugging() ? [Cause.pretty(cause)] : []
       const lines = [...trace, stop.sentence].filter((line) => line !== "")
       return Effect.as(lines.length === 0 ? Effect.void : complain(lines.join("\n")), stop.code)
     })
   )
+
+/**
+ * Runs the command with the arguments of its process, and gives its exit code. Never fails: what goes wrong is told by
+ * then, with all else that the command has to say.
+ */
+export const run = Effect.gen(function*() {
+  const { stderr, stdout } = Process.current()
+  let worst = ExitCode.success
+  for (const stream of [stdout, stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (isUnread(error) || worst !== ExitCode.success) return
+      worst = ExitCode.failed
+      stderr.write(`fanout: the output can't be written: ${printable(error.message)}\n`)
+    })
+  }
+  const code = (yield* program()) ?? ExitCode.success
+  // A reader may be slower than what is written: to exit now would lose the rest. A stream tells of the error of its
+  // last write a little after it.
+  yield* Effect.promise(async () => {
+    await Promise.all(
+      [stdout, stderr].map((stream) => new Promise<void>((resolve) => void stream.write("", () => resolve())))
+    )
+    await new Promise<void>((resolve) => void setImmediate(resolve))
+  })
+  return code === ExitCode.success ? worst : code
+})
 
 // Signals are the commands' own business, so this isn't the platform's runner, which interrupts all at the first one.
 const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
   fiber.addObserver((exit) => teardown(exit, ProcessExit.exit))
 })
 
-/** Runs the command with the arguments of this process. */
+/** Runs the command in this process, and ends it. */
 export const main = (): void => {
   Signals.hearUser1()
-  let worst = ExitCode.success
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (isUnread(error) || worst !== ExitCode.success) return
-      worst = ExitCode.failed
-      process.stderr.write(`fanout: the output can't be written: ${printable(error.message)}\n`)
-    })
-  }
-  runMain(program(), {
+  runMain(run, {
     disableErrorReporting: true,
-    teardown: (exit, onExit) => {
-      const code = Exit.isSuccess(exit) ? Number(exit.value ?? ExitCode.success) : ExitCode.failed
-      // A reader may be slower than what is written: to exit now would lose the rest. A stream tells of the error of
-      // its last write a little after it.
-      const flushed = [process.stdout, process.stderr].map((stream) =>
-        new Promise<void>((resolve) => void stream.write("", () => resolve()))
-      )
-      void Promise.all(flushed).then(() => setImmediate(() => onExit(code === ExitCode.success ? worst : code)))
-    }
+    teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) ? Number(exit.value) : ExitCode.failed)
   })
 }
+
+/** Runs the command in a process that somebody else ends. */
+export const runIn = (self: Process.Process): Promise<number> =>
+  Effect.runPromise(Effect.provideService(run, Process.Current, self))

@@ -43,7 +43,7 @@ const mediaThreads = layerThreads(MediaThreadTasks, {
 }).pipe(ProcessExit.unawaited)
 
 /** Layer that supplies decoders of images, by as many processes as there are cores. */
-const decoders = layerProcesses(ProcessTasks, { module: moduleOf("process") })
+const decoders = layerProcesses(ProcessTasks, { module: moduleOf("decoder") })
 
 /**
  * Threads and processes are started by a job that needs them, and end with it. In a cluster, the workers have them.

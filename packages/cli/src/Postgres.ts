@@ -15,6 +15,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import * as fs from "node:fs"
 import { homedir, userInfo } from "node:os"
+import * as Process from "./host/Process.ts"
 import * as format from "./ui/format.ts"
 import { complain } from "./ui/View.ts"
 
@@ -137,7 +138,7 @@ const connect = ({ reserve }: SqlClient, shown: string) =>
 export const layerClient = (server: Redacted.Redacted<URL>, shown: string): Layer.Layer<SqlClient, JobStoreError> =>
   Layer.suspend(() => {
     const client = Effect.tap(
-      PgClient.make(configOf(Redacted.value(server), process.env)),
+      PgClient.make(configOf(Redacted.value(server), Process.current().env)),
       (client) => connect(client, shown)
     )
     return PgClient.layerFrom(Effect.mapError(client, storeError))

@@ -6,7 +6,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { isLong } from "../../../test/effort.ts"
-import { commandLine } from "./command.ts"
+import { commandLine, runCommand } from "./command.ts"
 import { isHeldUp, slowly } from "./faults.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-checksums-"))
@@ -17,8 +17,7 @@ let count = 0
 const argv = (db: string, args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) =>
   commandLine(["--db", db, ...args], prefix)
 const database = () => at(`state-${count++}`, "jobs.db")
-const run = (db: string, ...args: ReadonlyArray<string>) =>
-  spawnSync(...argv(db, args), { cwd: folder, encoding: "utf8" })
+const run = (db: string, ...args: ReadonlyArray<string>) => runCommand(["--db", db, ...args], { folder })
 
 /** Has a program of the system check a file of checksums, from where the command was given. */
 const check = (program: string, file: string) => {

@@ -5,7 +5,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { setTimeout } from "node:timers/promises"
-import { command, commandLine, watched } from "./command.ts"
+import { command, commandLine, runCommand, watched } from "./command.ts"
 import { hasStrace, isHeldUp, isRoot, nobody, slowly } from "./faults.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-cli-"))
@@ -23,10 +23,8 @@ const fresh = () => {
   return { db: path.join(place, "state/jobs.db"), destination: path.join(place, "destination"), place }
 }
 
-const run = (db: string, args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) => {
-  const { status, stderr, stdout } = spawnSync(...commandLine(args, prefix), { encoding: "utf8", env: env(db) })
-  return { status, stderr, stdout }
-}
+const run = (db: string, args: ReadonlyArray<string>, prefix: ReadonlyArray<string> = []) =>
+  runCommand(args, { env: env(db), prefix })
 
 const start = (db: string, args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) => {
   const { child, ended, output } = watched(

@@ -8,7 +8,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { PostgresServer, programs } from "../../core/test/postgresServer.ts"
-import { commandLine, watched } from "./command.ts"
+import { commandLine, runCommand, watched } from "./command.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-cluster-"))
 afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
@@ -72,8 +72,7 @@ describe.skipIf(programs === undefined)("fanout jobs work --cluster", () => {
       FANOUT_SHARED: shared,
       XDG_STATE_HOME: path.join(home, "state")
     }
-    const run = (...args: ReadonlyArray<string>) =>
-      spawnSync(...commandLine(args), { env, cwd: home, encoding: "utf8" })
+    const run = (...args: ReadonlyArray<string>) => runCommand(args, { env, folder: home })
     const work = (port: number, ...more: ReadonlyArray<string>) => {
       const args = ["jobs", "work", "--cluster", `127.0.0.1:${port}`, ...more]
       const child = spawn(...commandLine(args), { env, stdio: ["ignore", "pipe", "pipe"] })

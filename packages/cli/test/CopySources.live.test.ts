@@ -231,8 +231,8 @@ describe.skipIf(process.platform !== "linux")("fanout copy while folders are swa
     await whileExchanged(place, path.join(source, "sub"), path.join(source, "swap"), () => {
       // Each round finds the folder or the link, as it happens: it goes on until one has found the folder.
       for (let round = 0; round < rounds || (seen.size === 0 && round < 10 * rounds); round++) {
-        const { signal, status, stderr } = run(place, ["copy", "-T", source, target])
-        assert.include([0, 1], status, `${String(signal)} ${stderr}`)
+        const { status, stderr } = run(place, ["copy", "-T", source, target])
+        assert.include([0, 1], status, stderr)
         const secret = spawnSync("grep", ["-rl", "secret", target], { encoding: "utf8" })
         assert.strictEqual(secret.stdout, "")
         if (contentsOf(target).size > 2) seen.add("files")
@@ -251,8 +251,8 @@ describe.skipIf(process.platform !== "linux")("fanout copy while folders are swa
       fs.symlinkSync(path.join(outside, "sub"), path.join(target, "swap"))
       const options = round % 2 === 0 ? [] : ["--conflict", "overwrite"]
       await whileExchanged(place, path.join(target, "sub"), path.join(target, "swap"), () => {
-        const { signal, status, stderr } = run(place, ["copy", ...options, "-T", source, target])
-        assert.include([0, 1], status, `${String(signal)} ${stderr}`)
+        const { status, stderr } = run(place, ["copy", ...options, "-T", source, target])
+        assert.include([0, 1], status, stderr)
       })
       assert.deepStrictEqual(treeOf(outside), before)
       fs.rmSync(target, { recursive: true, force: true })

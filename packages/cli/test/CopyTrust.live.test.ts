@@ -3,14 +3,14 @@ import { spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { command } from "./command.ts"
+import { command, runCommand } from "./command.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-trust-"))
 afterAll(() => fs.rmSync(folder, { recursive: true }))
 
 const db = path.join(folder, "jobs.db")
 const argv = (args: ReadonlyArray<string>) => [...command.slice(1), ...args, "--db", db]
-const run = (...args: ReadonlyArray<string>) => spawnSync(process.execPath, argv(args), { encoding: "utf8" })
+const run = (...args: ReadonlyArray<string>) => runCommand([...args, "--db", db])
 
 const out = (program: string, ...args: ReadonlyArray<string>): string =>
   spawnSync(program, args, { encoding: "utf8" }).stdout

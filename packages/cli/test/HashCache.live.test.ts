@@ -6,7 +6,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { isLong } from "../../../test/effort.ts"
-import { commandLine } from "./command.ts"
+import { commandLine, runCommand } from "./command.ts"
 import { slowly } from "./faults.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-cache-"))
@@ -26,14 +26,8 @@ const database = () => path.join(folder, `state-${count++}`, "jobs.db")
 const argv = (db: string, args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) =>
   commandLine(["--db", db, "hash", ...args], prefix)
 
-const run = (db: string, args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) => {
-  const { status, stderr, stdout } = spawnSync(...argv(db, args, prefix), {
-    cwd: folder,
-    maxBuffer: 2 ** 26,
-    encoding: "utf8"
-  })
-  return { status, stderr, stdout }
-}
+const run = (db: string, args: ReadonlyArray<string>, prefix: ReadonlyArray<string> = []) =>
+  runCommand(["--db", db, "hash", ...args], { folder, prefix })
 
 beforeAll(async () => {
   for (let i = 0; i < 12; i++) {

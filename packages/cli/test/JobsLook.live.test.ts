@@ -5,7 +5,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { afterAll } from "vitest"
-import { command, commandLine, watched } from "./command.ts"
+import { command, commandLine, runCommand, watched } from "./command.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-look-"))
 afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
@@ -21,7 +21,7 @@ const place = (name: string, files: number, bytes: number) => {
   return {
     folder,
     from: path.join(folder, "from"),
-    run: (...args: ReadonlyArray<string>) => spawnSync(...commandLine(args), { env, encoding: "utf8" }),
+    run: (...args: ReadonlyArray<string>) => runCommand(args, { env }),
     start: (...args: ReadonlyArray<string>) =>
       watched(spawn(...commandLine(args), { env, stdio: ["ignore", "pipe", "pipe"] }))
   }

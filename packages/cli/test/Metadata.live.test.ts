@@ -1,11 +1,11 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { spawn, spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { isLong } from "../../../test/effort.ts"
 import * as make from "../../ops/test/mediaBytes.ts"
-import { commandLine, watched } from "./command.ts"
+import { commandLine, runCommand, watched } from "./command.ts"
 import { isHeldUp, slowly } from "./faults.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-metadata-"))
@@ -15,14 +15,7 @@ const [folders, inFolder] = isHeldUp ? [15, 40] : [30, 100]
 let count = 0
 const database = () => path.join(folder, `state-${count++}`, "jobs.db")
 
-const run = (db: string, args: ReadonlyArray<string>) => {
-  const { status, stderr, stdout } = spawnSync(...commandLine(["--db", db, ...args]), {
-    cwd: folder,
-    encoding: "utf8",
-    maxBuffer: 2 ** 26
-  })
-  return { status, stderr, stdout }
-}
+const run = (db: string, args: ReadonlyArray<string>) => runCommand(["--db", db, ...args], { folder })
 
 /** Starts to read what is in the tree, which takes long. */
 const start = (db: string, format: string) =>

@@ -6,7 +6,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { stride } from "../../../test/effort.ts"
-import { command } from "./command.ts"
+import { command, runCommand } from "./command.ts"
 import { hasStrace, meeting } from "./faults.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-move-"))
@@ -21,7 +21,7 @@ afterAll(() => {
 
 const db = path.join(folder, "jobs.db")
 const argv = (args: ReadonlyArray<string>) => [...command.slice(1), ...args, "--db", db]
-const run = (...args: ReadonlyArray<string>) => spawnSync(process.execPath, argv(args), { encoding: "utf8" })
+const run = (...args: ReadonlyArray<string>) => runCommand([...args, "--db", db])
 
 /** What a tree is: kind, mode, time and content of each path. */
 const treeOf = (root: string): Map<string, string> => {

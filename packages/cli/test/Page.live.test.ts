@@ -14,7 +14,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Option from "effect/Option"
-import { spawn, spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import { createServer, request } from "node:http"
@@ -24,7 +24,7 @@ import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, onTestFinished } from "vitest"
 import * as Mount from "../src/Mount.ts"
 import { isBrowserMissing, launch, type Look, person, titled, visit } from "./browser.ts"
-import { addressIn, commandLine, watched } from "./command.ts"
+import { addressIn, commandLine, runCommand, watched } from "./command.ts"
 import { counters, record } from "./records.ts"
 
 const home = isBrowserMissing ? "" : fs.mkdtempSync(path.join(os.tmpdir(), "fanout-page-"))
@@ -33,7 +33,7 @@ const env = { ...process.env, FANOUT_DB: filename }
 const many = 10_000
 const markup = "<img src=x onerror=alert(1)>\u202Egnp"
 
-const run = (...args: ReadonlyArray<string>) => spawnSync(...commandLine(args), { env, encoding: "utf8" })
+const run = (...args: ReadonlyArray<string>) => runCommand(args, { env })
 const start = (...args: ReadonlyArray<string>) =>
   watched(spawn(...commandLine(args), { env, stdio: ["ignore", "pipe", "pipe"] }))
 

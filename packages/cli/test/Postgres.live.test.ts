@@ -6,7 +6,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { PostgresServer, programs } from "../../core/test/postgresServer.ts"
-import { addressIn, commandLine, letIn, watched } from "./command.ts"
+import { addressIn, commandLine, letIn, runCommand, watched } from "./command.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-postgres-"))
 afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
@@ -36,7 +36,7 @@ describe.skipIf(programs === undefined)("fanout with jobs on Postgres", () => {
       address,
       from,
       to: path.join(home, name, "to"),
-      run: (...args: ReadonlyArray<string>) => spawnSync(...commandLine(args), { env, encoding: "utf8" }),
+      run: (...args: ReadonlyArray<string>) => runCommand(args, { env }),
       start: (...args: ReadonlyArray<string>) =>
         watched(spawn(...commandLine(args), { env, stdio: ["ignore", "pipe", "pipe"] }))
     }

@@ -1,10 +1,10 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { spawn, spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
-import { commandLine, letIn, watched } from "./command.ts"
+import { commandLine, letIn, runCommand, watched } from "./command.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-serve-"))
 afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
@@ -38,7 +38,7 @@ const serving = async (
     ask: (path: string, options: RequestInit = {}) =>
       fetch(`${origin}${path}`, { ...options, headers: { authorization, ...options.headers } }),
     origin,
-    run: (...args: ReadonlyArray<string>) => spawnSync(...commandLine(args), { env, encoding: "utf8" })
+    run: (...args: ReadonlyArray<string>) => runCommand(args, { env })
   }
 }
 

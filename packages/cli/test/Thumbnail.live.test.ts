@@ -1,11 +1,11 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { spawn, spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
 import sharp from "sharp"
-import { commandLine, watched } from "./command.ts"
+import { commandLine, runCommand, watched } from "./command.ts"
 import { isHeldUp, slowly } from "./faults.ts"
 
 const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "fanout-thumbnail-")))
@@ -19,14 +19,8 @@ const fresh = () => {
   const output = path.join(folder, `out-${count++}`)
   const argv = (args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) =>
     commandLine(["--db", db, ...args], prefix)
-  const run = (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv = {}) => {
-    const { status, stderr, stdout } = spawnSync(...argv(args), {
-      cwd: folder,
-      encoding: "utf8",
-      env: { ...process.env, ...env }
-    })
-    return { status, stderr, stdout }
-  }
+  const run = (args: ReadonlyArray<string>, prefix: ReadonlyArray<string> = []) =>
+    runCommand(["--db", db, ...args], { folder, prefix })
   /** Starts to make thumbnails in a group of its own, and waits until there are some. */
   const startSlow = async () => {
     const { child, ended } = watched(
@@ -103,7 +97,7 @@ describe("fanout thumbnail", () => {
 
   it("tells in lines of JSON what became of each file, and which programs it lacks", () => {
     const { output, run } = fresh()
-    const { status, stderr, stdout } = run(["thumbnail", "odd", "-o", output, "--json"], { PATH: "" })
+    const { status, stderr, stdout } = run(["thumbnail", "odd", "-o", output, "--json"], ["env", "PATH="])
     assert.deepStrictEqual([status, stderr], [1, ""])
     const all = lines(stdout)
     const named = (name: string) => all.find(({ key }) => typeof key === "string" && key.endsWith(name))

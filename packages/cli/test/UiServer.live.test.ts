@@ -16,7 +16,7 @@ import { text } from "node:stream/consumers"
 import { setTimeout } from "node:timers/promises"
 import { afterAll, afterEach } from "vitest"
 import type * as Api from "../src/api/Api.ts"
-import { addressIn, commandLine, letIn, watched } from "./command.ts"
+import { addressIn, commandLine, letIn, runCommand, watched } from "./command.ts"
 
 const hasTerminal = spawnSync("script", ["--version"]).error === undefined
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-ui-"))
@@ -41,7 +41,7 @@ const place = (name: string) => {
   return {
     folder,
     database,
-    run: (...args: ReadonlyArray<string>) => spawnSync(...commandLine(args), { env, encoding: "utf8" }),
+    run: (...args: ReadonlyArray<string>) => runCommand(args, { env }),
     start: (args: ReadonlyArray<string>, more: NodeJS.ProcessEnv = {}) => {
       const command = watched(
         spawn(...commandLine(args), { env: { ...env, ...more }, stdio: ["ignore", "pipe", "pipe"] })

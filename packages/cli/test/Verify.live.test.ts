@@ -7,7 +7,7 @@ import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { setTimeout } from "node:timers/promises"
 import { isLong } from "../../../test/effort.ts"
-import { commandLine, watched } from "./command.ts"
+import { commandLine, runCommand, watched } from "./command.ts"
 import { hasStrace, isHeldUp, meeting, slowly, told, works } from "./faults.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-verify-"))
@@ -24,14 +24,8 @@ const database = () => {
   return path.join(place, "db/jobs.db")
 }
 
-const run = (db: string, args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) => {
-  const { status, stderr, stdout } = spawnSync(...commandLine(["--db", db, ...args], prefix), {
-    cwd: folder,
-    maxBuffer: 2 ** 26,
-    encoding: "utf8"
-  })
-  return { status, stderr, stdout }
-}
+const run = (db: string, args: ReadonlyArray<string>, prefix: ReadonlyArray<string> = []) =>
+  runCommand(["--db", db, ...args], { folder, prefix })
 
 const start = (db: string, args: ReadonlyArray<string>, prefix: ReadonlyArray<string>) =>
   watched(spawn(...commandLine(["--db", db, ...args], prefix), { cwd: folder, stdio: ["ignore", "pipe", "pipe"] }))

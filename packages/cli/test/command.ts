@@ -1,7 +1,9 @@
-import type { ChildProcessByStdio } from "node:child_process"
+import { type ChildProcessByStdio, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import type { Readable, Writable } from "node:stream"
+import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads"
+import type { Data, Ended, Started } from "./commandThread.ts"
 
 /** What starts the command, as users have it; it is bundled before the tests that start it. */
 export const command = [process.execPath, path.join(import.meta.dirname, "../bin/fanout.js")] as const
@@ -13,6 +15,56 @@ export const commandLine = (
 ): [string, Array<string>] => {
   const [file = process.execPath, ...rest] = [...prefix, ...command, ...args]
   return [file, rest]
+}
+
+/** Starts the thread that runs commands. */
+const startThread = () => {
+  const { port1, port2 } = new MessageChannel()
+  const done = new Int32Array(new SharedArrayBuffer(4))
+  const workerData: Data = { port: port2, done }
+  const module = new URL("./commandThread.ts", import.meta.url)
+  const worker = new Worker(module, { workerData, transferList: [port2] })
+  worker.unref()
+  port1.unref()
+  return { port: port1, done }
+}
+
+let thread: ReturnType<typeof startThread> | undefined
+
+const longestMillis = 110_000
+
+/** Runs the command in this process, on a thread that is started once, and waits for its end. */
+const runHere = (started: Started): Ended => {
+  thread ??= startThread()
+  const { done, port } = thread
+  Atomics.store(done, 0, 0)
+  port.postMessage(started)
+  if (Atomics.wait(done, 0, 0, longestMillis) === "timed-out") throw new Error(`${started.args.join(" ")} goes on`)
+  const ended: Ended | Error = receiveMessageOnPort(port)?.message
+  if (ended instanceof Error) throw ended
+  return ended
+}
+
+/** Where a command runs, and by what. */
+export interface Surroundings {
+  readonly env?: NodeJS.ProcessEnv
+  readonly folder?: string
+  /** What goes before the command. It has a process of its own then. */
+  readonly prefix?: ReadonlyArray<string>
+}
+
+/**
+ * Runs the command, and waits for its end. It has no process of its own if it needs none: signals, closed pipes,
+ * terminals and bytes of arguments are tried by `commandLine`.
+ */
+export const runCommand = (
+  args: ReadonlyArray<string>,
+  { env = process.env, folder = process.cwd(), prefix = [] }: Surroundings = {}
+): Ended => {
+  if (prefix.length === 0) return runHere({ args, env: { ...env }, folder })
+  const options = { encoding: "utf8", env, cwd: folder, maxBuffer: 2 ** 28 } as const
+  const { status, stderr, stdout } = spawnSync(...commandLine(args, prefix), options)
+  return { status, stderr, stdout }
 }
 
 /** A command that was started, with what it writes and what it ends with. */

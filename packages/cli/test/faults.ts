@@ -7,7 +7,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { isLong } from "../../../test/effort.ts"
-import { commandLine, watched } from "./command.ts"
+import { commandLine, runCommand, watched } from "./command.ts"
 
 export const isRoot = process.getuid?.() === 0
 
@@ -62,8 +62,8 @@ export const env = (place: string) => ({
 })
 
 /** Runs the command, with something before it, and waits for its end. */
-export const run = (place: string, args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) =>
-  spawnSync(...commandLine(args, prefix), { encoding: "utf8", env: env(place), cwd: place, maxBuffer: 2 ** 28 })
+export const run = (place: string, args: ReadonlyArray<string>, prefix: ReadonlyArray<string> = []) =>
+  runCommand(args, { env: env(place), folder: place, prefix })
 
 /** Starts the command. Whatever is before it is to give way to it, or its signals go elsewhere. */
 export const start = (place: string, args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) =>

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Stop from "../exit/Stop.ts"
+import * as Process from "../host/Process.ts"
 import * as Arguments from "../options/Arguments.ts"
 import * as ClusterFlags from "../options/ClusterFlags.ts"
 import type { Database } from "../options/Database.ts"
@@ -63,7 +64,9 @@ export const examine = Command.make(
       const { checks, pools } = yield* examination(database, all.filter((path) => !FilePath.isAddress(path)))
       const stores = addresses.length === 0 ? [] : yield* storesOf(addresses, abortUploads)
       const found = { checks: [...checks, ...stores, ...workers], pools }
-      yield* whileRead(Effect.forEach(linesOf(found, json, columns(process.stdout)), print, { discard: true }))
+      yield* whileRead(
+        Effect.forEach(linesOf(found, json, columns(Process.current().stdout)), print, { discard: true })
+      )
       if (found.checks.some(({ state }) => state === "broken")) return yield* Stop.withCode(ExitCode.someFailed)
     })
 ).pipe(

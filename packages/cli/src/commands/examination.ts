@@ -19,6 +19,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Stop from "../exit/Stop.ts"
+import * as Process from "../host/Process.ts"
 import { broken, type Check, lacking, ok } from "../machine/Check.ts"
 import * as Machine from "../machine/Machine.ts"
 import { type Database, whyNotObeyed } from "../options/Database.ts"
@@ -47,7 +48,7 @@ const isExecutable = (file: string): boolean => {
 }
 
 const programs = Effect.sync(() => {
-  const folders = (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== "")
+  const folders = (Process.current().env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== "")
   return Object.entries(helpers).map(([what, otherwise]) => {
     const found = folders.map((folder) => path.join(folder, what)).find(isExecutable)
     return found === undefined ? lacking(what, `not found in PATH: ${otherwise}`) : ok(what, found)

@@ -13,12 +13,16 @@ import type { Key } from "node:readline"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Signals from "../exit/Signals.ts"
 import * as Stop from "../exit/Stop.ts"
+import * as Process from "../host/Process.ts"
 import { board, type BoardJob } from "../ui/board.ts"
 import * as format from "../ui/format.ts"
 import { settled } from "./jobsAsk.ts"
 
 /** Whether a terminal shows the board, and takes keys. */
-export const isPossible = (): boolean => process.stdin.isTTY && process.stdout.isTTY && process.env["TERM"] !== "dumb"
+export const isPossible = (): boolean => {
+  const { env, stdin, stdout } = Process.current()
+  return stdin.isTTY && stdout.isTTY && env["TERM"] !== "dumb"
+}
 
 /** How often the board is drawn anew. */
 const everyMillis = 500
@@ -61,9 +65,9 @@ const ends = new Set(["q", "\u001b", interrupt, "\u0004"])
 const moves: Readonly<Record<string, number>> = { j: 1, k: -1, "\u001b[B": 1, "\u001b[A": -1 }
 
 /** Leaves the terminal as it was. */
-const restore = (): void => {
-  process.stdout.write("\u001b[?25h\u001b[?1049l")
-  process.stdin.setRawMode(false)
+const restore = ({ stdin, stdout }: Process.Process): void => {
+  stdout.write("\u001b[?25h\u001b[?1049l")
+  stdin.setRawMode(false)
 }
 
 /** Gives the terminal to the board, and takes it back as it was. Keys come through the queue, but for the last one. */
@@ -76,19 +80,21 @@ const terminal = Effect.acquireRelease(
       if (ends.has(sequence)) Deferred.doneUnsafe(last, Effect.succeed(sequence))
       else Queue.offerUnsafe(keys, sequence)
     }
-    emitKeypressEvents(process.stdin)
-    process.stdin.setRawMode(true).resume().on("keypress", onKey)
+    const self = Process.current()
+    emitKeypressEvents(self.stdin)
+    self.stdin.setRawMode(true).resume().on("keypress", onKey)
+    const leave = () => restore(self)
     // A second signal ends the process at once.
-    process.once("exit", restore)
+    self.once("exit", leave)
     // Another screen, without the cursor.
-    process.stdout.write("\u001b[?1049h\u001b[?25l")
-    return { keys, last, onKey }
+    self.stdout.write("\u001b[?1049h\u001b[?25l")
+    return { keys, last, leave, onKey, self }
   }),
-  ({ onKey }) =>
+  ({ leave, onKey, self }) =>
     Effect.sync(() => {
-      process.off("exit", restore)
-      restore()
-      process.stdin.off("keypress", onKey).pause()
+      self.off("exit", leave)
+      leave()
+      self.stdin.off("keypress", onKey).pause()
     })
 )
 
@@ -102,9 +108,9 @@ export const show = Effect.scoped(Effect.gen(function*() {
   let said = ""
 
   const draw = Effect.map(Clock.currentTimeMillis, (now) => {
-    const { columns, rows } = process.stdout
-    const lines = board({ ...found, selected, said, now }, { columns: columns || 80, rows: rows || 24 })
-    process.stdout.write(`\u001b[H${lines.map((line) => `\u001b[K${line}`).join("\n")}\u001b[J`)
+    const { stdout } = Process.current()
+    const lines = board({ ...found, selected, said, now }, { columns: stdout.columns || 80, rows: stdout.rows || 24 })
+    stdout.write(`\u001b[H${lines.map((line) => `\u001b[K${line}`).join("\n")}\u001b[J`)
   })
   const look = Effect.map(readJobs, (next) => {
     found = next

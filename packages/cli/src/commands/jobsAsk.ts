@@ -21,6 +21,7 @@ import * as ExitCode from "../exit/ExitCode.ts"
 import * as Signals from "../exit/Signals.ts"
 import * as Stop from "../exit/Stop.ts"
 import { KnownWorkers } from "../host/KnownWorkers.ts"
+import * as Process from "../host/Process.ts"
 import * as ClusterFlags from "../options/ClusterFlags.ts"
 import * as Settings from "../options/Settings.ts"
 import { explained, find, hasCode, withJobs } from "../run/JobRuntime.ts"
@@ -305,7 +306,7 @@ const remindOfAll = Effect.gen(function*() {
   const manager = yield* JobManager
   const now = yield* Clock.currentTimeMillis
   for (const { progress, record } of yield* manager.overview({ states: ["Running"] })) {
-    const line = progressLine(progress, columns(process.stderr))
+    const line = progressLine(progress, columns(Process.current().stderr))
     yield* complain(`${format.time(now)}  Job ${record.id} (${format.printable(record.name)}): ${line}`)
   }
   const workers = (yield* yield* KnownWorkers).filter((worker) => !workerText.isIdle(worker))

@@ -18,6 +18,7 @@ import * as ApiTimes from "../api/ApiTimes.ts"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Signals from "../exit/Signals.ts"
 import * as Stop from "../exit/Stop.ts"
+import * as Process from "../host/Process.ts"
 import * as Settings from "../options/Settings.ts"
 import { find, hasCode, withJobs } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
@@ -139,9 +140,9 @@ export const list = Command.make(
       } else if (listed.length > 0) {
         const work = yield* Effect.promise(() => import("../ui/jobText.ts"))
         const tree = jobTree.asTree(listed)
-        const room = { now, isNarrow: columns(process.stdout) < narrow }
+        const room = { now, isNarrow: columns(Process.current().stdout) < narrow }
         const rows = tree.map(({ depth, job }) => row(room, job, jobTree.indented(depth, work.title(job.record))))
-        const lines = table(header, rows, columns(process.stdout), expendable)
+        const lines = table(header, rows, columns(Process.current().stdout), expendable)
         for (const [n, line] of lines.entries()) {
           const one = tree[n - 1]
           yield* print(one === undefined ? line : jobTree.tinted(line, one.job))
@@ -215,7 +216,7 @@ const fieldsOf = (
       onNone: () => [],
       onSome: ({ at, schedule }) => [["schedule", `${format.printable(schedule)}, ${format.time(at)}`] as const]
     }),
-    ["state", colour.paint(stateColour, summary.state(record, isOwnerDead), process.stdout)],
+    ["state", colour.paint(stateColour, summary.state(record, isOwnerDead), Process.current().stdout)],
     ...summary.settings(record).map((setting) => ["set", setting] as const),
     ...given("reason", summary.why(record)),
     ...given("progress", summary.countsOf(record, progress)),
@@ -272,10 +273,12 @@ export const show = Command.make(
           ...countsCauses ? causeLines(progress, newest) : [],
           ...all ? [] : reasonLines(progress)
         ]
-        for (const [name, value] of fields) yield* print(hanging(name.padEnd(10), value, process.stdout))
-        for (const line of timesText.lines(times, columns(process.stdout))) yield* print(line)
-        for (const line of workerText.lines(times.workers, columns(process.stdout))) yield* print(line)
-        for (const line of yield* jobChildren.lines(status, work.title, columns(process.stdout))) yield* print(line)
+        for (const [name, value] of fields) yield* print(hanging(name.padEnd(10), value, Process.current().stdout))
+        for (const line of timesText.lines(times, columns(Process.current().stdout))) yield* print(line)
+        for (const line of workerText.lines(times.workers, columns(Process.current().stdout))) yield* print(line)
+        for (
+          const line of yield* jobChildren.lines(status, work.title, columns(Process.current().stdout))
+        ) yield* print(line)
       }
       // What reads lines has always had them all, the oldest first.
       const failures = json && Option.isNone(limit)
@@ -287,7 +290,9 @@ export const show = Command.make(
       yield* items.pipe(
         Stream.runForEach((row) =>
           print(
-            json ? events.line("item", { id: record.id, ...events.item(row) }) : itemLine(record, row, process.stdout)
+            json
+              ? events.line("item", { id: record.id, ...events.item(row) })
+              : itemLine(record, row, Process.current().stdout)
           )
         )
       )
@@ -342,7 +347,7 @@ export const logs = Command.make(
               : hanging(
                 `${format.time(entry.at)}  ${entry.level.padEnd(7)}  `,
                 format.printable(entry.message),
-                process.stdout
+                Process.current().stdout
               )
           )
         )

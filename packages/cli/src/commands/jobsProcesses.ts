@@ -6,6 +6,7 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import type * as Api from "../api/Api.ts"
 import * as ApiTimes from "../api/ApiTimes.ts"
+import * as Process from "../host/Process.ts"
 import * as Settings from "../options/Settings.ts"
 import { withJobs } from "../run/JobRuntime.ts"
 import * as events from "../ui/events.ts"
@@ -30,8 +31,8 @@ const linesOf = ({ jobs, machine, pools, process: name, threads, workers }: Api.
     ...threads.map(({ busy, name, queued, size }) => ["threads", use(name, busy, size, queued)])
   ]
   return [
-    ...fields.map(([name = "", value = ""]) => hanging(name.padEnd(10), value, process.stdout)),
-    ...workerText.lines(workers, columns(process.stdout))
+    ...fields.map(([name = "", value = ""]) => hanging(name.padEnd(10), value, Process.current().stdout)),
+    ...workerText.lines(workers, columns(Process.current().stdout))
   ]
 }
 

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as os from "node:os"
 import * as Stop from "../exit/Stop.ts"
+import * as Process from "../host/Process.ts"
 import * as Arguments from "../options/Arguments.ts"
 import * as Settings from "../options/Settings.ts"
 import * as RowOutput from "../output/RowOutput.ts"
@@ -67,7 +68,7 @@ export const metadata = Command.make(
         if (json) {
           return `${events.line("metadata", { key: row.key, name: FilePath.toText(name), ...record.value })}\n`
         }
-        const cells = Option.isNone(output) ? View.columns(process.stdout) : Number.POSITIVE_INFINITY
+        const cells = Option.isNone(output) ? View.columns(Process.current().stdout) : Number.POSITIVE_INFINITY
         return `${fit(`${FilePath.display(name)}: ${mediaText.summary(record.value)}`, cells)}\n`
       }
       yield* RowOutput.run({

@@ -11,6 +11,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Process from "../host/Process.ts"
 import * as Settings from "../options/Settings.ts"
 import { withJobs } from "../run/JobRuntime.ts"
 import * as events from "../ui/events.ts"
@@ -93,7 +94,7 @@ export const list = Command.make(
           "There are no schedules. `fanout schedule add NAME --cron @daily -- copy SRC DEST` adds one."
         )
       }
-      for (const line of table(header, rows, columns(process.stdout), expendable)) yield* print(line)
+      for (const line of table(header, rows, columns(Process.current().stdout), expendable)) yield* print(line)
     })))
 ).pipe(
   Command.withDescription("List schedules: when each runs next, and how it ended the last time"),
@@ -156,7 +157,7 @@ export const show = Command.make(
       const ran = work.field({ name: schedule.job, payload: schedule.payload })
       const times = next.map(({ startsAt }) => ["next", scheduleText.time(startsAt)] as const)
       for (const [field, value] of [first, ran, ...others, ...times]) {
-        yield* print(hanging(field.padEnd(10), value, process.stdout))
+        yield* print(hanging(field.padEnd(10), value, Process.current().stdout))
       }
     })))
 ).pipe(Command.withDescription("Show one schedule, with its next times, and how it ended the last time"))

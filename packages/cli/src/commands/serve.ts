@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Signals from "../exit/Signals.ts"
 import * as Stop from "../exit/Stop.ts"
+import * as Process from "../host/Process.ts"
 import * as ClusterFlags from "../options/ClusterFlags.ts"
 import * as Settings from "../options/Settings.ts"
 import * as PageAddress from "../output/PageAddress.ts"
@@ -18,7 +19,7 @@ import { portFlag, usualPort } from "./ui.ts"
 
 /** Tells a service manager that this service is ready, if one has started it and wants to know. */
 const notifyReady: Effect.Effect<void> = Effect.promise(async () => {
-  const { NOTIFY_SOCKET: socket = "" } = process.env
+  const { NOTIFY_SOCKET: socket = "" } = Process.current().env
   if (socket === "") return undefined
   const { spawn } = await import("node:child_process")
   return new Promise<string | undefined>((resolve) => {
@@ -57,7 +58,9 @@ export const serve = Command.make(
       )
       if (!options.json && !options.quiet) {
         yield* print(
-          `Waiting for jobs${ClusterFlags.asMember(membership)}${process.stdout.isTTY ? "; Ctrl-C stops" : ""}.`
+          `Waiting for jobs${ClusterFlags.asMember(membership)}${
+            Process.current().stdout.isTTY ? "; Ctrl-C stops" : ""
+          }.`
         )
       }
       yield* Effect.forkScoped(notifyReady)

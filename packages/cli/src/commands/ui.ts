@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Signals from "../exit/Signals.ts"
 import * as Stop from "../exit/Stop.ts"
+import * as Process from "../host/Process.ts"
 import * as Settings from "../options/Settings.ts"
 import * as PageAddress from "../output/PageAddress.ts"
 import { withJobs } from "../run/JobRuntime.ts"
@@ -34,8 +35,9 @@ const openers: Readonly<Partial<Record<NodeJS.Platform, ReadonlyArray<string>>>>
 /** Opens an address where there is a display. That it can't be opened is nothing wrong: it is printed, too. */
 const open = (address: string): Effect.Effect<void> =>
   Effect.promise(async () => {
+    const { env } = Process.current()
     const { platform } = process
-    const hasDisplay = platform in openers || ["DISPLAY", "WAYLAND_DISPLAY"].some((name) => process.env[name])
+    const hasDisplay = platform in openers || ["DISPLAY", "WAYLAND_DISPLAY"].some((name) => env[name])
     if (!hasDisplay) return
     const { spawn } = await import("node:child_process")
     const [program = "xdg-open", ...leading] = openers[platform] ?? []

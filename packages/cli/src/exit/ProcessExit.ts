@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import * as Process from "../host/Process.ts"
 
 /** What ends the process without waiting for its threads. */
 let leave: ((code: number) => void) | undefined
@@ -16,7 +17,7 @@ let leave: ((code: number) => void) | undefined
 export const noteCalls: Effect.Effect<void> = Effect.promise(async () => {
   leave = undefined
   // A profiler writes what it has found in the end, and waits for that.
-  if (process.env["FANOUT_DEBUG"] === "1") return
+  if (Process.current().env["FANOUT_DEBUG"] === "1") return
   try {
     const { default: koffi } = await import("koffi")
     leave = koffi.load(null).func("void _exit(int code)")
@@ -44,11 +45,11 @@ export const unawaited = <A, E, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<A, 
   }))
 
 /** Ends the process. What it has to say is written by then. */
-export const exit = (code: number): never => {
+export const exit = (code: number, self: Process.Process = process): never => {
   if (leave !== undefined) {
     // The C library knows nothing of what is to be done in the end.
-    process.emit("exit", code)
+    self.emit("exit", code)
     leave(code)
   }
-  return process.exit(code)
+  return self.exit(code)
 }

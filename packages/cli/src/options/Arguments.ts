@@ -8,6 +8,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import { readFileSync, readlinkSync, realpathSync } from "node:fs"
 import * as Stop from "../exit/Stop.ts"
 import * as Host from "../host/Host.ts"
+import * as Process from "../host/Process.ts"
 
 /**
  * Arguments as paths are written, from Node's and from the bytes of the command line.
@@ -24,7 +25,7 @@ export const fromBytes = (args: ReadonlyArray<string>, commandLine: Uint8Array):
 
 /** Arguments that this process was started with. */
 export const ofProcess = (): ReadonlyArray<string> => {
-  const args = process.argv.slice(2)
+  const args = Process.current().argv.slice(2)
   try {
     return fromBytes(args, readFileSync("/proc/self/cmdline"))
   } catch {
@@ -35,7 +36,7 @@ export const ofProcess = (): ReadonlyArray<string> => {
 /** As text. One that was removed has no path, and what the kernel calls it may be the name of another one. */
 const workingFolderText = (): string => {
   try {
-    return process.cwd()
+    return Process.current().cwd()
   } catch {
     throw Stop.usage("The folder that this runs in is gone, or its path is too long: name paths from the root on.")
   }
@@ -47,7 +48,8 @@ export const workingFolder = (): FilePath.FilePath => {
   if (host !== undefined) return host.folder
   const text = workingFolderText()
   try {
-    return FilePath.fromBytes(readlinkSync("/proc/self/cwd", { encoding: "buffer" }))
+    const bytes = readlinkSync("/proc/self/cwd", { encoding: "buffer" })
+    return bytes.toString() === text ? FilePath.fromBytes(bytes) : FilePath.make(text)
   } catch {
     return FilePath.make(text)
   }

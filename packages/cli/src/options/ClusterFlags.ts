@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as fs from "node:fs"
 import * as Stop from "../exit/Stop.ts"
+import * as Process from "../host/Process.ts"
 import * as Arguments from "./Arguments.ts"
 import { type Database, whyNotTrusted } from "./Database.ts"
 import * as Settings from "./Settings.ts"
@@ -85,7 +86,7 @@ const byCertificates = Effect.fnUntraced(function*(env: NodeJS.ProcessEnv) {
 
 /** Reads the secret, or the certificates, that all processes of the cluster have. */
 export const security = Effect.fnUntraced(function*(
-  env: NodeJS.ProcessEnv = process.env
+  env: NodeJS.ProcessEnv = Process.current().env
 ): Effect.fn.Return<ClusterSecurity, Stop.Stop> {
   if (certificateNames.some((name) => setIn(env, name) !== undefined)) return yield* byCertificates(env)
   const file = setIn(env, "FANOUT_CLUSTER_SECRET_FILE")
@@ -131,7 +132,7 @@ const sharedFolders = (given: ReadonlyArray<FilePath.FilePath>, env: NodeJS.Proc
 export const membership = Effect.fnUntraced(function*(
   given: { readonly cluster: Option.Option<string>; readonly shared: ReadonlyArray<FilePath.FilePath> },
   { server }: Database,
-  env: NodeJS.ProcessEnv = process.env
+  env: NodeJS.ProcessEnv = Process.current().env
 ): Effect.fn.Return<Membership | undefined, Stop.Stop> {
   const text = Option.getOrUndefined(given.cluster)
   if (text === undefined) {

@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { homedir } from "node:os"
 import * as Stop from "../exit/Stop.ts"
+import * as Process from "../host/Process.ts"
 import * as Arguments from "./Arguments.ts"
 import * as Exposure from "./Exposure.ts"
 
@@ -49,7 +50,7 @@ export const whyNotObeyed = ({ filename, server }: Database): string | undefined
 
 /** Where XDG keeps what programs remember. A variable that is not absolute counts as not set. */
 export const usualFile = (
-  { XDG_STATE_HOME: state = "" }: NodeJS.ProcessEnv = process.env,
+  { XDG_STATE_HOME: state = "" }: NodeJS.ProcessEnv = Process.current().env,
   home: string = homedir()
 ): string => {
   const folder = state.startsWith("/") ? state : `${home}/.local/state`
@@ -129,7 +130,7 @@ const ofServer = Effect.fnUntraced(function*(text: string, isFlag: boolean, file
  */
 export const of = Effect.fnUntraced(function*(
   flag: Option.Option<string>,
-  env: NodeJS.ProcessEnv = process.env,
+  env: NodeJS.ProcessEnv = Process.current().env,
   home: string = homedir()
 ): Effect.fn.Return<Database, Stop.Stop> {
   const { FANOUT_DB: own = "" } = env

@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
 import * as ExitCode from "../exit/ExitCode.ts"
 import * as Stop from "../exit/Stop.ts"
+import * as Process from "../host/Process.ts"
 import * as Memory from "../machine/Memory.ts"
 import { withFiles } from "../run/JobRuntime.ts"
 import * as events from "../ui/events.ts"
@@ -118,7 +119,9 @@ export const tell = <E extends object, T extends object>(
       if (json) return quiet ? Effect.void : print(events.line("step", { ...step, action: actionOf(step) }))
       const text = line(step)
       const [head = ""] = /^\S+ +/.exec(text) ?? []
-      return quiet || text === "" ? Effect.void : print(hanging(head, text.slice(head.length), process.stdout))
+      return quiet || text === ""
+        ? Effect.void
+        : print(hanging(head, text.slice(head.length), Process.current().stdout))
     }
     const counted = Stream.runFoldEffect(steps, () => none, (totals, step) => Effect.as(show(step), add(totals, step)))
     yield* Memory.settle("400 millis")

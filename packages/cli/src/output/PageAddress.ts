@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Stop from "../exit/Stop.ts"
+import * as Process from "../host/Process.ts"
 import * as Database from "../options/Database.ts"
 import * as events from "../ui/events.ts"
 import { print } from "../ui/View.ts"
@@ -37,7 +38,7 @@ export const teller = Effect.fnUntraced(function*({ filename }: Database.Databas
   return Effect.fnUntraced(function*(address: string) {
     const isNews = isFirst
     isFirst = false
-    if (process.stdout.isTTY) {
+    if (Process.current().stdout.isTTY) {
       const text = isNews ? `Jobs are shown at ${address}` : `Another browser is let in by ${address}`
       return yield* print(json ? events.line("page", { address }) : text)
     }

@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import * as os from "node:os"
 import type { Stop } from "../exit/Stop.ts"
 import * as Host from "../host/Host.ts"
+import * as Process from "../host/Process.ts"
 import { withFiles, withJobs } from "../run/JobRuntime.ts"
 import * as RunJob from "../run/RunJob.ts"
 import { type Options, printAll } from "../ui/View.ts"
@@ -179,7 +180,7 @@ export const run = <L, R>(
           : yield* withFiles(Effect.flatMap(lineFile, ({ make }) => make(id, file.value)))
         if (header !== "") yield* sink.write(Buffer.from(header))
         // Lines that come one after the other would tear one that is drawn anew.
-        const isShared = lines.order.frontier === undefined && process.stdout.isTTY && Option.isNone(file)
+        const isShared = lines.order.frontier === undefined && Process.current().stdout.isTTY && Option.isNone(file)
         yield* RunJob.run(id, { ...options, isShared }, yield* make(id, lines, sink))
       }))
     )

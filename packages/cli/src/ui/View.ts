@@ -7,6 +7,7 @@ import { empty, type Progress } from "@fanout/core/Progress"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Process from "../host/Process.ts"
 import { paint } from "./colour.ts"
 import * as events from "./events.ts"
 import * as format from "./format.ts"
@@ -34,12 +35,13 @@ export interface View {
 }
 
 /** Writes a line to the standard output. */
-export const print = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stdout.write(`${text}\n`))
+export const print = (text: string): Effect.Effect<void> =>
+  Effect.sync(() => void Process.current().stdout.write(`${text}\n`))
 
 /** Writes to the standard output, and waits until a slow reader has taken it. */
 export const printAll = (bytes: Uint8Array): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
-    process.stdout.write(bytes, () => resume(Effect.void))
+    Process.current().stdout.write(bytes, () => resume(Effect.void))
   })
 
 /** So many cells text has at least behind the head of its line; with less, it is below that, not as deep. */
@@ -55,11 +57,12 @@ const linesFor = (text: string, stream: NodeJS.WriteStream): string =>
     : text
 
 /** Writes sentences to the standard output. */
-export const tell = (text: string): Effect.Effect<void> => Effect.suspend(() => print(linesFor(text, process.stdout)))
+export const tell = (text: string): Effect.Effect<void> =>
+  Effect.suspend(() => print(linesFor(text, Process.current().stdout)))
 
 /** Writes sentences to the standard error. */
 export const complain = (text: string): Effect.Effect<void> =>
-  Effect.sync(() => void process.stderr.write(`${linesFor(text, process.stderr)}\n`))
+  Effect.sync(() => void Process.current().stderr.write(`${linesFor(text, Process.current().stderr)}\n`))
 
 /**
  * Text behind the head of its line. On a terminal it goes on below itself where it is longer than the line, and begins
@@ -83,7 +86,7 @@ export const itemLine = (record: JobRecord, row: OutcomeRow, stream: NodeJS.Writ
 
 /** Writes the line about an item to the standard error. */
 export const complainOf = (record: JobRecord, row: OutcomeRow): Effect.Effect<void> =>
-  Effect.sync(() => void process.stderr.write(`${itemLine(record, row, process.stderr)}\n`))
+  Effect.sync(() => void Process.current().stderr.write(`${itemLine(record, row, Process.current().stderr)}\n`))
 
 /** Whether an error of a stream means that nobody reads it any more. That ends what only shows something, no work. */
 export const isUnread = ({ code }: NodeJS.ErrnoException): boolean => code === "EPIPE" || code === "EIO"
@@ -96,8 +99,8 @@ export const whileRead = <E, R>(effect: Effect.Effect<void, E, R>): Effect.Effec
       const onError = (error: NodeJS.ErrnoException) => {
         if (isUnread(error)) resume(Effect.void)
       }
-      process.stdout.on("error", onError)
-      return Effect.sync(() => void process.stdout.off("error", onError))
+      Process.current().stdout.on("error", onError)
+      return Effect.sync(() => void Process.current().stdout.off("error", onError))
     })
   )
 
@@ -113,14 +116,14 @@ export const make = (id: string, { isShared = false, json, quiet }: Options): Vi
       remind: Effect.void,
       close: Effect.void
     }
-    : progressView(id, process.stderr.isTTY && process.env["TERM"] !== "dumb")
+    : progressView(id, Process.current().stderr.isTTY && Process.current().env["TERM"] !== "dumb")
 
 /** Draws a line anew, or where that can't be done prints one each time that it is asked to. */
 const progressView = (id: string, canRedraw: boolean): View => {
   let latest: Progress = empty
   let isDrawn = false
-  const write = (text: string) => void process.stderr.write(text)
-  const line = (now: number) => progressLine(latest, columns(process.stderr), { id, now })
+  const write = (text: string) => void Process.current().stderr.write(text)
+  const line = (now: number) => progressLine(latest, columns(Process.current().stderr), { id, now })
   const clear = Effect.sync(() => {
     if (isDrawn) write("\r\u001b[K")
     isDrawn = false

@@ -7,6 +7,7 @@ import type * as JobState from "@fanout/core/JobState"
 import type { JobOverview } from "@fanout/core/JobStatus"
 import type { StateCounts } from "@fanout/core/JobStore"
 import * as CliOutput from "effect/cli/CliOutput"
+import * as Process from "../host/Process.ts"
 import * as colour from "./colour.ts"
 import * as format from "./format.ts"
 import { counted, left, rate, shareDone } from "./progressLine.ts"
@@ -89,7 +90,11 @@ const linesOf = (
   const state = isRunning
     ? fitting([remaining === "" ? "" : `${remaining} left`, rate(progress)], Math.floor(columns / 3))
     : summary.shortState(record, isOwnerDead)
-  const sign = colour.paint(colour.ofState(record.state._tag, isOwnerDead), signs[record.state._tag], process.stdout)
+  const sign = colour.paint(
+    colour.ofState(record.state._tag, isOwnerDead),
+    signs[record.state._tag],
+    Process.current().stdout
+  )
   const first = spread(title, state, columns - 4)
   const parts = [
     share === undefined ? "" : `${bar(share, Math.min(20, Math.floor(columns / 4)))} ${Math.floor(share * 100)} %`,

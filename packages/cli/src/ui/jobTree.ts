@@ -6,6 +6,7 @@ import * as JobState from "@fanout/core/JobState"
 import type { JobOverview } from "@fanout/core/JobStatus"
 import type { StateCounts } from "@fanout/core/JobStore"
 import * as Option from "effect/Option"
+import * as Process from "../host/Process.ts"
 import * as colour from "./colour.ts"
 import * as format from "./format.ts"
 import * as summary from "./summary.ts"
@@ -51,6 +52,6 @@ export const counted = (counts: StateCounts): string =>
 /** Tints the state in a line of a table of jobs, which begins with the id. */
 export const tinted = (line: string, { isOwnerDead, record }: JobOverview): string => {
   const state = summary.shortState(record, isOwnerDead)
-  const painted = colour.paint(colour.ofState(record.state._tag, isOwnerDead), state, process.stdout)
+  const painted = colour.paint(colour.ofState(record.state._tag, isOwnerDead), state, Process.current().stdout)
   return record.id + line.slice(record.id.length).replace(state, painted)
 }
