@@ -44,6 +44,12 @@ const cases: ReadonlyArray<readonly [StoreCall, ReturnType<typeof answer>, Store
   ["get", answer(502), { _tag: "ServiceFailed", status: 502, code: "502" }],
   ["put", answer(400, "BadDigest"), { _tag: "Corrupt", code: "BadDigest" }],
   ["put", answer(400, "RequestTimeout"), { _tag: "Unreachable", code: "RequestTimeout" }],
+  ["put", answer(403, "Bearer of a secret"), { _tag: "Denied", code: "403" }],
+  ["put", answer(500, "x".repeat(100)), { _tag: "ServiceFailed", status: 500, code: "500" }],
+  ["get", answer(301, "PermanentRedirect", { "x-amz-bucket-region": "of a secret" }), {
+    _tag: "RegionWrong",
+    region: "eu-1"
+  }],
   ["put", answer(501, "NotImplemented"), { _tag: "Unsupported", what: "NotImplemented" }],
   ["get", answer(301, "PermanentRedirect", { "x-amz-bucket-region": "eu-2" }), { _tag: "RegionWrong", region: "eu-2" }],
   ["get", answer(400, "AuthorizationHeaderMalformed"), { _tag: "RegionWrong", region: "eu-1" }],

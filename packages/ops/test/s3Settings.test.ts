@@ -139,7 +139,14 @@ describe("settings of S3", () => {
     assert.isFalse((await settings({ AWS_REQUEST_CHECKSUM_CALCULATION: "when_required" })).checksums)
   })
 
-  it.each(["nonsense", "ftp://host", "http://id:secret@host", "http://host?x=1"])(
+  it.each([
+    "nonsense",
+    "ftp://host",
+    "http://id:secret@host",
+    "http://:secret@host",
+    "http://host?x=1",
+    "http://host#x"
+  ])(
     "refuse the endpoint %s",
     async (url) => {
       const error = await settings({ AWS_ENDPOINT_URL: url }).catch((error: unknown) => error)
@@ -206,6 +213,16 @@ describe("credentials of S3", () => {
     })
     assert.notInclude(String(error) + JSON.stringify(error), "hidden")
   })
+
+  it.each(["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])(
+    "are not sent where no header can have them (%s)",
+    async (name) => {
+      const keys = { AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b", [name]: "one\nhidden" }
+      const error = await find(keys).catch((error: unknown) => error)
+      assert.deepStrictEqual(credentialReason(error), { _tag: "CredentialsRefused", code: "InvalidCharacter" })
+      assert.notInclude(String(error) + JSON.stringify(error), "hidden")
+    }
+  )
 
   it("tell that a login has expired", async () => {
     const cache = path.join(folder, ".aws/sso/cache")

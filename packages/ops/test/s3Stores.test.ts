@@ -1,6 +1,9 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as http from "node:http"
+import { Socket } from "node:net"
+import { makeTransport } from "../src/internal/cloud/httpTransport.ts"
 import { openWay } from "../src/internal/cloud/s3Stores.ts"
 
 describe("The way to a bucket", () => {
@@ -26,4 +29,21 @@ describe("The way to a bucket", () => {
         assert.include(String(exit), "Check HTTP_PROXY")
       })
   )
+
+  it.effect("tells nothing of what an error says that has no code", () =>
+    Effect.gen(function*() {
+      const connections = vi.spyOn(http.Agent.prototype, "createConnection").mockImplementation((_, callback) => {
+        callback?.(new TypeError("http://user:secret@proxy"), new Socket())
+        return undefined
+      })
+      yield* Effect.addFinalizer(() => Effect.sync(() => connections.mockRestore()))
+      const { send } = yield* makeTransport({ sockets: 1 })
+      const endpoint = { protocol: "http:", hostname: "localhost", port: 1 } as const
+
+      const lost = yield* Effect.flip(
+        send(endpoint, { method: "GET", path: "/", headers: {}, patienceMillis: 1000 })
+      )
+
+      assert.strictEqual(lost.code, "TypeError")
+    }))
 })

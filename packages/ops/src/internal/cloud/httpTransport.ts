@@ -35,7 +35,15 @@ export interface HttpAnswer {
   readonly headers: Readonly<Record<string, string | undefined>>
 }
 
-/** The connection broke, or nothing came. `code` is that of the system where there is one. */
+interface Answered extends HttpAnswer {
+  /** What the request proved to the service, and to a proxy, who asks. The content may quote it. */
+  readonly proofs: ReadonlyArray<string>
+}
+
+/**
+ * The connection broke, or nothing came. `code` is that of the system, or the name of the error: a message may quote
+ * secrets.
+ */
 export class ConnectionLost
   extends Schema.TaggedError<ConnectionLost>("@fanout/ops/ConnectionLost")("ConnectionLost", { code: Schema.String })
 {}
@@ -53,12 +61,12 @@ export interface HttpTransport {
   ) => Effect.Effect<OpenAnswer, ConnectionLost, Scope.Scope>
 }
 
-export interface WholeAnswer extends HttpAnswer {
+export interface WholeAnswer extends Answered {
   /** A part of the buffer that was given. Nothing where the content does not fit in there. */
   readonly body: Uint8Array | undefined
 }
 
-export interface OpenAnswer extends HttpAnswer {
+export interface OpenAnswer extends Answered {
   readonly bytes: Stream.Stream<Uint8Array, ConnectionLost>
 }
 
@@ -76,10 +84,11 @@ const codeOf = (error: unknown): string => {
   // Where several addresses were tried, the error is a list, and has no code of its own.
   if (error instanceof AggregateError) return codeOf(error.errors[0])
   if (!(error instanceof Error)) return "Unknown"
-  return "code" in error && typeof error.code === "string" ? error.code : error.message
+  return "code" in error && typeof error.code === "string" ? error.code : error.name
 }
 const lost = (error: unknown): ConnectionLost => new ConnectionLost({ code: codeOf(error) })
-const timedOut = new Error("ETIMEDOUT")
+const coded = (code: string): Error => Object.assign(new Error(code), { code })
+const timedOut = coded("ETIMEDOUT")
 
 const headersOf = (headers: http.IncomingHttpHeaders): HttpAnswer["headers"] =>
   Object.fromEntries(
@@ -87,6 +96,17 @@ const headersOf = (headers: http.IncomingHttpHeaders): HttpAnswer["headers"] =>
   )
 
 const statusOf = ({ statusCode = 0 }: http.IncomingMessage): number => statusCode
+
+/** Headers that prove who asks. Node itself adds the one for a proxy. */
+const proving = ["authorization", "proxy-authorization", "x-amz-security-token"]
+
+const answeredOf = (request: http.ClientRequest, response: http.IncomingMessage): Answered => ({
+  status: statusOf(response),
+  headers: headersOf(response.headers),
+  // Before a proof stands its kind. What is shorter proves nothing, and may be in each text.
+  proofs: proving.map((name) => String(request.getHeader(name) ?? "").replace(/^\S+ /, ""))
+    .filter((proof) => proof.length >= 8)
+})
 
 /** Tells the content once all of it is there. What does not fit into the buffer of a success is left. */
 const collect = (
@@ -104,7 +124,7 @@ const collect = (
     else if (length <= into.length) into.set(chunk, before)
     received(chunk.length)
     if (length <= (into?.length ?? mostTextBytes)) return
-    if (into === undefined) response.destroy(new Error("the answer is too long"))
+    if (into === undefined) response.destroy(coded("EMSGSIZE"))
     else {
       done(undefined)
       response.destroy()
@@ -184,7 +204,7 @@ export const makeTransport = Effect.fnUntraced(function*(
         collect(response, request.into, (body) => {
           // Nothing may be sent of a body that the caller has back.
           if (!running.writableFinished) running.destroy()
-          resume(Effect.succeed({ status: statusOf(response), headers: headersOf(response.headers), body }))
+          resume(Effect.succeed({ ...answeredOf(running, response), body }))
         })
         response.on("error", (error) => resume(Effect.fail(lost(error))))
       })
@@ -192,22 +212,21 @@ export const makeTransport = Effect.fnUntraced(function*(
     })
 
   const open: HttpTransport["open"] = Effect.fnUntraced(function*(endpoint, request) {
-    const answered = Effect.callback<http.IncomingMessage, ConnectionLost>((resume) => {
+    const answered = Effect.callback<readonly [http.IncomingMessage, Answered], ConnectionLost>((resume) => {
       const running = begin(endpoint, request)
       running.on("error", (error) => resume(Effect.fail(lost(error))))
       running.on("response", (response) => {
         // From now on it is the reader who waits, and who is told of a broken connection.
         running.setTimeout(0)
         response.on("error", () => undefined)
-        resume(Effect.succeed(response))
+        resume(Effect.succeed([response, answeredOf(running, response)]))
       })
       return Effect.sync(() => running.destroy())
     })
     // To destroy an answer that was read to its end leaves the connection to the next request.
-    const release = (response: http.IncomingMessage) => Effect.sync(() => response.destroy())
-    const response = yield* Effect.acquireRelease(answered, release, { interruptible: true })
-    const bytes = yield* bytesOf(response, request.patienceMillis)
-    return { status: statusOf(response), headers: headersOf(response.headers), bytes }
+    const release = ([response]: readonly [http.IncomingMessage, Answered]) => Effect.sync(() => response.destroy())
+    const [response, answer] = yield* Effect.acquireRelease(answered, release, { interruptible: true })
+    return { ...answer, bytes: yield* bytesOf(response, request.patienceMillis) }
   })
 
   return { send, open }

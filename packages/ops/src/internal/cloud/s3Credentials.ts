@@ -19,7 +19,7 @@ export interface CredentialSource {
 }
 
 export const fixedCredentials = (credentials: Credentials): CredentialSource => ({
-  find: () => Promise.resolve(credentials),
+  find: () => Promise.resolve(sendable(credentials)),
   forget: () => undefined
 })
 
@@ -33,6 +33,13 @@ class NotFound extends Error {
     super()
     this.reason = reason
   }
+}
+
+/** Header lines end at some characters, and Node refuses others. */
+const sendable = (credentials: Credentials): Credentials => {
+  const { accessKeyId, sessionToken = "" } = credentials
+  if (/^[\x21-\x7e]*$/.test(`${accessKeyId}${sessionToken}`)) return credentials
+  throw new NotFound({ _tag: "CredentialsRefused", code: "InvalidCharacter" })
 }
 
 /** What was looked at, and what to do: by names alone. All else may be secret, as what a program prints. */
@@ -67,8 +74,9 @@ export const foundCredentials = (profile: string | undefined): CredentialSource 
   return {
     find: async () => {
       try {
-        return await (hasVariables() ? fromVariables() : provider())
+        return sendable(await (hasVariables() ? fromVariables() : provider()))
       } catch (error) {
+        if (error instanceof NotFound) throw error
         throw new NotFound(
           error instanceof Error && /expired/i.test(error.message)
             ? { _tag: "CredentialsExpired", code: "Expired" }

@@ -69,6 +69,9 @@ const byStatus = (call: StoreCall, status: number, code: string, detail: string)
 /** Texts of the service are kept in databases, and shown on one line. */
 const mostDetail = 300
 
+/** What is a word, as codes and regions are. All else that stands in their place is no word of the service. */
+const wordOf = (text = ""): string | undefined => /^[A-Za-z][\w.-]{0,63}$/.test(text) ? text : undefined
+
 export const reasonOf = (
   call: StoreCall,
   answer: HttpAnswer & { readonly text: string },
@@ -76,9 +79,9 @@ export const reasonOf = (
 ): StoreReason => {
   const { headers, status, text } = answer
   const { root = {} } = parseRoot(text) ?? {}
-  const code = textIn(root, "Code") ?? String(status)
+  const code = wordOf(textIn(root, "Code")) ?? String(status)
   const detail = (textIn(root, "Message") ?? "the answer has no explanation").replaceAll(/\s+/g, " ")
-  const region = headers["x-amz-bucket-region"] ?? textIn(root, "Region")
+  const region = wordOf(headers["x-amz-bucket-region"]) ?? wordOf(textIn(root, "Region"))
   const known = byCode.get(code)
   if (known !== undefined) return known
   const coded = withCode.get(code)

@@ -71,7 +71,9 @@ class Sha256 {
 const bytesOf = (data: ArrayBuffer | ArrayBufferView): Uint8Array =>
   data instanceof ArrayBuffer ? new Uint8Array(data) : new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 
-const textOf = (body: Uint8Array): string => new TextDecoder().decode(body)
+/** The content as text, without what the request proved with who asks: what is told of it is printed, and stored. */
+const textOf = ({ proofs }: Pick<WholeAnswer, "proofs">, body: Uint8Array = new Uint8Array(0)): string =>
+  proofs.reduce((text, proof) => text.replaceAll(proof, "…"), new TextDecoder().decode(body))
 
 /** As S3 wants it: everything but letters, digits and `-._~` is escaped. */
 const encodeText = (text: string): string =>
@@ -206,10 +208,14 @@ export const makeRequests = ({ credentials, failure, settings: first, transport 
     return Effect.mapError(loop(0), (reason) => failure(what.call, what.key ?? "", reason))
   }
 
-  const refused = (what: S3Call, answer: HttpAnswer, body: Uint8Array): Effect.Effect<never, StoreReason> =>
+  const refused = (
+    what: S3Call,
+    answer: WholeAnswer | OpenAnswer,
+    body: Uint8Array | undefined
+  ): Effect.Effect<never, StoreReason> =>
     Effect.flatMap(
       Clock.currentTimeMillis,
-      (now) => Effect.fail(reasonOf(what.call, { ...answer, text: textOf(body) }, now))
+      (now) => Effect.fail(reasonOf(what.call, { ...answer, text: textOf(answer, body) }, now))
     )
 
   const whole = (what: S3Call, into?: Uint8Array) =>
@@ -218,12 +224,11 @@ export const makeRequests = ({ credentials, failure, settings: first, transport 
         const request = yield* sign(what, hash)
         const sent = transport.send(settings.endpoint, { ...request, into })
         const answer = yield* Effect.mapError(sent, unreachable)
-        return answer.status < 300 ? answer : yield* refused(what, answer, answer.body ?? new Uint8Array(0))
+        return answer.status < 300 ? answer : yield* refused(what, answer, answer.body)
       }))
 
   return {
-    send: (what) =>
-      Effect.map(whole(what), (answer) => ({ ...answer, text: answer.body === undefined ? "" : textOf(answer.body) })),
+    send: (what) => Effect.map(whole(what), (answer) => ({ ...answer, text: textOf(answer, answer.body) })),
     read: whole,
     open: (what) =>
       retried(what, (hash) =>

@@ -37,8 +37,10 @@ const awsHost = (region: string): string => `https://s3.${region}.amazonaws.com$
 const endpointOf = (text: string): { readonly endpoint: Endpoint; readonly basePath: string } => {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const protocol = url?.protocol
+  // All else in a URL, such as a password, is obeyed by nobody.
   if (
-    url === undefined || (protocol !== "http:" && protocol !== "https:") || url.username !== "" || url.search !== ""
+    url === undefined || (protocol !== "http:" && protocol !== "https:") ||
+    `${url.username}${url.password}${url.search}${url.hash}` !== ""
   ) {
     throw new SettingsError("the endpoint is no URL of the form https://host:port")
   }
