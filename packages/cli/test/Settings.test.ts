@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Database from "../src/options/Database.ts"
+import * as Settings from "../src/options/Settings.ts"
 import { passwordIn } from "../src/Postgres.ts"
 
 const found = (env: Record<string, string>, flag?: string) => Database.of(Option.fromUndefinedOr(flag), env, "/home/me")
@@ -36,6 +38,15 @@ describe("the database", () => {
       assert.strictEqual(filename, "/home/me/.local/state/fanout/jobs.db")
       assert.strictEqual(shown, "postgres://me@db.example:6000/jobs?sslmode=require")
       assert.strictEqual(hrefOf(server), "postgres://me@db.example:6000/jobs?sslmode=require")
+    }))
+
+  it.effect("has no files while it is in memory, and one of its name is none of it", () =>
+    Effect.gen(function*() {
+      const files = (db: string) =>
+        Effect.provideService(Settings.databaseFiles, Settings.db, Option.some(FilePath.make(db)))
+      assert.deepStrictEqual(yield* files(":memory:"), [])
+      const { length } = yield* files(`${import.meta.dirname}/:memory:`)
+      assert.strictEqual(length, 4)
     }))
 
   it.effect("is told of without its password, and takes none from where all can read it", () =>

@@ -101,6 +101,7 @@ export const database = Effect.tap(namedDatabase, (named) => {
 /** Files of the database: read while they are written to, they would be of no use. */
 export const databaseFiles = Effect.gen(function*() {
   const { filename } = yield* database
+  if (filename === ":memory:") return []
   const path = yield* Effect.sync(() => Arguments.realPath(FilePath.make(filename)))
   return Database.filesOf(path).map(FilePath.make)
 })
