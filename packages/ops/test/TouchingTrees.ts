@@ -30,6 +30,8 @@ const Entry = Schema.Struct({
   modified: Schema.Literals([4, 5])
 })
 
+const Below = Schema.Struct({ source: Schema.Literals([0, 1]), below: Schema.Literals(["x", "y", "a/x", "b/x"]) })
+
 const Place = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 11 }))
 
 /** What somebody does while a job is stopped, to one of its sources or to where that goes. */
@@ -57,9 +59,18 @@ export const World = Schema.Struct({
   isTarget: Schema.Boolean,
   /** Files where something goes to, and what leads to them from there where it comes from. */
   crossings: Schema.Array(Schema.Struct({
-    source: Schema.Literals([0, 1]),
-    below: Schema.Literals(["x", "y", "a/x", "b/x"]),
-    kind: Schema.Literals(["link", "hard link", "file"])
+    at: Below,
+    other: Below,
+    kind: Schema.Literals([
+      "link",
+      "hard link",
+      "file",
+      "link to another",
+      "swapped links",
+      "chain in the target",
+      "chain in the source",
+      "link to the folder"
+    ])
   })).pipe(Schema.check(Schema.isMaxLength(3))),
   conflict: Schema.Literals([...Conflict.Mode.literals, "overwrite"]),
   moves: Schema.Literals([true, true, false]),
@@ -116,20 +127,36 @@ const plant = ({ isElsewhere, tree, ways }: World): MemoryFiles.Disk => {
 
 /** Has sources and targets touch. */
 const cross = (disk: MemoryFiles.Disk, { crossings }: World, transfers: Copy.Payload["transfers"]): void => {
-  for (const [n, { below, kind, source: index }] of crossings.entries()) {
-    const { source, target } = transfers[index] ?? transfers[0]
-    const [from, to] = [`${source}/${below}`, `${target}/${below}`]
+  const attempt = (make: () => void): void => {
     try {
-      for (const folder of [target, FilePath.parent(FilePath.make(to))]) {
-        if (disk.see(folder) === undefined) disk.folder(folder)
-      }
-      if (disk.see(to) === undefined) disk.file(to, `crossing ${n}`)
-      if (kind === "link") disk.symlink(from, to)
-      else if (kind === "hard link" && disk.see(to)?.kind === "file") disk.hardLink(to, from)
-      else disk.file(from, `crossed ${n}`)
+      make()
     } catch {
       // It is there, or no folder around it.
     }
+  }
+  const pathsOf = ({ below, source: index }: typeof Below.Type) => {
+    const { source, target } = transfers[index] ?? transfers[0]
+    return { from: `${source}/${below}`, to: `${target}/${below}` }
+  }
+  for (const [n, { at, kind, other }] of crossings.entries()) {
+    const [{ from, to }, { from: otherFrom, to: otherTo }] = [pathsOf(at), pathsOf(other)]
+    const link = (path: string, target: string) => attempt(() => disk.symlink(path, target))
+    for (const path of [to, otherTo, from, otherFrom].map(FilePath.make)) {
+      for (const folder of [FilePath.parent(FilePath.parent(path)), FilePath.parent(path)]) {
+        attempt(() => disk.see(folder) === undefined && disk.folder(folder))
+      }
+    }
+    if (kind === "chain in the target") link(otherTo, to)
+    for (const path of [to, otherTo]) {
+      attempt(() => disk.see(path) === undefined && disk.file(path, `crossing ${n} ${path}`))
+    }
+    if (kind === "link") link(from, to)
+    else if (kind === "hard link") attempt(() => disk.see(to)?.kind === "file" && disk.hardLink(to, from))
+    else if (kind === "file") attempt(() => disk.file(from, `crossed ${n}`))
+    else if (kind === "chain in the source") link(from, otherFrom)
+    else if (kind === "link to the folder") link(from, FilePath.parent(FilePath.make(to)))
+    else link(from, otherTo)
+    if (kind === "swapped links" || kind === "chain in the source") link(otherFrom, to)
   }
 }
 
@@ -161,6 +188,30 @@ const contents = (disk: MemoryFiles.Disk): ReadonlyMap<string, ReadonlyArray<str
 }
 
 const isIn = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`)
+
+/**
+ * Finds, among contents that are gone, those of files whose places links took of which each leads to the place of the
+ * next: of such a circle, one has to be left.
+ */
+const circlesOf = (disk: MemoryFiles.Disk, transfers: Copy.Payload["transfers"]) => {
+  const all = disk.tree("/")
+  const files = contents(disk)
+  const textOf = new Map(
+    Array.from(files, ([text, [path = ""]]) => [disk.find(FilePath.make(path)), text] as const)
+  )
+  /** What the links lead to that come into a place. Nothing else that comes there is in a circle. */
+  const nextOf = (path: string): ReadonlyArray<string | undefined> =>
+    transfers.filter(({ target }) => isIn(path, target)).map(({ source, target }) => {
+      const own = source + path.slice(target.length)
+      const inode = all[own.slice(1)]?.kind === "link" ? led(disk, own) : undefined
+      return inode && textOf.get(inode)
+    })
+  const next = new Map(Array.from(files, ([text, paths]) => [text, paths.flatMap(nextOf)]))
+  return function left(gone: ReadonlyArray<string>): ReadonlyArray<string> {
+    const still = gone.filter((text) => next.get(text)?.every((other) => other !== undefined && gone.includes(other)))
+    return still.length === gone.length ? still : left(still)
+  }
+}
 
 /**
  * The contents that the command may destroy, as it was asked to: those of files that are in no source, in the place of
@@ -254,6 +305,7 @@ export const run = (world: World) =>
     if (Exit.isFailure(payload)) return { isRefused: true, isOver: true, lost: [] }
     const { transfers } = payload.value
     const going = mayGo(disk, world, transfers)
+    const inCircles = circlesOf(disk, transfers)
     const tidier = new Tidier(disk, transfers)
     const memory = remembering()
     const manager = yield* KilledProcess.starter(disk, memory)
@@ -279,6 +331,10 @@ export const run = (world: World) =>
     // What is made anew in the place of another source or target may be asked to be replaced.
     const areApart = roots.every((one, n) => roots.every((other, m) => n === m || !isIn(one, other)))
     const wanted = [...before.keys(), ...areApart ? tidier.made : []]
-    const lost = wanted.filter((content) => !after.has(content) && !going.has(content))
+    const gone = wanted.filter((content) => !after.has(content))
+    const lost = [
+      ...gone.filter((content) => !going.has(content)),
+      ...inCircles(gone.filter((content) => going.has(content)))
+    ]
     return { isRefused: false, isOver: last.startsWith("Completed"), lost }
   }).pipe(Effect.scoped, Effect.provide(Layer.fresh(MemoryJobStore.layer)))

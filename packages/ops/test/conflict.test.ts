@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Effect from "effect/Effect"
@@ -141,6 +142,14 @@ describe("Conflict", () => {
       for (const mode of ["changed", "overwrite"] as const) {
         assert.deepStrictEqual(yield* decide(mode, "a"), { _tag: "Refuse", reason: "SameFile" })
         assert.deepStrictEqual(yield* decide(mode, "b"), { _tag: "Replace" })
+      }
+      // A move takes away what the first one leads through.
+      disk.rename("/from/c", "/to/c")
+      for (const mode of ["changed", "overwrite"] as const) {
+        assert.deepStrictEqual(yield* decide(mode, "a"), { _tag: "Replace" })
+        const options = { ...CopyOptions.CopyOptions.defaultValue(), isMove: true }
+        const moved = yield* Effect.provideService(decide(mode, "a"), CopyOptions.CopyOptions, options)
+        assert.deepStrictEqual(moved, { _tag: "Refuse", reason: "LinkToNothing" })
       }
     }))
 })

@@ -17,6 +17,23 @@ describe("nothing is lost", { timeout: 600_000 }, () => {
     { arbitrary: { runs: runs(6000) } }
   )
 
+  it.effect("where a move takes a link away through which another one led to what is in its way", () =>
+    Effect.gen(function*() {
+      for (const together of [false, true]) {
+        const disk = new MemoryFiles.Disk()
+        for (const folder of ["/from", "/to", "/to/copy"]) disk.folder(folder)
+        disk.symlink("/from/a", "/to/copy/b")
+        disk.symlink("/from/b", "/from/a")
+        disk.file("/to/copy/b", "text of b")
+
+        const { rows } = yield* copy(disk, { together, moves: true, conflict: "overwrite" })
+
+        assert.lengthOf(rows, 1)
+        assert.include(disk.see("/to/copy/b"), { text: "text of b" })
+        assert.include(disk.see("/from/b"), { kind: "link" })
+      }
+    }))
+
   it.effect("where two links lead to what is in each other's way", () =>
     Effect.gen(function*() {
       for (const together of [false, true]) {

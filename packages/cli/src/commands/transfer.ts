@@ -164,18 +164,21 @@ const plan = (kind: Kind, request: Copy.Request, called?: FilePath.FilePath) =>
   })
 
 /** What would be done, step by step. */
-const stepsOf = (payload: Copy.Payload) =>
+const stepsOf = ({ name }: Kind, payload: Copy.Payload) =>
   Effect.promise(async () => {
     const { entries } = await import("@fanout/ops/CopyPreview")
-    if (!hasAddress(payload.request)) return entries(payload)
+    const { CopyOptions } = await import("@fanout/ops/CopyOptions")
+    const { optionsOf } = await (name === "copy" ? import("@fanout/ops/Copy") : import("@fanout/ops/Move"))
+    const steps = Stream.provideService(entries(payload), CopyOptions, optionsOf(payload.request))
+    if (!hasAddress(payload.request)) return steps
     const { layer, layerPreview } = await import("@fanout/ops/clouds")
-    return Stream.provide(entries(payload), Layer.provide(layerPreview(payload), layer()))
+    return Stream.provide(steps, Layer.provide(layerPreview(payload), layer()))
   })
 
 const runDry = (kind: Kind, request: Copy.Request, options: Options) =>
   Effect.gen(function*() {
     const payload = yield* plan(kind, request)
-    yield* DryRun.tell(yield* stepsOf(payload), DryRun.copy(kind.name), options)
+    yield* DryRun.tell(yield* stepsOf(kind, payload), DryRun.copy(kind.name), options)
   })
 
 /** Asks what is to be done with files that are in the way, if there are any and somebody is there to answer. */

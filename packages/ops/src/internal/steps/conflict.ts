@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { CopyOptions } from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
@@ -60,7 +61,17 @@ export const Decision = Schema.TaggedUnion({
   Unchanged: {},
   Skip: { reason: Schema.Literals(["Exists", "Special", "Database", "Output"]) },
   RenameTo: { number: Schema.Natural },
-  Refuse: { reason: Schema.Literals(["Exists", "FolderOverFile", "FileOverFolder", "SameFile", "Database", "Output"]) }
+  Refuse: {
+    reason: Schema.Literals([
+      "Exists",
+      "FolderOverFile",
+      "FileOverFolder",
+      "SameFile",
+      "LinkToNothing",
+      "Database",
+      "Output"
+    ])
+  }
 })
 
 /** What is to be done. */
@@ -125,14 +136,16 @@ const useOf = Effect.fnUntraced(function*(path: FilePath.FilePath, stat: Option.
   return ProtectedFiles.useOf(yield* ProtectedFiles.ProtectedFiles, path, stat)
 })
 
-/** Whether a link leads to what is in its way. In that place it would lead to itself, and the content be gone. */
-const leadsTo = ({ place, stat }: Source, there: Option.Option<Files.FileStat>) =>
-  stat.kind === "link" && Option.isSome(there)
-    ? Effect.map(
-      Destination.follow(Place.path(place)),
-      Option.exists((followed) => Files.isSameInode(followed, there.value))
-    )
-    : Effect.succeed(false)
+/**
+ * Why a link can't take the place of a file. If it leads there, it would lead to itself then, and the content be gone.
+ * Where it leads to nothing, a move may have taken a link away that it led through.
+ */
+const whyNotReplaced = Effect.fnUntraced(function*({ place, stat }: Source, there: Option.Option<Files.FileStat>) {
+  if (stat.kind !== "link" || Option.isNone(there) || there.value.kind !== "file") return undefined
+  const followed = yield* Destination.follow(Place.path(place))
+  if (Option.isNone(followed)) return (yield* CopyOptions).isMove ? "LinkToNothing" : undefined
+  return Files.isSameInode(followed.value, there.value) ? "SameFile" : undefined
+})
 
 /**
  * Decides by what is at the target now, and for `rename` finds the first number whose name is free. Where nothing has
@@ -154,7 +167,8 @@ export const resolve = Effect.fnUntraced(function*(
     ? Option.some(yield* facts(place, found.value))
     : Option.none()
   const first = decide(mode, here, there)
-  if (first._tag === "Replace" && (yield* leadsTo(source, found))) return Refuse.make({ reason: "SameFile" })
+  const lost = first._tag === "Replace" ? yield* whyNotReplaced(source, found) : undefined
+  if (lost !== undefined) return Refuse.make({ reason: lost })
   const decision = first._tag === "RenameTo" && place !== undefined
     ? RenameTo.make({ number: yield* NumberedName.firstFree(place) })
     : first
@@ -177,6 +191,7 @@ const refusals = {
   FolderOverFile: "a folder can't take the place of what is there",
   FileOverFolder: "a file can't take the place of the folder that is there",
   SameFile: "it is what the link leads to, and would be gone",
+  LinkToNothing: "the link leads to nothing, and may have led to it through what was moved: it would be gone",
   Database: "the database of this job has that name: keep it elsewhere, or copy to another place",
   Output: "the checksums of this job get that name: have them written elsewhere"
 }
