@@ -690,6 +690,23 @@ describe("a move that is cancelled", () => {
       assert.deepStrictEqual(disk.tree("/to"), others)
     }))
 
+  it.effect("gives those that an older version was about to remove their names again", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      for (const folder of ["/from", "/to", "/to/from"]) disk.folder(folder)
+      const aside = (source: string, digits: string) =>
+        `${TemporaryName.make(job, 2, FilePath.make(source)).slice(0, 31)}${digits}`
+      disk.file(`/from/${aside("/from/a", "0h2hpa30orp0bd")}`, "written to after it was copied")
+      disk.file("/to/from/a", "its copy")
+      disk.file(`/${aside("/one.txt", "1k8xf5f1j2vqvt")}`, "text of one")
+
+      yield* cancel(disk)
+
+      assert.include(disk.see("/from/a"), { text: "written to after it was copied" })
+      assert.include(disk.see("/one.txt"), { text: "text of one" })
+      assert.lengthOf(Object.keys(disk.tree("/from")), 1)
+    }))
+
   it.effect("gives all that it has put aside together its names again", () =>
     Effect.gen(function*() {
       const disk = new MemoryFiles.Disk()

@@ -60,6 +60,13 @@ describe("TemporaryName", () => {
     assert.isFalse(TemporaryName.isFor(JobId.make("job-2"), made, target))
   })
 
+  it("knows names of older versions, which had fewer digits for the file", () => {
+    const older = FilePath.make(`${name(job, 3, target).slice(0, 31)}0xlt6b417bw51y`)
+    assert.isTrue(TemporaryName.isOf(job, older, 4))
+    assert.isTrue(TemporaryName.isFor(job, older, target))
+    assert.isFalse(TemporaryName.isFor(job, older, FilePath.make("/folder/other")))
+  })
+
   it("takes nothing else for its own", () => {
     const own = name(job, 1, target)
     for (const other of ["", ".fanout", own.slice(1), `${own}0`, own.slice(0, -1), own.toUpperCase(), `x${own}`]) {

@@ -26,7 +26,8 @@ export interface TemporaryName {
 
 const tokenDigits = 7
 const targetDigits = 17
-const pattern = /^\.fanout-([0-9a-z]{14})-([0-9a-z]{7})-[0-9a-z]{17}$/
+// Older versions had 14 digits for the target. A move of theirs may have put a source aside that is nowhere else.
+const pattern = /^\.fanout-([0-9a-z]{14})-([0-9a-z]{7})-(?:[0-9a-z]{17}|[0-9a-z]{14})$/
 
 const digits = "0123456789abcdefghijklmnopqrstuv"
 
@@ -58,13 +59,17 @@ const hash = (text: string): string => {
 
 /** Creates the name, in the folder of the target, that the job's owner writes the target's content to. */
 export const make = (job: JobId.JobId, token: number, target: FilePath.FilePath): FilePath.FilePath =>
-  FilePath.fromLatin1(
-    `.fanout-${hash(job)}-${token.toString(36).padStart(tokenDigits, "0")}-${hashTarget(job, target)}`
-  )
+  FilePath.fromLatin1(named(job, token, hashTarget(job, target)))
 
-/** Checks whether an owner of the job has made the name for this target. */
+const named = (job: JobId.JobId, token: number, target: string): string =>
+  `.fanout-${hash(job)}-${token.toString(36).padStart(tokenDigits, "0")}-${target}`
+
+/** Checks whether an owner of the job has made the name for this target, of whichever version. */
 export const isFor = (job: JobId.JobId, name: FilePath.FilePath, target: FilePath.FilePath): boolean =>
-  Option.exists(parse(name), ({ token }) => name === make(job, token, target))
+  Option.exists(
+    parse(name),
+    ({ token }) => [hashTarget(job, target), hash(target)].some((digits) => name === named(job, token, digits))
+  )
 
 /** Reads what a name says, if it is a temporary one. */
 export const parse = (name: FilePath.FilePath): Option.Option<TemporaryName> => {
