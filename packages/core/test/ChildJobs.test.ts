@@ -8,8 +8,6 @@ import { JobManagerError, JobNotCompleted } from "@fanout/core/JobManager"
 import type { JobRecord } from "@fanout/core/JobRecord"
 import * as JobStore from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import { settle } from "@fanout/core/testing"
 import * as Effect from "effect/Effect"
@@ -22,6 +20,7 @@ import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { isLong } from "../../../test/effort.ts"
 import { type Process, process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 class Broken extends Schema.TaggedError<Broken>("test/Broken")("Broken", { what: Schema.String }) {}
 
@@ -976,5 +975,4 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
       }))
   })
 
-suite("memory", MemoryJobStore.layer)
-suite("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(suite)

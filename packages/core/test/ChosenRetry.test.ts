@@ -5,8 +5,6 @@ import type * as JobId from "@fanout/core/JobId"
 import { JobManagerError } from "@fanout/core/JobManager"
 import * as JobState from "@fanout/core/JobState"
 import type * as JobStore from "@fanout/core/JobStore"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
@@ -20,6 +18,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { decodeOrigin } from "../src/internal/fanOut/origin.ts"
 import * as Laws from "./FanOutLaws.ts"
 import { type Process, process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 class Bad extends Schema.TaggedError<Bad>("test/Bad")("Bad", { code: Schema.String }) {}
 
@@ -350,5 +349,4 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
     )
   })
 
-suite("memory", MemoryJobStore.layer)
-suite("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(suite)

@@ -5,8 +5,6 @@ import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
 import type * as JobStore from "@fanout/core/JobStore"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import { settle } from "@fanout/core/testing"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -17,6 +15,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { type Process, process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 /** Pauses itself, fails, fails later, or runs until it is stopped. */
 const Left = Job.make("test/Left", {
@@ -327,5 +326,4 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
     }
   })
 
-suite("memory", MemoryJobStore.layer)
-suite("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(suite)

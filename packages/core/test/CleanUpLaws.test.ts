@@ -1,12 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import type * as JobStore from "@fanout/core/JobStore"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { runs } from "../../../test/effort.ts"
 import * as CleanUpWorld from "./CleanUpWorld.ts"
+import { onStores } from "./stores.ts"
 
 const cleanUpLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
   describe(`the law of clean-ups (${backend})`, () => {
@@ -23,5 +22,4 @@ const cleanUpLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E
     )
   })
 
-cleanUpLaws("memory", MemoryJobStore.layer)
-cleanUpLaws("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(cleanUpLaws)

@@ -3,8 +3,6 @@ import * as Interrupter from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
 import type { JobId } from "@fanout/core/JobId"
 import type * as JobStore from "@fanout/core/JobStore"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import * as Source from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
@@ -18,6 +16,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { type Process, process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 class UploadFailed extends Schema.TaggedError<UploadFailed>("test/UploadFailed")("UploadFailed", {}) {}
 
@@ -293,5 +292,4 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
       }))
   })
 
-suite("memory", MemoryJobStore.layer)
-suite("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(suite)

@@ -1,8 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Interrupter from "@fanout/core/Interrupter"
 import type * as JobStore from "@fanout/core/JobStore"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import * as Pools from "@fanout/core/Pools"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
@@ -26,6 +24,7 @@ import { makeDeadlines } from "../src/internal/task/deadlines.ts"
 import * as ThreadPool from "../src/internal/threads/poolLayer.ts"
 import { asRun, attachedTo, runningJob } from "./fanOutHarness.ts"
 import { outcomesOf } from "./FanOutLaws.ts"
+import { onStores } from "./stores.ts"
 import { Threads } from "./threadHarness.ts"
 
 const dispatcher = TaskDispatcher.TaskDispatcher
@@ -285,5 +284,4 @@ const faults = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
     { arbitrary: { runs: runs(50) } }
   )
 
-faults("memory", MemoryJobStore.layer)
-faults("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(faults)

@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import type * as JobStore from "@fanout/core/JobStore"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { runs } from "../../../test/effort.ts"
 import * as DispatchTree from "./DispatchTree.ts"
+import { onStores } from "./stores.ts"
 
 let jobs = 0
 
@@ -74,5 +74,4 @@ const dispatcherLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore
     })
   })
 
-dispatcherLaws("memory", MemoryJobStore.layer)
-dispatcherLaws("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(dispatcherLaws)

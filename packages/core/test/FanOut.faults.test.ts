@@ -8,7 +8,6 @@ import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import * as Source from "@fanout/core/Source"
 import type { Element } from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
@@ -27,6 +26,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
 import { process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 const Commit = Task.make("test/Commit", { payload: { n: Schema.Number }, pool: "io" })
 const Failing = Task.make("test/Failing", { payload: { n: Schema.Number }, error: Schema.String, pool: "io" })
@@ -600,8 +600,7 @@ describe("FanOut whose source goes back", () => {
     }).pipe(fresh))
 })
 
-faults("memory", MemoryJobStore.layer)
-faults("sqlite", layerSqlite({ filename: ":memory:" }))
+onStores(faults)
 
 const Reading = Job.make("test/Reading", {})
 const Child = Job.make("test/Child", {})

@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import * as Progress from "@fanout/core/Progress"
 import type { Element } from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
@@ -23,6 +22,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { runs } from "../../../test/effort.ts"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
 import * as Laws from "./FanOutLaws.ts"
+import { onStores } from "./stores.ts"
 
 class Bad extends Schema.TaggedError<Bad>("Bad")("Bad", { n: Schema.Number }) {}
 const Visit = Task.make("test/Visit", {
@@ -784,5 +784,4 @@ const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>
     )
   })
 
-fanOutLaws("memory", MemoryJobStore.layer)
-fanOutLaws("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(fanOutLaws)

@@ -7,8 +7,6 @@ import * as JobId from "@fanout/core/JobId"
 import * as JobState from "@fanout/core/JobState"
 import * as JobStore from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import type { Element } from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
@@ -29,6 +27,7 @@ import { runs } from "../../../test/effort.ts"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
 import { GivingWay } from "./GivingWay.ts"
 import { process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 const int = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
@@ -377,5 +376,4 @@ const laws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
     )
   })
 
-laws("memory", MemoryJobStore.layer)
-laws("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(laws)

@@ -5,8 +5,6 @@ import * as Job from "@fanout/core/Job"
 import { JobManagerError, JobNotCompleted } from "@fanout/core/JobManager"
 import type { JobStore } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import { settle } from "@fanout/core/testing"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -17,6 +15,7 @@ import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { runs } from "../../../test/effort.ts"
 import { type Process, process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 /** Works for its milliseconds. */
 const Import = Job.make("test/Import", { payload: Schema.Number, success: Schema.Void })
@@ -210,5 +209,4 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore, E>) =>
       }))
   })
 
-suite("memory", MemoryJobStore.layer)
-suite("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(suite)

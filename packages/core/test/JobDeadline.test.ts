@@ -4,8 +4,6 @@ import * as Job from "@fanout/core/Job"
 import { JobNotCompleted } from "@fanout/core/JobManagerError"
 import { Exit } from "@fanout/core/JobRecord"
 import type * as JobStore from "@fanout/core/JobStore"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -16,6 +14,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 class Busy extends Schema.TaggedError<Busy>("test/Busy")("Busy", {}) {}
 
@@ -207,5 +206,4 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
       }))
   })
 
-suite("memory", MemoryJobStore.layer)
-suite("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(suite)

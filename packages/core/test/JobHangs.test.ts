@@ -2,8 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
 import type * as JobStore from "@fanout/core/JobStore"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import type { Element } from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
@@ -19,6 +17,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 const pass = (millis: number) => Effect.andThen(TestClock.adjust(millis), settle)
 
@@ -147,5 +146,4 @@ const hangs = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
     }
   })
 
-hangs("memory", MemoryJobStore.layer)
-hangs("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(hangs)

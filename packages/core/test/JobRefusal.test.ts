@@ -2,8 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
 import { JobStore } from "@fanout/core/JobStore"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import { settle } from "@fanout/core/testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -13,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 /** Works for so many seconds with a file of this name. */
 const Work = Job.make("test/Work", {
@@ -162,5 +161,4 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore, E>) =>
       }))
   })
 
-suite("memory", MemoryJobStore.layer)
-suite("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(suite)

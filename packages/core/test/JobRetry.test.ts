@@ -3,7 +3,6 @@ import * as Job from "@fanout/core/Job"
 import * as JobState from "@fanout/core/JobState"
 import * as JobStore from "@fanout/core/JobStore"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -13,6 +12,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 class Busy extends Schema.TaggedError<Busy>("test/Busy")("Busy", {}) {}
 
@@ -129,5 +129,4 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
     }
   })
 
-suite("memory", MemoryJobStore.layer)
-suite("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(suite)

@@ -5,8 +5,6 @@ import * as JobContext from "@fanout/core/JobContext"
 import * as JobManager from "@fanout/core/JobManager"
 import * as JobSchedule from "@fanout/core/JobSchedule"
 import * as JobStore from "@fanout/core/JobStore"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import { settle } from "@fanout/core/testing"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -19,6 +17,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { runs } from "../../../test/effort.ts"
 import { nextTick, ticksAfter, ticksOf } from "../src/internal/store/ticks.ts"
 import { process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 const at = (text: string) => new Date(text).getTime()
 const second = 1000
@@ -779,5 +778,4 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
       }))
   })
 
-suite("memory", MemoryJobStore.layer)
-suite("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(suite)

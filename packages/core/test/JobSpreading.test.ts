@@ -4,8 +4,6 @@ import * as Interrupter from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
 import { JobManagerError, JobNotCompleted } from "@fanout/core/JobManager"
 import type { JobStore } from "@fanout/core/JobStore"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import { settle } from "@fanout/core/testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -13,6 +11,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { type Process, process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 const Work = Job.make("test/Work", { payload: Schema.Number, success: Schema.Void })
 const Family = Job.make("test/Family", {
@@ -168,5 +167,4 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore, E>) =>
       }))
   })
 
-suite("memory", MemoryJobStore.layer)
-suite("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(suite)

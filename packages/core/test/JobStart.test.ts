@@ -2,8 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Job from "@fanout/core/Job"
 import { type JobHandle, JobManager } from "@fanout/core/JobManager"
 import * as JobStore from "@fanout/core/JobStore"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -16,6 +14,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 class Refused extends Schema.TaggedError<Refused>("test/Refused")("Refused", { n: Schema.Int }) {}
 
@@ -269,5 +268,4 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
       }))
   })
 
-suite("memory", MemoryJobStore.layer)
-suite("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(suite)

@@ -4,8 +4,6 @@ import * as Interrupter from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
 import { JobManagerError } from "@fanout/core/JobManager"
 import type { JobStore } from "@fanout/core/JobStore"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import * as Progress from "@fanout/core/Progress"
 import * as Source from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
@@ -20,6 +18,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { type Process, process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 class Odd extends Schema.TaggedError<Odd>("test/Odd")("Odd", { code: Schema.String }) {}
 
@@ -239,8 +238,7 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore, E>) =>
       }))
   })
 
-suite("memory", MemoryJobStore.layer)
-suite("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(suite)
 
 const payloads = <P>(source: Source.Source<P>, after?: string) =>
   Effect.map(

@@ -3,8 +3,6 @@ import * as Interrupter from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
 import * as JobState from "@fanout/core/JobState"
 import type * as JobStore from "@fanout/core/JobStore"
-import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import type { Element } from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
@@ -19,6 +17,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { runs } from "../../../test/effort.ts"
 import { type Process, process } from "./managers.ts"
+import { onStores } from "./stores.ts"
 
 const items = 30
 const options = { payload: { n: Schema.Number }, key: ({ n }: { readonly n: number }) => `${n}`, pool: "shared" }
@@ -232,5 +231,4 @@ const sharedPools = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E
       ]).pipe(Effect.provide(Layer.fresh(store))))
   })
 
-sharedPools("memory", MemoryJobStore.layer)
-sharedPools("SQLite", layerSqlite({ filename: ":memory:" }))
+onStores(sharedPools)
