@@ -4,6 +4,8 @@
  * The contract is small on purpose. `put` changes the life of a job by compare-and-set. `flush` records what the owner
  * of a job learns, in one fenced transaction. Other operations read. `JobState` decides what a change means.
  *
+ * A `limit` is a whole number from 0 on, or Infinity, and an `after` a whole number from 0 on. Others are defects.
+ *
  * A read of several jobs leaves out a job that can't be read. A read for work also logs one warning per process.
  *
  * @since 0.1.0

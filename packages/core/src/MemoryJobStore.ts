@@ -13,8 +13,10 @@ import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
 import { encode, Memory, read, refuse, type StoredFanOut, type StoredJob } from "./internal/memory/memory.ts"
 import { samples, sharedByProcesses } from "./internal/memory/shared.ts"
+import * as Numbers from "./internal/numbers.ts"
 import { renameEntries, renameProgress } from "./internal/store/fanOutNames.ts"
 import { standsFor, withStored } from "./internal/store/keys.ts"
+import { atMost, behind } from "./internal/store/pages.ts"
 import { astrayLimit, isToCancel, stepOf, wishOf } from "./internal/store/request.ts"
 import * as Rows from "./internal/store/rows.ts"
 import * as Ticks from "./internal/store/ticks.ts"
@@ -47,7 +49,7 @@ export const layer: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
   })
 })
 
-const first = <A>(found: ReadonlyArray<A>, limit: number) => found.slice(0, Math.max(0, Math.floor(limit)))
+const first = <A>(found: ReadonlyArray<A>, limit: number) => found.slice(0, atMost(limit))
 
 const isQueued = ({ state }: JobRecord) => state._tag === "Queued"
 const isActive = ({ state }: JobRecord) => JobState.isActive(state)
@@ -79,13 +81,14 @@ const newest = (
   memory: Memory,
   { before, idempotencyKey, idPrefix = "", limit, names, parent, schedule, since = -Infinity, states, tag }: ListFilter
 ): ReadonlyArray<StoredJob> => {
+  const earliest = Numbers.bound("The since of a list", since)
   const last = before && { ...before, order: memory.jobs.get(before.id)?.order ?? 0 }
   const found = memory.where((record) =>
     (states === undefined || states.includes(record.state._tag)) &&
     (names === undefined || names.includes(record.name)) &&
     (idempotencyKey === undefined || Option.contains(record.idempotencyKey, idempotencyKey)) &&
     (tag === undefined || record.tags.includes(tag)) &&
-    record.id.startsWith(idPrefix) && record.createdAt >= since &&
+    record.id.startsWith(idPrefix) && record.createdAt >= earliest &&
     (schedule === undefined || Option.exists(record.scheduled, (one) => one.schedule === schedule)) &&
     (parent === undefined || isChildOf(parent)(record))
   )
@@ -105,7 +108,7 @@ const reads = (memory: Memory): Operations<Reads> => ({
   listWithPulse: (filter) =>
     memory.run(() => newest(memory, filter).map((job) => Object.assign(Rows.decodePulse(job), { record: read(job) }))),
   // The store can read every job, because the store itself has written the job.
-  unreadable: () => Effect.succeed([]),
+  unreadable: ({ limit }) => memory.run(() => first([], limit)),
   look: (now) =>
     memory.run(() => {
       const queued = memory.where(isQueued).map(({ record }) => record)
@@ -247,16 +250,17 @@ const changes = (
     }),
   prune: (finishedBefore) =>
     memory.write(() => {
+      const before = Numbers.bound("The time before which jobs have finished", finishedBefore)
       const parents = new Set(memory.where(isActive).map(({ record }) => Option.getOrUndefined(record.parent)?.id))
       const isOld = ({ finishedAt, id, parent, state }: JobRecord) =>
-        JobState.isTerminal(state) && Option.exists(finishedAt, (at) => at < finishedBefore) && !parents.has(id) &&
+        JobState.isTerminal(state) && Option.exists(finishedAt, (at) => at < before) && !parents.has(id) &&
         !Option.exists(parent, (parent) => memory.jobs.has(parent.id))
-      const before = memory.jobs.size
+      const all = memory.jobs.size
       // A child becomes old only after its parent has been removed.
       for (let old = memory.where(isOld); old.length > 0; old = memory.where(isOld)) {
         for (const { record } of old) memory.jobs.delete(record.id)
       }
-      return before - memory.jobs.size
+      return all - memory.jobs.size
     })
 })
 
@@ -379,10 +383,10 @@ const belongings = (
     }),
   outcomes: (id, { after, cause, elements, fanOut, limit, newestFirst, tags }) =>
     memory.run(() => {
-      const chosen = elements && new Set(elements)
+      const [least, chosen] = [behind(after), elements && new Set(elements)]
       const found = rowsOf(memory, id)
         .filter((one) =>
-          one.row.seq > after && (fanOut === undefined || one.fanOut === fanOut) &&
+          one.row.seq > least && (fanOut === undefined || one.fanOut === fanOut) &&
           (tags === undefined || tags.includes(one.row.tag)) &&
           (cause === undefined || one.row.cause === Rows.toText(cause)) &&
           (chosen === undefined || chosen.has(one.row.seq))
@@ -395,7 +399,8 @@ const belongings = (
   log: (id, token, entry) => memory.write(() => memory.addLine(memory.owned(id, token), entry)),
   logs: (id, { after, limit, newestFirst }) =>
     memory.run(() => {
-      const found = (memory.jobs.get(id)?.log ?? []).filter(({ seq }) => seq > after)
+      const least = behind(after)
+      const found = (memory.jobs.get(id)?.log ?? []).filter(({ seq }) => seq > least)
       return first(newestFirst ? found.toReversed() : found, limit)
     })
 })

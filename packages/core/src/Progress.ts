@@ -124,6 +124,8 @@ export const Reporter: Context.Reference<Reporter> = Context.Reference<Reporter>
  *
  * **Gotchas**
  *
+ * An amount is a number between -2^53 and 2^53; any other fails the task. A sum may be larger, and is then rounded.
+ *
  * If an attempt fails, or is stopped without a checkpoint of its own, its amounts are subtracted again. The shown
  * amount never decreases.
  *

@@ -142,11 +142,14 @@ export const layerWorker = <R extends Task.Any>(
   group: RpcGroup.RpcGroup<R>,
   { host, leave = "10 seconds", listen = "0.0.0.0", port, refuse, security }: WorkerOptions<R>
 ): Layer.Layer<never, SocketServerError, Task.Handler<R> | Pools | OwnerLiveness | SqlClient> =>
-  Layer.effectDiscard(Effect.gen(function*() {
+  Layer.unwrap(Effect.sync(() => {
     const leaveMillis = Numbers.millis("A worker's leave", leave)
-    const worker = yield* Worker.ClusterHost
-    yield* Sockets.listen(security, { host: listen, port }, worker.serve)
-    yield* Registry.register(host, port)
-    // The worker leaves before it is registered no more, and before its connections are closed.
-    yield* Effect.addFinalizer(() => worker.leave(leaveMillis))
-  })).pipe(Layer.provide([Worker.layer(group, refuse), registry()]))
+    Numbers.port("A worker's port", port)
+    return Layer.effectDiscard(Effect.gen(function*() {
+      const worker = yield* Worker.ClusterHost
+      yield* Sockets.listen(security, { host: listen, port }, worker.serve)
+      yield* Registry.register(host, port)
+      // The worker leaves before it is registered no more, and before its connections are closed.
+      yield* Effect.addFinalizer(() => worker.leave(leaveMillis))
+    })).pipe(Layer.provide([Worker.layer(group, refuse), registry()]))
+  }))

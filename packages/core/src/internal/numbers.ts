@@ -24,6 +24,9 @@ export const natural = checking("a whole number, 0 or more", (given) => isWhole(
 /** How many there are of something that has to be there. */
 export const count = checking("a whole number, at least 1", (given) => isWhole(given) && given >= 1)
 
+/** A port that others know. */
+export const port = checking("a port from 1 to 65535", (given) => isWhole(given) && given >= 1 && given <= 65_535)
+
 /** Most things at once. */
 export const limit = checking(
   "a whole number, at least 1, or Infinity",
@@ -35,6 +38,9 @@ export const times = checking(
   "a whole number, 0 or more, or Infinity",
   (given) => given === Number.POSITIVE_INFINITY || (isWhole(given) && given >= 0)
 )
+
+/** Any number that can be compared, such as a time before or behind all others. */
+export const bound = checking("a number", (given) => !Number.isNaN(given))
 
 /** An amount that is added to others. The bound keeps sums of amounts finite. */
 export const amount = checking("a number between -2^53 and 2^53", (given) => Math.abs(given) <= 2 ** 53)

@@ -117,8 +117,8 @@ export const nextTicks = Effect.fnUntraced(function*(
   schedule: string | JobSchedule,
   count: number
 ): Effect.fn.Return<ReadonlyArray<Tick>, JobManagerError | JobStoreError> {
-  const found = typeof schedule === "string" ? yield* find(store, schedule) : schedule
   const wanted = Numbers.natural("The number of ticks", count)
+  const found = typeof schedule === "string" ? yield* find(store, schedule) : schedule
   const now = yield* clock.currentTimeMillis
   const isToCome = Option.isNone(found.pausedAt) && found.waiting.length === 0 && dueAt(found) > now
   const ticks = ticksAfter(found, isToCome ? found.nextAt - 1 : now, wanted)

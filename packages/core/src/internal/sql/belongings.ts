@@ -12,9 +12,10 @@ import type { LogEntry } from "../../JobRecord.ts"
 import { type Flush, type JobStore, logLimit } from "../../JobStore.ts"
 import * as Errors from "../../JobStoreError.ts"
 import type { Outcome } from "../../Outcome.ts"
+import { atMost, behind } from "../store/pages.ts"
 import * as Rows from "../store/rows.ts"
 import type { SqlAccess } from "./access.ts"
-import { atMost, exact, firstOr, ranges, type Statements, storageFailure } from "./queries.ts"
+import { exact, firstOr, ranges, type Statements, storageFailure } from "./queries.ts"
 
 type Service = JobStore["Service"]
 
@@ -163,22 +164,23 @@ export const makeItems = (access: SqlAccess): Items => {
   }
 
   return {
-    outcomes: (id, { after, cause, elements, fanOut, limit, newestFirst, tags }) => {
-      const wanted = new Set(tags ?? ["Done", "Skipped", "Failed"] as const)
-      if (wanted.size === 0 || elements?.length === 0) return Effect.succeed([])
+    outcomes: Effect.fnUntraced(function*(id, { after, cause, elements, fanOut, limit, newestFirst, tags }) {
       const next = inOrder(newestFirst, limit)
+      const first = behind(after)
+      const wanted = new Set(tags ?? ["Done", "Skipped", "Failed"] as const)
+      if (wanted.size === 0 || elements?.length === 0) return []
       const inFanOut = fanOut === undefined ? sql.literal("") : sql`and fan_out = ${Rows.toText(fanOut)}`
       const isChosen = elements === undefined ? sql.literal("") : sql`and ${sql.in("seq", elements)}`
       const where = (which: Fragment) =>
-        sql`select * from fanout_outcomes where job_id = ${Rows.toText(id)} and ${which} and seq > ${after} ${inFanOut}
+        sql`select * from fanout_outcomes where job_id = ${Rows.toText(id)} and ${which} and seq > ${first} ${inFanOut}
           ${isChosen} ${next}`
       const ofTag = (tag: Outcome["_tag"]) => where(sql`tag = ${tag}`)
       const found = cause === undefined
         ? sql`select * from (${ranges(sql, Array.from(wanted, ofTag))}) as each ${next}`
         : where(sql`cause is not null and ${dialect.indexed(sql.literal("cause"))} =
             ${dialect.indexed(sql`${Rows.toText(cause)}`)} and ${access.isOneOf("tag", wanted)}`)
-      return access.read("read outcomes", found, Rows.decodeOutcome)
-    },
+      return yield* access.read("read outcomes", found, Rows.decodeOutcome)
+    }),
     checkpoint: checkpointIn("fanout_checkpoints"),
     ownCheckpoint: checkpointIn("fanout_own_checkpoints"),
     history: (id) => {
@@ -194,10 +196,11 @@ export const makeItems = (access: SqlAccess): Items => {
         where job_id = ${Rows.toText(id)} and tag = 'Failed'`
       return access.run("count failed items", Effect.map(found, ([row]) => Number(row?.["failed"])))
     },
-    logs: (id, { after, limit, newestFirst }) => {
-      const found = sql`select seq, at, level, message from fanout_logs
-        where job_id = ${Rows.toText(id)} and seq > ${after} ${inOrder(newestFirst, limit)}`
-      return access.read("read a job's log", found, Rows.decodeLogEntry)
-    }
+    logs: (id, { after, limit, newestFirst }) =>
+      Effect.suspend(() => {
+        const found = sql`select seq, at, level, message from fanout_logs
+          where job_id = ${Rows.toText(id)} and seq > ${behind(after)} ${inOrder(newestFirst, limit)}`
+        return access.read("read a job's log", found, Rows.decodeLogEntry)
+      })
   }
 }

@@ -11,6 +11,7 @@ import * as JobState from "../../JobState.ts"
 import type { JobStore, ListFilter, Unreadable } from "../../JobStore.ts"
 import * as Errors from "../../JobStoreError.ts"
 import * as Progress from "../../Progress.ts"
+import * as Numbers from "../numbers.ts"
 import { standsFor } from "../store/keys.ts"
 import { isToCancel } from "../store/request.ts"
 import * as Rows from "../store/rows.ts"
@@ -132,7 +133,7 @@ export const makeLists = (access: SqlAccess) => {
     const conditions = [
       ...(names === undefined ? [] : [access.isOneOf("name", names)]),
       ...(parent === undefined ? [] : [sql`parent_id = ${Rows.toText(parent)}`]),
-      ...(since === undefined ? [] : [sql`created_at >= ${since}`]),
+      ...(since === undefined ? [] : [sql`created_at >= ${Numbers.bound("The since of a list", since)}`]),
       ...(before === undefined ? [] : [isBefore(before)])
     ]
     const newest = (limit: number) => sql`order by created_at desc, seq desc limit ${limit}`
@@ -150,12 +151,13 @@ export const makeLists = (access: SqlAccess) => {
     )
   }
 
-  const listWithPulse: Service["listWithPulse"] = (filter) => Effect.map(pageOf(filter, []), ({ read }) => read)
+  const listWithPulse: Service["listWithPulse"] = (filter) =>
+    Effect.map(Effect.suspend(() => pageOf(filter, [])), ({ read }) => read)
 
   const unreadable: Service["unreadable"] = (filter) => {
     const unknown = sql`not ${access.isOneOf("tag", JobState.Tag.literals)}`
     return Effect.map(
-      pageOf(filter, filter.states === undefined ? [unknown] : []),
+      Effect.suspend(() => pageOf(filter, filter.states === undefined ? [unknown] : [])),
       ({ broken }) => broken.map(({ row, why }): Unreadable => ({ id: String(row["id"]), why }))
     )
   }

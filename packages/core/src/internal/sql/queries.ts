@@ -12,6 +12,7 @@ import type { Fragment } from "effect/sql/Statement"
 import type { JobRecord } from "../../JobRecord.ts"
 import * as Errors from "../../JobStoreError.ts"
 import { lineOf } from "../messageOf.ts"
+import { atMost } from "../store/pages.ts"
 import type { PassedOver } from "../store/passed.ts"
 import * as Rows from "../store/rows.ts"
 import type { SqlAccess } from "./access.ts"
@@ -40,9 +41,6 @@ export const selectJobs = (sql: SqlClient.SqlClient) =>
  */
 export const ranges = (sql: SqlClient.SqlClient, each: ReadonlyArray<Fragment>, operator = "union all"): Fragment =>
   sql.join(` ${operator} `, false)(each.map((range) => sql`select * from (${range}) as one`))
-
-/** A limit that every database takes. */
-export const atMost = (limit: number) => Math.min(Math.max(0, Math.floor(limit)), 2 ** 31 - 1)
 
 /** Tells whether a database is the store with this id. */
 export const isStore = (sql: SqlClient.SqlClient, hasTable: Dialect["hasTable"], id: string) =>

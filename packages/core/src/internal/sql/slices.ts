@@ -5,6 +5,7 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
+import * as Numbers from "../numbers.ts"
 import { renameProgress, type Renames } from "../store/fanOutNames.ts"
 import * as Rows from "../store/rows.ts"
 import type { SqlAccess } from "./access.ts"
@@ -103,5 +104,9 @@ export const pruneWith = (access: SqlAccess) => {
   })
 
   // Jobs are removed until nothing is left to remove, because a child can be removed only after its parent.
-  return (finishedBefore: number) => Effect.tap(inSlices(removeJobs(finishedBefore), 1), sweep)
+  return (finishedBefore: number) =>
+    Effect.suspend(() => {
+      const before = Numbers.bound("The time before which jobs have finished", finishedBefore)
+      return Effect.tap(inSlices(removeJobs(before), 1), sweep)
+    })
 }

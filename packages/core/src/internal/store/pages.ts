@@ -7,9 +7,16 @@ import * as Stream from "effect/Stream"
 import type { JobId } from "../../JobId.ts"
 import type { JobStore, LogEntry, OutcomeRow } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
+import * as Numbers from "../numbers.ts"
 
 /** Most rows, and most lines, that are read and held at once. */
 export const pageSize = 256
+
+/** Most rows of a read, as a number that every database takes. */
+export const atMost = (limit: number): number => Math.min(Numbers.times("The limit of a read", limit), 2 ** 31 - 1)
+
+/** Sequence number behind which a read begins. */
+export const behind = (after: number): number => Numbers.natural("The after of a read", after)
 
 type Store = Pick<JobStore["Service"], "logs" | "outcomes">
 
