@@ -147,7 +147,8 @@ export interface Stretch {
 }
 
 /**
- * File or folder that is open. It is closed with its scope at the latest.
+ * File or folder that is open. It is closed with its scope at the latest. A size, place, mode or owner that is
+ * negative, no whole number or too large fails with `EINVAL`, and changes nothing.
  *
  * @category models
  * @since 0.1.0

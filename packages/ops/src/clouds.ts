@@ -150,12 +150,18 @@ export interface BucketWay {
  */
 export const examine = (
   { bucket }: Pick<CloudAddress, "bucket">,
-  { sockets = 64, ...given }: S3Options = {}
+  options: S3Options = {}
 ): Effect.Effect<BucketWay, ObjectStoreError, Scope.Scope> =>
   Effect.flatMap(
     Effect.promise(() => import("./internal/cloud/s3Examination.ts")),
-    ({ examineS3 }) => examineS3({ ...given, sockets }, bucket)
+    ({ examineS3 }) => examineS3(given(options), bucket)
   )
+
+/** A number of connections that is none would let through all requests at once, or none for ever. */
+const given = ({ sockets = 64, ...others }: S3Options) => {
+  if (Number.isSafeInteger(sockets) && sockets >= 1) return { ...others, sockets }
+  throw new Error(`The sockets of S3 have to be a whole number, at least 1; they were given as ${sockets}`)
+}
 
 /**
  * Layer with the stores of S3, and of services that speak its protocol.
@@ -168,10 +174,11 @@ export const examine = (
  * @category layers
  * @since 0.1.0
  */
-export const layer = ({ sockets = 64, ...given }: S3Options = {}): Layer.Layer<ObjectStores> =>
+export const layer = (options: S3Options = {}): Layer.Layer<ObjectStores> =>
   Layer.effect(
     ObjectStores,
     Effect.gen(function*() {
+      const settings = given(options)
       const scope = yield* Effect.scope
       const semaphore = yield* Semaphore.make(1)
       const stores = new Map<string, ObjectStore>()
@@ -179,7 +186,7 @@ export const layer = ({ sockets = 64, ...given }: S3Options = {}): Layer.Layer<O
         const there = stores.get(bucket)
         if (there !== undefined) return there
         const { openS3Store } = yield* Effect.promise(() => import("./internal/cloud/s3Stores.ts"))
-        const store = yield* Scope.provide(openS3Store({ ...given, sockets }, bucket), scope)
+        const store = yield* Scope.provide(openS3Store(settings, bucket), scope)
         stores.set(bucket, store)
         return store
       })

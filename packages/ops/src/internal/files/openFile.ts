@@ -14,6 +14,11 @@ const largestBytes = 2 ** 19
 
 const isLong = true
 
+/** What a mode, and the number of a user or group, are at most. */
+const [mostMode, mostId] = [0o7777, 2 ** 32 - 1]
+
+type Refused = Effect.Effect<never, FilesError>
+
 /** A file or folder that is open to read or write. */
 export class File extends Open implements Files.OpenFile {
   get close(): Effect.Effect<void, FilesError> {
@@ -45,7 +50,8 @@ export class File extends Open implements Files.OpenFile {
 
   private readFrom(buffer: Uint8Array, at: number | null): Effect.Effect<number, FilesError> {
     const isLong = buffer.length > largestBytes
-    return this.call("read", (calls, descriptor) => calls.read(descriptor, buffer, at), { isLong })
+    return this.refusal("read", at ?? 0) ??
+      this.call("read", (calls, descriptor) => calls.read(descriptor, buffer, at), { isLong })
   }
 
   write(bytes: Uint8Array): Effect.Effect<void, FilesError> {
@@ -57,6 +63,8 @@ export class File extends Open implements Files.OpenFile {
   }
 
   private writeTo(bytes: Uint8Array, at: number | null): Effect.Effect<void, FilesError> {
+    const refused = this.refusal("write", at ?? 0)
+    if (refused !== undefined) return refused
     const isLong = bytes.length > largestBytes
     const written = this.call("write", (calls, descriptor) => calls.write(descriptor, bytes, at), { isLong })
     return Effect.flatMap(written, (length) => {
@@ -71,7 +79,7 @@ export class File extends Open implements Files.OpenFile {
     const seek = (at: number, to: "data" | "hole") =>
       this.call("lseek", (calls, descriptor) => calls.seek(descriptor, at, to))
     return Effect.flatMap(
-      seek(offset, "data"),
+      this.refusal("lseek", offset) ?? seek(offset, "data"),
       (start) => Effect.asSome(Effect.map(seek(start, "hole"), (end) => ({ start, end })))
     ).pipe(
       Effect.catchIf(({ code }) => code === "ENXIO", () => Effect.succeedNone)
@@ -79,11 +87,19 @@ export class File extends Open implements Files.OpenFile {
   }
 
   copyFrom(file: Files.OpenFile, offset: number, bytes: number): Effect.Effect<number, FilesError> {
-    return this.from("copy_file_range", file, (calls, from, to) => calls.copyRange(from, to, offset, bytes))
+    return this.refusal("copy_file_range", offset) ?? this.refusal("copy_file_range", bytes) ??
+      this.from("copy_file_range", file, (calls, from, to) => calls.copyRange(from, to, offset, bytes))
   }
 
   cloneFrom(file: Files.OpenFile): Effect.Effect<void, FilesError> {
     return this.from("ficlone", file, (calls, from, to) => calls.clone(from, to))
+  }
+
+  /** Node and koffi make other numbers of some: a file would be emptied by a size that is none. */
+  private refusal(name: FilesError["call"], given: number, most = Number.MAX_SAFE_INTEGER): Refused | undefined {
+    return Number.isSafeInteger(given) && given >= 0 && given <= most
+      ? undefined
+      : Effect.fail(failure(name, this.path, "EINVAL"))
   }
 
   /** Makes a call with another file, which was opened by the same service. */
@@ -102,7 +118,8 @@ export class File extends Open implements Files.OpenFile {
   }
 
   truncate(sizeBytes: number): Effect.Effect<void, FilesError> {
-    return this.call("ftruncate", (calls, descriptor) => calls.truncate(descriptor, sizeBytes), { isLong })
+    return this.refusal("ftruncate", sizeBytes) ??
+      this.call("ftruncate", (calls, descriptor) => calls.truncate(descriptor, sizeBytes), { isLong })
   }
 
   get forget(): Effect.Effect<void, FilesError> {
@@ -130,11 +147,13 @@ export class File extends Open implements Files.OpenFile {
   }
 
   setOwner(owner: Files.Owner): Effect.Effect<void, FilesError> {
-    return this.call("fchown", (calls, descriptor) => calls.setOwner(descriptor, owner))
+    return this.refusal("fchown", owner.owner, mostId) ?? this.refusal("fchown", owner.group, mostId) ??
+      this.call("fchown", (calls, descriptor) => calls.setOwner(descriptor, owner))
   }
 
   setMode(mode: number): Effect.Effect<void, FilesError> {
-    return this.call("fchmod", (calls, descriptor) => calls.setMode(descriptor, mode))
+    return this.refusal("fchmod", mode, mostMode) ??
+      this.call("fchmod", (calls, descriptor) => calls.setMode(descriptor, mode))
   }
 
   setTimes(times: Files.FileTimes): Effect.Effect<void, FilesError> {
