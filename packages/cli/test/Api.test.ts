@@ -203,6 +203,49 @@ const suite = (name: keyof typeof stores) =>
         }
       })))
 
+    it.effect("answers numbers that are none, or out of place, with 400 and a sentence, and stores nothing", () =>
+      live(Effect.gen(function*() {
+        const { get, post } = yield* client
+        yield* put(job("a", paused, { name: "delete" }))
+        const before = [(yield* get("/api/jobs/a")).body, (yield* get("/api/limits")).body]
+        const odd = ["NaN", "Infinity", "1e999", "0x10", "", "x", "-1", "1.5", "1e300", "9007199254740993"]
+        // Any time can be compared with.
+        const asked = { limit: [], after: [], since: ["-1", "1.5", "1e300", "9007199254740993"] }
+        for (
+          const [path, name] of [
+            ["/api/jobs", "limit"],
+            ["/api/jobs", "since"],
+            ["/api/jobs/a/children", "limit"],
+            ["/api/jobs/a/items", "limit"],
+            ["/api/jobs/a/items", "after"],
+            ["/api/jobs/a/log", "after"],
+            ["/api/schedules", "limit"]
+          ] as const
+        ) {
+          const taken: ReadonlyArray<string> = asked[name]
+          for (const text of odd) {
+            const { body, status } = yield* get(`${path}?${name}=${text}`)
+            assert.strictEqual(status, taken.includes(text) ? 200 : 400, `${path} ${name} ${text}`)
+            if (status === 400) assert.match(body.message, new RegExp(`^Query: [^]*"${name}"`))
+          }
+        }
+        const bodies: ReadonlyArray<readonly [path: string, body: (number: string) => string, taken?: string]> = [
+          ["/api/jobs/a/settings", (n) => `{"concurrency":${n}}`],
+          ["/api/jobs/a/settings", (n) => `{"bytesPerSecond":${n}}`, "1.5"],
+          ["/api/jobs/a/retry", (n) => `{"elements":[${n}]}`],
+          ["/api/limits", (n) => `{"kind":"jobs","name":"x","most":${n}}`],
+          ["/api/limits", (n) => `{"kind":"rate","name":"x","most":${n}}`, "1.5"]
+        ]
+        for (const [path, bodyOf, taken] of bodies) {
+          for (const number of ["-1", "1.5", "1e300", "1e999", "9007199254740994", `"1"`, `"NaN"`]) {
+            if (number === taken) continue
+            const { status } = yield* post(path, bodyOf(number))
+            assert.strictEqual(status, 400, `${path} ${bodyOf(number)}`)
+          }
+        }
+        assert.deepStrictEqual([(yield* get("/api/jobs/a")).body, (yield* get("/api/limits")).body], before)
+      })))
+
     it.effect("tells all of a job: what it has come to, its causes, its elements and its log", () =>
       live(Effect.gen(function*() {
         const { get } = yield* client

@@ -38,7 +38,7 @@ const doors: ReadonlyArray<Door> = [
 ]
 
 describe("a number from outside", () => {
-  it.live.each(doors)(
+  it.effect.each(doors)(
     "is refused as %s, with a sentence that names it",
     ([, given, go]) =>
       Effect.forEach(given, (number) =>
@@ -73,7 +73,7 @@ const changes: ReadonlyArray<Change> = [
 const systems = [["native", SystemFiles.layer], ["Node's", SystemFiles.layerNode]] as const
 
 describe.each(systems)("a number for an open file (%s calls)", (_, layer) => {
-  it.live.each(changes)("is refused as %s, and changes nothing", ([, given, go]) =>
+  it.effect.each(changes)("is refused as %s, and changes nothing", ([, given, go]) =>
     Effect.gen(function*() {
       const { folder } = yield* Files.Files
       const path = yield* testFolder

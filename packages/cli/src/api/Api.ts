@@ -312,14 +312,13 @@ export const CommonLimit = Schema.Struct({
 })
 export type CommonLimit = typeof CommonLimit.Type
 
+/** How much may pass in a second. */
+const PerSecond = (minimum: number) => Schema.Finite.check(Schema.isBetween({ minimum, maximum: 2 ** 53 }))
+
 /** The same, with `null` for no limit. Jobs run in whole numbers. */
 export const CommonLimitChange = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("jobs"), name: Schema.NonEmptyString, most: Schema.NullOr(Schema.Natural) }),
-  Schema.Struct({
-    kind: Schema.Literal("rate"),
-    name: Schema.NonEmptyString,
-    most: Schema.NullOr(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)))
-  })
+  Schema.Struct({ kind: Schema.Literal("rate"), name: Schema.NonEmptyString, most: Schema.NullOr(PerSecond(0)) })
 ])
 export type CommonLimitChange = typeof CommonLimitChange.Type
 
@@ -383,7 +382,7 @@ export const Settings = Schema.Struct({
   concurrency: Schema.optionalKey(Schema.NullOr(
     Schema.Int.check(Schema.isGreaterThanOrEqualTo(1), Schema.isLessThanOrEqualTo(9999))
   )),
-  bytesPerSecond: Schema.optionalKey(Schema.NullOr(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(1))))
+  bytesPerSecond: Schema.optionalKey(Schema.NullOr(PerSecond(1)))
 })
 export type Settings = typeof Settings.Type
 

@@ -54,7 +54,7 @@ export const thumbnail = Command.make(
       }
       const sizes = Option.getOrElse(size, () => ThumbnailVariant.defaults.join())
       const variants = ThumbnailVariant.parse(sizes)
-      if (Option.isNone(variants)) return yield* Stop.usage(`"${sizes}" names no sizes. They are ${sizeNames}.`)
+      if (Option.isNone(variants)) return yield* Stop.usage(`--size "${sizes}" names no sizes. They are ${sizeNames}.`)
       const Thumbnail = yield* Effect.promise(() => import("@fanout/ops/Thumbnail"))
       const payload = yield* withFiles(Thumbnail.plan({
         sources: Arr.map(paths, Arguments.absolute),

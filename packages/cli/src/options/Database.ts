@@ -68,16 +68,22 @@ const isOtherAddress = (text: string): boolean => /:\/\/|^\W*postgres(?:ql)?:|\b
 
 const anything = /(?:)/
 
+/** A whole number between two others. */
+const between = (least: number, most: number) => ({
+  test: (text: string) => /^\d+$/.test(text) && Number(text) >= least && Number(text) <= most
+})
+
 /** Parameters of an address that the driver obeys, and what they may be. All others are ignored. */
-const parameters: ReadonlyMap<string, RegExp> = new Map([
+const parameters: ReadonlyMap<string, Pick<RegExp, "test">> = new Map([
   ["host", anything],
-  ["port", /^\d+$/],
+  ["port", between(1, 65_535)],
   ["user", anything],
   ["password", anything],
   ["dbname", anything],
   ["application_name", anything],
   ["options", anything],
-  ["connect_timeout", /^\d+$/],
+  // A timer takes no more milliseconds.
+  ["connect_timeout", between(0, 2_147_483)],
   ["sslmode", /^(?:disable|allow|prefer|require|verify-ca|verify-full)$/]
 ])
 
@@ -112,7 +118,7 @@ const ofServer = Effect.fnUntraced(function*(text: string, isFlag: boolean, file
     const known = parameters.get(name.toLowerCase())
     if (known === undefined || (known.test(value) && name === name.toLowerCase())) continue
     return yield* Stop.usage(
-      `The parameter ${name} of the address of the database can't be read. It is like ?sslmode=require, in lower case.`
+      `The parameter ${name} of the address of the database can't be read. It is like ?port=5432, in lower case.`
     )
   }
   if (isFlag && hasPassword(server)) {
