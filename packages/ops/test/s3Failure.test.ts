@@ -39,6 +39,16 @@ const cases: ReadonlyArray<readonly [StoreCall, ReturnType<typeof answer>, Store
     answer(503, "SlowDown", { "retry-after": "Thu, 01 Jan 1970 00:00:11 GMT" }),
     { _tag: "Throttled", code: "SlowDown", afterMillis: 10_000 }
   ],
+  [
+    "get",
+    answer(503, "SlowDown", { "retry-after": "9".repeat(20) }),
+    { _tag: "Throttled", code: "SlowDown", afterMillis: Number.MAX_SAFE_INTEGER }
+  ],
+  [
+    "get",
+    answer(503, "SlowDown", { "retry-after": "9".repeat(400) }),
+    { _tag: "Throttled", code: "SlowDown", afterMillis: Number.MAX_SAFE_INTEGER }
+  ],
   ["get", answer(503, "SlowDown", { "retry-after": "soon" }), { _tag: "Throttled", code: "SlowDown" }],
   ["get", answer(500, "InternalError"), { _tag: "ServiceFailed", status: 500, code: "InternalError" }],
   ["get", answer(502), { _tag: "ServiceFailed", status: 502, code: "502" }],

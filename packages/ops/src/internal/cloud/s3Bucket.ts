@@ -108,6 +108,9 @@ export const copying = (
     bucket.fail(what.call, what.key, { _tag: "Unsupported", what: "copies by the store" })
   )
 
+/** Why an answer that was a success can't be used: it tells no size, or one that is none. */
+export const noSize = (status: number): StoreReason => ({ _tag: "ServiceFailed", status, code: "NoSize" })
+
 /** The element in an answer that was a success by its status. An error may be in it all the same. */
 export const resultOf = Effect.fnUntraced(function*(
   { fail }: S3Bucket,

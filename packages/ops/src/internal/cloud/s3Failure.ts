@@ -46,7 +46,9 @@ const throttling = new Set(["SlowDown", "TooManyRequests", "Throttling", "Thrott
 const afterMillisOf = (text: string | undefined, nowMillis: number): { readonly afterMillis?: number } => {
   if (text === undefined) return {}
   const millis = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMillis
-  return Number.isFinite(millis) ? { afterMillis: Math.max(0, Math.round(millis)) } : {}
+  return Number.isNaN(millis)
+    ? {}
+    : { afterMillis: Math.min(Math.max(0, Math.round(millis)), Number.MAX_SAFE_INTEGER) }
 }
 
 const byStatus = (call: StoreCall, status: number, code: string, detail: string): StoreReason => {

@@ -70,6 +70,9 @@ export const millisOf = (text: string | undefined): number | undefined => {
   return Number.isNaN(millis) ? undefined : millis
 }
 
+/** A size or a place as an answer tells it, or `NaN`. */
+export const wholeOf = (text: string | undefined): number => /^\d{1,15}$/.test(text ?? "") ? Number(text) : Number.NaN
+
 /** Of a read of a range, too: `content-range` tells the size of the whole. */
 export const infoOf = (key: string, headers: Headers, isAws: boolean): ObjectInfo => {
   const total = /\/(\d+)$/.exec(headers["content-range"] ?? "")?.[1] ?? headers["content-length"]
@@ -80,7 +83,7 @@ export const infoOf = (key: string, headers: Headers, isAws: boolean): ObjectInf
   )
   return {
     key,
-    sizeBytes: Number(total),
+    sizeBytes: wholeOf(total),
     etag: unquoted(headers.etag),
     storedMillis: millisOf(headers["last-modified"]),
     metadata,

@@ -6,14 +6,14 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as FilePath from "../../FilePath.ts"
 import type { ListedObject, ObjectStoreError, OpenUpload, StoreCall, Upload, UploadedPart } from "../../ObjectStore.ts"
-import { partOf, resultOf, type S3Bucket } from "./s3Bucket.ts"
-import { millisOf, unquoted } from "./s3Headers.ts"
+import { noSize, partOf, resultOf, type S3Bucket } from "./s3Bucket.ts"
+import { millisOf, unquoted, wholeOf } from "./s3Headers.ts"
 import { type Element, elementsIn, textIn } from "./s3Xml.ts"
 
 type Query = Readonly<Record<string, string>>
 
 /** Follows the pages of a listing. `after` reads what the next page is asked for with. */
-const pages = <A>(
+const pages = <A extends object>(
   bucket: S3Bucket,
   { call, key, query, ...path }: {
     readonly call: StoreCall
@@ -39,7 +39,12 @@ const pages = <A>(
       if (!isLast && Object.entries(next).every(([name, value]) => value === "" || value === from[name])) {
         return yield* bucket.fail(call, key, { _tag: "ServiceFailed", status: answer.status, code: "EndlessListing" })
       }
-      return [itemsOf(root), isLast ? Option.none() : Option.some(next)] as const
+      const items = itemsOf(root)
+      // A number that is none would do its harm far from here.
+      if (items.some((item) => Object.values(item).includes(Number.NaN))) {
+        return yield* bucket.fail(call, key, noSize(answer.status))
+      }
+      return [items, isLast ? Option.none() : Option.some(next)] as const
     }))
 
 /** Nobody makes services refuse keys that are not UTF-8. Their other bytes are kept as those of paths are. */
@@ -80,7 +85,7 @@ export const listObjects = (
     (root) =>
       elementsIn(root, "Contents").map((item) => ({
         key: decodedIn(root, item, "Key"),
-        sizeBytes: Number(textIn(item, "Size")),
+        sizeBytes: wholeOf(textIn(item, "Size")),
         etag: unquoted(textIn(item, "ETag")),
         storedMillis: secondsOf(textIn(item, "LastModified"))
       })),
@@ -110,7 +115,7 @@ export const listParts = (
     { call: "listParts", key, path: key, query: { uploadId: id } },
     (root) =>
       elementsIn(root, "Part").map((item) =>
-        partOf(bucket, item, { number: Number(textIn(item, "PartNumber")), sizeBytes: Number(textIn(item, "Size")) })
+        partOf(bucket, item, { number: wholeOf(textIn(item, "PartNumber")), sizeBytes: wholeOf(textIn(item, "Size")) })
       ),
     (root) => ({ "part-number-marker": textIn(root, "NextPartNumberMarker") ?? "" })
   )

@@ -17,7 +17,16 @@ import type {
 } from "../../ObjectStore.ts"
 import { crc32Of } from "./crc32.ts"
 import type { ConnectionLost, HttpAnswer } from "./httpTransport.ts"
-import { copying, makeBucket, orWithout, resultOf, type S3Bucket, type S3BucketOptions, storedBy } from "./s3Bucket.ts"
+import {
+  copying,
+  makeBucket,
+  noSize,
+  orWithout,
+  resultOf,
+  type S3Bucket,
+  type S3BucketOptions,
+  storedBy
+} from "./s3Bucket.ts"
 import { reasonOf } from "./s3Failure.ts"
 import { base64Of, conditionHeaders, infoOf, propertyHeaders, sourceHeaders } from "./s3Headers.ts"
 import { listChildren, listObjects } from "./s3Listing.ts"
@@ -30,7 +39,10 @@ const modeHeaders = ({ capabilities }: S3Bucket): Readonly<Record<string, string
 
 const headOnce = (bucket: S3Bucket, key: string): Effect.Effect<Option.Option<ObjectInfo>, ObjectStoreError> =>
   bucket.requests.send({ call: "head", method: "HEAD", key, headers: modeHeaders(bucket) }).pipe(
-    Effect.map(({ headers }) => Option.some(infoOf(key, headers, bucket.isAws))),
+    Effect.flatMap(({ headers, status }) => {
+      const info = infoOf(key, headers, bucket.isAws)
+      return Number.isNaN(info.sizeBytes) ? bucket.fail("head", key, noSize(status)) : Effect.succeedSome(info)
+    }),
     Effect.catchIf(({ reason }) => reason._tag === "ObjectMissing", () => Effect.succeedNone)
   )
 
