@@ -136,6 +136,13 @@ describe("a port", () => {
     "or a time is refused in the address of a database: %s",
     (text) =>
       Effect.gen(function*() {
+        if (text !== "" && text !== "2147484") {
+          const { code, sentence } = yield* Effect.flip(
+            Database.of(Option.none(), { FANOUT_DB: `postgres://me@db:${text}/jobs` }, "/home/me")
+          )
+          assert.strictEqual(code, 2)
+          assert.include(sentence, "It is like postgres://user@host:5432/name")
+        }
         for (const name of ["port", "connect_timeout"]) {
           if (name === "connect_timeout" && ["0", "65536"].includes(text)) continue
           const address = `postgres://me@db/jobs?${new URLSearchParams({ [name]: text }).toString()}`

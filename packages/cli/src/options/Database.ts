@@ -57,9 +57,9 @@ export const usualFile = (
   return `${folder.replace(/\/+$/, "")}/fanout/jobs.db`
 }
 
-/** Whether all that stands for other characters in an address does so. */
-const isDecodable = ({ pathname, username }: URL): boolean =>
-  Option.isSome(Option.liftThrowable(decodeURIComponent)(`${username}${pathname}`))
+/** Whether the port is one, and all that stands for other characters in an address does so. */
+const isReadable = ({ pathname, port, username }: URL): boolean =>
+  port !== "0" && Option.isSome(Option.liftThrowable(decodeURIComponent)(`${username}${pathname}`))
 
 const isAddress = (text: string): boolean => /^postgres(?:ql)?:\/\//i.test(text)
 
@@ -103,7 +103,7 @@ const hasPassword = (server: URL): boolean => server.password !== "" || server.s
 
 const ofServer = Effect.fnUntraced(function*(text: string, isFlag: boolean, filename: string) {
   // What was given may have a password in it, so that no message repeats it.
-  if (!URL.canParse(text) || !isDecodable(new URL(text))) {
+  if (!URL.canParse(text) || !isReadable(new URL(text))) {
     return yield* Stop.usage("The address of the database can't be read. It is like postgres://user@host:5432/name.")
   }
   const server = new URL(text)
