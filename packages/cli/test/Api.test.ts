@@ -8,7 +8,6 @@ import { type JobRecord, JobStore } from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
 import { JobTasks } from "@fanout/core/JobTasks"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerSqlite } from "@fanout/core/node"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
@@ -31,6 +30,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import type { IncomingHttpHeaders } from "node:http"
 import { schedule } from "../../core/test/JobStoreRecords.ts"
+import { onStores } from "../../core/test/stores.ts"
 import type * as Api from "../src/api/Api.ts"
 import * as ApiRows from "../src/api/ApiRows.ts"
 import * as ChangeEvents from "../src/api/ChangeEvents.ts"
@@ -81,9 +81,9 @@ const host = (isReadOnly = false) =>
     carryOut: (ids) => Effect.sync(() => void carriedOut.push(...ids))
   }))
 
-const stores = { memory: Layer.fresh(MemoryJobStore.layer), SQLite: layerSqlite({ filename: ":memory:" }) }
+const memory = Layer.fresh(MemoryJobStore.layer)
 
-const manager = (store: typeof stores[keyof typeof stores]) =>
+const manager = (store: Layer.Layer<JobStore, JobStoreError>) =>
   JobManager.layer({ jobs: [Letters] }).pipe(
     Layer.provide([letters, Pools.layer(), OwnerLiveness.layerBlind]),
     Layer.provideMerge(Layer.orDie(store))
@@ -136,11 +136,11 @@ const failed: JobState = { _tag: "Failed", ...counters }
 const paused: JobState = { _tag: "Paused", by: "person", ...counters }
 const done: JobState = { _tag: "Completed", ...counters }
 
-const suite = (name: keyof typeof stores) =>
+const suite = (name: string, store: Layer.Layer<JobStore, JobStoreError>) =>
   describe(`on ${name}`, () => {
     const live = <A, E>(
       test: Effect.Effect<A, E, JobManager.JobManager | JobStore | ServerProgram | Scope.Scope>
-    ) => Effect.provide(test, [manager(stores[name]), host()])
+    ) => Effect.provide(test, [manager(store), host()])
 
     it.effect("lists jobs page by page, the newest first, with the numbers of all", () =>
       live(Effect.gen(function*() {
@@ -577,8 +577,8 @@ const suite = (name: keyof typeof stores) =>
         const { schedule } = yield* JobManager.JobManager
         // Nobody is there who could run it.
         const Strange = Job.make("strange", { payload: Schema.Void })
-        yield* schedule(Strange, undefined, { name: "late", cron: "@hourly", overlap: "queue" })
-        yield* TestClock.adjust("2 hours")
+        yield* schedule(Strange, undefined, { name: "late", cron: "* * * * *", overlap: "queue" })
+        yield* TestClock.adjust("2 minutes")
         const { body } = yield* get("/api/schedules/late")
         assert.deepInclude(body, { state: "waiting", stateText: "waits for its job" })
         assert.strictEqual(body.last.state, "Queued")
@@ -633,7 +633,7 @@ const suite = (name: keyof typeof stores) =>
   })
 
 describe("the API of jobs", () => {
-  for (const name of ["memory", "SQLite"] as const) suite(name)
+  onStores(suite)
 
   it.effect("says what serves it, and how it is used", () =>
     Effect.gen(function*() {
@@ -656,7 +656,7 @@ describe("the API of jobs", () => {
         "/api/limits",
         "/api/processes"
       ])
-    }).pipe(Effect.provide([manager(stores.memory), host()])))
+    }).pipe(Effect.provide([manager(memory), host()])))
 
   it("says of a schedule that its time has come, or comes never again", () => {
     const of = (nextAt: number, next: ReadonlyArray<Tick>) =>
@@ -676,7 +676,7 @@ describe("the API of jobs", () => {
       assert.deepInclude((yield* get("/admin/jobs/api/about")).body, { works: true, isReadOnly: true, note: "" })
       assert.strictEqual((yield* post("/admin/jobs/api/jobs/actions", { action: "pause", ids: ["a"] })).status, 403)
       assert.match((yield* get("/admin/jobs/")).text, /<title>fanout<|^The page is not built/)
-    }).pipe(Effect.provide(manager(stores.memory))))
+    }).pipe(Effect.provide(manager(memory))))
 
   it("tells the page of another site by what its browser says, also behind a proxy", () => {
     const host = "app.example"
@@ -748,7 +748,7 @@ describe("the API of jobs", () => {
       assert.strictEqual((yield* get("/api/schedules/s")).status, 200)
       assert.deepStrictEqual((yield* get("/api/jobs")).body.counts, { Completed: 1 })
       assert.deepStrictEqual((yield* post("/api/jobs/prune", { olderThanMillis: 0 })).body, { removed: 1 })
-    }).pipe(Effect.provide([manager(stores.memory), host()])))
+    }).pipe(Effect.provide([manager(memory), host()])))
 
   it.effect("changes nothing where jobs are only shown, whatever is sent", () =>
     Effect.gen(function*() {
@@ -768,7 +768,7 @@ describe("the API of jobs", () => {
         assert.deepInclude({ ...answer.body, status: answer.status }, { status: 403, _tag: "ReadOnly" })
       }
       assert.deepStrictEqual((yield* get("/api/jobs")).body.counts, { Queued: 1, Completed: 1 })
-    }).pipe(Effect.provide([manager(stores.memory), host(true)])))
+    }).pipe(Effect.provide([manager(memory), host(true)])))
 
   it.effect("says that the database does not answer", () =>
     Effect.gen(function*() {
@@ -784,7 +784,7 @@ describe("the API of jobs", () => {
             new JobStoreError({ reason: new StorageFailure({ operation: "list", problem: "Busy", cause: undefined }) })
           )
       }),
-      stores.memory,
+      memory,
       host()
     ])))
 
@@ -803,7 +803,7 @@ describe("the API of jobs", () => {
               : Effect.succeed([{ id: JobId.make("x"), why: "no JSON" }])
           }
         }),
-        stores.memory,
+        memory,
         host()
       ])
       const found = (name: string) =>

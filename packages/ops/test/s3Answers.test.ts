@@ -21,7 +21,7 @@ const answering = (headers: Readonly<Record<string, string>>, text: string): Obj
       authorities: undefined
     },
     transport: {
-      send: () => Effect.succeed({ status: 200, headers, body: Buffer.from(text) }),
+      send: () => Effect.succeed({ status: 200, headers, body: Buffer.from(text), proofs: [] }),
       open: () => Effect.die("not asked")
     },
     credentials: fixedCredentials({ accessKeyId: "key", secretAccessKey: "word" })
