@@ -1,5 +1,6 @@
 // Whether stores on SQL are as they were when all suites were last tried on SQLite. Suites of jobs run in memory, and
-// on SQLite only in the long mode and where this differs. `node tools/sqlTried.mjs --write` records that they were tried.
+// on SQLite only in the long mode and where this differs. `node tools/sqlTried.mjs --write` records that they were
+// tried.
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
