@@ -112,14 +112,14 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
       Effect.gen(function*() {
         const { during, handleOf, jobs, world } = yield* open
         world.strict = false
-        const { id } = handleOf(yield* during(Halves.start([2], { ifOver: "retry", runAt: 1e9 })))
+        const { id } = handleOf(yield* during(Halves.start([2], { ifOver: "retry", runAt: 6_000 })))
         yield* jobs.pause(id)
         yield* during(Halves.start([2], { ifOver: "retry" }))
         assert.strictEqual((yield* jobs.get(id)).state._tag, "Paused")
         yield* during(Halves.start([2], { ifOver: "retry", ifPaused: "resume" }))
         assert.strictEqual((yield* jobs.get(id)).state._tag, "Completed")
 
-        const other = handleOf(yield* during(Halves.start([4], { ifOver: "retry", runAt: 1e9 })))
+        const other = handleOf(yield* during(Halves.start([4], { ifOver: "retry", runAt: 21_000 })))
         yield* jobs.pause(other.id)
         assert.deepStrictEqual(yield* during(Halves.execute([4])), Exit.succeed([2]))
         assert.strictEqual((yield* jobs.get(other.id)).state._tag, "Completed")
@@ -193,10 +193,12 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.lengthOf(yield* jobs.list(), 2)
       }))
 
-    test("later waits for its time", () =>
+    test("later waits for its time, also where it is paused meanwhile", () =>
       Effect.gen(function*() {
         const { during, handleOf, jobs, world } = yield* open
         const { id } = handleOf(yield* during(Halves.start([2], { runAt: new Date(60_000) })))
+        yield* jobs.pause(id)
+        yield* jobs.resume(id)
         yield* TestClock.setTime(50_000)
         yield* during(Effect.void)
         assert.deepStrictEqual(world.halved, [])

@@ -43,6 +43,7 @@ export const step = (
   return state && {
     record: record.with({
       ...fieldsOf(by),
+      ...(hasComeOf(record.state, state) ? { availableAt: atOnce } : {}),
       // Only a running job has a lease.
       ...(state._tag === "Running" ? {} : { lease: Option.none() }),
       request: requestAfter(record.request, by),
@@ -56,12 +57,14 @@ export const step = (
 }
 
 /** Fields that a transition changes besides the state. A job that runs again loses the record of its earlier end. */
-const fieldsOf = ({ _tag }: JobState.Transition): Fields => {
-  if (_tag === "Released" || _tag === "Resumed") return { availableAt: atOnce }
-  return _tag === "Retried" || _tag === "AskedToCancel"
+const fieldsOf = ({ _tag }: JobState.Transition): Fields =>
+  _tag === "Retried" || _tag === "AskedToCancel"
     ? { exit: Option.none(), finishedAt: Option.none(), ownersLost: 0, availableAt: atOnce }
     : {}
-}
+
+/** Whether the time has come that a job waited for, or counts no more. A pause and its end do not change that time. */
+const hasComeOf = (before: JobState.JobState, after: JobState.JobState): boolean =>
+  before._tag === "Running" || ("waits" in before && !("waits" in after))
 
 /** Makes the change for a step that a person or the parent asked for. */
 export const obey = (record: JobRecord, next: Step, by: By, now: number): Change | undefined => {
