@@ -238,6 +238,21 @@ describe("nothing starves", () => {
     180_000
   )
 
+  it.effect("a process whose row can't be read keeps no other one from claiming jobs", () =>
+    Effect.gen(function*() {
+      const store = yield* JobStore.JobStore
+      const sql = yield* SqlClient
+      yield* sql`insert into fanout_claimers ${sql.insert({ owner: "{}", names: "?", places: 4, until: 1e15 })}`
+      yield* store.insert(short("other"))
+
+      const { lines } = yield* warned(Effect.andThen(process([Short], program), TestClock.adjust("3 seconds")))
+
+      assert.strictEqual(yield* tagOf("other"), "Completed")
+      assert.match(lines.join(), /^The process {} is left as it is: it can't be read: /)
+      assert.lengthOf(lines, 1)
+      assert.lengthOf(yield* store.claimers, 1)
+    }).pipe(Effect.provide(Layer.fresh(sqlite))))
+
   it.effect(
     "ten thousand jobs of other programs hold back no other one, and are not read",
     () =>

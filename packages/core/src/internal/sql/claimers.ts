@@ -6,10 +6,13 @@ import * as Effect from "effect/Effect"
 import type { JobStore } from "../../JobStore.ts"
 import * as Rows from "../store/rows.ts"
 import type { SqlAccess } from "./access.ts"
+import { leavingOut } from "./queries.ts"
 
 export const makeClaimers = (access: SqlAccess): Pick<JobStore["Service"], "announce" | "claimers"> => {
   const { dialect, sql } = access
   const now = Effect.map(Clock.currentTimeMillis, dialect.now)
+  const nameOf = ({ owner }: Rows.Row) => `The process ${String(owner)}`
+  const read = leavingOut(access, "read which processes claim jobs", nameOf, Rows.decodeClaimer)
   return {
     announce: (claimer, millis) => {
       const row = Rows.encodeClaimer(claimer)
@@ -25,7 +28,7 @@ export const makeClaimers = (access: SqlAccess): Pick<JobStore["Service"], "anno
     },
     claimers: Effect.flatMap(now, (since) => {
       const found = sql`select owner, names, places from fanout_claimers where until > ${since} order by owner`
-      return access.read("read which processes claim jobs", found, Rows.decodeClaimer)
+      return read(Number.POSITIVE_INFINITY, () => found)
     })
   }
 }

@@ -13,7 +13,7 @@ import type { JobRecord } from "../../JobRecord.ts"
 import * as Errors from "../../JobStoreError.ts"
 import { lineOf } from "../messageOf.ts"
 import { atMost } from "../store/pages.ts"
-import type { PassedOver } from "../store/passed.ts"
+import { PassedOver } from "../store/passed.ts"
 import * as Rows from "../store/rows.ts"
 import type { SqlAccess } from "./access.ts"
 import type { Dialect } from "./dialect.ts"
@@ -148,6 +148,19 @@ export const page = Effect.fnUntraced(function*<A>(
 /** Warns of something that can't be read, once in a process. */
 export const warn = (told: PassedOver<string>, key: unknown, what: string, why: string) =>
   told.addUnsafe(String(key)) ? Effect.logWarning(`${what} is left as it is: it can't be read: ${why}`) : Effect.void
+
+/** Makes a read of the rows that can be read. Warns of the leavingOut, each of which `name` names. */
+export const leavingOut = <A>(
+  access: SqlAccess,
+  operation: string,
+  name: (row: Rows.Row) => string,
+  decode: (row: Rows.Row) => A
+) => {
+  const told = new PassedOver<string>()
+  const warnOf = ({ row, why }: Broken) => warn(told, name(row), name(row), why)
+  return (limit: number, rows: (limit: number) => Found): Effect.Effect<ReadonlyArray<A>, Errors.JobStoreError> =>
+    Effect.map(page(access, operation, limit, rows, decode, warnOf), ({ read }) => read)
+}
 
 /**
  * Reads the jobs that can be read, to do something for them. Jobs that can't be read are reported once, and left out of

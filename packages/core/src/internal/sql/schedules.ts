@@ -3,14 +3,12 @@
  */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import type { SqlError } from "effect/sql/SqlError"
 import type { JobStore } from "../../JobStore.ts"
 import { withStored } from "../store/keys.ts"
-import { PassedOver } from "../store/passed.ts"
 import * as Rows from "../store/rows.ts"
 import type { SqlAccess } from "./access.ts"
 import { insertRows } from "./jobRows.ts"
-import { type Broken, page, warn } from "./queries.ts"
+import { leavingOut } from "./queries.ts"
 
 type Schedules = Pick<
   JobStore["Service"],
@@ -20,10 +18,8 @@ type Schedules = Pick<
 export const makeSchedules = (access: SqlAccess): Schedules => {
   const { sql } = access
 
-  const told = new PassedOver<string>()
-  const warnOf = ({ row: { name }, why }: Broken) => warn(told, name, `Schedule "${String(name)}"`, why)
-  const read = (limit: number, rows: (limit: number) => Effect.Effect<ReadonlyArray<object>, SqlError>) =>
-    Effect.map(page(access, "look for schedules", limit, rows, Rows.decodeSchedule, warnOf), ({ read }) => read)
+  const nameOf = ({ name }: Rows.Row) => `Schedule "${String(name)}"`
+  const read = leavingOut(access, "look for schedules", nameOf, Rows.decodeSchedule)
 
   const all = sql`select name, schedule from fanout_schedules order by name`
 
