@@ -130,6 +130,35 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore, E>) =>
       { arbitrary: { runs: runs(100) } }
     )
 
+    const unliftable = { 1: { payload: (): Schema.Json => assert.fail("it can't be lifted") } }
+    for (
+      const [what, lost, next] of [
+        ["is of a later version than all programs", { version: 2, migrations: { 1: {} } }, {}],
+        ["can't be lifted to the version of the program", {}, { version: 2, migrations: unliftable }]
+      ] as const
+    ) {
+      test(`frees the place of a job whose owner is lost, where it ${what}`, () =>
+        Effect.gen(function*() {
+          const open = (version: typeof lost | typeof next) => {
+            const job = Job.make(Import.name, { payload: Schema.Number, success: Schema.Void, ...version })
+            const program = job.toLayer((n) => n === 1 ? Effect.never : Effect.void)
+            return Effect.map(process([job], program, { leaseTtl: 4_000 }), (own) => ({ ...own, job }))
+          }
+          const one = yield* open(lost)
+          yield* one.jobs.setConcurrency(Import.name, 1)
+          const stuck = yield* one.jobs.start(one.job, 1)
+          yield* pass(1_000)
+          assert.strictEqual(yield* stateOf(one, stuck), "Running")
+          yield* one.kill
+
+          const two = yield* open(next)
+          const job = yield* two.jobs.start(two.job, 2)
+          yield* pass(10_000)
+
+          assert.deepStrictEqual([yield* stateOf(two, stuck), yield* stateOf(two, job)], ["Queued", "Completed"])
+        }))
+    }
+
     test("holds back no job of another name behind those that wait", () =>
       Effect.gen(function*() {
         const counter = new Counter()

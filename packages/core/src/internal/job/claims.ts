@@ -360,13 +360,16 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
   }))
 })
 
-/** Releases jobs whose owner is dead, or has lost its lease. */
+/**
+ * Releases jobs whose owner is dead, or has lost its lease, also those of a version that can't run here: a job that is
+ * Running keeps its place of `setConcurrency` from all jobs of its name.
+ */
 const takeOver = Effect.fnUntraced(function*(
   claims: Claims,
   all: ReadonlyArray<Held>,
   isLost: (job: Held) => boolean
 ) {
-  const { ids, left, runtime: { clock, liveness, runs, unrecorded }, sightings } = claims
+  const { ids, left, runtime: { clock, liveness, runnables, runs, unrecorded }, sightings } = claims
   const passed = left.atUnsafe(yield* clock.currentTimeMillis)
   // The parent of a child may be over, and no process may be left that claims jobs of the parent's name.
   const isWanted = (job: Held) => isNamed(claims, job) || ids.has(job.id) || Option.isSome(job.parent)
@@ -375,7 +378,7 @@ const takeOver = Effect.fnUntraced(function*(
   sightings.keepUnsafe(seen)
   for (const id of Array.from(unrecorded.keys())) if (!seen.has(id) && !runs.has(id)) unrecorded.delete(id)
   for (const job of held) {
-    if (passed.has(job.id) || (yield* runnableFor(claims, job)) === undefined) continue
+    if (passed.has(job.id) || ((yield* runnableFor(claims, job)) === undefined && !runnables.has(job.name))) continue
     const isDead = Option.isSome(job.lease) && (yield* liveness.isDead(job.lease.value.owner))
     if (!isDead && !isLost(job)) continue
     const released = Effect.catchReason(
@@ -393,7 +396,7 @@ const release = Effect.fnUntraced(function*(claims: Claims, { beat, id, lease }:
   const { runtime: { changed, claimable, clock, store, unrecorded }, sightings } = claims
   const record = yield* store.get(id)
   // Another process may have released the job.
-  if (!Equal.equals(record.lease, lease) || (yield* liftedFor(claims, record)) === undefined) return
+  if (!Equal.equals(record.lease, lease)) return
   // The lost owner does not count if the store has failed it, or while children of the job are active.
   const trouble = unrecorded.get(id)?.error.reason
   const isOfStore = trouble?._tag === "StorageFailure" && ["Busy", "Full", "Unreachable"].includes(trouble.problem)
