@@ -288,6 +288,25 @@ describe("FanOut with an element that is wrong", () => {
       ])
     }).pipe(fresh))
 
+  it.effect("fails it by itself where a field of its payload throws", () =>
+    Effect.gen(function*() {
+      const odd: Whole = {
+        get n(): number {
+          throw new Error("there is none")
+        }
+      }
+      const { counts, rows } = yield* outcomesOf([
+        Source.item("at 1", { n: 2 }),
+        Source.item("at 2", odd),
+        Source.item("at 3", { n: 4 })
+      ])
+
+      assert.deepStrictEqual(counts, [2, 1, 0])
+      assert.deepStrictEqual(rows.map(([cursor, , told]) => [cursor, told]), [
+        ["at 2", "its payload does not match its schema: there is none"]
+      ])
+    }).pipe(fresh))
+
   it.effect("fails it by itself where its count or its outcome is none", () =>
     Effect.gen(function*() {
       const done = (count: number): Element<Whole> =>

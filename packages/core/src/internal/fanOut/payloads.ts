@@ -41,19 +41,15 @@ export class Payloads {
 
   /** Checks that a payload can be stored. Gives the encoding if the check had to encode. */
   check(payload: unknown): Loaded["encoded"] {
-    return this.codec.fits(payload) ? undefined : this.encode(payload)
+    return orMismatch("payload", () => this.codec.fits(payload) ? undefined : this.codec.encode(payload))
   }
 
   decode(encoded: Schema.Json): unknown {
     return this.codec.decode(encoded)
   }
 
-  encodedOf(loaded: Loaded): Schema.Json | Mismatch {
-    return loaded.encoded ??= this.encode(loaded.payload)
-  }
-
   /** Never throws: a handler may have changed a payload since it was checked. */
-  private encode(payload: unknown): Schema.Json | Mismatch {
-    return orMismatch("payload", () => this.codec.encode(payload))
+  encodedOf(loaded: Loaded): Schema.Json | Mismatch {
+    return loaded.encoded ??= orMismatch("payload", () => this.codec.encode(loaded.payload))
   }
 }
