@@ -103,6 +103,28 @@ describe("a history", () => {
       assert.deepStrictEqual((yield* jobs.history(id)).bytes.filter((bytes) => bytes !== 0), [])
     }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
 
+  it.effect("that can't be counted on keeps no job from its end", () =>
+    Effect.gen(function*() {
+      const column = Array.from({ length: JobHistory.mostSamples }, () => 0)
+      const odd = new JobHistory.JobHistory({
+        everyMillis: Number.MAX_SAFE_INTEGER,
+        at: column,
+        items: column,
+        failed: column,
+        bytes: column,
+        tasks: column,
+        marks: []
+      })
+      const { jobs } = yield* process([Crawl], program).pipe(
+        Effect.updateService(JobStore.JobStore, (store) => ({ ...store, history: () => Effect.succeedSome(odd) }))
+      )
+      const { id } = yield* jobs.start(Crawl, 3)
+      yield* pass(60)
+
+      const { state, token } = yield* jobs.get(id)
+      assert.deepStrictEqual([state._tag, token], ["CompletedWithErrors", 1])
+    }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
+
   it.effect("that can't be stored keeps no job from its end", () =>
     Effect.gen(function*() {
       const { jobs } = yield* process([Crawl], program).pipe(

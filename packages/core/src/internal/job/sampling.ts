@@ -91,6 +91,7 @@ export const makeSampler = (
 
   const saveTasks = makeTaskSampler({ id, token }, runtime, jobRun)
 
+  /** Takes a sample. A job goes on to its end without a sample that dies, or that the store does not take. */
   const sample = (isLast: boolean) =>
     Effect.suspend(() => {
       const at = clock.currentTimeMillisUnsafe()
@@ -100,9 +101,8 @@ export const makeSampler = (
       jobRun.reportRates(ratesBetween(looks[0] ?? look, look))
       const { items, tally: { failed }, units: { bytes = 0 } } = progress
       const known = { at, items, failed, bytes: Number.isFinite(bytes) ? bytes : 0, tasks: tasks() }
-      // A job goes on without its history where the store does not take it.
       return Effect.andThen(Effect.ignore(save(known, isLast)), Effect.ignore(saveTasks))
-    })
+    }).pipe(Effect.catchDefect((defect) => Effect.logDebug(`A sample of job ${id} has died`, defect)))
 
   return {
     mark: (kind) => {
