@@ -220,7 +220,8 @@ export class JobStore extends Context.Service<JobStore, {
    * Stores a new child (revision 0) and returns it. `insertChild` stores nothing and returns an existing job in two
    * cases: the parent has a child of that name which is not cancelled, or another active job has the new job's
    * exclusive key. A stored child sets the parent's `ownersLost` to 0, as `flush` does. Fails with `Fenced` if the
-   * token is not the token of the parent's owner, and with `JobConflict` like `insert`.
+   * token is not the token of the parent's owner, and with `JobConflict` like `insert`. Within a transaction of a
+   * `SqlClient`, a store in SQL fails with `OtherTransaction`.
    */
   readonly insertChild: (record: JobRecord, token: number) => Effect.Effect<JobRecord, Errors.JobStoreError>
 

@@ -126,7 +126,7 @@ export class UnsafeFileSystem
 
 /**
  * Reason: a job would be stored within an open transaction that the store is no part of, and would stay if that is
- * rolled back. Nothing was written.
+ * rolled back, or a child within any transaction of its parent's program. Nothing was written.
  *
  * @category errors
  * @since 0.1.0
@@ -135,8 +135,9 @@ export class OtherTransaction
   extends Schema.TaggedError<OtherTransaction>("@fanout/core/JobStoreError/OtherTransaction")("OtherTransaction", {})
 {
   override get message(): string {
-    return "The open transaction is of another database, or of a client that is not in the context, so that the job " +
-      "can't be a part of it: start the job after the transaction, or provide the SqlClient of the job store's database"
+    return "The job can't be a part of the open transaction, since that is of another database, or of a client that " +
+      "is not in the context, or since the job is a child: start it after the transaction, or provide the SqlClient " +
+      "of the job store's database"
   }
 }
 

@@ -248,6 +248,20 @@ describe("SqlJobStore", () => {
         assert.isFalse(yield* exists(store, "a"))
       }))
 
+    it.live("refuses a child in any of the caller's at once, also in one on the store's database", () =>
+      Effect.gen(function*() {
+        const { sql, store } = yield* shared()
+        const parent = yield* running(store, "a")
+        const child = job("b", { parent: Option.some({ id: parent.id, name: "b", attempt: 1, tries: 0 }) })
+        const reason = yield* sql.withTransaction(Effect.andThen(
+          sql`insert into notes values ('locked')`,
+          Effect.timeout(reasonOf(store.insertChild(child, 1)), "5 seconds")
+        )).pipe(Effect.provideService(SqlClient.SqlClient, sql))
+
+        assert.strictEqual(reason._tag, "OtherTransaction")
+        assert.strictEqual((yield* store.insertChild(child, 1)).id, child.id)
+      }))
+
     it.effect("stores a job by itself when a client is there and has no transaction open", () =>
       Effect.gen(function*() {
         const { sql, store } = yield* shared()

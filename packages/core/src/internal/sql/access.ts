@@ -139,10 +139,8 @@ export class SqlAccess {
    */
   joinTransaction<A>(operation: string, statements: Statements<A>): Effect.Effect<A, Errors.JobStoreError> {
     return Effect.withFiber((fiber) => {
-      const innermost = fiber.getRef(Innermost)
-      if (innermost === undefined || innermost === this.sql.transactionService) {
-        return this.change(operation, statements)
-      }
+      const innermost = this.otherTransaction(fiber)
+      if (innermost === undefined) return this.change(operation, statements)
       const client = this.callersClient(fiber)
       if (client?.transactionService !== innermost) return failWith(new Errors.OtherTransaction({}))
       const joined = Effect.flatMap(
@@ -152,6 +150,21 @@ export class SqlAccess {
       const lent = handOver(joined, client.transactionService, this.sql.transactionService)
       return this.run(operation, this.atomically(operation, client, lent), client.transactionService)
     })
+  }
+
+  /** Runs statements in a new transaction. Fails within one of the caller, whose lock the statements may wait for. */
+  changeApart<A>(operation: string, statements: Statements<A>): Effect.Effect<A, Errors.JobStoreError> {
+    return Effect.withFiber((fiber) =>
+      this.otherTransaction(fiber) === undefined
+        ? this.change(operation, statements)
+        : failWith(new Errors.OtherTransaction({}))
+    )
+  }
+
+  /** The innermost open transaction of the caller, unless it is one of the store. */
+  private otherTransaction(fiber: Fiber.Fiber<unknown, unknown>): TransactionService | undefined {
+    const innermost = fiber.getRef(Innermost)
+    return innermost === this.sql.transactionService ? undefined : innermost
   }
 
   /** Finds the client in the caller's context, if its database is of the same kind as the store's. */

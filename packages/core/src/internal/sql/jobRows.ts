@@ -238,7 +238,7 @@ export const makeChanges = (access: SqlAccess): Pick<Service, "insert" | "insert
       if (parent === undefined || record.revision !== 0) return failWith(new Errors.JobConflict({ id: record.id }))
       const { id, name } = parent
       const store = insertRows(access, record, namedChild(access, id, name))
-      return access.change("store a child", asOwner(access, { id, token }, store, (job) => job.id === record.id))
+      return access.changeApart("store a child", asOwner(access, { id, token }, store, (job) => job.id === record.id))
     },
     put: (record, line, renames = [], beat) => {
       const { id, revision, updatedAt } = record
