@@ -146,7 +146,7 @@ export const page = Effect.fnUntraced(function*<A>(
 })
 
 /** Warns of something that can't be read, once in a process. */
-export const warn = (told: PassedOver<string>, key: unknown, what: string, why: string) =>
+const warn = (told: PassedOver<string>, key: unknown, what: string, why: string) =>
   told.addUnsafe(String(key)) ? Effect.logWarning(`${what} is left as it is: it can't be read: ${why}`) : Effect.void
 
 /** Makes a read of the rows that can be read. Warns of the leavingOut, each of which `name` names. */
