@@ -100,6 +100,21 @@ describe.skipIf(!isRoot)("a database that others have a say in (needs root)", ()
       fs.symlinkSync(path.dirname(db), path.join(folder, "link"))
       return path.join(folder, "link/jobs.db")
     }],
+    ["a link that leads through a folder of another", ({ db, folder }) => {
+      const others = path.join(folder, "others")
+      fs.mkdirSync(others)
+      fs.symlinkSync(path.dirname(db), path.join(others, "on"))
+      fs.symlinkSync("others/on", path.join(folder, "link"))
+      fs.chownSync(others, other, other)
+      return path.join(folder, "link/jobs.db")
+    }],
+    ["a link to no file yet, in a folder of another", ({ folder }) => {
+      const others = path.join(folder, "others")
+      fs.mkdirSync(others)
+      fs.chownSync(others, other, other)
+      fs.symlinkSync("others/jobs.db", path.join(folder, "link"))
+      return path.join(folder, "link")
+    }],
     ["no file yet, in a folder of another", ({ inner }) => {
       fs.chownSync(inner, other, other)
       return path.join(inner, "new/jobs.db")
@@ -118,6 +133,7 @@ describe.skipIf(!isRoot)("a database that others have a say in (needs root)", ()
     )
     assert.include(stderr, path.basename(home))
     assert.isFalse(fs.existsSync(target))
+    assert.isFalse(fs.existsSync(path.join(place.folder, "others/jobs.db")))
     const doctor = run(db, ["doctor"])
     assert.strictEqual(doctor.status, 1)
     assert.match(doctor.stdout, /BAD +database +Root obeys no database/)

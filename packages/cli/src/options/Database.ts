@@ -26,12 +26,12 @@ export const filesOf = (filename: string): ReadonlyArray<string> =>
   ["", "-wal", "-shm", "-journal"].map((end) => `${filename}${end}`)
 
 /**
- * Why root may not trust a file, by its own path or by that behind its links: whoever can change what root obeys is
- * root. `undefined` for other users, who may share files on purpose.
+ * Why root may not trust a file: whoever can change what root obeys is root. `undefined` for other users, who may share
+ * files on purpose.
  */
 export const whyNotTrusted = (file: string): string | undefined => {
   if (process.geteuid?.() !== 0) return undefined
-  const found = Exposure.of(file, 0) ?? Exposure.of(Arguments.realPath(FilePath.make(file)), 0)
+  const found = Exposure.of(file, 0)
   if (found === undefined) return undefined
   const name = `"${FilePath.display(FilePath.make(found.path))}"`
   return found.owner === undefined ? `others can write to ${name}` : `${name} belongs to user ${found.owner}`

@@ -23,17 +23,34 @@ const look = (file: string): fs.Stats | undefined => {
   }
 }
 
-/** The first file or folder, from an absolute path up to the root, that others than this user and root can change. */
+/** As many links the kernel follows. */
+const mostLinks = 40
+
+/**
+ * The first file or folder that others than this user and root can change, of all that an absolute path leads through,
+ * by its links, too: also where it leads to what is not there yet.
+ */
 export const of = (file: string, uid: number): Exposure | undefined => {
   // Whoever has the root of the file system has all. In a namespace of users that may be nobody who is known there.
   const trusted = new Set([uid, 0, fs.lstatSync("/").uid])
-  for (let at = file;; at = path.dirname(at)) {
-    const found = look(at)
-    if (found !== undefined && !trusted.has(found.uid)) return { path: at, owner: found.uid }
-    // The mode of a link means nothing, and in a sticky folder others can't rename what is not theirs.
-    const isGuarded = found === undefined || found.isSymbolicLink() ||
-      (found.isDirectory() && (found.mode & sticky) !== 0)
-    if (!isGuarded && (found.mode & groupOrOthersWrite) !== 0) return { path: at, owner: undefined }
-    if (at === path.dirname(at)) return undefined
+  const names = ["/", ...file.split("/")].toReversed()
+  let [at, links] = ["", 0]
+  for (let name = names.pop(); name !== undefined; name = names.pop()) {
+    const next = path.resolve(at, name)
+    const found = look(next)
+    if (found === undefined) return undefined
+    if (!trusted.has(found.uid)) return { path: next, owner: found.uid }
+    if (found.isSymbolicLink()) {
+      if (++links > mostLinks) return undefined
+      const target = fs.readlinkSync(next)
+      names.push(...target.split("/").toReversed())
+      if (target.startsWith("/")) at = "/"
+      continue
+    }
+    // In a sticky folder others can't rename what is not theirs.
+    const isGuarded = found.isDirectory() && (found.mode & sticky) !== 0
+    if (!isGuarded && (found.mode & groupOrOthersWrite) !== 0) return { path: next, owner: undefined }
+    at = next
   }
+  return undefined
 }
