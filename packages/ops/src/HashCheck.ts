@@ -273,8 +273,8 @@ const gatherer = (
     const { algorithms, digest, path } = found.success
     const address = FilePath.isAddress(path) ? parseAddress(path) : undefined
     if (address !== undefined && Result.isFailure(address)) return [...flush(), noAddress(line, own, address.failure)]
-    // It may be one of the database, which only its whole path tells.
-    const isAlone = checked.isLinked || ownNames.has(FilePath.name(path))
+    // Only its whole path tells that it is one of the database, or that it has to be a folder.
+    const isAlone = checked.isLinked || path.endsWith("/") || ownNames.has(FilePath.name(path))
     const [first] = lines
     const isOver = lines.length >= together.lines || length + digest.length + path.length > together.textLength
     const isOther = first !== undefined && !Equal.equals(first.algorithms, algorithms)

@@ -134,6 +134,18 @@ describe("HashCheck", () => {
       })
   )
 
+  it.effect("finds no file where a name ends with a slash, beside others and alone", () =>
+    Effect.gen(function*() {
+      const names = ["a/", "b", "a"]
+      for (const some of [names, ["a/"]]) {
+        const { lines } = yield* check(plant(some.map((name) => `${sum(name.slice(0, 1))}  ${name}`)))
+        assert.deepStrictEqual(
+          lines,
+          some.map((name, index) => `${index + 1} ${name} ${name === "a/" ? "missing" : "ok sha256"}`)
+        )
+      }
+    }))
+
   it.effect("tells of every line what it came to, in order", () =>
     Effect.gen(function*() {
       const disk = plant([
