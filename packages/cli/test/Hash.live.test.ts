@@ -9,7 +9,7 @@ import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { isLong } from "../../../test/effort.ts"
 import { commandLine } from "./command.ts"
-import { isHeldUp, slowly } from "./faults.ts"
+import { isHeldUp, slowly, works } from "./faults.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-hash-"))
 const tree = path.join(folder, "tree")
@@ -28,10 +28,13 @@ const database = () => path.join(folder, `state-${count++}`, "jobs.db")
 const argv = (db: string, args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) =>
   commandLine(["--db", db, ...args], prefix)
 
-const run = (db: string, args: ReadonlyArray<string>) => {
-  const { status, stderr, stdout } = spawnSync(...argv(db, args), { cwd: folder, maxBuffer: 2 ** 26 })
+const run = (db: string, args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) => {
+  const { status, stderr, stdout } = spawnSync(...argv(db, args, prefix), { cwd: folder, maxBuffer: 2 ** 26 })
   return { status, stderr: stderr.toString(), stdout }
 }
+
+/** Has the command be the first process of a namespace, as it is in a container. */
+const first = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
 const kills = isLong ? 3 : 1
 
@@ -195,6 +198,30 @@ describe("fanout hash", () => {
     assert.strictEqual(some.status, 1)
     assert.match(fs.readFileSync(path.join(folder, "some"), "utf8"), /^[0-9a-f]{64} {2}whole\/file-1\n$/)
   })
+
+  it.skipIf(!works("unshare", ...first.slice(1), "true"))(
+    "writes its file where a process of the same id was killed that wrote it",
+    async () => {
+      const inner = path.join(folder, "contained")
+      fs.cpSync(path.join(tree, "folder-3"), inner, { recursive: true })
+      const expected = run(database(), ["hash", "contained"]).stdout
+      const db = database()
+      const args = ["hash", "contained", "--output", "contained/sums"]
+      const temporary = () => fs.readdirSync(inner).filter((name) => name.startsWith(".fanout-"))
+      const child = spawn(...argv(db, args, [...first, ...slowly("openat", "20ms")]), { cwd: folder, stdio: "ignore" })
+      const closed = once(child, "close")
+      while (temporary().length === 0) await setTimeout(2)
+      child.kill("SIGKILL")
+      await closed
+      assert.lengthOf(temporary(), 1)
+
+      const { status, stderr } = run(db, args, first)
+
+      assert.strictEqual(status, 0, stderr)
+      assert.isTrue(fs.readFileSync(path.join(inner, "sums")).equals(expected))
+      assert.lengthOf(temporary(), 0)
+    }
+  )
 
   it("puts lines in place of lines only, and never of what it hashes", () => {
     const at = (name: string) => path.join(folder, "kept", name)

@@ -9,6 +9,7 @@ import type { FilesError } from "@fanout/ops/FilesError"
 import * as OutputFile from "@fanout/ops/OutputFile"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { randomInt } from "node:crypto"
 import { accessSync, constants } from "node:fs"
 import * as Stop from "../exit/Stop.ts"
 import * as Settings from "../options/Settings.ts"
@@ -66,6 +67,15 @@ export const check = Effect.fnUntraced(function*(
   })
 }, Effect.catchTag("FilesError", (error) => Effect.fail(Stop.refusal(error))))
 
+/** So many writers with one process id are told apart: the first process of each container has the same. */
+const writersOfId = 2 ** 14
+
+/** Whether a writer is over: its process is gone, or has the id of this one, which has not begun yet. */
+const isOver = (token: number): boolean => {
+  const pid = Math.floor(token / writersOfId)
+  return pid === process.pid || !isAlive(pid)
+}
+
 const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0)
@@ -80,9 +90,10 @@ const unwritten = ({ message }: FilesError): Stop.Stop =>
 
 /** Opens the file, which is removed with its scope unless it was put in place. Its path is one without links. */
 export const make = Effect.fnUntraced(function*(job: JobId, path: FilePath.FilePath) {
-  yield* OutputFile.sweep(path, job, (pid) => !isAlive(pid))
-  // The process is in the place of the token of a lease: it is no owner who writes this.
-  const { finish, write } = yield* OutputFile.make(path, { job, token: process.pid })
+  yield* OutputFile.sweep(path, job, isOver)
+  // In the place of the token of a lease: it is no owner who writes this.
+  const token = process.pid * writersOfId + randomInt(writersOfId)
+  const { finish, write } = yield* OutputFile.make(path, { job, token })
   const sink: RowOutput.Sink = {
     write: (bytes) => Effect.mapError(write(bytes), unwritten),
     finish: Effect.mapError(finish(false), unwritten)
