@@ -656,6 +656,7 @@ describe("mistakes", () => {
       ["patterns of no file", () => ["copy", "--exclude-from", "no-file", "a", "b"], 2, "no-file\": it does not exist"],
       ["patterns of a folder", () => ["copy", "--exclude-from", folder, "a", "b"], 2, `${folder}": it is a folder`],
       ["patterns without an end", () => ["copy", "--exclude-from", "/dev/zero", "a", "b"], 2, "1 MiB"],
+      ["patterns of an object", () => ["copy", "--exclude-from", "s3://k:secret@b", "a", "b"], 2, "\"s3://…@b\" is an"],
       ["what is no text", () => ["copy", "--exclude-from", patterns("a\0"), "a", "b"], 2, "zero byte"],
       ["-T with two sources", () => ["copy", "-T", "a", "b", "c"], 2, "-T"],
       ["a missing source", () => ["copy", path.join(folder, "no\u001bne"), path.join(folder, "d")], 2, "no\\x1bne"],

@@ -46,14 +46,14 @@ const maxFileBytes = 2 ** 20
 
 /** Text of a file, byte for byte. It may be a pipe. */
 const read = (path: FilePath.FilePath): Effect.Effect<string, Stop.Stop> =>
-  Effect.tryPromise({
-    try: () => {
-      // One byte more than it may have.
-      const end = maxFileBytes
-      if (path === "-") return buffer(createReadStream("", { fd: 0, end }))
-      return buffer(createReadStream(Buffer.from(FilePath.toBytes(Arguments.absolute(path))), { end }))
-    },
-    catch: Stop.fromCall("read", path)
+  Effect.suspend(() => {
+    // One byte more than it may have.
+    const end = maxFileBytes
+    const file = path === "-" ? "" : Buffer.from(FilePath.toBytes(Arguments.absolute(path)))
+    return Effect.tryPromise({
+      try: () => buffer(createReadStream(file, { ...file === "" ? { fd: 0 } : {}, end })),
+      catch: Stop.fromCall("read", path)
+    })
   }).pipe(
     Effect.filterOrFail(
       ({ length }) => length <= maxFileBytes,
