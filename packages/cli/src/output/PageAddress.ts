@@ -45,6 +45,12 @@ export const teller = Effect.fnUntraced(function*({ filename }: Database.Databas
     const database = filename === ":memory:" ? Database.usualFile() : filename
     // Several services of one database have different ports.
     file = `${database}.page-${new URL(address).port}`
+    const why = Database.whyNotTrusted(file)
+    if (why !== undefined) {
+      return yield* Stop.exposed(
+        `Root tells no address where others can change it, and ${why}. Name a folder of root's alone in XDG_STATE_HOME.`
+      )
+    }
     yield* write(file, address)
     if (isNews) yield* print(json ? events.line("page", { file }) : `The address of the page of jobs is in ${file}`)
   })
