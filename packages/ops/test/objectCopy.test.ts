@@ -248,7 +248,7 @@ describe("Copy from objects", () => {
             assert.deepStrictEqual(Object.keys(world.disk.tree(to)), ["a", "a!", "z"])
             if (moves) assert.deepStrictEqual(yield* World.keys(world), ["x/a/b", "x/a/c/d", "x/a/e"])
             assert.deepStrictEqual(planned, [
-              "Create folder s3://bucket/x",
+              "Create folder s3://bucket/x/",
               "Create file s3://bucket/x/a",
               "Create file s3://bucket/x/a!",
               "Fail unknown s3://bucket/x/a",
@@ -384,10 +384,9 @@ describe("Copy from objects", () => {
       yield* World.put(world, "x/b", "text of x/c")
       const second = yield* World.copy(world, "s3://bucket/x", "/to/copy", { request: { noTargetDirectory: true } })
 
-      assert.deepStrictEqual(first, ["get x/a", "get x/b", "head x", "list x/", "list x/"])
+      assert.deepStrictEqual(first, ["get x/a", "get x/b", "list x/", "list x/"])
       assert.deepStrictEqual(world.requests.toSorted(), [
         "get x/b",
-        "head x",
         "head x/a",
         "head x/b",
         "list x/",

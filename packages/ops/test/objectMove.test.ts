@@ -290,7 +290,7 @@ describe("Move with objects", () => {
           assert.strictEqual(state._tag, "CompletedWithErrors")
           const why = "can't be a file: it ends with a slash and has content"
           assert.deepStrictEqual(rows, [
-            `s3://bucket/x: The object "x/" ${why}`,
+            `s3://bucket/x/: The object "x/" ${why}`,
             `s3://bucket/x/d/: The object "x/d/" ${why}`
           ])
           assert.deepStrictEqual(yield* seen(world, source), { "": "precious", "d/": "precious, too" })

@@ -116,6 +116,27 @@ describe("An address", () => {
       )
     }))
 
+  it.effect.each(["copy", "move", "hash"])(
+    "of a folder stays that where an object of its name comes later: %s",
+    (does) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld()
+        for (const key of folder) yield* World.put(world, key, key.endsWith("/") ? "" : key)
+        world.before = ({ number }) => number === 1 ? World.put(world, "x/photos", "object") : Effect.void
+
+        const { all } = does === "hash"
+          ? yield* World.hash(world, "s3://bucket/x/photos")
+          : yield* World.copy(world, "s3://bucket/x/photos", "/to", { moves: does === "move" })
+
+        const met = does === "hash"
+          ? all.flatMap(Hash.fromRow).flatMap(({ files }) => files.map(({ path }) => `photos/${path}`))
+          : Object.entries(World.treeOf(world, "/to")).flatMap(([path, { kind }]) => kind === "file" ? [path] : [])
+        assert.deepStrictEqual(met, ["photos/a", "photos/b/c"])
+        const left = does === "move" ? [] : folder
+        assert.deepStrictEqual(yield* World.keys(world), ["x/photos", ...left])
+      })
+  )
+
   it.effect("is refused beside one that differs by a slash, where both would get one name", () =>
     Effect.gen(function*() {
       const world = yield* World.makeWorld()

@@ -127,7 +127,6 @@ describe("Copy from objects to objects", () => {
           [
             ...provider === "memory" ? ["copy copy/0/0"] : ["get x/0/0", "put copy/0/0"],
             "head copy/0/0",
-            "head x",
             "head x/",
             "head x/0/0"
           ].toSorted()

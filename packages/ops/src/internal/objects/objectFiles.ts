@@ -24,6 +24,12 @@ const make = (files: Files.Files["Service"], access: Access.ObjectAccess): Files
     <A>(ofObject: (path: FilePath.FilePath) => A, ofFile: (path: FilePath.FilePath) => A) =>
     (path: FilePath.FilePath): A => FilePath.isAddress(path) ? ofObject(plain(path)) : ofFile(path)
   const lstat = (path: FilePath.FilePath) => ObjectFolder.lstat(access, path)
+  // The slash tells a folder from an object of its name, which may come later.
+  const realPath = (path: FilePath.FilePath) =>
+    Effect.map(
+      ObjectFolder.find(access, path),
+      (found) => Option.exists(found, ({ kind }) => kind === "folder") ? plain(FilePath.make(`${path}/`)) : path
+    )
   return {
     ...files,
     folder: either((path) => Effect.succeed(ObjectFolder.folder(access, path)), files.folder),
@@ -33,7 +39,7 @@ const make = (files: Files.Files["Service"], access: Access.ObjectAccess): Files
     stat: either(lstat, files.stat),
     lstat: either(lstat, files.lstat),
     find: either((path) => ObjectFolder.find(access, path), files.find),
-    realPath: either(Effect.succeed, files.realPath)
+    realPath: either(realPath, files.realPath)
   }
 }
 

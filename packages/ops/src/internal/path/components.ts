@@ -13,4 +13,4 @@ export const joined = (names: ReadonlyArray<FilePath.FilePath>, count: number): 
 
 /** The path of what a walk meets in a folder, by its path there: a key that begins with a slash is in it as well. */
 export const below = (folder: FilePath.FilePath, path: FilePath.FilePath): FilePath.FilePath =>
-  FilePath.isAbsolute(path) ? FilePath.make(`${folder}/${path}`) : FilePath.join(folder, path)
+  FilePath.isAbsolute(path) ? FilePath.make(`${folder.replace(/\/$/, "")}/${path}`) : FilePath.join(folder, path)

@@ -104,9 +104,10 @@ const absolute = (path: FilePath.FilePath) =>
       : Effect.map(files.realPath(FilePath.make(".")), (here) => FilePath.join(here, path))
   )
 
-/** The path without links above its last component. */
+/** The path without links above its last component. No address has any. */
 const withRealParent = Effect.fnUntraced(function*(path: FilePath.FilePath) {
   const files = yield* Files.Files
+  if (FilePath.isAddress(path)) return yield* files.realPath(path)
   return FilePath.join(yield* files.realPath(FilePath.parent(path)), FilePath.name(path))
 })
 
