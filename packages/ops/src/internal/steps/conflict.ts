@@ -22,7 +22,7 @@ import * as ProtectedFiles from "../work/protectedFiles.ts"
  * Schema for what to do where something has the name already.
  *
  * - `changed`: leave what has the same kind, size and time (a link: target and time), replace the rest.
- * - `overwrite`: replace it.
+ * - `overwrite`: replace it. Neither of the two replaces a FIFO, a socket or a device.
  * - `skip`: leave it.
  * - `rename`: give the copy a numbered name.
  * - `error`: fail this one file.
@@ -66,6 +66,7 @@ export const Decision = Schema.TaggedUnion({
       "Exists",
       "FolderOverFile",
       "FileOverFolder",
+      "OverSpecial",
       "SameFile",
       "LinkToNothing",
       "Database",
@@ -88,6 +89,9 @@ export const decide = (mode: Mode, source: Facts, destination: Option.Option<Fac
     return there._tag === "Folder" ? Merge.make({}) : Refuse.make({ reason: "FolderOverFile" })
   }
   if (there._tag === "Folder") return Refuse.make({ reason: "FileOverFolder" })
+  if (there._tag === "Special" && (mode === "changed" || mode === "overwrite")) {
+    return Refuse.make({ reason: "OverSpecial" })
+  }
   switch (mode) {
     case "changed":
       return isSame(source, there) ? Unchanged.make({}) : Replace.make({})
@@ -190,6 +194,7 @@ const refusals = {
   Exists: "it is there already, and the conflict mode is error",
   FolderOverFile: "a folder can't take the place of what is there",
   FileOverFolder: "a file can't take the place of the folder that is there",
+  OverSpecial: "a FIFO, a socket or a device is there",
   SameFile: "it is what the link leads to, and would be gone",
   LinkToNothing: "the link leads to nothing, and may have led to it through what was moved: it would be gone",
   Database: "the database of this job has that name: keep it elsewhere, or copy to another place",
