@@ -5,8 +5,8 @@ import type * as Command from "effect/cli/Command"
 import * as Completions from "effect/cli/Completions"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
-import * as Console from "effect/Console"
 import type * as Effect from "effect/Effect"
+import { print as printText } from "../ui/View.ts"
 
 /** States of the jobs that a subcommand of `fanout jobs` is for, as `--state` names them; all where none is named. */
 const states: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -63,4 +63,4 @@ export const flag = Flag.withMetavar(GlobalFlag.Completions.flag, "SHELL")
 
 /** Prints the script that completes a command in a shell. */
 export const print = (shell: Completions.Shell, command: Command.Command.Any): Effect.Effect<void> =>
-  Console.log(script(shell, Completions.fromCommand(command)))
+  printText(script(shell, Completions.fromCommand(command)))
