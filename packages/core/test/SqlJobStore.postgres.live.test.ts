@@ -212,6 +212,9 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
         const { other, store } = yield* shared()
         const record = yield* running(store, "a")
         const told = yield* counting(other)
+        // What was told of that job may still be under way.
+        yield* timesFor(told, Effect.void)
+        told.times = 0
 
         const onCommit = Effect.andThen(
           Effect.orDie(store.insert(job("b"))),
