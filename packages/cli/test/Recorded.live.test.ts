@@ -77,7 +77,8 @@ const commands: ReadonlyArray<ReadonlyArray<string>> = [
 /** Rows that tell what stands at the moment: how many there are, and what they say, depends on when somebody looks. */
 const passing = /^\{"v":1,"type":"(?:progress|state|log)"/
 
-const isRow = (line: string): boolean => line.startsWith("{\"v\":1,")
+/** Lines about items come in the order in which these have ended. */
+const isRow = (line: string): boolean => /^(?:\{"v":1,|failed {3})/.test(line)
 
 const inOrder = (counts: string): string =>
   JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(counts)).toSorted(([a], [b]) => a < b ? -1 : 1)))
