@@ -28,7 +28,6 @@ import * as CliConfig from "effect/cli/CliConfig"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as Clock from "effect/Clock"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
@@ -298,11 +297,6 @@ const command = (args: ReadonlyArray<string>) =>
       Effect.provideService(CliOutput.Presenter, presenter),
       Effect.provideService(CliConfig.CliConfig, { builtIns: [Settings.help] }),
       Effect.provide(platform),
-      // Help is printed by the console.
-      Effect.provideService(Console.Console, {
-        ...console,
-        log: (text: string) => void process.stdout.write(`${text}\n`)
-      }),
       Effect.catch((error) =>
         error instanceof Stop.Stop && error.sentence !== "" ? complain(error.sentence) : Effect.void
       )

@@ -3,7 +3,8 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import type { Readable, Writable } from "node:stream"
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads"
-import type { Data, Ended, Started } from "./commandThread.ts"
+import type { Data, Ended } from "./commandThread.ts"
+import type { Started } from "./writtenProcess.ts"
 
 /** What starts the command, as users have it; it is bundled before the tests that start it. */
 export const command = [process.execPath, path.join(import.meta.dirname, "../bin/fanout.js")] as const
@@ -39,7 +40,7 @@ const runHere = (started: Started): Ended => {
   const { done, port } = thread
   Atomics.store(done, 0, 0)
   port.postMessage(started)
-  if (Atomics.wait(done, 0, 0, longestMillis) === "timed-out") throw new Error(`${started.args.join(" ")} goes on`)
+  if (Atomics.wait(done, 0, 0, longestMillis) === "timed-out") throw new Error(`${started.args?.join(" ")} goes on`)
   const ended: Ended | Error = receiveMessageOnPort(port)?.message
   if (ended instanceof Error) throw ended
   return ended

@@ -1,18 +1,9 @@
 // A thread in which commands run one after the other, in the place of a process for each. The command is loaded once.
-import { EventEmitter } from "node:events"
 import * as path from "node:path"
-import { PassThrough, Writable } from "node:stream"
 import { type MessagePort, workerData } from "node:worker_threads"
 import * as CompiledCode from "../src/CompiledCode.ts"
-import type { Process } from "../src/host/Process.ts"
 import type * as Invocation from "../src/Invocation.ts"
-
-/** What a command is started with. */
-export interface Started {
-  readonly args: ReadonlyArray<string>
-  readonly env: NodeJS.ProcessEnv
-  readonly folder: string
-}
+import { type Started, writtenProcess } from "./writtenProcess.ts"
 
 /** What is left of a command. */
 export interface Ended {
@@ -37,33 +28,10 @@ const { runIn } = CompiledCode.load<typeof Invocation>({
   keepLater: () => {}
 })()
 
-const collected = () => {
-  const chunks: Array<Buffer> = []
-  const stream = new Writable({
-    write: (chunk: Buffer, _, written) => {
-      chunks.push(chunk)
-      written()
-    }
-  })
-  return { stream, text: () => Buffer.concat(chunks).toString() }
-}
-
-const run = async ({ args, env, folder }: Started): Promise<Ended> => {
-  const [stdout, stderr] = [collected(), collected()]
-  const self = Object.assign(new EventEmitter(), {
-    argv: [process.execPath, "fanout", ...args],
-    cwd: () => folder,
-    env,
-    exit: (code: unknown) => {
-      throw new Error(`the command ended its process with ${String(code)}`)
-    },
-    stdin: new PassThrough().end(),
-    stdout: stdout.stream,
-    stderr: stderr.stream
-  })
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- streams of no terminal lack what terminals have
-  const status = await runIn(self as unknown as Process)
-  return { status, stdout: stdout.text(), stderr: stderr.text() }
+const run = async (started: Started): Promise<Ended> => {
+  const { self, written } = writtenProcess(started)
+  const status = await runIn(self)
+  return { status, stdout: written.stdout, stderr: written.stderr }
 }
 
 port.on("message", (started: Started) => {

@@ -6,7 +6,7 @@ import * as Completions from "effect/cli/Completions"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import type * as Effect from "effect/Effect"
-import { print as printText } from "../ui/View.ts"
+import * as View from "../ui/View.ts"
 
 /** States of the jobs that a subcommand of `fanout jobs` is for, as `--state` names them; all where none is named. */
 const states: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -63,4 +63,4 @@ export const flag = Flag.withMetavar(GlobalFlag.Completions.flag, "SHELL")
 
 /** Prints the script that completes a command in a shell. */
 export const print = (shell: Completions.Shell, command: Command.Command.Any): Effect.Effect<void> =>
-  printText(script(shell, Completions.fromCommand(command)))
+  View.print(script(shell, Completions.fromCommand(command)))
