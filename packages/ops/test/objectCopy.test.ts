@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { stride } from "../../../test/effort.ts"
 import type * as Conflict from "../src/internal/steps/conflict.ts"
 import * as World from "./objectHarness.ts"
 
@@ -414,7 +415,7 @@ describe("Copy to objects and back", () => {
     "goes on where its process was killed, %s any request",
     (when) =>
       Effect.gen(function*() {
-        for (let at = 1;; at++) {
+        for (let at = 1;; at += stride(5)) {
           const world = yield* World.makeWorld()
           plant(world)
 
@@ -435,7 +436,7 @@ describe("Copy of a large file to an object", () => {
     (when) =>
       Effect.gen(function*() {
         const text = World.long(6)
-        for (let at = 1;; at++) {
+        for (let at = 1;; at += stride(5)) {
           const world = yield* World.makeWorld(World.ofSmallParts)
           world.disk.file("/from/large", text)
 
@@ -464,7 +465,7 @@ describe("Copy where a store fails", () => {
 
   it.effect("waits at any request that nobody answers, and goes on by itself", () =>
     Effect.gen(function*() {
-      for (let at = 1;; at++) {
+      for (let at = 1;; at += stride(5)) {
         const world = yield* World.makeWorld(World.ofSmallParts)
         world.disk.file("/from/large", World.long(2))
         world.disk.file("/from/small", "text")

@@ -5,6 +5,7 @@ import type { Capabilities } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { stride } from "../../../test/effort.ts"
 import type * as Conflict from "../src/internal/steps/conflict.ts"
 import * as World from "./objectHarness.ts"
 
@@ -130,7 +131,7 @@ describe("Move with objects", () => {
     "loses no file, and has each in one place in the end, where it is killed ($way.name, $when any request)",
     ({ way: { destination, provider, source }, when }) =>
       Effect.gen(function*() {
-        for (let at = 1;; at++) {
+        for (let at = 1;; at += stride(5)) {
           const world = yield* World.makeWorld(ofTinyParts, provider)
           yield* plant(world, source)
           const lost = watch(world, source, destination)
@@ -155,7 +156,7 @@ describe("Move with objects", () => {
     "waits at any request that nobody answers, and goes on by itself ($name)",
     (way) =>
       Effect.gen(function*() {
-        for (let at = 1;; at++) {
+        for (let at = 1;; at += stride(5)) {
           const world = yield* World.makeWorld(ofTinyParts, way.provider)
           yield* plant(world, way.source)
           world.before = ({ number }) =>
@@ -180,7 +181,7 @@ describe("Move with objects", () => {
     "moves what was refused at any request once it is tried again ($name)",
     (way) =>
       Effect.gen(function*() {
-        for (let at = 1;; at++) {
+        for (let at = 1;; at += stride(5)) {
           const world = yield* World.makeWorld(ofTinyParts, way.provider)
           yield* plant(world, way.source)
           let isRefused = false
@@ -228,7 +229,7 @@ describe("Move with objects", () => {
     "leaves an object that is another one by then, also after a kill ($name)",
     ({ destination, provider, source }) =>
       Effect.gen(function*() {
-        for (let at = 1;; at++) {
+        for (let at = 1;; at += stride(5)) {
           const world = yield* World.makeWorld(Clouds.memoryCapabilities, provider)
           yield* World.put(world, "x/a", "text")
           let isPut = false
@@ -276,7 +277,7 @@ describe("Move with objects", () => {
     "leaves a marker that has content, and tells of it, also where it is tried again or killed ($name)",
     ({ destination, provider, source }) =>
       Effect.gen(function*() {
-        for (let at = 1;; at++) {
+        for (let at = 1;; at += stride(5)) {
           const world = yield* World.makeWorld(Clouds.memoryCapabilities, provider)
           yield* World.put(world, "x/", "precious")
           yield* World.put(world, "x/d/", "precious, too")

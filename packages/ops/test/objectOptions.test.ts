@@ -5,6 +5,7 @@ import * as Files from "@fanout/ops/Files"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { createHash } from "node:crypto"
+import { stride } from "../../../test/effort.ts"
 import { refuseSources } from "../src/internal/objects/addressRefusal.ts"
 import * as World from "./objectHarness.ts"
 
@@ -60,7 +61,7 @@ describe("Options of copies with objects", () => {
 
   it.effect.each(ways)("write checksums wherever the process is killed ($name)", (way) =>
     Effect.gen(function*() {
-      for (let at = 1;; at++) {
+      for (let at = 1;; at += stride(5)) {
         const world = yield* World.makeWorld(World.ofSmallParts, way.provider)
         yield* plant(world)
 

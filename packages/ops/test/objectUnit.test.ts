@@ -4,6 +4,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Filter from "@fanout/ops/Filter"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
+import { stride } from "../../../test/effort.ts"
 import * as World from "./objectHarness.ts"
 
 const names = Array.from({ length: 40 }, (_, index) => `f${String(index).padStart(2, "0")}`)
@@ -153,7 +154,7 @@ describe("Small files of a folder", () => {
     "are whole, and told of once, after a kill %s any request",
     (when) =>
       Effect.gen(function*() {
-        for (let at = 1;; at += 7) {
+        for (let at = 1;; at += stride(7)) {
           const world = yield* filled
           const { isKilled, state, tally: { tags } } = yield* World.copy(world, "/from", "s3://bucket/copy", {
             kill: { at, when }
@@ -308,7 +309,7 @@ describe.each(between)("Small objects of a folder, copied $name", ({ call, name,
     "are whole, and told of once, after a kill %s any request",
     (when) =>
       Effect.gen(function*() {
-        for (let at = 1;; at += 7) {
+        for (let at = 1;; at += stride(7)) {
           const world = yield* filledBucket(provider)
           const { isKilled, state, tally: { tags } } = yield* copyBetween(world, { kill: { at, when } })
           if (!isKilled) break

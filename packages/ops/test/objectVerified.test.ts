@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { ObjectStore } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
+import { stride } from "../../../test/effort.ts"
 import * as World from "./objectHarness.ts"
 
 const verify = { request: { verify: true } } as const
@@ -99,7 +100,7 @@ describe("Copy with --verify", () => {
 
   it.effect("compares parts that an earlier process has sent, and goes on whenever it is killed", () =>
     Effect.gen(function*() {
-      for (let at = 1, isKilled = true; isKilled; at += 3) {
+      for (let at = 1, isKilled = true; isKilled; at += stride(3)) {
         const world = yield* World.makeWorld({ ...World.ofSmallParts, checksum: undefined })
         world.disk.file("/from/large", World.long(5))
         const result = yield* World.copy(world, "/from", "s3://bucket/copy", {

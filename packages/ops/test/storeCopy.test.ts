@@ -4,6 +4,7 @@ import type { Capabilities, StoreReason } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
+import { stride } from "../../../test/effort.ts"
 import type * as Conflict from "../src/internal/steps/conflict.ts"
 import * as World from "./objectHarness.ts"
 
@@ -272,7 +273,7 @@ describe("Copy from objects to objects", () => {
     ([provider, when]) =>
       Effect.gen(function*() {
         const text = World.long(1).slice(0, 6 * 2 ** 14 + 1)
-        for (let at = 1;; at++) {
+        for (let at = 1;; at += stride(5)) {
           const world = yield* World.makeWorld(ofTinyParts, provider)
           yield* plant(world)
           yield* World.put(world, "x/large", text)
