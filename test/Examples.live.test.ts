@@ -202,7 +202,7 @@ describe("examples", () => {
     assert.strictEqual(failed, "Started")
     assert.deepStrictEqual(titles(), before)
     assert.lengthOf(before, 40)
-  }, 240_000)
+  })
 
   it("backfill each row once, tell the bad ones, and try these again", async () => {
     const [from, to] = ["old.db", "new.db"].map((name) => path.join(folder, name))
@@ -254,7 +254,7 @@ describe("examples", () => {
     execute(full, "DROP TRIGGER full")
     await agrees(["Going on", "Going on", "Going on"], all, "backfill.ts", from, full)
     assert.deepStrictEqual(rows(full, "SELECT * FROM person"), rows(to, "SELECT * FROM person"))
-  }, 240_000)
+  })
 
   it("convert each row once, by a process that is killed twice", async () => {
     const file = path.join(folder, "people.db")
@@ -296,7 +296,7 @@ describe("examples", () => {
     await kill(second)
     const same = "SELECT count(*) AS count FROM person JOIN old USING (id) WHERE person.name = upper(old.name)"
     assert.strictEqual(rows(file, same)[0]?.["count"], 30_000)
-  }, 240_000)
+  })
 
   it("go on with a parent and its children after a kill, in a service with a schedule", async () => {
     const [file, port] = [path.join(folder, "club.db"), await freePort()]
@@ -352,7 +352,7 @@ describe("examples", () => {
         assert.isTrue(fs.readFileSync(path.join(undisturbed, file)).equals(fs.readFileSync(path.join(pictures, file))))
       }
     }
-  }, 240_000)
+  })
 
   it("tell of what has failed, by the API of the page of jobs", async () => {
     const [from, file] = [path.join(folder, "letters"), path.join(folder, "letters.db")]
@@ -475,7 +475,7 @@ describe("examples", () => {
     assert.strictEqual(beside.exitCode, 1)
     assert.deepStrictEqual(statuses, statuses.map(() => mended.at(-1)))
     assert.strictEqual(inbox.received.length, sent)
-  }, 240_000)
+  })
 
   it.skipIf(programs === undefined)("bills each order once, by three processes of which one is killed", async () => {
     const server = await PostgresServer.start()
@@ -513,5 +513,5 @@ describe("examples", () => {
     } finally {
       await server.stop()
     }
-  }, 240_000)
+  })
 })

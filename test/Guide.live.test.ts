@@ -32,7 +32,7 @@ beforeAll(async () => {
       [name, `${name}@${devDependencies[name]}`] as const
     )
   ])
-}, 240_000)
+})
 
 afterAll(() => fs.rmSync(folder, { recursive: true }))
 
@@ -124,7 +124,7 @@ describe("docs/guide", () => {
     for (const file of written) if (file.endsWith(".ts")) sources.push(path.join("chapters", chapter, file))
     // A quick run has the last program of each chapter.
     await runsAgain(new Set(withJobs(blocks).slice(isLong ? 0 : -1)))
-  }, 240_000)
+  })
 
   it("has programs that type-check, each beside those of its chapter", async () => {
     fs.writeFileSync(path.join(club, "chapters.json"), JSON.stringify({ extends: "./tsconfig.json", files: sources }))
@@ -182,7 +182,7 @@ describe("docs/guide", () => {
     }
 
     assert.strictEqual(mailings(place), isLong ? 3 : 2)
-  }, 240_000)
+  })
 
   it("is listed by its first page, in order", () => {
     const listed = fs.readFileSync(path.join(guide, "README.md"), "utf8").matchAll(/^\d+\. \[[^\]]+\]\((.*\.md)\)/gm)

@@ -219,7 +219,7 @@ await dispose()
       assert.include(lines, begun)
       assert.strictEqual(lines.at(-1), "99 done, 1 failed")
     }
-  }, 240_000)
+  })
 
   it("installs a command that decodes images in processes of their own", async () => {
     const dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

@@ -14,5 +14,5 @@ describe.concurrent("scratchpad", () => {
     const { status, stderr } = await run(root, process.execPath, "--conditions=@fanout/source", `scratchpad/${name}`)
 
     assert.deepStrictEqual({ status, stderr }, { status: 0, stderr: "" })
-  }, 240_000)
+  })
 })

@@ -42,7 +42,7 @@ describe("fanout delete with addresses", () => {
     assert.strictEqual(dry.code, 0, dry.stderr)
     assert.include(isDone ? [0, 1] : [0], last.code, last.stderr)
     assert.deepStrictEqual(Array.from(s3.buckets.get("full")?.keys() ?? []), ["in", "in!", "in2/a"])
-  }, 120_000)
+  })
 
   it("removes all though the service fails, breaks connections and wants fewer requests", async () => {
     fill(20_000)
@@ -54,7 +54,7 @@ describe("fanout delete with addresses", () => {
     assert.strictEqual(code, 0, stdout + stderr)
     assert.match(stdout + stderr, /20,000 deleted/)
     assert.deepStrictEqual(Array.from(s3.buckets.get("full")?.keys() ?? []), ["in", "in!", "in2/a"])
-  }, 120_000)
+  })
 
   it("tells how much it has removed, and what the store keeps", async () => {
     fill(20)
@@ -154,7 +154,7 @@ describe.skipIf(ceph.isMissing)("clouds of Ceph", () => {
   let store: RunningStore
   beforeAll(async () => {
     store = await ceph.start()
-  }, 120_000)
+  })
   afterAll(() => store.stop())
 
   it("lose what is deleted, whatever its key is, and uploads that are aborted, and nothing else", async () => {
@@ -183,5 +183,5 @@ describe.skipIf(ceph.isMissing)("clouds of Ceph", () => {
       Effect.all([Stream.runCollect(store.list("")), Stream.runCollect(store.uploads.open(""))])
     )
     assert.deepStrictEqual(left.map((all) => all.map(({ key }) => key)), [around, ["in2"]])
-  }, 120_000)
+  })
 })

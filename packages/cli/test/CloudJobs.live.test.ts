@@ -67,7 +67,7 @@ describe("fanout move with addresses", () => {
       Array.from(s3.buckets.get("bucket")?.keys() ?? []).filter((key) => /^(?:move|on)\//.test(key)),
       []
     )
-  }, 300_000)
+  })
 })
 
 describe("fanout hash and verify with addresses", () => {
@@ -96,7 +96,7 @@ describe("fanout hash and verify with addresses", () => {
     assert.strictEqual(other.code, 1)
     assert.match(other.stdout, /^different .*folder\/file-9: md5 \w+ in A, \w+ in B$/m)
     assert.match(other.stdout, /^extra .*new: nothing in A, a file in B$/m)
-  }, 120_000)
+  })
 
   it.each<readonly [string, ReadonlyArray<string>, RegExp]>([
     ["a cache", ["hash", "--cache", "s3://bucket/x"], /there is no --cache/],
@@ -131,7 +131,7 @@ describe.each([plain, ...foreignStores])("fanout at $name", ({ isMissing, name, 
   let store: RunningStore | undefined
   beforeAll(async () => {
     if (!isMissing) store = await startStore()
-  }, 120_000)
+  })
   afterAll(() => store?.stop())
 
   const title = "copies and moves a tree up, across and down, and leaves nothing where it was moved from"
@@ -176,5 +176,5 @@ describe.each([plain, ...foreignStores])("fanout at $name", ({ isMissing, name, 
     assert.isFalse(fs.existsSync(tree))
     assert.strictEqual((await keys("one")).length, 9)
     assert.deepStrictEqual((await keys("two")).filter((key) => !key.startsWith("across/")), [])
-  }, 300_000)
+  })
 })

@@ -18,7 +18,7 @@ beforeAll(async () => {
   store = await ceph.start()
   place = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-rclone-"))
   await rclone("mkdir", "ceph:bucket")
-}, 120_000)
+})
 afterAll(async () => {
   await store?.stop()
   if (store !== undefined) fs.rmSync(place, { recursive: true, force: true })
@@ -98,7 +98,7 @@ describe.skipIf(isMissing)("clouds, with rclone", () => {
     assert.deepStrictEqual(new Set(statuses), new Set(["different", "extra", "missing"]))
     assert.strictEqual(statuses.length, sizes.length + 1)
     assert.include(other.stdout, "missing     new: a file in A, nothing in B")
-  }, 120_000)
+  })
 
   it("check finds nothing in what fanout has uploaded, nor does verify in what rclone brings back", async () => {
     const tree = plant("copied")
@@ -116,5 +116,5 @@ describe.skipIf(isMissing)("clouds, with rclone", () => {
     assert.match(down.stderr + down.stdout, /10 verified, 5 by checksum/)
     // Times of folders are nobody's.
     assert.notMatch(both.stdout, /^(missing|extra|different)/m)
-  }, 120_000)
+  })
 })

@@ -168,7 +168,6 @@ describe.skipIf(programs === undefined)("fanout jobs work --cluster", () => {
 
   it(
     "leaves a job to a process that has its files, or pauses it, and says what to do",
-    { timeout: 240_000 },
     async () => {
       const at = await cluster()
       const own = path.join(home, "own")

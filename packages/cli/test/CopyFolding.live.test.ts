@@ -85,7 +85,7 @@ describe.skipIf(!works("cc", "--version"))("names that a preloaded library folds
     assert.strictEqual(status, 0, stderr)
   }
 
-  it.each(ways.map((way) => ({ name: way.join(" "), way })))("cost no file: $name", { timeout: 120_000 }, ({ way }) => {
+  it.each(ways.map((way) => ({ name: way.join(" "), way })))("cost no file: $name", ({ way }) => {
     build()
     const there = fresh()
     fs.mkdirSync(there)
@@ -93,7 +93,7 @@ describe.skipIf(!works("cc", "--version"))("names that a preloaded library folds
     if (way[0] === "copy") check(fresh(), way, prefix)
   })
 
-  it("cost no file where they are those of several sources", { timeout: 120_000 }, () => {
+  it("cost no file where they are those of several sources", () => {
     build()
     const { place } = freshPlace()
     const there = fresh()
@@ -151,7 +151,6 @@ describe.skipIf(!mayFuse)("names that a file system folds (needs root, FUSE)", (
 
   it.skipIf(!works("lowntfs-3g", "--version") || !works("mkfs.ntfs", "--version"))(
     "cost no file on NTFS (needs lowntfs-3g, mkfs.ntfs)",
-    { timeout: 300_000 },
     () => {
       const { disk, image } = makeImage()
       assert.isTrue(works("mkfs.ntfs", "-q", "-F", "-f", image))
@@ -162,7 +161,6 @@ describe.skipIf(!mayFuse)("names that a file system folds (needs root, FUSE)", (
 
   it.skipIf(["mkfs.exfat", "mount.exfat-fuse"].some((name) => spawnSync(name, ["-V"]).error !== undefined))(
     "cost no file on exFAT, where each spelling has an inode of its own (needs mount.exfat-fuse, mkfs.exfat)",
-    { timeout: 300_000 },
     () => {
       const { disk, image } = makeImage()
       assert.isTrue(works("mkfs.exfat", image))

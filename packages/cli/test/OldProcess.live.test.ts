@@ -78,11 +78,11 @@ const together = async (one: Version, other: Version) => {
 }
 
 describe("two versions on one database", () => {
-  it("let a job of the version before be watched, paused, resumed and taken over", { timeout: 120_000 }, async () => {
+  it("let a job of the version before be watched, paused, resumed and taken over", async () => {
     await together(oldCommand, command)
   })
 
-  it("let the version before do so with a job of this one", { timeout: 120_000 }, async () => {
+  it("let the version before do so with a job of this one", async () => {
     await together(command, oldCommand)
   })
 })

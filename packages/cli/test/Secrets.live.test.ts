@@ -126,7 +126,7 @@ describe("secrets", () => {
     const AWS_ENDPOINT_URL = `http://${at}/${encodeURIComponent(way)}`
     const { leaks } = await run(commands, { ...usual(), AWS_ENDPOINT_URL })
     assert.deepStrictEqual(leaks, [])
-  }, 120_000)
+  })
 
   it.each(some<readonly [string, () => NodeJS.ProcessEnv]>(3, [
     ["an endpoint with a password", () => ({ AWS_ENDPOINT_URL: `http://:${inUrl}@${at}` })],
@@ -151,7 +151,7 @@ describe("secrets", () => {
   ]))("are told by nobody of %s", async (_, variables) => {
     const { leaks } = await run(commands, { ...usual(), ...variables() })
     assert.deepStrictEqual(leaks, [])
-  }, 120_000)
+  })
 
   it("are told by nobody of addresses", async () => {
     const all = some(1, [`s3://me:${secret}@bucket/x`, `S3://me:${inUrl}@bucket/x`, `https://me:${secret}@host/x`])
@@ -173,7 +173,7 @@ describe("secrets", () => {
       )
     const { leaks } = await run(all, usual())
     assert.deepStrictEqual(leaks, [])
-  }, 120_000)
+  })
 
   it.each(some<readonly [string, (port: number) => string]>(1, [
     ["is unknown", () => `postgres://me:${inUrl}@nobody.invalid/jobs`],
@@ -192,5 +192,5 @@ describe("secrets", () => {
     })
     strange.close()
     assert.deepStrictEqual(leaks, [])
-  }, 120_000)
+  })
 })

@@ -32,7 +32,7 @@ const startThread = () => {
 
 let thread: ReturnType<typeof startThread> | undefined
 
-const longestMillis = 110_000
+const longestMillis = 280_000
 
 /** Runs the command in this process, on a thread that is started once, and waits for its end. */
 const runHere = (started: Started): Ended => {

@@ -192,5 +192,5 @@ describe("a busy service", () => {
         for (let step = 0; step < 200; step++) yield* pass(50)
         assert.isAbove(yield* sizeOf, small)
       }).pipe(Effect.provide(dispatching(answer, { least: 1, first: 64, most: 64 })))
-    }), 60_000)
+    }))
 })

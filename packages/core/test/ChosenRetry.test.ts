@@ -345,7 +345,7 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
           })
           assert.deepStrictEqual({ done, failed, skipped }, Laws.expected(Laws.healed(program.steps)))
         }).pipe(Effect.provide(store)),
-      { timeout: 60_000, arbitrary: { size: 60 } }
+      { arbitrary: { size: 60 } }
     )
   })
 

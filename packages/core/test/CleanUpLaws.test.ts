@@ -18,7 +18,7 @@ const cleanUpLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E
           Effect.provide(Layer.fresh(TestClock.layer({ warningDelay: "1 minute" }))),
           Effect.map((wrong) => assert.strictEqual(wrong.join("\n"), ""))
         ),
-      { arbitrary: { runs: runs(40), size: 40 }, timeout: 180_000 }
+      { arbitrary: { runs: runs(40), size: 40 } }
     )
   })
 

@@ -87,7 +87,7 @@ describe.skipIf(programs === undefined)("programs for threads", () => {
 
       assert.match(first?.prints.join("\n") ?? "", /^200 seals, \d+ hashes\n$/)
       for (const other of others) assert.deepStrictEqual(other, first)
-    }), 240_000)
+    }))
 
   // Each place takes some 9 seconds of processor time.
   const places = isLong ? ["threads", "fibers", "processes", "workers"] as const : ["threads", "workers"] as const

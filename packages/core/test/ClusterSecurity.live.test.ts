@@ -17,6 +17,7 @@ import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
 import * as tls from "node:tls"
+import { startStopwatch } from "../../../test/stopwatch.ts"
 import { shapeOf } from "../src/internal/cluster/messages.ts"
 import { startWorker, until, type Worker } from "./clusterProcesses.ts"
 import { byCertificate, clientOf, Echo, layerTasks, secret, Walks } from "./clusterTasks.ts"
@@ -52,13 +53,13 @@ const keyOf = (secret: string) => ({
 /** Says something to a port, and tells how soon the other side has ended the connection, and what it said before. */
 const ends = (socket: net.Socket, says: string | Buffer) =>
   Effect.callback<{ readonly heard: string; readonly millis: number }>((resume) => {
-    const start = performance.now()
+    const elapsed = startStopwatch()
     let heard = ""
     socket.on("data", (data) => {
       heard += data.toString("latin1")
     })
     socket.on("error", () => {})
-    socket.on("close", () => resume(Effect.succeed({ heard, millis: performance.now() - start })))
+    socket.on("close", () => resume(Effect.succeed({ heard, millis: elapsed() })))
     socket.write(says)
     return Effect.sync(() => void socket.destroy())
   }).pipe(Effect.timeout("10 seconds"))

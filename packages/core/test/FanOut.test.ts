@@ -730,7 +730,7 @@ const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>
           assert.deepStrictEqual({ done, failed, skipped }, Laws.expected(program.steps))
           assert.deepStrictEqual(Laws.countCommitted(trace), { done, failed, skipped })
         }).pipe(Effect.provide(store)),
-      { timeout: 60_000, arbitrary: { size: 60 } }
+      { arbitrary: { size: 60 } }
     )
 
     it.effect.prop(
@@ -753,7 +753,7 @@ const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>
           const rows = yield* Laws.outcomesOf(id)
           assert.strictEqual(rows.filter(([, row]) => row.outcome._tag === "Failed").length, failed)
         }).pipe(Effect.provide(store)),
-      { timeout: 60_000, arbitrary: { size: 60 } }
+      { arbitrary: { size: 60 } }
     )
 
     it.effect.prop(
@@ -780,7 +780,7 @@ const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>
             assert.strictEqual(skips.reduce((sum, count) => sum + count, 0), skipped)
           }
         }).pipe(Effect.provide(store)),
-      { timeout: 60_000, arbitrary: { runs: runs(100), size: 60 } }
+      { arbitrary: { runs: runs(100), size: 60 } }
     )
   })
 

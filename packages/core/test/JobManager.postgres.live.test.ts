@@ -214,7 +214,7 @@ describe.skipIf(programs === undefined)("JobManager on Postgres", () => {
 
           yield* Effect.forEach(pids, (pid) => sql`select pg_terminate_backend(${pid}::int)`, { discard: true })
           const job = yield* jobs.start(Quick, undefined)
-          yield* job.await.pipe(Effect.timeout("10 seconds"))
+          yield* job.await.pipe(Effect.timeout("1 minute"))
           const again = yield* listening(sql, 2)
           const started = yield* median(Effect.flatMap(jobs.start(Quick, undefined), (job) => job.await))
 

@@ -130,5 +130,5 @@ describe("a database of an older version", () => {
       yield* pass(30)
       assert.strictEqual((yield* states)["scheduled"], "Completed")
       assert.deepStrictEqual(yield* jobs.unreadable(), [])
-    }), 60_000)
+    }))
 })

@@ -24,6 +24,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { startStopwatch } from "../../../test/stopwatch.ts"
 import * as OwnClient from "../src/internal/node/sqliteClient.ts"
 import { supported } from "../src/internal/sql/migrations.ts"
 import { flush, job, owned, row } from "./JobStoreRecords.ts"
@@ -253,10 +254,12 @@ describe("SqlJobStore", () => {
         const { sql, store } = yield* shared()
         const parent = yield* running(store, "a")
         const child = job("b", { parent: Option.some({ id: parent.id, name: "b", attempt: 1, tries: 0 }) })
+        const elapsed = startStopwatch()
         const reason = yield* sql.withTransaction(Effect.andThen(
           sql`insert into notes values ('locked')`,
-          Effect.timeout(reasonOf(store.insertChild(child, 1)), "5 seconds")
+          Effect.timeout(reasonOf(store.insertChild(child, 1)), "1 minute")
         )).pipe(Effect.provideService(SqlClient.SqlClient, sql))
+        assert.isBelow(elapsed(), 5000)
 
         assert.strictEqual(reason._tag, "OtherTransaction")
         assert.strictEqual((yield* store.insertChild(child, 1)).id, child.id)

@@ -54,7 +54,7 @@ describe("SqlJobStore", () => {
 
         assert.deepStrictEqual(actual, expected)
       }),
-    { arbitrary: { runs: runs(100), size: 40 }, timeout: 60_000 }
+    { arbitrary: { runs: runs(100), size: 40 } }
   )
 
   it.effect("keeps what a caller came to who has rolled back the transaction himself", () =>

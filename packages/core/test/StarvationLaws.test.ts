@@ -199,13 +199,12 @@ describe("nothing starves", () => {
     },
     ({ as, cell: { column, value } }) =>
       holdsBackNobody(as, column, value, false).pipe(Effect.provide(Layer.fresh(sqlite))),
-    { arbitrary: { runs: runs(60) }, timeout: 240_000 }
+    { arbitrary: { runs: runs(60) } }
   )
 
   it.effect.each(unreadable)(
     "a row whose %s is %s is listed as one that can't be read",
-    ([column, value]) => holdsBackNobody("queued", column, value, true).pipe(Effect.provide(sqlite)),
-    180_000
+    ([column, value]) => holdsBackNobody("queued", column, value, true).pipe(Effect.provide(sqlite))
   )
 
   const many = runs(1000)
@@ -234,8 +233,7 @@ describe("nothing starves", () => {
         assert.strictEqual((yield* jobs.unreadable({ limit: 5 })).length, 4 * many)
         assert.deepStrictEqual(new Set(lines).size, lines.length)
         assert.strictEqual(lines.filter((line) => line.includes("it can't be read: ")).length, 4 * many)
-      }).pipe(Effect.provide(sqlite)),
-    180_000
+      }).pipe(Effect.provide(sqlite))
   )
 
   it.effect("a process whose row can't be read keeps no other one from claiming jobs", () =>
@@ -268,8 +266,7 @@ describe("nothing starves", () => {
 
         assert.strictEqual(yield* tagOf("other"), "Completed")
         assert.strictEqual(asked.filter((name) => name === "due").length, 1)
-      }).pipe(Effect.provide(sqlite)),
-    180_000
+      }).pipe(Effect.provide(sqlite))
   )
 
   const Lifted = Job.make(Short.name, {
@@ -307,8 +304,7 @@ describe("nothing starves", () => {
         assert.strictEqual(yield* tagOf("other"), "Completed")
         assert.isAtMost(excepted.most, 10_001)
         assert.deepStrictEqual(new Set(lines).size, lines.length)
-      }).pipe(Effect.provide(sqlite)),
-    180_000
+      }).pipe(Effect.provide(sqlite))
   )
 
   it.effect.each([["memory", MemoryJobStore.layer], ["SQLite", sqlite]] as const)(
@@ -333,8 +329,7 @@ describe("nothing starves", () => {
         }))
 
         assert.strictEqual(lines.length, 100)
-      }).pipe(Effect.provide(Layer.fresh<JobStore.JobStore, JobStoreError, never>(layer))),
-    180_000
+      }).pipe(Effect.provide(Layer.fresh<JobStore.JobStore, JobStoreError, never>(layer)))
   )
 
   it.effect("schedules that can't be read or run hold back no other one", () =>

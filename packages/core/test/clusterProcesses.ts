@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as net from "node:net"
 import * as path from "node:path"
+import { startStopwatch } from "../../../test/stopwatch.ts"
 import type { Note, Registry, WorkerChild } from "./clusterTasks.ts"
 
 /** A port that nobody listens at. */
@@ -79,9 +80,9 @@ export class Process {
 /** Waits until something holds. */
 export const until = (what: string, holds: () => boolean, millis = 30_000): Effect.Effect<void> =>
   Effect.gen(function*() {
-    const end = performance.now() + millis
+    const elapsed = startStopwatch()
     while (!holds()) {
-      if (performance.now() > end) return yield* Effect.die(new Error(`waited ${millis} ms for ${what}`))
+      if (elapsed() > millis) return yield* Effect.die(new Error(`waited ${millis} ms for ${what}`))
       yield* Effect.sleep(5)
     }
   })

@@ -85,7 +85,7 @@ const removeCounting = Effect.fnUntraced(function*(disk: MemoryFiles.Disk) {
 
 const ways = [["as they are met", false], ["whole", true]] as const
 
-describe.each(ways)("Delete of folders %s", { timeout: 60_000 }, (_, isAtOnce) => {
+describe.each(ways)("Delete of folders %s", (_, isAtOnce) => {
   const remove = (disk: MemoryFiles.Disk, options: Options = {}) => harness.remove(disk, { isAtOnce, ...options })
   const runtime = (disk: MemoryFiles.Disk, before?: FaultyFiles.Before) => harness.runtime(disk, before, isAtOnce)
 

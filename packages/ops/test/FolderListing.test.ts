@@ -21,7 +21,7 @@ const binary = (name: ReadonlyArray<number>): string => String.fromCharCode(...n
 const pathOf = (name: string): FilePath.FilePath => FilePath.fromBytes(Buffer.from(name, "latin1"))
 const namesOf = (self: FolderListing.FolderListing) => Array.from({ length: self.size }, (_, i) => self.nameAt(i))
 
-describe("FolderListing", { timeout: 60_000 }, () => {
+describe("FolderListing", () => {
   it.effect.prop(
     "gives back what was added, sorted by bytes",
     { entries: Entries },

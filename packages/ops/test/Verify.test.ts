@@ -122,7 +122,7 @@ const two = (a: (disk: MemoryFiles.Disk) => void, b: (disk: MemoryFiles.Disk) =>
   return disk
 }
 
-describe("Verify", { timeout: 60_000 }, () => {
+describe("Verify", () => {
   it.effect("is paused where a tree is on another file system by now, and tells no difference", () =>
     Effect.gen(function*() {
       for (const gone of ["open /b/file", "scandir /b/folder", "scandir /b"]) {

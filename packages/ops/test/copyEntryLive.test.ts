@@ -129,7 +129,7 @@ class World {
 
 const each = modes.flatMap((mode) => [[mode, true], [mode, false]] as const)
 
-describe("CopyEntryLive", { timeout: 60_000 }, () => {
+describe("CopyEntryLive", () => {
   it.effect("tells of a file that has become a folder, and fails where links are followed", () =>
     Effect.gen(function*() {
       for (const kind of ["file", "link"] as const) {

@@ -102,7 +102,7 @@ const isInterruptedBy = <A, E>(exit: Exit.Exit<A, E>, reason: Interrupter.Reason
 
 const reasonOf = (error: { readonly _tag: string }) => error instanceof CopyError ? error.reason : undefined
 
-describe("EntryCopy", { timeout: 60_000 }, () => {
+describe("EntryCopy", () => {
   for (const target of targets) {
     it.effect.each(sources.filter((source) => target === "none" || source !== "folder"))(
       `copies what is %s over ${target}, with mode and times, by the way for it`,

@@ -99,7 +99,7 @@ const isBehind = (element: FileTree.Element, place: TreeCursor.TreeCursor): bool
 
 const place = (cursor: string): TreeCursor.TreeCursor => Option.getOrThrow(TreeCursor.parse(cursor))
 
-describe("FileTree", { timeout: 60_000 }, () => {
+describe("FileTree", () => {
   it.effect.prop(
     "meets everything once, in order, with brackets around folders",
     { tree: Tree },

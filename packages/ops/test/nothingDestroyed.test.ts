@@ -4,7 +4,7 @@ import * as NamesWorld from "./NamesWorld.ts"
 
 const countOf = (all: ReadonlyArray<string>, one: string): number => all.filter((other) => other === one).length
 
-describe("nothing is destroyed", { timeout: 120_000 }, () => {
+describe("nothing is destroyed", () => {
   it.effect.prop(
     "however a destination takes names, times, modes and attributes, and wherever processes are killed",
     { world: NamesWorld.World },

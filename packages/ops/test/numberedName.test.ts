@@ -34,7 +34,7 @@ const firstFree = (disk: MemoryFiles.Disk) =>
     MemoryFiles.layer(disk)
   )
 
-describe("NumberedName", { timeout: 60_000 }, () => {
+describe("NumberedName", () => {
   it("puts the number before the extension", () => {
     const cases: ReadonlyArray<readonly [string, string]> = [
       ["/d/photo.jpg", "/d/photo (1).jpg"],

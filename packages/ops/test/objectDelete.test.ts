@@ -304,8 +304,7 @@ describe("Delete of objects", () => {
             return
           }
         }
-      }),
-    60_000
+      })
   )
 
   it.effect.prop(

@@ -33,7 +33,7 @@ const pathOf = (line: string): string => line.slice(0, line.lastIndexOf(" "))
 const isSomewhere = (path: string, folder: string) =>
   FilePath.isWithin(FilePath.make(path), FilePath.make(folder)) && path !== folder
 
-describe("PairTree", { timeout: 60_000 }, () => {
+describe("PairTree", () => {
   it.effect.prop(
     "meets everything once and in order, whatever folders tell of kinds",
     { pair: Pair },

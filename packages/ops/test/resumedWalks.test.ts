@@ -143,7 +143,7 @@ const orders: ReadonlyArray<readonly [name: string, walk: Walk]> = [
   ["a listing of keys", overPrefix]
 ]
 
-describe("A walk that goes on where entries have gone", { timeout: 60_000 }, () => {
+describe("A walk that goes on where entries have gone", () => {
   for (const [name, walk] of orders) {
     it.effect.prop(
       `meets what is left once, and nothing twice, in the order of ${name}`,

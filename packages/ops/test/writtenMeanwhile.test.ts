@@ -81,7 +81,7 @@ const assertState = (written: Written, text: string | undefined, rows: ReadonlyA
   if (count === 1) assert.deepStrictEqual(rows, [])
 }
 
-describe("A file that is written to while it is copied", { timeout: 120_000 }, () => {
+describe("A file that is written to while it is copied", () => {
   it.effect.prop(
     "has a copy of one state, or fails, whatever its times tell",
     {
