@@ -8,14 +8,14 @@ import { ceph } from "../../ops/test/cephServer.ts"
 import type { FaultyS3 } from "../../ops/test/faultyS3.ts"
 import type { RunningStore } from "../../ops/test/foreignStore.ts"
 import { layerOf } from "../../ops/test/s3Endpoint.ts"
-import { killedAt, start, useCloud } from "./cloudCommand.ts"
+import { killedAt, runOn, useCloud } from "./cloudCommand.ts"
 
 let s3: FaultyS3
 let place: string
 
 useCloud((cloud) => ({ place, s3 } = cloud))
 
-const run = (...args: ReadonlyArray<string>) => start(s3, place, ...args).ended
+const run = (...args: ReadonlyArray<string>) => runOn(s3, place, ...args)
 
 const kills = isLong ? 20 : 3
 
@@ -172,9 +172,9 @@ describe.skipIf(ceph.isMissing)("clouds of Ceph", () => {
       )
     )
 
-    const told = await start(store, place, "doctor", "s3://one/in").ended
-    const aborted = await start(store, place, "doctor", "--abort-uploads", "0s", "s3://one/in/").ended
-    const deleted = await start(store, place, "delete", "s3://one/in/").ended
+    const told = await runOn(store, place, "doctor", "s3://one/in")
+    const aborted = await runOn(store, place, "doctor", "--abort-uploads", "0s", "s3://one/in/")
+    const deleted = await runOn(store, place, "delete", "s3://one/in/")
 
     assert.match(told.stdout, /s3:\/\/one\/in\/open, begun \d+s ago, no part/)
     assert.match(aborted.stdout, /1 upload begun more than 0s ago/)

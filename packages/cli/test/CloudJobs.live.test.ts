@@ -10,14 +10,14 @@ import { FaultyS3 } from "../../ops/test/faultyS3.ts"
 import type { ForeignStore, RunningStore } from "../../ops/test/foreignStore.ts"
 import { foreignStores } from "../../ops/test/foreignStores.ts"
 import { layerOf } from "../../ops/test/s3Endpoint.ts"
-import { killedAt, start, useCloud } from "./cloudCommand.ts"
+import { killedAt, runOn, useCloud } from "./cloudCommand.ts"
 
 let s3: FaultyS3
 let place: string
 
 useCloud((cloud) => ({ place, s3 } = cloud))
 
-const run = (...args: ReadonlyArray<string>) => start(s3, place, ...args).ended
+const run = (...args: ReadonlyArray<string>) => runOn(s3, place, ...args)
 
 const kills = isLong ? 20 : 3
 const small = 60
@@ -167,7 +167,7 @@ describe.each([plain, ...foreignStores])("fanout at $name", ({ isMissing, name, 
         ["move", "s3://two/renamed", moved]
       ] as const
     ) {
-      const { code, stderr, stdout } = await start({ service }, place, command, from, to).ended
+      const { code, stderr, stdout } = await runOn({ service }, place, command, from, to)
       assert.strictEqual(code, 0, stdout + stderr)
     }
 

@@ -5,7 +5,7 @@ import * as path from "node:path"
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest"
 import { isLong } from "../../../test/effort.ts"
 import { FaultyS3 } from "../../ops/test/faultyS3.ts"
-import { start } from "./cloudCommand.ts"
+import { runOn, start } from "./cloudCommand.ts"
 import { differences, large, plant, surviveKills, thereIn, type Tree } from "./cloudKills.ts"
 
 let s3: FaultyS3
@@ -23,7 +23,7 @@ beforeEach(() => {
 })
 afterEach(() => fs.rmSync(place, { recursive: true, force: true }))
 
-const run = (...args: ReadonlyArray<string>) => start(s3, place, ...args).ended
+const run = (...args: ReadonlyArray<string>) => runOn(s3, place, ...args)
 
 const minutes = (count: number) => count * (isLong ? 60_000 : 30_000)
 

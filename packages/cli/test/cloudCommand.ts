@@ -8,7 +8,7 @@ import * as path from "node:path"
 import { afterAll, assert, beforeAll } from "vitest"
 import { FaultyS3 } from "../../ops/test/faultyS3.ts"
 import type { S3Endpoint } from "../../ops/test/s3Endpoint.ts"
-import { commandLine, watched } from "./command.ts"
+import { commandLine, runBeside, watched } from "./command.ts"
 
 /** Gives the tests of a file a service with an empty bucket, and a folder. */
 export const useCloud = (tell: (cloud: { readonly s3: FaultyS3; readonly place: string }) => void): void => {
@@ -25,24 +25,34 @@ export const useCloud = (tell: (cloud: { readonly s3: FaultyS3; readonly place: 
   })
 }
 
-/** Starts the command in a folder, with what it needs to reach a service. */
-export const start = (
-  { service }: { readonly service: S3Endpoint },
-  place: string,
-  ...args: ReadonlyArray<string>
-) => {
-  const [file, all] = commandLine(["--db", path.join(place, "jobs.db"), ...args])
-  return watched(childProcess.spawn(file, all, {
-    cwd: place,
-    env: {
-      ...process.env,
-      AWS_ENDPOINT_URL: service.endpoint,
-      AWS_ACCESS_KEY_ID: service.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: service.secretAccessKey,
-      AWS_REGION: "us-east-1"
-    },
-    stdio: ["ignore", "pipe", "pipe"]
-  }))
+/** A service that the command can reach. */
+interface Cloud {
+  readonly service: S3Endpoint
+}
+
+/** What the command is started with in a folder, to reach a service. */
+const startedFor = ({ service }: Cloud, place: string, args: ReadonlyArray<string>) => ({
+  args: ["--db", path.join(place, "jobs.db"), ...args],
+  folder: place,
+  env: {
+    ...process.env,
+    AWS_ENDPOINT_URL: service.endpoint,
+    AWS_ACCESS_KEY_ID: service.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: service.secretAccessKey,
+    AWS_REGION: "us-east-1"
+  }
+})
+
+/** Starts the command in a process, which may be killed. */
+export const start = (cloud: Cloud, place: string, ...given: ReadonlyArray<string>) => {
+  const { args, env, folder } = startedFor(cloud, place, given)
+  return watched(childProcess.spawn(...commandLine(args), { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] }))
+}
+
+/** Runs the command to its end. */
+export const runOn = async (cloud: Cloud, place: string, ...args: ReadonlyArray<string>) => {
+  const { status: code, ...output } = await runBeside(startedFor(cloud, place, args))
+  return { code, ...output }
 }
 
 /** Ends of a job that is done, and of one that is given up since its processes have died so often. */

@@ -1,4 +1,5 @@
 import { type ChildProcessByStdio, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import type { Readable, Writable } from "node:stream"
@@ -34,16 +35,31 @@ let thread: ReturnType<typeof startThread> | undefined
 
 const longestMillis = 280_000
 
-/** Runs the command in this process, on a thread that is started once, and waits for its end. */
-const runHere = (started: Started): Ended => {
+/** Starts the command in this process, on a thread that is started once. */
+const startHere = (started: Started) => {
   thread ??= startThread()
-  const { done, port } = thread
-  Atomics.store(done, 0, 0)
-  port.postMessage(started)
-  if (Atomics.wait(done, 0, 0, longestMillis) === "timed-out") throw new Error(`${started.args?.join(" ")} goes on`)
-  const ended: Ended | Error = receiveMessageOnPort(port)?.message
+  Atomics.store(thread.done, 0, 0)
+  thread.port.postMessage(started)
+  return thread
+}
+
+const endedOf = (ended: Ended | Error): Ended => {
   if (ended instanceof Error) throw ended
   return ended
+}
+
+/** Runs the command in this process, and waits for its end. */
+const runHere = (started: Started): Ended => {
+  const { done, port } = startHere(started)
+  if (Atomics.wait(done, 0, 0, longestMillis) === "timed-out") throw new Error(`${started.args?.join(" ")} goes on`)
+  return endedOf(receiveMessageOnPort(port)?.message)
+}
+
+/** Runs the command in this process, while this thread serves what it asks for. */
+export const runBeside = async (started: Started): Promise<Ended> => {
+  const { port } = startHere(started)
+  const [ended]: ReadonlyArray<Ended | Error> = await once(port, "message")
+  return endedOf(ended ?? new Error("the thread of commands is gone"))
 }
 
 /** Where a command runs, and by what. */

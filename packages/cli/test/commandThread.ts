@@ -30,6 +30,8 @@ const { runIn } = CompiledCode.load<typeof Invocation>({
 
 const run = async (started: Started): Promise<Ended> => {
   const { self, written } = writtenProcess(started)
+  // What signs requests reads the variables of the process.
+  process.env = { ...self.env }
   const status = await runIn(self)
   return { status, stdout: written.stdout, stderr: written.stderr }
 }

@@ -98,8 +98,6 @@ export interface Fault {
 export const meeting = ({ calls, fault, isApart = false, on = calls, paths = [], trace = "/dev/null" }: Fault) => [
   "strace",
   ...isApart ? ["-D"] : [],
-  // Only calls that are traced are stopped at.
-  "--seccomp-bpf",
   "-f",
   "-qq",
   "-y",
