@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import * as ChildJobs from "@fanout/core/ChildJobs"
 import type { WorkerStatus } from "@fanout/core/ClusterWorkers"
 import type { JobId } from "@fanout/core/JobId"
@@ -28,6 +28,7 @@ import * as CliConfig from "effect/cli/CliConfig"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
@@ -44,13 +45,14 @@ import { platform, presenter } from "../src/CommandLine.ts"
 import { linesOf } from "../src/commands/examination.ts"
 import * as Stop from "../src/exit/Stop.ts"
 import * as Host from "../src/host/Host.ts"
+import * as Process from "../src/host/Process.ts"
 import * as ScheduledCommand from "../src/host/ScheduledCommand.ts"
 import * as Settings from "../src/options/Settings.ts"
 import * as DryRun from "../src/output/DryRun.ts"
 import { board, type BoardJob } from "../src/ui/board.ts"
 import { title } from "../src/ui/jobText.ts"
 import { progressLine, share } from "../src/ui/progressLine.ts"
-import { complain, print } from "../src/ui/View.ts"
+import * as View from "../src/ui/View.ts"
 import { onTerminal } from "./terminal.ts"
 
 const p = (text: string): FilePath.FilePath => FilePath.make(text)
@@ -278,7 +280,8 @@ const livedIn = (world: { isSlow: boolean }) =>
     }
   })
 
-type Lived = Effect.Success<ReturnType<typeof livedIn>>
+/** Ids of the jobs. */
+type Jobs = Effect.Success<ReturnType<typeof livedIn>>
 
 /** Runs a command line on what there is, and says what is wrong with it as the process does. */
 const command = (args: ReadonlyArray<string>) =>
@@ -298,7 +301,7 @@ const command = (args: ReadonlyArray<string>) =>
       Effect.provideService(CliConfig.CliConfig, { builtIns: [Settings.help] }),
       Effect.provide(platform),
       Effect.catch((error) =>
-        error instanceof Stop.Stop && error.sentence !== "" ? complain(error.sentence) : Effect.void
+        error instanceof Stop.Stop && error.sentence !== "" ? View.complain(error.sentence) : Effect.void
       )
     )
   })
@@ -312,20 +315,22 @@ const overview = (id: JobId) =>
     return { ...found, history, title: title(found.record) } satisfies BoardJob
   })
 
+const columns = Effect.sync(() => View.columns(Process.current().stdout))
+
 /** What a line of progress looks like while a job runs. */
-const progress = (id: JobId, columns: number) =>
+const progress = (id: JobId) =>
   Effect.gen(function*() {
     const { progress } = yield* overview(id)
-    yield* print(progressLine(progress, columns, { id, now: yield* Clock.currentTimeMillis }))
+    yield* View.print(progressLine(progress, yield* columns, { id, now: yield* Clock.currentTimeMillis }))
   })
 
-const boardOf = ({ resting, running }: Lived, columns: number) =>
+const boardOf = ({ resting, running }: Jobs) =>
   Effect.gen(function*() {
     const manager = yield* JobManager.JobManager
     const jobs = yield* Effect.forEach([...Object.values(running), resting.hash], overview)
     const now = yield* Clock.currentTimeMillis
     const all = { jobs, counts: yield* manager.counts, selected: running.copying, said: "", now }
-    yield* print(board(all, { columns, rows: 16 }).join("\n"))
+    yield* View.print(board(all, { columns: yield* columns, rows: 16 }).join("\n"))
   })
 
 const checks: Parameters<typeof linesOf>[0]["checks"] = [
@@ -365,17 +370,14 @@ const names = [
 ].flat()
 
 /** All screens, each behind what somebody types for it. */
-const screens = (
-  lived: Lived,
-  columns: number
-): ReadonlyArray<readonly [string, Effect.Effect<void, unknown, World>]> => [
-  ["fanout copy Photos /mnt/other", progress(lived.running.copying, columns)],
-  ["fanout move Downloads /mnt/nas", progress(lived.running.moving, columns)],
-  ["fanout thumbnail Photos thumbnails", progress(lived.running.thumbnailing, columns)],
-  ["fanout metadata --raw Photos", progress(lived.running.reading, columns)],
-  ["fanout hash Photos", progress(lived.running.hashing, columns)],
-  ["fanout verify Photos /mnt/backup/Photos", progress(lived.resting.verify, columns)],
-  ["fanout delete build", progress(lived.resting.deletion, columns)],
+const screens = (lived: Jobs): ReadonlyArray<readonly [string, Effect.Effect<void, unknown, World>]> => [
+  ["fanout copy Photos /mnt/other", progress(lived.running.copying)],
+  ["fanout move Downloads /mnt/nas", progress(lived.running.moving)],
+  ["fanout thumbnail Photos thumbnails", progress(lived.running.thumbnailing)],
+  ["fanout metadata --raw Photos", progress(lived.running.reading)],
+  ["fanout hash Photos", progress(lived.running.hashing)],
+  ["fanout verify Photos /mnt/backup/Photos", progress(lived.resting.verify)],
+  ["fanout delete build", progress(lived.resting.deletion)],
   ["fanout jobs list", command(["jobs", "list"])],
   ["fanout jobs list --state queued", command(["jobs", "list", "--state", "queued"])],
   ...Object.entries(lived.resting).flatMap(([name, id]) =>
@@ -400,11 +402,14 @@ const screens = (
   ["fanout jobs limit copy", command(["jobs", "limit", "copy"])],
   ["fanout jobs limit copy many", command(["jobs", "limit", "copy", "many"])],
   ["fanout jobs limit", command(["jobs", "limit"])],
-  ["fanout jobs watch", boardOf(lived, columns)],
+  ["fanout jobs watch", boardOf(lived)],
   ["fanout jobs set copying", command(["jobs", "set", lived.running.copying, "--bandwidth", "20MB"])],
   ["fanout schedule list", command(["schedule", "list"])],
   ["fanout schedule show nightly", command(["schedule", "show", "nightly"])],
-  ["fanout doctor", print(linesOf({ checks, pools }, false, columns).join("\n"))],
+  [
+    "fanout doctor",
+    Effect.flatMap(columns, (columns) => View.print(linesOf({ checks, pools }, false, columns).join("\n")))
+  ],
   [
     "fanout copy --dry-run Photos /mnt/backup/Photos",
     Effect.flatMap(copyOf(backup), (payload) => dryRun(CopyPreview.entries(payload), DryRun.copy("copy"), 9))
@@ -449,38 +454,57 @@ const addition = (cron: string, ...words: ReadonlyArray<string>) => [
 beforeAll(() => void vi.stubEnv("TZ", "UTC"))
 afterAll(() => void vi.unstubAllEnvs())
 
-/** Does something with what there is once jobs have run for a while. */
-const afterAWhile = <A, E>(use: (lived: Lived) => Effect.Effect<A, E, World>) => {
+const widths = [40, 80, 120] as const
+
+/** Shows each screen on terminals of all widths before the next one: a change that was made before says the same. */
+const shownOf = Effect.fnUntraced(function*(jobs: Jobs) {
+  const { running: { hashing }, tick } = jobs
+  const parts: Record<typeof widths[number], Array<string>> = { 40: [], 80: [], 120: [] }
+  for (const [name, screen] of screens(jobs)) {
+    for (const columns of widths) {
+      const text = yield* onTerminal(columns, screen)
+      const known = text.replaceAll(tick, "of-the-tick-").replaceAll(hashing, "of-the-child")
+      parts[columns].push(`$ ${name}\n${known.replaceAll(/ +$/gm, "")}`)
+    }
+  }
+  return parts
+})
+
+/** Jobs that have run for a while, and all screens of them. */
+class Lived extends Context.Service<Lived, {
+  readonly jobs: Jobs
+  readonly shown: Effect.Success<ReturnType<typeof shownOf>>
+}>()("test/Lived") {}
+
+const lived = Layer.suspend(() => {
   const world = { isSlow: false }
-  const lived = Effect.flatMap(livedIn(world), use)
-  // Before anything waits: whoever looks each second would look all the years.
-  return Effect.andThen(
-    TestClock.setTime(Date.UTC(2026, 10, 29, 17, 0)),
-    Effect.provide(Random.withSeed(lived, "screens"), worldOf(world))
+  const jobs = Random.withSeed(livedIn(world), "screens")
+  return Layer.effect(
+    Lived,
+    Effect.flatMap(jobs, (jobs) => Effect.map(shownOf(jobs), (shown) => ({ jobs, shown })))
+  ).pipe(
+    Layer.provideMerge(worldOf(world)),
+    // Before anything waits: whoever looks each second would look all the years.
+    Layer.provide(Layer.effectDiscard(TestClock.setTime(Date.UTC(2026, 10, 29, 17, 0))))
   )
-}
+})
 
 const parsed = (lines: string): ReadonlyArray<Readonly<Record<string, unknown>>> =>
   lines.trim().split("\n").map((line) => JSON.parse(line))
 
-describe("the terminal", () => {
-  for (const columns of [40, 80, 120]) {
+layer(lived, { timeout: "1 minute" })("the terminal", (it) => {
+  for (const columns of widths) {
     it.effect(`shows all that it shows in ${columns} columns`, ({ expect }) =>
-      afterAWhile(Effect.fnUntraced(function*(lived) {
-        const parts: Array<string> = []
-        for (const [name, screen] of screens(lived, columns)) {
-          const text = yield* onTerminal(columns, screen)
-          const { running: { hashing }, tick } = lived
-          const known = text.replaceAll(tick, "of-the-tick-").replaceAll(hashing, "of-the-child")
-          parts.push(`$ ${name}\n${known.replaceAll(/ +$/gm, "")}`)
-        }
+      Effect.gen(function*() {
+        const { shown } = yield* Lived
         const file = path.join(import.meta.dirname, "screens", `${columns}-columns.txt`)
-        yield* Effect.promise(() => expect(parts.join("\n")).toMatchFileSnapshot(file))
-      })))
+        yield* Effect.promise(() => expect(shown[columns].join("\n")).toMatchFileSnapshot(file))
+      }))
   }
 
   it.effect("says the same of a job in each view of it", () =>
-    afterAWhile(Effect.fnUntraced(function*({ resting, running }) {
+    Effect.gen(function*() {
+      const { jobs: { resting, running } } = yield* Lived
       const list = yield* onTerminal(500, command(["jobs", "list"]))
       const listed = parsed(yield* onTerminal(500, command(["jobs", "list", "--json"])))
       for (const [name, id] of Object.entries({ ...resting, ...running })) {
@@ -509,5 +533,5 @@ describe("the terminal", () => {
       const { done, elements, folders, vanished } = copy ?? {}
       // Folders have an end each. Of 31 files, 6 failed, and one vanished; the pipe was skipped.
       assert.deepStrictEqual({ done, elements, folders, vanished }, { done: 24, elements: 36, folders: 2, vanished: 1 })
-    })))
+    }))
 })
