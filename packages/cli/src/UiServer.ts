@@ -28,7 +28,7 @@ const names: ReadonlySet<string> = new Set(jobs.map(({ name }) => name))
 export const note = "Jobs that are queued wait until `fanout jobs work` or their own program runs them."
 
 /** What a schedule runs, as a command where it is one of this program. */
-const scheduled: Knowledge["scheduled"] = ({ job, payload }) => {
+export const scheduled: Knowledge["scheduled"] = ({ job, payload }) => {
   const title = { what: jobText.title({ name: job, payload }), command: null, folder: null }
   if (job !== ScheduledCommand.job.name) return title
   return Option.match(Schema.decodeUnknownOption(Schema.toCodecJson(ScheduledCommand.Payload))(payload), {

@@ -17,10 +17,6 @@ import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import { settle } from "@fanout/core/testing"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as HttpRouter from "effect/http/HttpRouter"
-import * as HttpServer from "effect/http/HttpServer"
-import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
@@ -38,6 +34,7 @@ import * as Guard from "../src/api/Guard.ts"
 import * as Handlers from "../src/api/Handlers.ts"
 import { ServerProgram } from "../src/api/ServerProgram.ts"
 import * as Mount from "../src/Mount.ts"
+import { clientOf } from "./apiClient.ts"
 import { counters, record } from "./records.ts"
 
 class Bad extends Schema.TaggedError<Bad>("test/Bad")("Bad", { code: Schema.String }) {
@@ -88,36 +85,6 @@ const manager = (store: Layer.Layer<JobStore, JobStoreError>) =>
     Layer.provide([letters, Pools.layer(), OwnerLiveness.layerBlind]),
     Layer.provideMerge(Layer.orDie(store))
   )
-
-/** Sends requests to some routes, and gives status and body. */
-const clientOf = Effect.fnUntraced(function*<R>(routes: Layer.Layer<never, never, R>) {
-  const app = yield* HttpRouter.toHttpEffect(Layer.provide(routes, HttpServer.layerServices))
-  const send = (path: string, init?: RequestInit) =>
-    app.pipe(
-      Effect.provideService(
-        HttpServerRequest.HttpServerRequest,
-        HttpServerRequest.fromWeb(new Request(`http://127.0.0.1${path}`, init))
-      ),
-      Effect.scoped,
-      Effect.flatMap((response) =>
-        Effect.promise(async () => {
-          const web = HttpServerResponse.toWeb(response)
-          const text = await web.text()
-          return { status: web.status, text, body: /^[[{]/.test(text) ? JSON.parse(text) : undefined }
-        })
-      )
-    )
-  return {
-    send,
-    get: (path: string) => send(path),
-    post: (path: string, body: unknown) =>
-      send(path, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: typeof body === "string" ? body : JSON.stringify(body)
-      })
-  }
-})
 
 const client = clientOf(Handlers.layer)
 
