@@ -80,7 +80,7 @@ const namesBelow = ({ subcommands }: Command.Command.Any): ReadonlyArray<string>
 }
 
 /** All screens, each behind what somebody types for it. */
-const screens = (lived: Jobs): ReadonlyArray<readonly [string, Effect.Effect<void, unknown, World>]> => [
+const screens = (lived: Jobs): ReadonlyArray<readonly [string, Effect.Effect<unknown, unknown, World>]> => [
   ["fanout copy Photos /mnt/other", progress(lived.running.copying)],
   ["fanout move Downloads /mnt/nas", progress(lived.running.moving)],
   ["fanout thumbnail Photos thumbnails", progress(lived.running.thumbnailing)],

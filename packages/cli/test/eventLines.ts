@@ -15,7 +15,10 @@ import { writtenProcess } from "./writtenProcess.ts"
 const started = Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
   const { self, written } = writtenProcess({})
   const fiber = yield* Effect.forkChild(Effect.provideService(command(args), Process.Current, self))
-  const shown = Effect.map(Fiber.join(fiber), () => `$ fanout ${args.join(" ")}\n${written.all}`)
+  const shown = Effect.map(
+    Fiber.join(fiber),
+    (code) => `$ fanout ${args.join(" ")}\n${written.all}[exit ${code}]\n`
+  )
   return { self, shown }
 })
 

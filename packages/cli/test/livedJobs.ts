@@ -37,6 +37,7 @@ import type * as Api from "../src/api/Api.ts"
 import { cli } from "../src/Cli.ts"
 import { platform, presenter } from "../src/CommandLine.ts"
 import type { linesOf } from "../src/commands/examination.ts"
+import * as ExitCode from "../src/exit/ExitCode.ts"
 import * as Stop from "../src/exit/Stop.ts"
 import * as Host from "../src/host/Host.ts"
 import * as ScheduledCommand from "../src/host/ScheduledCommand.ts"
@@ -285,7 +286,7 @@ export const livedIn = (world: { isSlow: boolean }) =>
 /** Ids of the jobs. */
 export type Jobs = Effect.Success<ReturnType<typeof livedIn>>
 
-/** Runs a command line on what there is, and says what is wrong with it as the process does. */
+/** Runs a command line on what there is, says what is wrong with it as the process does, and gives its exit code. */
 export const command = (args: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const services = Layer.succeedContext(yield* Effect.context<World>())
@@ -297,14 +298,16 @@ export const command = (args: ReadonlyArray<string>) =>
       start: nothing,
       run: nothing
     }
-    yield* Command.runWith(cli, { version: "1" })(["--db", ":memory:", ...args]).pipe(
+    return yield* Command.runWith(cli, { version: "1" })(["--db", ":memory:", ...args]).pipe(
       Effect.provideService(Host.Current, host),
       Effect.provideService(CliOutput.Presenter, presenter),
       Effect.provideService(CliConfig.CliConfig, { builtIns: [Settings.help] }),
       Effect.provide(platform),
-      Effect.catch((error) =>
-        error instanceof Stop.Stop && error.sentence !== "" ? View.complain(error.sentence) : Effect.void
-      )
+      Effect.as(ExitCode.success),
+      Effect.catch((error) => {
+        const { code, sentence } = error instanceof Stop.Stop ? error : Stop.withCode(ExitCode.usage)
+        return Effect.as(sentence === "" ? Effect.void : View.complain(sentence), code)
+      })
     )
   })
 
