@@ -469,6 +469,7 @@ describe("FanOut at its edges", () => {
       yield* runningJob("slow store")
       const store = yield* JobStore.JobStore
       const seen: Array<number> = []
+      const slow = Latch.makeUnsafe(false)
       let stop = () => {}
       const running = yield* Effect.forkChild(
         asRun(
@@ -476,13 +477,13 @@ describe("FanOut at its edges", () => {
           (signal) => {
             stop = () => signal.requestUnsafe("Cancel")
             return TaskDispatcher.TaskDispatcher.use((_) =>
-              _.fanOut("all", Visit, numbers(100), { concurrency: 1, flushEvery: 4 })
+              _.fanOut("all", Visit, numbers(100), { concurrency: 2, flushEvery: 4 })
             ).pipe(
               Effect.provide(Tasks.toLayer({
                 "test/Visit": ({ n }) =>
-                  Effect.sync(() => {
+                  Effect.suspend(() => {
                     seen.push(n)
-                    return { _tag: "Seen", n } as const
+                    return Effect.as(n === 3 ? slow.await : Effect.void, { _tag: "Seen", n } as const)
                   })
               }))
             )
@@ -491,7 +492,11 @@ describe("FanOut at its edges", () => {
         )
       )
       yield* settle
-      assert.deepStrictEqual(seen, [0, 1, 2, 3])
+      assert.deepStrictEqual(seen, [0, 1, 2, 3, 4])
+      // What ends meanwhile is one more that may be done again, and makes no room.
+      slow.openUnsafe()
+      yield* settle
+      assert.deepStrictEqual(seen, [0, 1, 2, 3, 4])
       stop()
       yield* TestClock.adjust("2 seconds")
       yield* Fiber.join(running)

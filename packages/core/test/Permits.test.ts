@@ -189,6 +189,7 @@ describe("permits of a pool", () => {
       const cancel = own.waitUnsafe(2, "normal", false, () => order.push("heavy"))
       own.waitUnsafe(1, "normal", false, () => order.push("light"))
       assert.deepStrictEqual(order, [])
+      assert.isFalse(own.tryTakeUnsafe(1), "nobody passes those that wait")
       cancel()
       assert.deepStrictEqual(order, ["light"])
     }))
