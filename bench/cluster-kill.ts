@@ -13,10 +13,7 @@ import { median } from "./measure.ts"
 const [count = 10_000_000, everySeconds = 20] = process.argv.slice(2).map(Number)
 
 const run = Effect.gen(function*() {
-  const server = yield* Effect.acquireRelease(
-    Effect.promise(() => PostgresServer.start()),
-    (server) => Effect.promise(() => server.stop())
-  )
+  const server = yield* PostgresServer.scoped
   const registry = yield* server.schema
   yield* Effect.provide(createWalked, clientOf(registry), { local: true })
   const notes = path.join(server.folder, "notes")

@@ -15,7 +15,8 @@ import { DatabaseSync } from "node:sqlite"
 import type { Readable } from "node:stream"
 import { text } from "node:stream/consumers"
 import { setTimeout as wait } from "node:timers/promises"
-import { PostgresServer, programs } from "../packages/core/test/postgresServer.ts"
+import { programs } from "../packages/core/test/postgresProcess.ts"
+import { PostgresDatabase } from "../packages/core/test/postgresServer.ts"
 import { isLong } from "./effort.ts"
 import { endless, rows } from "./rows.ts"
 
@@ -478,40 +479,36 @@ describe("examples", () => {
   })
 
   it.skipIf(programs === undefined)("bills each order once, by three processes of which one is killed", async () => {
-    const server = await PostgresServer.start()
-    try {
-      const env = { DATABASE_URL: `postgres:///postgres?host=${server.folder}&user=fanout` }
-      const workers = []
-      for (let n = 0; n < 3; n++) {
-        const worker = start("billing.ts", ["work"], env)
-        await once(worker.stdout, "data")
-        workers.push(worker)
-      }
-      const bills = (query: string) =>
-        Effect.runPromise(
-          Effect.provide(SqlClient.use((sql) => sql.unsafe<Record<string, unknown>>(query)), server.client())
-        )
-      const count = async () => Number((await bills("select count(*) as n from bills"))[0]?.["n"])
-
-      // Each process runs four customers at the same time: most of them are yet to come at the kill.
-      const client = start("billing.ts", ["bill", "60"], env)
-      const printed = text(client.stdout)
-      while (await count() < 200) await wait(20)
-      await Promise.all([kill(client), kill(workers[0] ?? assert.fail())])
-      const again = start("billing.ts", ["bill", "60"], env)
-
-      assert.strictEqual(await printed, "")
-      assert.strictEqual(await text(again.stdout), "6000 orders of 60 customers are billed\n")
-      const twice = await bills(`select "customer", "order" from bills group by 1, 2 having count(*) > 1`)
-      assert.deepStrictEqual([await count(), twice], [6000, []])
-      for (const worker of workers) await kill(worker, "SIGTERM")
-      // What is billed is told without anybody who works.
-      assert.strictEqual(
-        await text(start("billing.ts", ["bill", "60"], env).stdout),
-        "6000 orders of 60 customers are billed\n"
-      )
-    } finally {
-      await server.stop()
+    const database = await PostgresDatabase.open()
+    const env = { DATABASE_URL: `postgres:///${database.config.database}?host=${database.folder}&user=fanout` }
+    const workers = []
+    for (let n = 0; n < 3; n++) {
+      const worker = start("billing.ts", ["work"], env)
+      await once(worker.stdout, "data")
+      workers.push(worker)
     }
+    const bills = (query: string) =>
+      Effect.runPromise(
+        Effect.provide(SqlClient.use((sql) => sql.unsafe<Record<string, unknown>>(query)), database.client())
+      )
+    const count = async () => Number((await bills("select count(*) as n from bills"))[0]?.["n"])
+
+    // Each process runs four customers at the same time: most of them are yet to come at the kill.
+    const client = start("billing.ts", ["bill", "60"], env)
+    const printed = text(client.stdout)
+    while (await count() < 200) await wait(20)
+    await Promise.all([kill(client), kill(workers[0] ?? assert.fail())])
+    const again = start("billing.ts", ["bill", "60"], env)
+
+    assert.strictEqual(await printed, "")
+    assert.strictEqual(await text(again.stdout), "6000 orders of 60 customers are billed\n")
+    const twice = await bills(`select "customer", "order" from bills group by 1, 2 having count(*) > 1`)
+    assert.deepStrictEqual([await count(), twice], [6000, []])
+    for (const worker of workers) await kill(worker, "SIGTERM")
+    // What is billed is told without anybody who works.
+    assert.strictEqual(
+      await text(start("billing.ts", ["bill", "60"], env).stdout),
+      "6000 orders of 60 customers are billed\n"
+    )
   })
 })

@@ -7,7 +7,8 @@ import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
-import { PostgresServer, programs } from "../../core/test/postgresServer.ts"
+import { programs } from "../../core/test/postgresProcess.ts"
+import { PostgresDatabase } from "../../core/test/postgresServer.ts"
 import { commandLine, runCommand, watched } from "./command.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-cluster-"))
@@ -45,7 +46,7 @@ const makeFiles = (folder: string): void => {
 }
 
 describe.skipIf(programs === undefined)("fanout jobs work --cluster", () => {
-  let server: PostgresServer
+  let database: PostgresDatabase
   let ports: ReadonlyArray<number> = []
   const children = new Set<ChildProcess>()
   afterEach(() => {
@@ -54,20 +55,17 @@ describe.skipIf(programs === undefined)("fanout jobs work --cluster", () => {
   })
   const shared = path.join(home, "shared")
   beforeAll(async () => {
-    server = await PostgresServer.start()
+    database = await PostgresDatabase.open()
     ports = [await freePort(), await freePort(), await freePort()]
     fs.mkdirSync(shared)
     fs.writeFileSync(path.join(home, "secret"), crypto.randomBytes(32).toString("base64"))
   })
-  afterAll(() => server.stop())
 
   /** A database of its own, and three processes of a cluster. */
   const cluster = async () => {
-    const { startupParameters } = await Effect.runPromise(server.schema)
-    const options = encodeURIComponent(`-c search_path=${startupParameters?.["search_path"]}`)
     const env = {
       ...process.env,
-      FANOUT_DB: `postgres:///postgres?user=fanout&host=${encodeURIComponent(server.folder)}&options=${options}`,
+      FANOUT_DB: database.addressOf(await Effect.runPromise(database.schema)),
       FANOUT_CLUSTER_SECRET_FILE: path.join(home, "secret"),
       FANOUT_SHARED: shared,
       XDG_STATE_HOME: path.join(home, "state")

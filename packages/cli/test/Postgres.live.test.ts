@@ -5,8 +5,10 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
+import { onTestFinished } from "vitest"
 import { startStopwatch } from "../../../test/stopwatch.ts"
-import { PostgresServer, programs } from "../../core/test/postgresServer.ts"
+import { programs } from "../../core/test/postgresProcess.ts"
+import { PostgresDatabase, PostgresServer } from "../../core/test/postgresServer.ts"
 import { addressIn, commandLine, letIn, runCommand, watched } from "./command.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-postgres-"))
@@ -18,20 +20,17 @@ const until = async (is: () => boolean): Promise<void> => {
 }
 
 describe.skipIf(programs === undefined)("fanout with jobs on Postgres", () => {
-  let server: PostgresServer
+  let database: PostgresDatabase
   beforeAll(async () => {
-    server = await PostgresServer.start()
+    database = await PostgresDatabase.open()
   })
-  afterAll(() => server.stop())
 
   /** A schema of its own, and a folder with some files. */
-  const place = async (name: string) => {
-    const { startupParameters } = await Effect.runPromise(server.schema)
+  const place = async (name: string, of = database) => {
     const from = path.join(home, name, "from")
     fs.mkdirSync(from, { recursive: true })
     for (let n = 0; n < 20; n++) fs.writeFileSync(path.join(from, `file-${n}`), Buffer.alloc(100_000, n))
-    const options = encodeURIComponent(`-c search_path=${startupParameters?.["search_path"]}`)
-    const address = `postgres:///postgres?user=fanout&host=${encodeURIComponent(server.folder)}&options=${options}`
+    const address = of.addressOf(await Effect.runPromise(of.schema))
     const env = { ...process.env, FANOUT_DB: address, XDG_STATE_HOME: path.join(home, name, "state") }
     return {
       address,
@@ -122,7 +121,7 @@ describe.skipIf(programs === undefined)("fanout with jobs on Postgres", () => {
     ["postgres", "user=fanout&sslmode=require", /The server does not support TLS/],
     ["postgres", "user=fanout&host=nowhere.invalid", /ENOTFOUND nowhere\.invalid/]
   ])("waits for nothing that can't be: %s?%s", (name, rest, told) => {
-    const address = `postgres:///${name}?host=${encodeURIComponent(server.folder)}&${rest}&password=s3cret`
+    const address = `postgres:///${name}?host=${encodeURIComponent(database.folder)}&${rest}&password=s3cret`
     const elapsed = startStopwatch()
     const { status, stderr } = list(address)
     assert.isBelow(elapsed(), 8000)
@@ -133,7 +132,9 @@ describe.skipIf(programs === undefined)("fanout with jobs on Postgres", () => {
   })
 
   it("goes on once the server has started", async () => {
-    const at = await place("starts")
+    const server = await PostgresServer.start()
+    onTestFinished(() => server.stop())
+    const at = await place("starts", server)
     server.halt()
     const listed = at.start("jobs", "list")
     await until(() => listed.output.stderr.includes("Trying for 10 seconds"))

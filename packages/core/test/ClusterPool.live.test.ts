@@ -1,4 +1,4 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, beforeAll, describe, it } from "@effect/vitest"
 import { layerCluster } from "@fanout/core/cluster"
 import { JobManager } from "@fanout/core/JobManager"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
@@ -32,7 +32,8 @@ import {
   Wedge
 } from "./clusterTasks.ts"
 import { pools } from "./fanOutHarness.ts"
-import { PostgresServer, programs } from "./postgresServer.ts"
+import { programs } from "./postgresProcess.ts"
+import { PostgresDatabase, PostgresServer } from "./postgresServer.ts"
 import { deterministic, outcomeOfActs } from "./threadActs.ts"
 import { handlers as handlersOfActs, Tasks as Acts } from "./threadTasks.ts"
 
@@ -66,21 +67,19 @@ const appOf = (tasks: ReturnType<typeof layerTasks>) =>
   Layer.merge(tasks, TaskDispatcher.layer.pipe(Layer.provide(Pools.layer())))
 
 describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
-  let server: PostgresServer
+  let database: PostgresDatabase
   beforeAll(async () => {
-    server = await PostgresServer.start()
+    database = await PostgresDatabase.open()
   })
-  afterAll(() => server.stop())
 
-  let files = 0
   const prepared = Effect.gen(function*() {
-    const registry = yield* server.schema
+    const registry = yield* database.schema
     yield* Effect.provide(createWalked, clientOf(registry), { local: true })
     const logged: Array<string> = []
     const logger = Logger.layer([
       Logger.make(({ logLevel, message }) => void logged.push(`${logLevel}: ${String(message)}`))
     ])
-    const notes = path.join(server.folder, `notes-${++files}`)
+    const notes = path.join(database.folder, `notes-${crypto.randomUUID()}`)
     return { registry, notes, logged, owner: Layer.fresh(Layer.provideMerge(layerOwner(registry), logger)) }
   })
 
@@ -249,8 +248,7 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
 
     it.live("goes on while the database of the registry is away", () =>
       Effect.gen(function*() {
-        const away = yield* Effect.acquireRelease(Effect.promise(() => PostgresServer.start()), (server) =>
-          Effect.promise(() => server.stop()))
+        const away = yield* PostgresServer.scoped
         const registry = yield* away.schema
         const worker = yield* startWorker(registry)
         yield* Effect.gen(function*() {

@@ -9,7 +9,8 @@ import { rows } from "../../../test/rows.ts"
 import type { Instead } from "./clusterInstead.ts"
 import { Process, startWorkers, until } from "./clusterProcesses.ts"
 import type { Registry } from "./clusterTasks.ts"
-import { PostgresServer, programs } from "./postgresServer.ts"
+import { programs } from "./postgresProcess.ts"
+import { PostgresDatabase } from "./postgresServer.ts"
 
 const root = path.resolve(import.meta.dirname, "../../..")
 const pictures = path.join(root, "examples/images/tasks.ts")
@@ -55,9 +56,9 @@ const comesTo = ({ args, database, file }: Program, instead: Instead) =>
   })
 
 describe.skipIf(programs === undefined)("programs for threads", () => {
-  let server: PostgresServer
+  let database: PostgresDatabase
   beforeAll(async () => {
-    server = await PostgresServer.start()
+    database = await PostgresDatabase.open()
     const chapter = fs.readFileSync(path.join(root, "docs/guide/06-cpu.md"), "utf8")
     fs.mkdirSync(seals)
     fs.symlinkSync(path.join(root, "node_modules"), path.join(seals, "node_modules"))
@@ -65,15 +66,12 @@ describe.skipIf(programs === undefined)("programs for threads", () => {
       fs.writeFileSync(path.join(seals, name), text)
     }
   })
-  afterAll(async () => {
-    await server.stop()
-    fs.rmSync(home, { recursive: true })
-  })
+  afterAll(() => fs.rmSync(home, { recursive: true }))
 
   /** What a program comes to on each of these places. */
   const onEach = Effect.fnUntraced(
     function*(program: Program, module: string, places: ReadonlyArray<Instead["place"]>) {
-      const registry: Registry = yield* server.schema
+      const registry: Registry = yield* database.schema
       yield* startWorkers(registry, 3, { tasks: { module }, cpu: 1 })
       return yield* Effect.forEach(places, (place) => comesTo(program, { place, registry, module }))
     }

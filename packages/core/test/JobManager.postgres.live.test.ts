@@ -1,5 +1,5 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
 import type { JobId } from "@fanout/core/JobId"
@@ -22,20 +22,20 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import * as path from "node:path"
 import { Counting, counting } from "./countingJob.ts"
-import { PostgresServer, programs } from "./postgresServer.ts"
+import { programs } from "./postgresProcess.ts"
+import { PostgresDatabase } from "./postgresServer.ts"
 
 const count = 2_000
 const failed = count / 10
 
 describe.skipIf(programs === undefined)("JobManager on Postgres", () => {
-  let server: PostgresServer
+  let database: PostgresDatabase
   beforeAll(async () => {
-    server = await PostgresServer.start()
+    database = await PostgresDatabase.open()
   })
-  afterAll(() => server.stop())
 
   const prepared = Effect.gen(function*() {
-    const config = yield* server.schema
+    const config = yield* database.schema
     const sql = Context.get(yield* Layer.build(Layer.fresh(PgClient.layer(config))), SqlClient)
     yield* sql`create table counted (n integer primary key)`
     return { config, sql }
@@ -146,7 +146,7 @@ describe.skipIf(programs === undefined)("JobManager on Postgres", () => {
     /** Waits until some managers listen, and gives their sessions. */
     const listening = Effect.fnUntraced(function*(sql: SqlClient, count: number) {
       const found = sql<{ readonly pid: number }>`select pid from pg_stat_activity
-        where query like 'LISTEN "fanout_%' and state = 'idle'`
+        where query like 'LISTEN "fanout_%' and state = 'idle' and datname = current_database()`
       for (;;) {
         const pids = (yield* found).map(({ pid }) => pid)
         if (pids.length >= count) return yield* Effect.as(Effect.sleep(50), pids)

@@ -1,5 +1,5 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
 import * as JobManager from "@fanout/core/JobManager"
@@ -11,21 +11,21 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { PostgresServer, programs } from "./postgresServer.ts"
+import { programs } from "./postgresProcess.ts"
+import { PostgresDatabase } from "./postgresServer.ts"
 
 const Patient = Job.make("test/Patient", { success: Schema.Void })
 const Quick = Job.make("test/Quick", { payload: Schema.Number, success: Schema.Void })
 
 describe.skipIf(programs === undefined)("jobs of several managers on Postgres", () => {
-  let server: PostgresServer
+  let database: PostgresDatabase
   beforeAll(async () => {
-    server = await PostgresServer.start()
+    database = await PostgresDatabase.open()
   })
-  afterAll(() => server.stop())
 
   /** Three managers, how many patient jobs each of them runs, and the quick jobs that run at the same time. */
   const three = Effect.gen(function*() {
-    const config = yield* server.schema
+    const config = yield* database.schema
     const patient = [0, 0, 0]
     const quick = { now: 0, most: 0 }
     const open = (index: number) =>

@@ -1,6 +1,6 @@
 import type { PgPoolConfig } from "@effect/sql-pg/PgClient"
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
@@ -31,7 +31,8 @@ import { supported } from "../src/internal/sql/migrations.ts"
 import { jobStoreContract } from "./JobStoreContract.ts"
 import { Operations, run } from "./JobStoreModel.ts"
 import { finished, flush, job, owned, row, schedule } from "./JobStoreRecords.ts"
-import { PostgresServer, programs } from "./postgresServer.ts"
+import { programs } from "./postgresProcess.ts"
+import { PostgresDatabase, PostgresServer } from "./postgresServer.ts"
 
 type Store = JobStore.JobStore["Service"]
 
@@ -69,27 +70,26 @@ const holding = Effect.fnUntraced(function*(sql: SqlClient, statements: Effect.E
 })
 
 describe.skipIf(programs === undefined)("on a Postgres server", () => {
-  let server: PostgresServer
+  let database: PostgresDatabase
   beforeAll(async () => {
-    server = await PostgresServer.start()
+    database = await PostgresDatabase.open()
   })
-  afterAll(() => server.stop())
 
-  const empty = Layer.unwrap(Effect.sync(() => server.emptyStore))
+  const empty = Layer.unwrap(Effect.sync(() => database.emptyStore))
 
   const openStore = (config: PgPoolConfig): Effect.Effect<Store, JobStoreError | SqlError, Scope.Scope> =>
     Effect.map(
-      Layer.build(Layer.fresh(Layer.provide(SqlJobStore.layer, server.client(config)))),
+      Layer.build(Layer.fresh(Layer.provide(SqlJobStore.layer, database.client(config)))),
       (context) => Context.get(context, JobStore.JobStore)
     )
 
   /** A client of the application's. */
   const openClient = (config: PgPoolConfig): Effect.Effect<SqlClient, SqlError, Scope.Scope> =>
-    Effect.map(Layer.build(server.client(config)), (context) => Context.get(context, SqlClient))
+    Effect.map(Layer.build(database.client(config)), (context) => Context.get(context, SqlClient))
 
   /** Two stores, as two processes would have them, and an application's client of the same database. */
   const shared = Effect.fnUntraced(function*(options: PgPoolConfig = {}) {
-    const config = yield* server.schema
+    const config = yield* database.schema
     const store = yield* openStore(config)
     const other = yield* openStore(config)
     const sql = yield* openClient({ ...config, ...options })
@@ -97,11 +97,18 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
     return { config, store, other, sql }
   })
 
+  /** A role, of which all databases of the server know. */
+  const role = (sql: SqlClient) => {
+    const name = `role_${crypto.randomUUID().replaceAll("-", "")}`
+    return Effect.as(sql.unsafe(`create role ${name} login`), name)
+  }
+
   /** Waits until something waits for a lock, or until one of these has ended and nothing will. */
   const untilWaiting = (sql: SqlClient, count: number, ...fibers: ReadonlyArray<Fiber.Fiber<unknown, unknown>>) =>
     Effect.gen(function*() {
       for (;;) {
-        const waiting = yield* sql`select pid from pg_stat_activity where wait_event_type = 'Lock'`
+        const waiting = yield* sql`select pid from pg_stat_activity
+          where wait_event_type = 'Lock' and datname = current_database()`
         if (waiting.length >= count) return waiting.map((row) => Number(row["pid"]))
         if (fibers.some((fiber) => fiber.pollUnsafe() !== undefined)) return []
         yield* Effect.sleep(5)
@@ -291,16 +298,16 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
 
     it.live("to nobody, where a listener would hold the only connection, or hears nothing", () =>
       Effect.gen(function*() {
-        const config = yield* server.schema
+        const config = yield* database.schema
         const connect = PgClient.layerFrom(PgClient.makeClient(config))
         const deaf = Layer.effect(
           SqlClient,
           Effect.map(SqlClient, (sql) => Object.assign(sql, { listen: () => Queue.unbounded() }))
         )
         const clients = [
-          server.client({ ...config, maxConnections: 1 }),
+          database.client({ ...config, maxConnections: 1 }),
           Layer.fresh(connect),
-          Layer.provide(deaf, server.client(config))
+          Layer.provide(deaf, database.client(config))
         ]
         yield* Effect.forEach(clients, (client, index) =>
           Effect.gen(function*() {
@@ -383,10 +390,10 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
       Effect.gen(function*() {
         const { config, sql, store } = yield* shared()
         const record = yield* running(store, "a")
-        yield* sql`create role stranger login`
-        yield* sql.unsafe(`grant usage on schema ${config.startupParameters?.["search_path"]} to stranger`)
-        yield* sql`grant all on notes to stranger`
-        const strangers = yield* openClient({ ...config, username: "stranger" })
+        const stranger = yield* role(sql)
+        yield* sql.unsafe(`grant usage on schema ${config.startupParameters?.["search_path"]} to ${stranger}`)
+        yield* sql.unsafe(`grant all on notes to ${stranger}`)
+        const strangers = yield* openClient({ ...config, username: stranger })
 
         yield* strangers.withTransaction(Effect.gen(function*() {
           assert.strictEqual(yield* problemOf(store.insert(job("b"))), "OtherTransaction")
@@ -712,8 +719,8 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
 
     it.live("stores each key once when two processes make the tables and insert all of them at once", () =>
       Effect.gen(function*() {
-        const config = yield* server.schema
-        const start = path.join(server.folder, "start")
+        const config = yield* database.schema
+        const start = path.join(database.folder, `start-${crypto.randomUUID()}`)
         const child = path.join(import.meta.dirname, "JobStoreChild.ts")
         const inserting = ["one", "two"].map((name) => {
           const args = ["--conditions=@fanout/source", child, JSON.stringify(config), name, start, "200"]
@@ -743,7 +750,7 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
   describe("opening", () => {
     it.live("makes one store of a database that many open at once, and finds it again", () =>
       Effect.gen(function*() {
-        const config = yield* server.schema
+        const config = yield* database.schema
 
         const stores = yield* Effect.forEach([1, 2, 3, 4, 5, 6], () => openStore(config), { concurrency: "unbounded" })
 
@@ -764,7 +771,7 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
 
     it.live("makes its tables beside the application's, all or none", () =>
       Effect.gen(function*() {
-        const config = yield* server.schema
+        const config = yield* database.schema
         const sql = yield* openClient(config)
         yield* sql`create table fanout_logs (mine text)`
         const opening = Effect.catchTag(Effect.scoped(openStore(config)), "SqlError", Effect.die)
@@ -782,14 +789,14 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
       Effect.gen(function*() {
         const { config, sql, store } = yield* shared()
         const record = yield* running(store, "a")
-        yield* sql`create role reader login`
+        const reader = yield* role(sql)
         const schema = config.startupParameters?.["search_path"] ?? ""
-        yield* sql.unsafe(`grant usage on schema ${schema} to reader`)
-        yield* sql.unsafe(`grant select on all tables in schema ${schema} to reader`)
+        yield* sql.unsafe(`grant usage on schema ${schema} to ${reader}`)
+        yield* sql.unsafe(`grant select on all tables in schema ${schema} to ${reader}`)
         // As a backup does.
         const commit = yield* holding(sql, sql`select * from fanout_migrations, fanout_jobs`)
 
-        const readers = yield* openStore({ ...config, username: "reader" }).pipe(Effect.timeout("1 minute"))
+        const readers = yield* openStore({ ...config, username: reader }).pipe(Effect.timeout("1 minute"))
 
         yield* commit
         assert.deepStrictEqual(yield* readers.get(record.id), record)
@@ -895,7 +902,7 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
         Effect.gen(function*() {
           const { config, sql, store: direct } = yield* shared()
           // Prepared statements would have no text by which they could be told.
-          const proxy = yield* proxied(server.folder, isPassedOn)
+          const proxy = yield* proxied(database.folder, isPassedOn)
           const store = yield* openStore({ ...config, host: "localhost", port: proxy.port, prepare: false })
           const record = yield* running(direct, "a")
           let commits = 0
@@ -941,7 +948,8 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
 
     it.live("with a server that is restarted is waited out", () =>
       Effect.gen(function*() {
-        const { store } = yield* shared()
+        const server = yield* PostgresServer.scoped
+        const store = Context.get(yield* Layer.build(server.emptyStore), JobStore.JobStore)
         const record = yield* running(store, "a")
         server.halt()
         const writing = yield* Effect.forkChild(Effect.all([

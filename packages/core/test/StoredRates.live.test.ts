@@ -11,7 +11,8 @@ import { once } from "node:events"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { PostgresServer, programs } from "./postgresServer.ts"
+import { programs } from "./postgresProcess.ts"
+import { PostgresDatabase } from "./postgresServer.ts"
 
 /** A process with a job whose calls are at the rate, and the times of these. */
 const open = (database: string, name: string, calls: Array<number>) =>
@@ -87,11 +88,7 @@ describe("a rate of a SQLite file", () => {
 describe.skipIf(programs === undefined)("a rate of a Postgres server", () => {
   it.live(title, () =>
     Effect.gen(function*() {
-      const server = yield* Effect.acquireRelease(
-        Effect.promise(() => PostgresServer.start()),
-        (server) => Effect.promise(() => server.stop())
-      )
-      const config = yield* server.schema
+      const config = yield* (yield* Effect.promise(() => PostgresDatabase.open())).schema
       const store = Layer.provide(SqlJobStore.layer, PgClient.layer(config))
       yield* Effect.provide(keepsRate(JSON.stringify(config)), store)
     }).pipe(Effect.scoped))
