@@ -6,21 +6,12 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
-import { setTimeout } from "node:timers/promises"
 import { programs } from "../../core/test/postgresProcess.ts"
 import { PostgresDatabase } from "../../core/test/postgresServer.ts"
-import { commandLine, runCommand, watched } from "./command.ts"
+import { commandLine, runCommand, until, watched } from "./command.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-cluster-"))
 afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
-
-const until = async (is: () => boolean): Promise<void> => {
-  for (let n = 0; n < 600; n++) {
-    if (is()) return
-    await setTimeout(50)
-  }
-  assert.fail("nothing has come of it")
-}
 
 const freePort = async (): Promise<number> => {
   const server = net.createServer()
@@ -123,10 +114,11 @@ describe.skipIf(programs === undefined)("fanout jobs work --cluster", () => {
     const owner = ownerOf()
     const victim = at.workers.find((worker) => worker !== owner)
     victim?.child.kill("SIGKILL")
+    // After a while, it is forgotten.
+    const dead = new RegExp(`^- +worker .*127.0.0.1:${victim?.port}: can't be reached: connect ECONNREFUSED`, "m")
+    await until(() => dead.test(at.run("doctor", "--cluster").stdout))
     await until(() => /^\w+ +done .*└ hash to$/m.test(at.run("jobs", "list").stdout))
     assert.match(owner?.output.stderr ?? "", new RegExp(`Worker 127.0.0.1:${victim?.port} is lost with \\d+ tasks`))
-    const [dead] = at.run("doctor", "--cluster").stdout.match(/^- +worker .*/gm) ?? []
-    assert.match(dead ?? "", new RegExp(`127.0.0.1:${victim?.port}: can't be reached: connect ECONNREFUSED`))
     const codes = (await stop(at)).map(({ code }) => code)
     assert.sameMembers(codes, [143, 143, null])
 

@@ -160,8 +160,11 @@ describe.skipIf(!mayCross)("fanout copy from one file system to another (needs s
       assert.strictEqual(status, 0, stderr)
       assert.strictEqual(out("diff", "-r", source, target), "")
       const calls = fs.readFileSync(trace, "utf8").split("\n")
-      const sent = calls.flatMap((call) => /sendfile(?:\(| resumed>).* = (\d+)$/.exec(call)?.[1] ?? [])
-      assert.strictEqual(sent.reduce((sum, bytes) => sum + Number(bytes), 0), sizes.middle + sizes.large)
+      const sent = calls.flatMap((call) => /sendfile(?:\(| resumed>).* = (\d+)$/.exec(call)?.[1] ?? []).map(Number)
+      // Pieces of the middle one are less than a megabyte. On a busy machine they may be begun anew.
+      const ofLarge = sent.filter((bytes) => bytes > 1_000_000)
+      assert.strictEqual(ofLarge.reduce((sum, bytes) => sum + bytes, 0), sizes.large)
+      assert.isAtMost(ofLarge.length, 3)
       assert.isEmpty(calls.filter((call) => /copy_file_range\(.*, [1-9]\d{6,}, 0\)/.test(call)))
     } finally {
       fs.rmSync(source, { recursive: true })

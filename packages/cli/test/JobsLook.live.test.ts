@@ -5,7 +5,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { afterAll } from "vitest"
-import { command, commandLine, runCommand, watched } from "./command.ts"
+import { command, commandLine, runCommand, until, watched } from "./command.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-look-"))
 afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
@@ -25,11 +25,6 @@ const place = (name: string, files: number, bytes: number) => {
     start: (...args: ReadonlyArray<string>) =>
       watched(spawn(...commandLine(args), { env, stdio: ["ignore", "pipe", "pipe"] }))
   }
-}
-
-const until = async (is: () => boolean): Promise<void> => {
-  for (let n = 0; n < 200 && !is(); n++) await setTimeout(50)
-  assert.isTrue(is())
 }
 
 /** Has a slow copy be under way, and gives its id. */

@@ -4,20 +4,14 @@ import { spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { setTimeout } from "node:timers/promises"
 import { onTestFinished } from "vitest"
 import { startStopwatch } from "../../../test/stopwatch.ts"
 import { programs } from "../../core/test/postgresProcess.ts"
 import { PostgresDatabase, PostgresServer } from "../../core/test/postgresServer.ts"
-import { addressIn, commandLine, letIn, runCommand, watched } from "./command.ts"
+import { addressIn, commandLine, letIn, runCommand, until, watched } from "./command.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-postgres-"))
 afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
-
-const until = async (is: () => boolean): Promise<void> => {
-  for (let n = 0; n < 300 && !is(); n++) await setTimeout(50)
-  assert.isTrue(is())
-}
 
 describe.skipIf(programs === undefined)("fanout with jobs on Postgres", () => {
   let database: PostgresDatabase

@@ -6,7 +6,7 @@ import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { setTimeout } from "node:timers/promises"
 import { afterAll } from "vitest"
-import { commandLine, runCommand, watched } from "./command.ts"
+import { commandLine, runCommand, until, watched } from "./command.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-schedule-"))
 afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
@@ -80,11 +80,6 @@ const place = (name: string, files = 3, bytes = 10) => {
 }
 
 type Place = ReturnType<typeof place>
-
-const until = async (is: () => boolean): Promise<void> => {
-  for (let n = 0; n < 300 && !is(); n++) await setTimeout(50)
-  assert.isTrue(is())
-}
 
 /** Does something while a process runs what is due. */
 const working = async (at: Place, during: () => Promise<void>) => {

@@ -4,15 +4,10 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
-import { commandLine, letIn, runCommand, watched } from "./command.ts"
+import { commandLine, letIn, runCommand, until, watched } from "./command.ts"
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-serve-"))
 afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
-
-const until = async (is: () => boolean): Promise<void> => {
-  for (let n = 0; n < 300 && !is(); n++) await setTimeout(50)
-  assert.isTrue(is())
-}
 
 /** A service with a database of its own. */
 const serving = async (

@@ -17,7 +17,7 @@ import { setTimeout } from "node:timers/promises"
 import { afterAll, afterEach } from "vitest"
 import { startStopwatch } from "../../../test/stopwatch.ts"
 import type * as Api from "../src/api/Api.ts"
-import { addressIn, commandLine, letIn, runCommand, watched } from "./command.ts"
+import { addressIn, commandLine, letIn, runCommand, until, watched } from "./command.ts"
 
 const hasTerminal = spawnSync("script", ["--version"]).error === undefined
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-ui-"))
@@ -52,11 +52,6 @@ const place = (name: string) => {
       return command
     }
   }
-}
-
-const until = async (is: () => boolean): Promise<void> => {
-  for (let n = 0; n < 600 && !is(); n++) await setTimeout(50)
-  assert.isTrue(is())
 }
 
 interface Answer {

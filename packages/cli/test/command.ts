@@ -3,6 +3,7 @@ import { once } from "node:events"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import type { Readable, Writable } from "node:stream"
+import { setTimeout } from "node:timers/promises"
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads"
 import type { Data, Ended } from "./commandThread.ts"
 import type { Started } from "./writtenProcess.ts"
@@ -96,6 +97,11 @@ export const watched = <I extends Writable | null>(child: ChildProcessByStdio<I,
     child.on("close", (code) => resolve({ code, ...output }))
   })
   return { child, output, ended }
+}
+
+/** Waits until something is so: how long, the limit of all tests says. */
+export const until = async (is: () => boolean): Promise<void> => {
+  while (!is()) await setTimeout(50)
 }
 
 /** The address of the page, which lets one browser in, from the file that a server names where it has no terminal. */
