@@ -40,6 +40,7 @@ const longestMillis = 280_000
 const startHere = (started: Started) => {
   thread ??= startThread()
   Atomics.store(thread.done, 0, 0)
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
   thread.port.postMessage(started)
   return thread
 }
