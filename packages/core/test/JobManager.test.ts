@@ -620,6 +620,24 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.strictEqual((yield* jobs.get(id)).token, 1)
       }).pipe(fresh))
 
+    it.effect("takes nothing over whose owner has renewed its lease since it was seen, and gives it all of that", () =>
+      Effect.gen(function*() {
+        const store = yield* JobStore.JobStore
+        const job = Records.job("owned").with({ name: Patient.name, version: Patient.version })
+        const { id } = yield* store.put((yield* store.insert(job)).with(Records.owned(1)), "claimed")
+        const renewals = [store.beat(id, 1)]
+        const { jobs } = yield* manager([Patient], patient(() => {})).pipe(
+          Effect.provideService(JobStore.JobStore, {
+            ...store,
+            put: (...change) => Effect.andThen(renewals.pop() ?? Effect.void, store.put(...change))
+          })
+        )
+        yield* TestClock.adjust("29 seconds")
+        assert.deepStrictEqual([renewals, (yield* jobs.get(id)).token], [[], 1])
+        yield* TestClock.adjust("3 seconds")
+        assert.strictEqual((yield* jobs.get(id)).token, 2)
+      }).pipe(fresh))
+
     it.effect("gives each owner the time of a lease, also one that has not beaten yet", () =>
       Effect.gen(function*() {
         const store = yield* JobStore.JobStore
