@@ -1,11 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Lease from "@fanout/core/Lease"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as TestClock from "effect/testing/TestClock"
-import { protocol } from "../src/internal/cluster/messages.ts"
+import { codecs, protocol } from "../src/internal/cluster/messages.ts"
 import { RemoteTask } from "../src/internal/cluster/remoteTask.ts"
 import { RemoteWorker } from "../src/internal/cluster/remoteWorker.ts"
 import { most, OwnSlots, Slots } from "../src/internal/cluster/slots.ts"
@@ -22,8 +24,20 @@ const workerOf = (clock: Clock.Clock, sizes: ReadonlyArray<number> = [2]) =>
     () => undefined
   )
 
-const taskOf = (n: number, onSettle: (effect: Effect.Effect<unknown, unknown>) => void = () => undefined) =>
-  new RemoteTask({ task: Work, index: 0 }, { n, steps: 1 }, Context.empty(), onSettle)
+const taskOf = (
+  n: number,
+  onSettle: (effect: Effect.Effect<unknown, unknown>) => void = () => undefined,
+  context: Context.Context<never> = Context.empty()
+) => new RemoteTask({ task: Work, index: 0 }, { n, steps: 1 }, context, onSettle)
+
+/** The messages that tell a worker what is new. */
+const told = Effect.fnUntraced(function*(worker: RemoteWorker) {
+  const sent = yield* Queue.unbounded<string>()
+  const send = (text: string) => Effect.asVoid(Queue.offer(sent, text))
+  yield* Effect.forkChild(worker.talk({ receive: Effect.never, send }))
+  yield* TestClock.adjust(1)
+  return (yield* Queue.takeAll(sent)).map((text) => text.slice(text.indexOf(" ")))
+})
 
 describe("RemoteWorker", () => {
   it.effect("tells of a lease before its tasks, and of a task before its end", () =>
@@ -33,14 +47,23 @@ describe("RemoteWorker", () => {
       worker.take(task, 0)
       worker.tell("stops", [task.id, "Cancel"])
       worker.tell("interrupts", task.id)
-      const sent = yield* Queue.unbounded<string>()
-      const send = (text: string) => Effect.asVoid(Queue.offer(sent, text))
-      yield* Effect.forkChild(worker.talk({ receive: Effect.never, send }))
-      yield* TestClock.adjust(1)
 
-      const texts = yield* Queue.takeAll(sent)
-      const keys = texts.flatMap((text) => Object.keys(JSON.parse(text.slice(text.indexOf(" ")))))
+      const keys = (yield* told(worker)).flatMap((text) => Object.keys(JSON.parse(text)))
       assert.deepStrictEqual(keys, ["leases", "tasks", "stops", "interrupts"])
+    }))
+
+  it.effect("grants a lease no longer than its owner holds it, by neither clock", () =>
+    Effect.gen(function*() {
+      const worker = workerOf(yield* Clock.Clock)
+      const held = [[2000, 9000], [9000, 3000], [9000, 9000]] as const
+      for (const [monotonic, wallMillis] of held) {
+        const until = { monotonicNanos: BigInt(monotonic) * 1_000_000n, wallMillis }
+        const lease = { ...Lease.Lease.defaultValue(), heldUntilUnsafe: () => Option.some(until) }
+        worker.take(taskOf(1, undefined, Context.make(Lease.Lease, lease)), 0)
+      }
+
+      const leases = (yield* told(worker)).flatMap((text) => codecs.toWorker.decode(text).leases ?? [])
+      assert.deepStrictEqual(leases.map(({ heldUntil }) => heldUntil), [[2000, 5000], [5000, 3000], [5000, 5000]])
     }))
 
   it.effect("does not take a stall of the owner for silence of the worker, and hears of silence after it", () =>
