@@ -734,6 +734,16 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.deepInclude((yield* one.jobs.schedules)[0], last)
       }))
 
+    /** A process whose clock can be set back while its timers go on: those of `TestClock` would stand still. */
+    const ofClock = Effect.fnUntraced(function*(program: ReturnType<typeof notes>) {
+      const clock = yield* Clock.Clock
+      let behind = 0
+      const now = () => clock.currentTimeMillisUnsafe() - behind
+      const own = { ...clock, currentTimeMillisUnsafe: now, currentTimeMillis: Effect.sync(now) }
+      const { jobs } = yield* Effect.provideService(process([Report], program), Clock.Clock, own)
+      return { jobs, setBack: (millis: number) => void (behind += millis) }
+    })
+
     test("runs no tick twice where the clock is set back, and goes on from now where it is resumed", () =>
       Effect.gen(function*() {
         const ran: Array<string> = []
@@ -748,6 +758,18 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         yield* pass(6 * second)
 
         assert.strictEqual(ran.length, 4)
+      }))
+
+    test("has no tick wait twice where the clock of a process is set back", () =>
+      Effect.gen(function*() {
+        const { jobs, setBack } = yield* ofClock(notes([], 3 * second))
+        yield* jobs.schedule(Report, "r", { ...punctual, cron: "* * * * * *", overlap: "queue", missed: "all" })
+        yield* pass(3500)
+        setBack(1400)
+        yield* pass(9 * second)
+
+        const scheduled = (yield* jobs.list()).map((job) => (Option.getOrThrow(job.scheduled).at - start) / second)
+        assert.deepStrictEqual(scheduled.toReversed(), [1, 2, 3, 4])
       }))
 
     test("that can't be is refused, with the reason", () =>
