@@ -2,6 +2,7 @@ import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as SqlJobStore from "@fanout/core/SqlJobStore"
 import * as Effect from "effect/Effect"
@@ -186,6 +187,26 @@ describe("SqlJobStore", () => {
 
       assert.deepStrictEqual(yield* store.get(stored.id), stored)
     }).pipe(Effect.provide([inMemory, Reactivity.layer])))
+
+  it.effect("gives no turns of a rate that somebody has taken or changed since it was read", () =>
+    Effect.gen(function*() {
+      const store = yield* JobStore.JobStore
+      yield* store.setRate("api", 10)
+      /** Takes a turn, and has something else done once the rate was read. */
+      const late = (other: Effect.Effect<unknown, JobStoreError>) => {
+        const others = [Effect.orDie(other)]
+        return Effect.provideService(store.takeTurns("api", 1), Statement.CurrentTransformer, (statement) => {
+          const isWrite = statement.compile()[0].startsWith("update")
+          return Effect.as((isWrite ? others.pop() : undefined) ?? Effect.void, statement)
+        })
+      }
+      const given: Array<Option.Option<JobStore.Turns>> = []
+      given.push(yield* late(Effect.map(store.takeTurns("api", 1), (turns) => given.push(turns))))
+      given.push(yield* late(store.setRate("api", 0)))
+
+      const turns = given.map(Option.getOrThrow).map(({ count, inMillis }) => [count, inMillis])
+      assert.deepStrictEqual(turns, [[1, 0], [1, 100], [0, Infinity]])
+    }).pipe(Effect.provide(inMemory)))
 
   it.effect("tries again what met something that is gone by now", () =>
     Effect.gen(function*() {
