@@ -620,18 +620,23 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.strictEqual((yield* jobs.get(id)).token, 1)
       }).pipe(fresh))
 
+    /** A job of another owner, and a store in which that renews its lease once, before somebody else's change. */
+    const renewedLate = Effect.gen(function*() {
+      const store = yield* JobStore.JobStore
+      const job = Records.job("owned").with({ name: Patient.name, version: Patient.version })
+      const { id } = yield* store.put((yield* store.insert(job)).with(Records.owned(1)), "claimed")
+      const renewals = [store.beat(id, 1)]
+      const late: typeof store = {
+        ...store,
+        put: (...change) => Effect.andThen(renewals.pop() ?? Effect.void, store.put(...change))
+      }
+      return { id, renewals, store: late }
+    })
+
     it.effect("takes nothing over whose owner has renewed its lease since it was seen, and gives it all of that", () =>
       Effect.gen(function*() {
-        const store = yield* JobStore.JobStore
-        const job = Records.job("owned").with({ name: Patient.name, version: Patient.version })
-        const { id } = yield* store.put((yield* store.insert(job)).with(Records.owned(1)), "claimed")
-        const renewals = [store.beat(id, 1)]
-        const { jobs } = yield* manager([Patient], patient(() => {})).pipe(
-          Effect.provideService(JobStore.JobStore, {
-            ...store,
-            put: (...change) => Effect.andThen(renewals.pop() ?? Effect.void, store.put(...change))
-          })
-        )
+        const { id, renewals, store } = yield* renewedLate
+        const { jobs } = yield* Effect.provideService(manager([Patient], patient(() => {})), JobStore.JobStore, store)
         yield* TestClock.adjust("29 seconds")
         assert.deepStrictEqual([renewals, (yield* jobs.get(id)).token], [[], 1])
         yield* TestClock.adjust("3 seconds")
@@ -717,6 +722,16 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.strictEqual(yield* stateOf(jobs, running.id), "Cancelled")
         const again = yield* owner.start(Double, { n: 1 })
         assert.isTrue(again.started)
+      }).pipe(fresh))
+
+    it.effect("does not end a job without its program whose owner has renewed its lease since it was seen", () =>
+      Effect.gen(function*() {
+        const { id, renewals, store } = yield* renewedLate
+        const { jobs } = yield* Effect.provideService(manager([], Layer.empty), JobStore.JobStore, store)
+        const refused = yield* Effect.forkChild(Effect.flip(jobs.abandon(id)))
+        yield* TestClock.adjust("16 seconds")
+        assert.match((yield* Fiber.join(refused)).message, /its process is alive/)
+        assert.deepStrictEqual([renewals, yield* stateOf(jobs, id)], [[], "Running"])
       }).pipe(fresh))
 
     it.effect("ends a job at once that waits for its program to clean up", () =>
