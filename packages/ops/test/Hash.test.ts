@@ -436,7 +436,12 @@ describe("Hash", () => {
       assert.deepStrictEqual(lines, [`0/ "/in/z" changed while it was read`])
     }))
 
-  it.effect("tells of a small file among others that changes while it is read", () =>
+  it.effect.each(
+    [
+      ["grows", (text: string) => `${text} and more`],
+      ["keeps its size", (text: string) => text.toUpperCase()]
+    ] as const
+  )("tells of a small file among others that changes while it is read, and %s", ([, edit]) =>
     Effect.gen(function*() {
       const disk = plant()
       let isChanged = false
@@ -445,7 +450,7 @@ describe("Hash", () => {
           Effect.sync(() => {
             if (isChanged || call !== "read" || path !== "/in/b.txt") return
             isChanged = true
-            disk.change(path, (text) => `${text} and more`)
+            disk.change(path, edit)
           })
       })
       assert.deepStrictEqual(lines, all.with(1, `0/b.txt "/in/b.txt" changed while it was read`))
