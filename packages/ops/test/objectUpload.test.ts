@@ -38,6 +38,30 @@ describe("Upload of a file", () => {
       assert.deepStrictEqual((yield* World.openUploads(world)).map(({ id }) => id), [theirs.id])
     }))
 
+  it.effect("sends a part again that the store has less of", () =>
+    Effect.gen(function*() {
+      const world = yield* World.makeWorld(World.ofSmallParts)
+      world.disk.file("/from/large", World.long(2))
+      const plain = yield* World.makeWorld(World.ofSmallParts)
+      plain.disk.file("/from/large", World.long(2))
+      yield* World.copy(plain, "/from", "s3://bucket/copy")
+      const { put } = world.store.uploads
+      world.before = ({ call }) =>
+        call === "listParts"
+          ? Effect.flatMap(
+            World.openUploads(world),
+            (open) => Effect.forEach(open, (upload) => put(upload, 1, Buffer.from("short")), { discard: true })
+          )
+          : Effect.void
+
+      const kill = { at: numberOf(plain, "putPart copy/large 1"), when: "after" } as const
+      const { isKilled, state } = yield* World.copy(world, "/from", "s3://bucket/copy", { kill })
+
+      assert.deepStrictEqual([isKilled, state._tag], [true, "Completed"])
+      assert.isTrue(world.requests.some((request) => request.startsWith("listParts")))
+      assert.isTrue((yield* World.read(world, "copy/large")).text === World.long(2))
+    }))
+
   it.effect.each(["error", "rename"] as const)(
     "takes an object for its own whose PUT was answered by a 503 (%s)",
     (conflict) =>
