@@ -19,7 +19,7 @@ const args = process.argv.slice(2)
 const commit = args.map(commitOf).find((found) => found !== undefined) ?? "2d630f74"
 const chosen = args.filter((arg) => commitOf(arg) === undefined)
 
-const rounds = 5
+const rounds = 3
 /** A figure that is worse than this part of the other version's is marked. */
 const tolerated = 0.9
 
