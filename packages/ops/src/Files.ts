@@ -365,9 +365,16 @@ export interface Folder {
   readonly rename: (from: FilePath, to: FilePath, into?: Folder) => Effect.Effect<void, FilesError>
 
   /**
-   * Gives a file or folder another name that is free. Fails with `EEXIST`, and with `ENOTSUP` or others where it can't.
+   * Gives something another name that is free, and takes the former one away. Fails with `EEXIST` where it is taken.
+   * Where the file system does not do both in one step, a file gets it as one more name; then it keeps the former one,
+   * too, if that `mayStay` and can't be taken away. For all else it is looked first.
    */
-  readonly renameExclusively: (from: FilePath, to: FilePath, into?: Folder) => Effect.Effect<void, FilesError>
+  readonly renameExclusively: (
+    from: FilePath,
+    to: FilePath,
+    into?: Folder,
+    mayStay?: boolean
+  ) => Effect.Effect<void, FilesError>
 
   /** Gives a file one more name, here or in another folder of this file system service. Fails with `EEXIST`. */
   readonly link: (existing: FilePath, name: FilePath, to?: Folder) => Effect.Effect<void, FilesError>

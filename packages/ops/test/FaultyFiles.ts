@@ -1,8 +1,10 @@
+import { isCode } from "@fanout/ops/Calls"
 import * as FilePath from "@fanout/ops/FilePath"
 import type * as Files from "@fanout/ops/Files"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { takeName } from "../src/internal/files/freeName.ts"
 import { faultyCalls } from "./faultyCalls.ts"
 
 /** Runs before a call, also with the name of an attribute; what it fails with is what the call fails with. */
@@ -75,8 +77,25 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       makeLink: (target, name) => around("symlink", at(name), inner.makeLink(target, name)),
       setTimes: (name, times) => around("lutimes", at(name), inner.setTimes(name, times)),
       rename: (from, to, into) => around("rename", at(from), inner.rename(from, to, innerOf(into))),
-      renameExclusively: (from, to, into) =>
-        around("rename", at(from), inner.renameExclusively(from, to, innerOf(into))),
+      // Each of its steps may fail.
+      renameExclusively: (from, to, into = opened, mayStay = false) =>
+        around(
+          "rename",
+          at(from),
+          Effect.gen(function*() {
+            const descriptor = yield* (innerOf(into) ?? inner).atOnce((_, descriptor) => descriptor)
+            const answer = yield* inner.atOnce((calls, folder) => {
+              if (Option.isNone(descriptor)) return undefined
+              const known = [[folder, path], [descriptor.value, into.path]] as const
+              const target = { folder: descriptor.value, name: to }
+              const { renameExclusively } = calls
+              const faulty = { ...faultyCalls(calls, before, known), renameExclusively }
+              return takeName(faulty, { folder, name: from }, target, mayStay).now()
+            })
+            const code = Option.getOrUndefined(answer)
+            if (isCode(code)) yield* error("rename", at(from), code.name)
+          })
+        ),
       update: (name) => around("open", at(name), Effect.map(inner.update(name), (opened) => file(at(name), opened))),
       setOwner: (name, owner) => around("lchown", at(name), inner.setOwner(name, owner)),
       attributeNames,

@@ -104,15 +104,20 @@ describe("a move on the same file system", () => {
       disk.renamesExclusively = false
       disk.folder("/to/copy")
       const original = disk.tree("/from")
-      const stop = FaultyFiles.failingOnce("ENOSPC", (call, path) => call === "unlink" && path === "/from/folder/b")
+      let isStopped = false
       const { state } = yield* move(disk, {
         goesOn: true,
-        before: stop.before,
-        whenStopped: Effect.sync(() =>
+        // Neither name can be taken away, as if it were killed in between.
+        before: FaultyFiles.failing(
+          "ENOSPC",
+          (call, path) => !isStopped && call === "unlink" && path.endsWith("/folder/b")
+        ),
+        whenStopped: Effect.sync(() => {
+          isStopped = true
           assert.strictEqual(inode(disk, "/to/copy/folder/b"), inode(disk, "/from/folder/b"))
-        )
+        })
       })
-      assert.deepStrictEqual([state, stop.hasFailed()], ["Completed", true])
+      assert.deepStrictEqual([state, isStopped], ["Completed", true])
       assertMoved(disk, original)
     }))
 
@@ -593,11 +598,11 @@ describe("a move that others meet", () => {
       let isStopped = false
       const { state } = yield* move(disk, {
         goesOn: true,
-        // It can't be removed, nor be given its name again; or it gets that, and keeps the other.
-        before: FaultyFiles.failing(
-          "ENOSPC",
-          (call, path) => !isStopped && (call === "unlink" || renamesExclusively) && isAside(disk, path)
-        ),
+        // It can't be removed, nor be given its name again; or it gets that, and neither can be taken away.
+        before: FaultyFiles.failing("ENOSPC", (call, path) => {
+          const isNamed = call === "unlink" && path === "/from/folder/b"
+          return !isStopped && (isAside(disk, path) ? call === "unlink" || renamesExclusively : isNamed)
+        }),
         whenStopped: Effect.sync(() => {
           isStopped = true
           assert.strictEqual(disk.see("/from/folder/b") === undefined, renamesExclusively)

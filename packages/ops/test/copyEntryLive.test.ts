@@ -272,10 +272,12 @@ describe("CopyEntryLive", () => {
           const world = new World(takesUnnamed)
           const { disk } = world
           disk.takes("/to", { lacksLinks })
-          const placing = lacksLinks ? "rename" : "link"
           const before: FaultyFiles.Before = (call) =>
             Effect.sync(() => {
-              if (call === placing && disk.see("/to/copy") === undefined) disk.file("/to/copy", "of somebody else")
+              if (
+                call === (takesUnnamed && !lacksLinks && kind === "file" ? "link" : "rename") &&
+                disk.see("/to/copy") === undefined
+              ) disk.file("/to/copy", "of somebody else")
             })
 
           const exit = yield* Effect.exit(world.attempt(mode, { before, kind }))

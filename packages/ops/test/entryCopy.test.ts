@@ -462,8 +462,7 @@ describe("EntryCopy", () => {
         assert.strictEqual(bytes, copied.sizeBytes)
         // Where the file is not found it may be the folder that has gone.
         const looks = code === "ENOENT" ? [`create ${temporary}`] : []
-        const again = [`create ${temporary}`, `link ${temporary}`]
-        assert.deepStrictEqual(calls, ["create /to", "link /to/copy", ...looks, ...again])
+        assert.deepStrictEqual(calls, ["create /to", "link /to/copy", ...looks, `create ${temporary}`])
         assert.deepStrictEqual(disk.see("/to/copy"), disk.see(`/from/${source}`))
         assert.deepStrictEqual(Object.keys(result(disk)), ["copy"])
       }

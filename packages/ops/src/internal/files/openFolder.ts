@@ -11,6 +11,7 @@ import { type Call as Name, type FilesError, missing } from "../../FilesError.ts
 import type { FolderListing } from "../../FolderListing.ts"
 import { unfinishedMode } from "../path/unfinishedFolder.ts"
 import { listFolder } from "./folderReader.ts"
+import { takeName } from "./freeName.ts"
 import { File, UnnamedFile } from "./openFile.ts"
 import { attempt, failure, isName, Open, read, scoped } from "./openHandle.ts"
 
@@ -136,10 +137,12 @@ export class Folder extends Open implements Files.Folder {
   renameExclusively(
     from: FilePath.FilePath,
     to: FilePath.FilePath,
-    into: Files.Folder = this
+    into: Files.Folder = this,
+    mayStay = false
   ): Effect.Effect<void, FilesError> {
-    const rename = (calls: Calls, folder: number, into: number) => calls.renameExclusively(folder, from, into, to)
-    return this.across("rename", from, into, to, rename)
+    const take = (calls: Calls, folder: number, into: number) =>
+      takeName(calls, { folder, name: from }, { folder: into, name: to }, mayStay)
+    return this.across("rename", from, into, to, take)
   }
 
   link(existing: FilePath.FilePath, name: FilePath.FilePath, to: Files.Folder = this): Effect.Effect<void, FilesError> {

@@ -23,33 +23,8 @@ import { editionOf, isContentOf, isEdition, isFileOf } from "../steps/sourceEdit
 
 const { Changed, Mismatch } = Reason.cases
 
-// What is not on the same file system, or is a mount; and what file systems answer that can't do it like that.
+// What is not on the same file system, or is a mount.
 const isElsewhere = ({ code }: FilesError): boolean => code === "EXDEV" || code === "EBUSY"
-const isUnsupported = ({ code }: FilesError): boolean => code === "ENOTSUP" || code === "ENOSYS" || code === "EINVAL"
-
-/**
- * Gives something another name that is free: where nothing does both in one step, a file gets it as one more name, and
- * for a folder it is looked at first.
- */
-export const renameExclusively = (
-  from: Place.Place,
-  to: Place.Place,
-  kind: Files.FileKind
-): Effect.Effect<void, FilesError | CopyError> => {
-  const lookAndRename = Effect.gen(function*() {
-    if (Option.isSome(yield* Place.find(to))) return yield* occupied({ target: to })
-    yield* from.folder.rename(from.name, to.name, to.folder)
-  })
-  const inTwo = Effect.matchEffect(from.folder.link(from.name, to.name, to.folder), {
-    onSuccess: () => from.folder.unlink(from.name),
-    onFailure: (error) => error.code === "EEXIST" || error.code === "EXDEV" ? Effect.fail(error) : lookAndRename
-  })
-  return Effect.catchIf(
-    from.folder.renameExclusively(from.name, to.name, to.folder),
-    isUnsupported,
-    () => kind === "file" ? inTwo : lookAndRename
-  )
-}
 
 /** A name that is another one's place already would stay: both are of one file. */
 const replace = Effect.fnUntraced(function*({ source, stat, target }: CopyRequest) {
@@ -72,13 +47,12 @@ export const rename = Effect.fnUntraced(function*(
   // Who comes to it again finds no source, and has to know where that went.
   yield* SavedCopy.commit({ renamed: { device, inode: stat.inode, target: Place.path(target) } })
   yield* Lease.check
-  const renamed: Effect.Effect<void, FilesError | CopyError> = placing === "replace"
+  const renamed = placing === "replace"
     ? replace(request)
-    : renameExclusively(source, target, stat.kind)
+    : source.folder.renameExclusively(source.name, target.name, target.folder)
   const isRenamed = yield* Effect.matchEffect(renamed, {
     onSuccess: () => Effect.succeed(true),
     onFailure: (error) => {
-      if (error._tag === "CopyError") return Effect.fail(error)
       if (error.code === "EEXIST") return Effect.fail(occupied(request))
       return isElsewhere(error) ? Effect.succeed(false) : onDestination(Effect.fail(error))
     }
@@ -99,7 +73,7 @@ export const putBack = Effect.fnUntraced(function*(source: Place.Place, aside: P
   if (Option.exists(there, (there) => Files.isSameInode(there, stat))) {
     return yield* onSource(aside.folder.unlink(aside.name))
   }
-  yield* onSource(renameExclusively(aside, source, stat.kind))
+  yield* onSource(aside.folder.renameExclusively(aside.name, source.name, source.folder))
 })
 
 /** Removes what has been put aside, if it is what was copied; else it gets its name again. */
@@ -327,10 +301,10 @@ export const renameRoot = <E, R>(
     if (before === undefined || Option.exists(there, isRoot(before))) {
       const isNamed = from.name !== "" && to.name !== ""
       if (!isNamed || Option.isNone(there) || Option.isSome(taken) || there.value.device !== home) return "walked"
-      const { kind, ...identity } = there.value
-      yield* note({ ...identity, target })
+      const { bornNanos, device, inode } = there.value
+      yield* note({ bornNanos, device, inode, target })
       yield* Lease.check
-      if (!(yield* Effect.isSuccess(renameExclusively(from, to, kind)))) return "walked"
+      if (!(yield* Effect.isSuccess(from.folder.renameExclusively(from.name, to.name, to.folder)))) return "walked"
     } else if (Option.isSome(there) || !Option.exists(taken, isRoot(before))) {
       return "replaced"
     }

@@ -7,7 +7,6 @@ import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import { prepare } from "../steps/durability.ts"
 import * as SavedCopy from "../steps/savedCopy.ts"
-import * as MovedSource from "./movedSource.ts"
 
 /** Files and links that are about to be renamed. */
 interface Renames {
@@ -29,7 +28,7 @@ const renamable = Effect.fnUntraced(function*({ avoid, from, names, to }: Rename
         const { inode, kind } = stat
         const isLeft = stat.device !== device || avoid.some((one) => Files.isSameInode(one, stat))
         if (isLeft || (kind !== "file" && kind !== "link")) return []
-        return [{ index, name, kind, saved: { renamed: { device, inode, target: FilePath.join(to.path, name) } } }]
+        return [{ index, name, saved: { renamed: { device, inode, target: FilePath.join(to.path, name) } } }]
       }
     })
   return (yield* Effect.forEach(names, look)).flat()
@@ -43,9 +42,8 @@ export const renameEach = Effect.fnUntraced(function*(renames: Renames) {
   const records = found.map(({ index, saved }) => ({ index, saved }))
   if (records.length > 0) yield* SavedCopy.together.commit(records)
   const done = new Set<number>()
-  for (const { index, kind, name } of found) {
-    const rename = MovedSource.renameExclusively({ folder: from, name }, { folder: to, name }, kind)
-    if (mayWork() && (yield* Effect.isSuccess(rename))) done.add(index)
+  for (const { index, name } of found) {
+    if (mayWork() && (yield* Effect.isSuccess(from.renameExclusively(name, name, to)))) done.add(index)
   }
   const areFlushed = yield* Effect.isSuccess(Effect.forEach(flushes, ({ names }) => names))
   if (!areFlushed) done.clear()

@@ -86,41 +86,17 @@ export const createTemporary = <A, R>(
   )
 }
 
-// Where nothing takes a free name in one step.
-const withoutExclusive = new Set(["ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL"])
-
-/**
- * Gives what is whole its name, if that is free: as one more name, which is possible where none can be taken away, and
- * where there are no links by a rename that replaces nothing. Only where neither is there, it is looked at first.
- */
-const placeExclusively = Effect.fnUntraced(function*(request: CopyRequest) {
-  const { target: { folder, name }, temporary } = request
-  const lookAndRename = Effect.gen(function*() {
-    if (Option.isSome(yield* onDestination(folder.find(name)))) return yield* occupied(request)
-    yield* Lease.check
-    yield* onDestination(folder.rename(temporary, name))
-  })
-  const orFail = (error: FilesError) =>
-    error.code === "EEXIST" ? Effect.fail(occupied(request)) : onDestination(Effect.fail(error))
-  const rename = Effect.andThen(
-    Lease.check,
-    Effect.catch(
-      folder.renameExclusively(temporary, name),
-      (error) => withoutExclusive.has(error.code) ? lookAndRename : orFail(error)
-    )
-  )
-  yield* Effect.matchEffect(folder.link(temporary, name), {
-    onSuccess: () => Effect.ignore(folder.unlink(temporary)),
-    onFailure: (error) => withoutLinks.has(error.code) ? rename : orFail(error)
-  })
-})
-
 /** Gives what has the temporary name, and is whole, its own. */
 export const place = (request: CopyRequest): Effect.Effect<void, CopyError | Interrupted> => {
   const { placing, target: { folder, name }, temporary } = request
   return Effect.andThen(
     Lease.check,
-    placing === "replace" ? onDestination(folder.rename(temporary, name)) : placeExclusively(request)
+    placing === "replace"
+      ? onDestination(folder.rename(temporary, name))
+      : Effect.catch(
+        folder.renameExclusively(temporary, name, folder, true),
+        (error) => error.code === "EEXIST" ? Effect.fail(occupied(request)) : onDestination(Effect.fail(error))
+      )
   )
 }
 

@@ -5,6 +5,7 @@ import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import { sameBytes } from "../files/byteComparison.ts"
 import { followedName } from "../files/followedName.ts"
+import { takeName } from "../files/freeName.ts"
 import { isAlike } from "../files/statComparison.ts"
 import { removeOwn } from "../files/treeRemoval.ts"
 import { isUnfinished } from "../path/unfinishedFolder.ts"
@@ -13,9 +14,6 @@ import { endFolder } from "./folderEnd.ts"
 import { Folders } from "./folderHandles.ts"
 import { namesIn } from "./folderNames.ts"
 import { openKnown } from "./ownFolder.ts"
-
-/** What is answered where something can't be told to take the place of nothing. */
-const withoutExclusive = new Set(["ENOTSUP", "EOPNOTSUPP", "EINVAL", "ENOSYS"])
 
 // --- Compared -------------------------------------------------------------------------------------------------------
 
@@ -124,39 +122,13 @@ class Comparison {
 
 // --- Placed ---------------------------------------------------------------------------------------------------------
 
-/** Something by its place, and whether it is a folder. */
-interface Named {
-  readonly folder: number
-  readonly name: FilePath.FilePath
-  readonly isFolder: boolean
-}
-
-/** Gives something a name that is free, and tells whether it has that. */
-export const placeExclusively = (
-  calls: Calls,
-  { folder: from, isFolder, name: as }: Named,
-  folder: number,
-  name: FilePath.FilePath
-): boolean => {
-  const rename = (): boolean => !isCode(calls.rename(from, as, folder, name).now())
-  const placed = calls.renameExclusively(from, as, folder, name).now()
-  if (!isCode(placed) || !withoutExclusive.has(placed.name)) return !isCode(placed)
-  // The usual call puts a folder in the place of nothing either but one that is empty.
-  if (isFolder) return rename()
-  const linked = calls.link(from, as, folder, name).now()
-  if (!isCode(linked)) {
-    calls.unlink(from, as).now()
-    return true
-  }
-  const there = calls.lstat(folder, name).now()
-  return linked.name !== "EEXIST" && isCode(there) && there.name === "ENOENT" && rename()
-}
-
 /** Gives what is in the draft its name in a folder, and tells whether it has that. */
-const place = (calls: Calls, draft: number, { as, isFolder, name, replaces }: Placement, folder: number): boolean =>
-  replaces
-    ? !isCode(calls.rename(draft, as, folder, name).now())
-    : placeExclusively(calls, { folder: draft, name: as, isFolder }, folder, name)
+const place = (calls: Calls, draft: number, { as, name, replaces }: Placement, folder: number): boolean => {
+  const placing = replaces
+    ? calls.rename(draft, as, folder, name)
+    : takeName(calls, { folder: draft, name: as }, { folder, name }, true)
+  return !isCode(placing.now())
+}
 
 const setMode = (calls: Calls, folder: number, { mode, name }: Placement): boolean => {
   if (mode === undefined) return true

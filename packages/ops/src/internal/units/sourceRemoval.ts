@@ -9,6 +9,7 @@
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
+import { giveBackName } from "../files/freeName.ts"
 import { isAlike } from "../files/statComparison.ts"
 import { type Remover, removeTree } from "../files/treeRemoval.ts"
 import * as NumberedName from "../path/numberedName.ts"
@@ -18,7 +19,7 @@ import { editionOf, isContentOf, isEdition } from "../steps/sourceEdition.ts"
 import type { Placement, Removed, Unit } from "../steps/unit.ts"
 import { Folders } from "./folderHandles.ts"
 import { namesIn } from "./folderNames.ts"
-import { type Limits, placeExclusively } from "./placement.ts"
+import type { Limits } from "./placement.ts"
 
 /**
  * Mode by which the folder is known. A draft has another mode. Hardly any folder has this one that others could give
@@ -65,13 +66,12 @@ const makeAside = (calls: Calls, parent: number, name: FilePath.FilePath): numbe
 }
 
 /** Gives something its name again, or one with a number if that is taken. */
-const putBack = (calls: Calls, aside: number, parent: number, name: FilePath.FilePath, isFolder: boolean): boolean => {
+const putBack = (calls: Calls, aside: number, parent: number, name: FilePath.FilePath): void => {
   for (let number = 0; number <= NumberedName.maxNumber; number++) {
     const to = number === 0 ? name : NumberedName.make(name, number)
-    if (placeExclusively(calls, { folder: aside, name, isFolder }, parent, to)) return true
-    if (isCode(calls.lstat(parent, to).now())) return false
+    const back = giveBackName(calls, { folder: aside, name }, { folder: parent, name: to }).now()
+    if (!isCode(back) || back.name !== "EEXIST") return
   }
-  return false
 }
 
 /** Gives all in an open folder its names again, and tells these; nothing where something is left in there. */
@@ -82,8 +82,7 @@ const putAllBack = (
   name: FilePath.FilePath
 ): ReadonlySet<FilePath.FilePath> | undefined => {
   const { folders = [], others = [] } = namesIn(calls, aside, Number.POSITIVE_INFINITY) ?? {}
-  for (const name of others) putBack(calls, aside, parent, name, false)
-  for (const name of folders) putBack(calls, aside, parent, name, true)
+  for (const name of [...others, ...folders]) putBack(calls, aside, parent, name)
   return isCode(calls.removeFolder(parent, name).now()) ? undefined : new Set([...others, ...folders])
 }
 
@@ -259,7 +258,7 @@ class SourceRemoval {
     const put = calls.lstat(aside, name).now()
     if (isCode(put) || !isContentOf(put, edition)) return
     if (!isCode(calls.unlink(aside, name).now())) return void left.delete(path)
-    placeExclusively(calls, { folder: aside, name, isFolder: false }, parent, name)
+    giveBackName(calls, { folder: aside, name }, { folder: parent, name }).now()
     // To be renamed has changed it.
     const back = calls.lstat(parent, name).now()
     if (!isCode(back) && isContentOf(back, edition)) left.set(path, editionOf(back))
