@@ -217,6 +217,29 @@ describe.skipIf(!mayMount)("fanout copy to where it may not write (needs mounts)
     assert.match(one.stderr, /the file system is read-only \(EROFS\)/)
   })
 
+  it("copies and moves what belongs to users that a user namespace does not know, and tells it", () => {
+    const { place, source, target } = freshPlace()
+    fs.mkdirSync(path.join(source, "folder"), { recursive: true })
+    fs.writeFileSync(path.join(source, "folder/file"), "text")
+    fs.symlinkSync("file", path.join(source, "folder/link"))
+    for (const name of ["folder", "folder/file", "folder/link"]) fs.lchownSync(path.join(source, name), 1234, 2345)
+    const disk = path.join(place, "disk")
+    mount(disk, "-t", "tmpfs", "tmpfs")
+    fs.chmodSync(disk, 0o777)
+    const unmapped = ["unshare", "-Ur"]
+
+    const copy = run(place, ["copy", "--preserve", "all", "-T", source, target], unmapped)
+    assert.strictEqual(copy.status, 0, copy.stderr)
+    assert.include(copy.stderr, "3 copies could not be given the owner")
+    assert.strictEqual(fs.readFileSync(path.join(target, "folder/link"), "utf8"), "text")
+    for (const name of ["folder", "folder/file", "folder/link"]) fs.lchownSync(path.join(source, name), 0, 0)
+    fs.lchownSync(path.join(source, "folder/file"), 1234, 0)
+    const move = run(place, ["move", "-T", source, path.join(disk, "moved")], unmapped)
+    assert.strictEqual(move.status, 0, move.stderr)
+    assert.strictEqual(fs.readFileSync(path.join(disk, "moved/folder/link"), "utf8"), "text")
+    assert.isFalse(fs.existsSync(source))
+  })
+
   it("copies and moves links where nothing leads to their extended attributes, as no /proc is mounted", () => {
     const { place, source, target } = freshPlace()
     fs.mkdirSync(path.join(source, "folder"), { recursive: true })

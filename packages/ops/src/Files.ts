@@ -221,8 +221,11 @@ export interface OpenFile {
   /** Sets an extended attribute. */
   readonly setAttribute: (attribute: Attribute) => Effect.Effect<void, FilesError>
 
-  /** Sets owner and group. Takes the set-id bits away. */
-  readonly setOwner: (owner: Owner) => Effect.Effect<void, FilesError>
+  /**
+   * Sets owner and group, or at least the group where there can't be this owner. Tells whether both are set. Takes the
+   * set-id bits away.
+   */
+  readonly setOwner: (owner: Owner) => Effect.Effect<boolean, FilesError>
 
   /** Sets permissions, with the set-id and sticky bits. */
   readonly setMode: (mode: number) => Effect.Effect<void, FilesError>
@@ -343,8 +346,8 @@ export interface Folder {
   /** Sets the times of what has the name; of the link itself where that is one. */
   readonly setTimes: (name: FilePath, times: FileTimes) => Effect.Effect<void, FilesError>
 
-  /** Sets owner and group of what has the name; of the link itself where that is one. */
-  readonly setOwner: (name: FilePath, owner: Owner) => Effect.Effect<void, FilesError>
+  /** Sets owner and group, like that of a file, of what has the name; of the link itself where that is one. */
+  readonly setOwner: (name: FilePath, owner: Owner) => Effect.Effect<boolean, FilesError>
 
   /**
    * Names of extended attributes of what has the name; of the link itself where that is one. Fails with `ENOTSUP`

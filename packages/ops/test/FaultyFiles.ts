@@ -1,9 +1,11 @@
-import { isCode } from "@fanout/ops/Calls"
+import { code, immediate, isCode } from "@fanout/ops/Calls"
 import * as FilePath from "@fanout/ops/FilePath"
 import type * as Files from "@fanout/ops/Files"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import { giveOwner } from "../src/internal/files/fileOwner.ts"
 import { takeName } from "../src/internal/files/freeName.ts"
 import { faultyCalls } from "./faultyCalls.ts"
 
@@ -19,6 +21,28 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
   const innerFolders = new WeakMap<Files.Folder, Files.Folder>()
   const innerOf = (folder: Files.Folder | undefined): Files.Folder | undefined =>
     folder === undefined ? undefined : innerFolders.get(folder)
+  /** Gives an owner. Each of the calls that it takes may fail. */
+  const giving = Effect.fnUntraced(function*(
+    call: Call,
+    path: FilePath.FilePath,
+    owner: Files.Owner,
+    give: (owner: Files.Owner) => Effect.Effect<boolean, FilesError>,
+    look: Effect.Effect<Files.Owner, FilesError>
+  ) {
+    const asked = yield* Effect.result(Effect.suspend(() => before(call, path)))
+    if (Result.isSuccess(asked)) return yield* give(owner)
+    let isFirst = true
+    const set = (owner: Files.Owner) =>
+      immediate(() => {
+        const again = Effect.result(Effect.asVoid(Effect.andThen(before(call, path), give(owner))))
+        const result = isFirst ? asked : Effect.runSync(again)
+        isFirst = false
+        return Result.isFailure(result) ? code(result.failure.code) : undefined
+      })
+    const there = yield* look
+    const answer = giveOwner(owner, set, () => immediate(() => there)).now()
+    return isCode(answer) ? yield* error(call, path, answer.name) : answer
+  })
   const fileOf = (path: FilePath.FilePath, inner: Files.OpenFile): Files.OpenFile => ({
     stat: around("fstat", path, inner.stat),
     fileSystem: around("fstatfs", path, inner.fileSystem),
@@ -36,7 +60,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     attributeNames: around("listxattr", path, inner.attributeNames),
     attribute: (name) => around("getxattr", path, inner.attribute(name), name),
     setAttribute: (attribute) => around("setxattr", path, inner.setAttribute(attribute)),
-    setOwner: (owner) => around("fchown", path, inner.setOwner(owner)),
+    setOwner: (owner) => giving("fchown", path, owner, (owner) => inner.setOwner(owner), inner.stat),
     setMode: (mode) => around("fchmod", path, inner.setMode(mode)),
     setTimes: (times) => around("futimes", path, inner.setTimes(times)),
     close: around("close", path, inner.close)
@@ -97,7 +121,8 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
           })
         ),
       update: (name) => around("open", at(name), Effect.map(inner.update(name), (opened) => file(at(name), opened))),
-      setOwner: (name, owner) => around("lchown", at(name), inner.setOwner(name, owner)),
+      setOwner: (name, owner) =>
+        giving("lchown", at(name), owner, (owner) => inner.setOwner(name, owner), inner.lstat(name)),
       attributeNames,
       attribute: (of, name) => around("getxattr", at(of), inner.attribute(of, name), name),
       setAttribute: (name, attribute) => around("setxattr", at(name), inner.setAttribute(name, attribute)),

@@ -91,8 +91,11 @@ describe("FileCopy", () => {
 
   it("gives a copy that can't have the owner of its source at least the group, and tells that", () => {
     const file = ["close 4", "close 3", "copied", "owner lost"]
-    assert.deepStrictEqual(copy("file", { setOwner: "EPERM" }), ["create", ...lost, ...file])
-    assert.deepStrictEqual(copy("link", { setOwnerAt: "EPERM" }), ["make", ...lost, "times", "copied", "owner lost"])
+    // In a user namespace there may be no number for it.
+    for (const code of ["EPERM", "EINVAL"]) {
+      assert.deepStrictEqual(copy("file", { setOwner: code }), ["create", ...lost, ...file])
+      assert.deepStrictEqual(copy("link", { setOwnerAt: code }), ["make", ...lost, "times", "copied", "owner lost"])
+    }
   })
 
   it("leaves links that are as they are to be, and owners that are not kept", () => {

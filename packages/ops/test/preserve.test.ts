@@ -89,20 +89,25 @@ describe.each([false, true])("what a copy keeps (files of a folder together: %s)
       assert.deepStrictEqual(modes, [0o700, 0o2770, 0o755, 0o755])
     }))
 
-  it.effect("is told where the destination does not take it, and the rest is copied", () =>
-    Effect.gen(function*() {
-      const disk = plant()
-      const before = FaultyFiles.failing("EPERM", (call, path) =>
-        path.startsWith("/to") && (call === "fchown" || call === "lchown" || call === "setxattr"))
-      const { progress: { tally: { units } }, state } = yield* copyAll(disk, { before })
-      assert.strictEqual(state, "Completed")
-      assert.deepStrictEqual(
-        [units["lostOwner"], units["lostXattr"], units["lostMode"]],
-        // The file, the folder and the link are somebody else's, and have attributes.
-        [3, 3, undefined]
-      )
-      assert.strictEqual(kept(disk, "/to/copy/a").mode, 0o755)
-    }))
+  it.effect.each(["EPERM", "EINVAL"])(
+    "is told where the destination does not take it, and the rest is copied (%s)",
+    (code) =>
+      Effect.gen(function*() {
+        const disk = plant()
+        const before = FaultyFiles.failing(
+          code,
+          (call, path) => path.startsWith("/to") && (call === "fchown" || call === "lchown" || call === "setxattr")
+        )
+        const { progress: { tally: { units } }, state } = yield* copyAll(disk, { before })
+        assert.strictEqual(state, "Completed")
+        assert.deepStrictEqual(
+          [units["lostOwner"], units["lostXattr"], units["lostMode"]],
+          // The file, the folder and the link are somebody else's, and have attributes.
+          [3, 3, undefined]
+        )
+        assert.strictEqual(kept(disk, "/to/copy/a").mode, 0o755)
+      })
+  )
 
   it.effect("is the mode without set-id bits where these are refused, and that is told", () =>
     Effect.gen(function*() {

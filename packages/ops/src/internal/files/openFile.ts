@@ -7,6 +7,7 @@ import { type Call, type Calls, code, failed } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
+import { giveOwner } from "./fileOwner.ts"
 import { failure, Open, type System } from "./openHandle.ts"
 
 /** Larger pieces of content take so long that a thread of the pool is worth its while. */
@@ -146,9 +147,13 @@ export class File extends Open implements Files.OpenFile {
     return this.call("setxattr", (calls, descriptor) => calls.setAttribute(descriptor, name, value))
   }
 
-  setOwner(owner: Files.Owner): Effect.Effect<void, FilesError> {
+  setOwner(owner: Files.Owner): Effect.Effect<boolean, FilesError> {
     return this.refusal("fchown", owner.owner, mostId) ?? this.refusal("fchown", owner.group, mostId) ??
-      this.call("fchown", (calls, descriptor) => calls.setOwner(descriptor, owner))
+      this.call(
+        "fchown",
+        (calls, descriptor) =>
+          giveOwner(owner, (owner) => calls.setOwner(descriptor, owner), () => calls.stat(descriptor))
+      )
   }
 
   setMode(mode: number): Effect.Effect<void, FilesError> {

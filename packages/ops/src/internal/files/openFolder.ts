@@ -10,6 +10,7 @@ import * as Files from "../../Files.ts"
 import { type Call as Name, type FilesError, missing } from "../../FilesError.ts"
 import type { FolderListing } from "../../FolderListing.ts"
 import { unfinishedMode } from "../path/unfinishedFolder.ts"
+import { giveOwner } from "./fileOwner.ts"
 import { listFolder } from "./folderReader.ts"
 import { takeName } from "./freeName.ts"
 import { File, UnnamedFile } from "./openFile.ts"
@@ -114,8 +115,13 @@ export class Folder extends Open implements Files.Folder {
     return this.named("lutimes", name, (calls, folder) => calls.setTimesAt(folder, name, times))
   }
 
-  setOwner(name: FilePath.FilePath, owner: Files.Owner): Effect.Effect<void, FilesError> {
-    return this.named("lchown", name, (calls, folder) => calls.setOwnerAt(folder, name, owner))
+  setOwner(name: FilePath.FilePath, owner: Files.Owner): Effect.Effect<boolean, FilesError> {
+    return this.named(
+      "lchown",
+      name,
+      (calls, folder) =>
+        giveOwner(owner, (owner) => calls.setOwnerAt(folder, name, owner), () => calls.lstat(folder, name))
+    )
   }
 
   attributeNames(of: FilePath.FilePath): Effect.Effect<ReadonlyArray<string>, FilesError> {

@@ -28,6 +28,3 @@ export const isUnfinished = (stat: Pick<Files.FileStat, "mode" | "owner">, user:
 export const isBegun = ({ mode, owner }: Pick<Files.FileStat, "mode" | "owner">, user: number): boolean =>
   owner === user && (mode | unfinishedMode | inheritedBit) === (unfinishedMode | inheritedBit) &&
   (mode & stickyBit) !== 0
-
-/** Number of the user that this process makes files as. */
-export const userUnsafe = (): number => process.geteuid?.() ?? 0

@@ -9,7 +9,6 @@ import type { FilesError } from "../../FilesError.ts"
 import type { Lost } from "../../ProgressUnits.ts"
 import { withoutAttributes } from "../files/fileSystemTypes.ts"
 import type * as Place from "../path/place.ts"
-import { userUnsafe } from "../path/unfinishedFolder.ts"
 import type { CopyError } from "./copyError.ts"
 import { onDestination, onSource } from "./sideErrors.ts"
 
@@ -17,7 +16,7 @@ import { onDestination, onSource } from "./sideErrors.ts"
 const withoutAttribute = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"])
 
 /** Whether a property that could not be set, by this code of an error, is lost: the rest is copied without it. */
-export const isLost = (code: string): boolean => withoutAttribute.has(code)
+const isLost = (code: string): boolean => withoutAttribute.has(code)
 
 // What is too large for an extended attribute, or not for everybody to set.
 const withoutWay = new Set(["E2BIG", "ERANGE", "EACCES", "EINVAL"])
@@ -89,25 +88,12 @@ const withoutList = (mode: number, list: Files.Attribute | undefined): number =>
 
 // --- Owner ----------------------------------------------------------------------------------------------------------
 
-/** Who may not give a file away may still give it to one of the own groups. */
-const setOwner = Effect.fnUntraced(function*(copy: Files.OpenFile, { group, owner }: Files.FileStat) {
-  const made = yield* copy.stat
-  if (made.owner === owner && made.group === group) return
-  yield* Effect.tapError(
-    copy.setOwner({ owner, group }),
-    () => made.owner === owner ? Effect.void : Effect.ignore(copy.setOwner({ owner: made.owner, group }))
-  )
-})
+const keepOwner = (setOwner: Effect.Effect<boolean, FilesError>): Effect.Effect<ReadonlyArray<Lost>, CopyError> =>
+  onDestination(Effect.map(setOwner, (isKept) => isKept ? none : ["owner"]))
 
-/** Gives a link that this process has made its owner, or at least its group. */
-export const keepLinkOwner = ({ folder, name }: Place.Place, { group, owner }: Files.FileStat) =>
-  tolerate(
-    "owner",
-    Effect.tapError(
-      folder.setOwner(name, { owner, group }),
-      () => Effect.ignore(folder.setOwner(name, { owner: userUnsafe(), group }))
-    )
-  )
+/** Gives a link its owner, or at least its group. */
+export const keepLinkOwner = ({ folder, name }: Place.Place, owner: Files.Owner) =>
+  keepOwner(folder.setOwner(name, owner))
 
 // --- Extended attributes --------------------------------------------------------------------------------------------
 
@@ -207,7 +193,7 @@ export const keepAttributes = Effect.fnUntraced(function*<R>(
   const note = (some: Iterable<Lost>) => {
     for (const one of some) lost.add(one)
   }
-  if (keeps.has("owner")) note(yield* tolerate("owner", setOwner(copy, stat)))
+  if (keeps.has("owner")) note(yield* keepOwner(copy.setOwner(stat)))
   const { attributes, lost: unread } = keeps.has("mode") || keeps.has("xattr")
     ? yield* attributesOf(yield* source, options, ["mode", "xattr"])
     : { attributes: [], lost: none }

@@ -1,13 +1,14 @@
 /**
  * Copies a file or link into a folder that nobody else looks into: content, owner, attributes, mode and times.
  */
-import { type Answer, type Calls, isCode } from "../../Calls.ts"
+import { type Answer, type Call, type Calls, isCode } from "../../Calls.ts"
 import type { Property } from "../../CopyOptions.ts"
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
+import { giveOwner } from "../files/fileOwner.ts"
 import { withoutAttributes } from "../files/fileSystemTypes.ts"
 import { isChanged } from "../files/statComparison.ts"
-import { isKept, isLost, ofMode } from "../steps/attributes.ts"
+import { isKept, ofMode } from "../steps/attributes.ts"
 
 /**
  * What became of it. What was left is as if nothing had been done; what could not be taken away again is spoiled. One
@@ -72,8 +73,9 @@ export class FileCopy {
     if (!this.hasNone(attributes)) return "left"
     const target = calls.readLink(from, name).now()
     if (isCode(target) || isCode(calls.makeLink(target, to, as).now())) return "left"
-    const look = () => calls.lstat(to, as).now()
-    const isOwned = this.setOwner(stat, look, (owner) => calls.setOwnerAt(to, as, owner).now())
+    const isOwned = this.isOwned(() =>
+      giveOwner(stat, (owner) => calls.setOwnerAt(to, as, owner), () => calls.lstat(to, as))
+    )
     return isOwned && !isCode(calls.setTimesAt(to, as, stat).now()) ? "copied" : this.takeBack(file, "left")
   }
 
@@ -106,8 +108,8 @@ export class FileCopy {
     const after = calls.stat(source).now()
     // What was opened may be another one than what was met.
     const isSame = !isCode(after) && !isChanged(stat, after)
-    const look = () => calls.stat(copy).now()
-    const isKept = isSame && this.setOwner(stat, look, (owner) => calls.setOwner(copy, owner).now()) &&
+    const give = () => giveOwner(stat, (owner) => calls.setOwner(copy, owner), () => calls.stat(copy))
+    const isKept = isSame && this.isOwned(give) &&
       this.keepAttributes(source, copy, names) && this.setMode(copy, stat.mode, names) &&
       !isCode(calls.setTimes(copy, stat).now())
     return isKept ? "copied" : "left"
@@ -188,21 +190,11 @@ export class FileCopy {
     return isCode(names) ? withoutAttributes.has(names.name) : !names.some((name) => this.isKept(name))
   }
 
-  /** Gives a copy its owner, or at least its group, where it may have that. Tells whether it is as it can be. */
-  private setOwner(
-    { group, owner }: Files.FileStat,
-    look: () => Answer<Files.FileStat>,
-    set: (owner: Files.Owner) => Answer<void>
-  ): boolean {
-    if (!this.options.keeps.has("owner")) return true
-    const answer = set({ owner, group })
-    if (!isCode(answer)) return true
-    const there = look()
-    if (!isCode(there) && there.owner === owner && there.group === group) return true
-    if (!isLost(answer.name)) return false
-    set({ owner: this.calls.user(), group })
-    this.isOwnerLost = true
-    return true
+  /** Gives a copy its owner, if that is kept. Tells whether it is as it can be. */
+  private isOwned(give: () => Call<boolean>): boolean {
+    const isOwned = !this.options.keeps.has("owner") || give().now()
+    this.isOwnerLost = isOwned === false
+    return !isCode(isOwned)
   }
 
   /** Gives a copy the attributes that are kept. Where one can't be, more has to be known. */

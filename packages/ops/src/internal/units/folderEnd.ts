@@ -5,28 +5,13 @@ import { type Calls, isCode } from "../../Calls.ts"
 import type { Property } from "../../CopyOptions.ts"
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
-import { isLost } from "../steps/attributes.ts"
+import { giveOwner } from "../files/fileOwner.ts"
 import type { Ending } from "../steps/unit.ts"
 
 /** How a folder is to be in the end, like its source. */
 export const endingOf = (path: FilePath.FilePath, stat: Files.FileStat): Ending => {
   const { accessedNanos, group, mode, modifiedNanos, owner } = stat
   return { path, mode, owner, group, accessedNanos, modifiedNanos }
-}
-
-/** Gives a folder its owner, or at least its group; tells nothing where that fails. */
-const setOwner = (
-  calls: Calls,
-  folder: number,
-  there: Files.FileStat,
-  { group, owner }: Files.Owner
-): "kept" | "ownerLost" | undefined => {
-  if (there.owner === owner && there.group === group) return "kept"
-  const set = calls.setOwner(folder, { owner, group }).now()
-  if (!isCode(set)) return "kept"
-  if (!isLost(set.name)) return undefined
-  calls.setOwner(folder, { owner: there.owner, group }).now()
-  return "ownerLost"
 }
 
 /** Ends a folder that is open, where it is not as it is to be; tells nothing where it is not. */
@@ -38,11 +23,14 @@ export const endFolder = (
 ): "kept" | "ownerLost" | undefined => {
   const there = calls.stat(folder).now()
   if (isCode(there)) return undefined
-  const owned = keeps.has("owner") ? setOwner(calls, folder, there, wanted) : "kept"
-  if (owned === undefined) return undefined
+  const isOwned = !keeps.has("owner") || (there.owner === wanted.owner && there.group === wanted.group) ||
+    giveOwner(wanted, (owner) => calls.setOwner(folder, owner), () => calls.stat(folder)).now()
+  if (isCode(isOwned)) return undefined
   const { accessedNanos, mode, modifiedNanos } = wanted
   // Another owner takes bits of the mode away, none of which such a folder has.
   const hasMode = there.mode === mode || !isCode(calls.setMode(folder, mode).now())
   const hasTimes = there.modifiedNanos === modifiedNanos && there.accessedNanos === accessedNanos
-  return hasMode && (hasTimes || !isCode(calls.setTimes(folder, wanted).now())) ? owned : undefined
+  return hasMode && (hasTimes || !isCode(calls.setTimes(folder, wanted).now()))
+    ? (isOwned ? "kept" : "ownerLost")
+    : undefined
 }
