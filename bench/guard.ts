@@ -201,7 +201,9 @@ const measure = async (name: string, row: Row, before: string, place: Place, oth
   const usages = entrants.map((): Array<Usage> => [])
   // The first round is for what has to be in memory.
   for (let round = 0; round <= (row.rounds ?? rounds); round++) {
-    for (const [index, argv] of entrants.entries()) {
+    const order = Array.from(entrants.entries())
+    // Whoever comes behind another one has what that leaves to be written: each comes first in its turn.
+    for (const [index, argv] of [...order.slice(round % order.length), ...order.slice(0, round % order.length)]) {
       reset()
       const usage = timed(argv.join(" "), argv)
       if (round > 0) usages[index]?.push(usage)
