@@ -9,6 +9,7 @@ import { isBuiltin } from "node:module"
 import { dirname, join } from "node:path"
 import { rolldown } from "rolldown"
 import { buildPage } from "./page.mjs"
+import { hasRoutines, plainRoutines, withPlainTwins } from "./plainRoutines.mjs"
 
 const packages = join(dirname(import.meta.dirname), "packages")
 
@@ -43,6 +44,14 @@ for (const name of ["core", "ops"]) {
     const source = file.replace(/(?:\.d\.ts|\.js)(?:\.map)?$/, ".ts")
     if (!existsSync(join(packages, name, "src", source))) rmSync(join(packages, name, "dist", file))
   }
+}
+
+// `tsc` writes only what has changed: the rest has its twins.
+for (const file of globSync("**/*.ts", { cwd: join(packages, "ops/src") })) {
+  const made = join(packages, "ops/dist", file.replace(/\.ts$/, ".js"))
+  if (!hasRoutines(readFileSync(join(packages, "ops/src", file), "utf8"))) continue
+  const code = readFileSync(made, "utf8")
+  if (!code.includes("$now")) writeFileSync(made, withPlainTwins(code, made))
 }
 
 const { dependencies = {}, peerDependencies = {} } = JSON.parse(
@@ -141,7 +150,7 @@ const bundle = async (source, target) => {
     external: (id, importer) => !isLate(id, importer) && (isBuiltin(id) || packageName(id) in given),
     platform: "node",
     treeshake: { propertyReadSideEffects: false, unknownGlobalSideEffects: false },
-    plugins: format === "cjs" ? [late, lateSegmenter] : [],
+    plugins: format === "cjs" ? [plainRoutines, late, lateSegmenter] : [plainRoutines],
     resolve: { conditionNames: ["@fanout/source", "import", "node", "default"] },
     // That it takes long on a busy machine is nothing wrong with what is bundled.
     checks: { bundlerTimings: false },

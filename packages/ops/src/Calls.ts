@@ -2,7 +2,8 @@
  * The single calls to a file system, by descriptors and names: all that differs between the C library, `node:fs`, and
  * a file system of your own, from which `SystemFiles.of` makes `Files`.
  *
- * A call is described before it is made. Whoever may wait makes it `now`; whoever may not has it made `later`.
+ * A call is described before it is made. Whoever may wait makes it `now`; whoever may not has it made `later`. In a
+ * generator that yields calls, `yield*` gives what one came to.
  *
  * @since 0.1.0
  */
@@ -67,6 +68,30 @@ export interface Call<A> {
   readonly now: () => Answer<A>
   /** Has others make it, and hands on the answer after this has returned. */
   readonly later: (done: (answer: Answer<A>) => void) => void
+  /** Yields the call, and gives what it came to. */
+  readonly [Symbol.iterator]: () => Generator<Call<unknown>, Answer<A>, unknown>
+}
+
+/**
+ * Yields a call, and gives what it came to.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export function* asked<A>(call: Call<A>): Generator<Call<unknown>, Answer<A>, unknown> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a generator has one type for all answers
+  return (yield call) as Answer<A>
+}
+
+/**
+ * Call that is made in one of two ways.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <A>(now: Call<A>["now"], later: Call<A>["later"]): Call<A> => {
+  const call: Call<A> = { now, later, [Symbol.iterator]: () => asked(call) }
+  return call
 }
 
 /**
@@ -75,10 +100,7 @@ export interface Call<A> {
  * @category constructors
  * @since 0.1.0
  */
-export const immediate = <A>(now: () => Answer<A>): Call<A> => ({
-  now,
-  later: (done) => void setImmediate(() => done(now()))
-})
+export const immediate = <A>(now: () => Answer<A>): Call<A> => make(now, (done) => void setImmediate(() => done(now())))
 
 /**
  * Call that fails.
@@ -94,13 +116,14 @@ export const failed = (code: Code): Call<never> => immediate<never>(() => code)
  * @category constructors
  * @since 0.1.0
  */
-export const andThen = <A, B>(call: Call<A>, next: (value: A) => Call<B>): Call<B> => ({
-  now: () => {
-    const answer = call.now()
-    return isCode(answer) ? answer : next(answer).now()
-  },
-  later: (done) => call.later((answer) => isCode(answer) ? done(answer) : next(answer).later(done))
-})
+export const andThen = <A, B>(call: Call<A>, next: (value: A) => Call<B>): Call<B> =>
+  make(
+    () => {
+      const answer = call.now()
+      return isCode(answer) ? answer : next(answer).now()
+    },
+    (done) => call.later((answer) => isCode(answer) ? done(answer) : next(answer).later(done))
+  )
 
 /**
  * Call of another one where the first fails.
@@ -108,13 +131,14 @@ export const andThen = <A, B>(call: Call<A>, next: (value: A) => Call<B>): Call<
  * @category constructors
  * @since 0.1.0
  */
-export const orElse = <A>(call: Call<A>, next: (code: Code) => Call<A>): Call<A> => ({
-  now: () => {
-    const answer = call.now()
-    return isCode(answer) ? next(answer).now() : answer
-  },
-  later: (done) => call.later((answer) => isCode(answer) ? next(answer).later(done) : done(answer))
-})
+export const orElse = <A>(call: Call<A>, next: (code: Code) => Call<A>): Call<A> =>
+  make(
+    () => {
+      const answer = call.now()
+      return isCode(answer) ? next(answer).now() : answer
+    },
+    (done) => call.later((answer) => isCode(answer) ? next(answer).later(done) : done(answer))
+  )
 
 /**
  * Call whose value is made something else of.
@@ -122,13 +146,14 @@ export const orElse = <A>(call: Call<A>, next: (code: Code) => Call<A>): Call<A>
  * @category constructors
  * @since 0.1.0
  */
-export const map = <A, B>(call: Call<A>, f: (value: A) => Answer<B>): Call<B> => ({
-  now: () => {
-    const answer = call.now()
-    return isCode(answer) ? answer : f(answer)
-  },
-  later: (done) => call.later((answer) => done(isCode(answer) ? answer : f(answer)))
-})
+export const map = <A, B>(call: Call<A>, f: (value: A) => Answer<B>): Call<B> =>
+  make(
+    () => {
+      const answer = call.now()
+      return isCode(answer) ? answer : f(answer)
+    },
+    (done) => call.later((answer) => done(isCode(answer) ? answer : f(answer)))
+  )
 
 /**
  * Code of what a file system, or the way to call it, does not have.

@@ -1,4 +1,4 @@
-import { code, immediate, isCode } from "@fanout/ops/Calls"
+import { type Calls, code, immediate, isCode } from "@fanout/ops/Calls"
 import * as FilePath from "@fanout/ops/FilePath"
 import type * as Files from "@fanout/ops/Files"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
@@ -7,6 +7,8 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { giveOwner } from "../src/internal/files/fileOwner.ts"
 import { takeName } from "../src/internal/files/freeName.ts"
+import { calls as nodeCalls } from "../src/internal/files/nodeCalls.ts"
+import { now } from "../src/internal/files/routine.ts"
 import { faultyCalls } from "./faultyCalls.ts"
 
 /** Runs before a call, also with the name of an attribute; what it fails with is what the call fails with. */
@@ -27,7 +29,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     path: FilePath.FilePath,
     owner: Files.Owner,
     give: (owner: Files.Owner) => Effect.Effect<boolean, FilesError>,
-    look: Effect.Effect<Files.Owner, FilesError>
+    look: Effect.Effect<Files.FileStat, FilesError>
   ) {
     const asked = yield* Effect.result(Effect.suspend(() => before(call, path)))
     if (Result.isSuccess(asked)) return yield* give(owner)
@@ -40,7 +42,8 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
         return Result.isFailure(result) ? code(result.failure.code) : undefined
       })
     const there = yield* look
-    const answer = giveOwner(owner, set, () => immediate(() => there)).now()
+    const calls: Calls = { ...nodeCalls, setOwner: (_, owner) => set(owner), stat: () => immediate(() => there) }
+    const answer = now(giveOwner, calls, 0, owner)
     return isCode(answer) ? yield* error(call, path, answer.name) : answer
   })
   const fileOf = (path: FilePath.FilePath, inner: Files.OpenFile): Files.OpenFile => ({
@@ -114,7 +117,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
               const target = { folder: descriptor.value, name: to }
               const { renameExclusively } = calls
               const faulty = { ...faultyCalls(calls, before, known), renameExclusively }
-              return takeName(faulty, { folder, name: from }, target, mayStay).now()
+              return now(takeName, faulty, { folder, name: from }, target, mayStay)
             })
             const code = Option.getOrUndefined(answer)
             if (isCode(code)) yield* error("rename", at(from), code.name)

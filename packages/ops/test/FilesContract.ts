@@ -12,6 +12,7 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { type Reader, readFiles } from "../src/internal/content/fileReader.ts"
 import { mostDeep } from "../src/internal/files/folderSize.ts"
+import { now, type Routine } from "../src/internal/files/routine.ts"
 import { type Remover, removeTree } from "../src/internal/files/treeRemoval.ts"
 import { type CopiedUnit, type Filled, resultOf, type Unit, unsettled } from "../src/internal/steps/unit.ts"
 import { fill, type Limits } from "../src/internal/units/draftFilling.ts"
@@ -161,14 +162,18 @@ class Broom implements Remover {
     this.most = most
   }
 
-  readonly mayGoOn = (): boolean => this.removed.names < this.most
+  mayGoOn(): boolean {
+    return this.removed.names < this.most
+  }
 
-  readonly begin = (path: FilePath.FilePath): boolean => {
+  *begin(path: FilePath.FilePath): Routine<boolean> {
     this.path = path
     return !this.refused.includes(path)
   }
 
-  readonly isLeft = (name: FilePath.FilePath): boolean => this.left.includes(FilePath.join(this.path, name))
+  *isLeft(name: FilePath.FilePath): Routine<boolean> {
+    return this.left.includes(FilePath.join(this.path, name))
+  }
 
   readonly removedName = (): void => void this.removed.names++
 
@@ -223,7 +228,7 @@ const copyingTests = (test: Test) => {
       const files = new FileCopy(calls, { keeps: keepsAll, mayGoOn: () => true, take: undefined, ...options })
       const copied = names.map((name): string => {
         const stat = calls.lstat(from, n(met(name))).now()
-        return isCode(stat) ? stat.name : files.copy({ from, name: n(name), stat, to, as: n(name) })
+        return isCode(stat) ? stat.name : now(() => files.copy({ from, name: n(name), stat, to, as: n(name) }))
       })
       calls.closeNow(to)
       return copied
@@ -276,7 +281,7 @@ const copyingTests = (test: Test) => {
         if (isCode(file) || isCode(stat)) return assert.fail()
         const take = () => void calls.write(file, bytes("more"), 4).now()
         const files = new FileCopy(calls, { keeps: keepsAll, mayGoOn: () => true, take })
-        const copied = files.copy({ from, name: n("c"), stat, to, as: n("c") })
+        const copied = now(() => files.copy({ from, name: n("c"), stat, to, as: n("c") }))
         for (const descriptor of [file, to]) calls.closeNow(descriptor)
         return copied
       })
@@ -393,11 +398,12 @@ const unitTests = (test: Test) => {
     filled: Filled,
     { dropped = [], mayPublish = true }: { readonly dropped?: ReadonlyArray<number>; readonly mayPublish?: boolean } =
       {}
-  ) => settle(calls, unit, { ...filled, dropped }, { mayGoOn: () => true, mayPublish: () => mayPublish }, unsettled)
+  ) =>
+    now(settle, calls, unit, { ...filled, dropped }, { mayGoOn: () => true, mayPublish: () => mayPublish }, unsettled)
   /** Copies a unit, and tells what that came to. */
   const copy = ({ atOnce }: Place, unit: Unit, limits: Partial<Limits> = {}, mayPublish = true) =>
     atOnce((calls): CopiedUnit => {
-      const filled = fill(calls, unit, { ...freely, ...limits })
+      const filled = now(fill, calls, unit, { ...freely, ...limits })
       return resultOf(filled, settleAll(calls, unit, filled, { mayPublish })).result
     })
   const restOf = (result: CopiedUnit) => result.rest.flatMap(({ folders, names }) => [...names, ...folders])
@@ -509,7 +515,7 @@ const unitTests = (test: Test) => {
       yield* plant(place.folder)
       const unit = unitOf(place, ["a", "b", "c"])
       const into = yield* place.files.folder(place.at("into"))
-      const filled = yield* place.atOnce((calls) => fill(calls, unit, freely))
+      const filled = yield* place.atOnce((calls) => now(fill, calls, unit, freely))
       if (Option.isNone(filled)) return
       assert.deepStrictEqual(yield* namesIn(into), [draft])
       const settled = yield* place.atOnce((calls) => settleAll(calls, unit, filled.value, { dropped: [1] }))
@@ -528,7 +534,7 @@ const unitTests = (test: Test) => {
       yield* write(yield* files.folder(at("tree")), "in", "text")
       for (const areFolders of [false, true]) {
         const unit = unitOf(place, areFolders ? ["tree"] : ["a", "b", "c"], { areFolders, isVerified: true })
-        const filled = yield* place.atOnce((calls) => fill(calls, unit, freely))
+        const filled = yield* place.atOnce((calls) => now(fill, calls, unit, freely))
         if (Option.isNone(filled)) return
         const copies = yield* files.folder(at(`into/${draft}`))
         // What is read from the device has to be there.
@@ -744,7 +750,7 @@ const removalTests = (test: Test) => {
     yield* write(yield* files.folder(at("tree/sub")), "c", "text")
     yield* write(yield* files.folder(at("tree/sub/deep")), "d", "text")
     assert.deepStrictEqual(yield* below(tree), all)
-    const swept = yield* atOnce((calls, parent) => removeTree(calls, parent, n("tree"), broom, mostDeep))
+    const swept = yield* atOnce((calls, parent) => now(removeTree, calls, parent, n("tree"), broom, mostDeep))
     const isGone = Option.isNone(yield* folder.find(n("tree")))
     const left = isGone ? undefined : yield* Effect.flatMap(files.folder(at("tree")), below)
     assert.deepStrictEqual(yield* Effect.flatMap(files.folder(at("out")), below), ["kept"])
@@ -784,7 +790,7 @@ const removalTests = (test: Test) => {
       yield* write(folder, "file", "text")
       yield* folder.makeLink(n("out"), n("linked"))
       const remove = (name: string) =>
-        atOnce((calls, parent) => removeTree(calls, parent, n(name), new Broom(), mostDeep))
+        atOnce((calls, parent) => now(removeTree, calls, parent, n(name), new Broom(), mostDeep))
       yield* folder.makeFolder(n("inner"))
       yield* (yield* files.folder(at("inner"))).makeFolder(n("kept"))
       for (const name of ["nothing", "file", "linked", "..", ".", "", "inner/kept"]) yield* remove(name)
@@ -802,7 +808,7 @@ const removalTests = (test: Test) => {
 
   /** Removes folders without those in them, and counts those that were come to. */
   const removingEach = (names: ReadonlyArray<FilePath.FilePath>, broom: Broom) => (calls: Calls, folder: number) => {
-    const stopped = names.findIndex((name) => !removeTree(calls, folder, name, broom, 0))
+    const stopped = names.findIndex((name) => !now(removeTree, calls, folder, name, broom, 0))
     return stopped < 0 ? names.length : stopped
   }
 

@@ -14,6 +14,7 @@ import { type Reader, readFiles } from "../src/internal/content/fileReader.ts"
 import { mostDeep } from "../src/internal/files/folderSize.ts"
 import { calls as nodeCalls } from "../src/internal/files/nodeCalls.ts"
 import { QuickFiles } from "../src/internal/files/quickFiles.ts"
+import { now } from "../src/internal/files/routine.ts"
 import { removeTree } from "../src/internal/files/treeRemoval.ts"
 import { FileCopy } from "../src/internal/units/fileCopy.ts"
 import { compareNames, type Comparer } from "../src/internal/verify/pairComparison.ts"
@@ -123,7 +124,7 @@ describe("SystemFiles", () => {
               const stat = calls.lstat(from, name).now()
               return isCode(stat)
                 ? assert.fail(stat.name)
-                : [files.copy({ from, name, stat, to, as: name }), files.isOwnerLost]
+                : [now(() => files.copy({ from, name, stat, to, as: name })), files.isOwnerLost]
             })
             for (const folder of [from, to]) calls.closeNow(folder)
             return told
@@ -163,15 +164,19 @@ describe("SystemFiles", () => {
       let [removed, steps, left] = [0, 0, 0]
       const remover = {
         mayGoOn: () => left-- > 0,
-        begin: () => true,
-        isLeft: () => false,
+        *begin() {
+          return true
+        },
+        *isLeft() {
+          return false
+        },
         removedName: () => void removed++,
         removedFolder: () => {}
       }
       const parent = yield* files.folder(FilePath.make(folder))
       for (let isThrough = false; !isThrough; steps++) {
         left = 10
-        const remove = parent.atOnce((calls, inode) => removeTree(calls, inode, n("tree"), remover, mostDeep))
+        const remove = parent.atOnce((calls, inode) => now(removeTree, calls, inode, n("tree"), remover, mostDeep))
         isThrough = Option.getOrThrow(yield* remove)
         assert.isAtMost(removed, (steps + 1) * 10 * 32)
       }

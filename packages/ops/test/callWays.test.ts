@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Call, code } from "@fanout/ops/Calls"
+import { type Call, code, make as makeCall } from "@fanout/ops/Calls"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
@@ -16,16 +16,17 @@ const make = () => {
     delay += waited
   }
   const quick = new CallWays.Quick(() => now, () => delay)
-  const call = (millis: number, waited: number): Call<void> => ({
-    now: () => {
-      made.push("at once")
-      pass(millis, waited)
-    },
-    later: (done) => {
-      made.push("later")
-      done(undefined)
-    }
-  })
+  const call = (millis: number, waited: number): Call<void> =>
+    makeCall<void>(
+      () => {
+        made.push("at once")
+        pass(millis, waited)
+      },
+      (done) => {
+        made.push("later")
+        done(undefined)
+      }
+    )
   return {
     quick,
     /** Makes a call that takes so many milliseconds, some of which other work had the processors. */
@@ -134,7 +135,7 @@ describe("calls at once for as long as they are quick", () => {
     const { quick } = make()
     const answers: Array<unknown> = []
     for (const answer of [1, code("EIO")]) {
-      quick.make({ now: () => answer, later: () => {} }, (made) => void answers.push(made))
+      quick.make(makeCall(() => answer, () => {}), (made) => void answers.push(made))
     }
     assert.deepStrictEqual(answers, [1, code("EIO")])
   })
@@ -167,7 +168,7 @@ describe("other ways", () => {
   it.effect("wait for each call, or for none", () =>
     Effect.gen(function*() {
       const made: Array<Made> = []
-      const call: Call<void> = { now: () => void made.push("at once"), later: () => void made.push("later") }
+      const call = makeCall<void>(() => void made.push("at once"), () => void made.push("later"))
       for (const way of [CallWays.blocking, CallWays.later]) {
         for (const isLong of [false, true]) way.make(call, () => {}, isLong)
       }

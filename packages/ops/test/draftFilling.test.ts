@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { isCode } from "@fanout/ops/Calls"
 import * as FilePath from "@fanout/ops/FilePath"
+import { now } from "../src/internal/files/routine.ts"
 import type * as Conflict from "../src/internal/steps/conflict.ts"
 import type { Unit } from "../src/internal/steps/unit.ts"
 import { fill } from "../src/internal/units/draftFilling.ts"
@@ -29,7 +30,7 @@ const decide = (
   const unit = unitOf({ source: "/from", target: "/to", names: [name], conflict, avoid: avoided, ...options })
   const yes = () => true
   const limits = { mayBegin: yes, mayGoOn: yes, mayPublish: yes, isLeftover: undefined }
-  const { placements: [placement], rest, skipped, unchanged } = fill(calls, unit, limits)
+  const { placements: [placement], rest, skipped, unchanged } = now(fill, calls, unit, limits)
   if (placement !== undefined) return placement.replaces ? "replaces" : "new"
   if (unchanged > 0) return "unchanged"
   return skipped.length > 0 ? "skipped" : rest.map(({ names }) => `${names.join()} alone`).join()

@@ -4,6 +4,7 @@ import type { Property } from "@fanout/ops/CopyOptions"
 import * as FilePath from "@fanout/ops/FilePath"
 import type * as Files from "@fanout/ops/Files"
 import * as node from "../src/internal/files/nodeCalls.ts"
+import { now } from "../src/internal/files/routine.ts"
 import { FileCopy } from "../src/internal/units/fileCopy.ts"
 
 const statOf = (kind: "file" | "link"): Files.FileStat => ({
@@ -66,7 +67,7 @@ const copy = (
   }
   const files = new FileCopy(calls, { keeps: new Set(keeps), mayGoOn: () => true, take: undefined })
   const name = FilePath.make("name")
-  const copied = files.copy({ from: 1, name, stat: statOf(kind), to: 2, as: name })
+  const copied = now(() => files.copy({ from: 1, name, stat: statOf(kind), to: 2, as: name }))
   return [...told, copied, ...files.isOwnerLost ? ["owner lost"] : []]
 }
 

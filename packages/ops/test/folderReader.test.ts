@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Call, Calls } from "@fanout/ops/Calls"
+import { type Call, type Calls, make as makeCall } from "@fanout/ops/Calls"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,13 +13,11 @@ class World {
   readonly made: Array<string> = []
   private answer: () => void = () => {}
 
-  private readonly ask = <A>(call: string, value: () => A): Call<A> => ({
-    now: () => assert.fail(),
-    later: (done) => {
+  private readonly ask = <A>(call: string, value: () => A): Call<A> =>
+    makeCall<A>(() => assert.fail(), (done) => {
       this.made.push(call)
       this.answer = () => done(value())
-    }
-  })
+    })
 
   private readonly calls: Calls = {
     ...nodeCalls,

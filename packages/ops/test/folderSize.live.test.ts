@@ -9,6 +9,7 @@ import * as fs from "node:fs"
 import { measure, type Measuring } from "../src/internal/files/folderSize.ts"
 import * as libc from "../src/internal/files/libcCalls.ts"
 import * as node from "../src/internal/files/nodeCalls.ts"
+import { now } from "../src/internal/files/routine.ts"
 import { testFolder } from "./TestFolder.ts"
 
 describe.each([["libc", libc.calls], ["node:fs", node.calls]] as const)("folders by %s", (_, calls) => {
@@ -19,7 +20,7 @@ describe.each([["libc", libc.calls], ["node:fs", node.calls]] as const)("folders
       for (const name of ["a/1", "a/2", "a/b/3", "a/b/c/4"]) fs.writeFileSync(`${at}/${name}`, "content")
       fs.symlinkSync("../1", `${at}/a/b/link`)
       const measured = (name: string, most: number, more: Omit<Measuring, "most"> = {}) =>
-        measure(calls, calls.openPath(FilePath.make(`${at}/${name}`), "list"), { most, ...more })
+        now(measure, calls, calls.openPath(FilePath.make(`${at}/${name}`), "list"), { most, ...more })
       assert.deepStrictEqual(measured("a", 9), Option.some({ leaves: 5, folders: 4 }))
       assert.deepStrictEqual(measured("a/empty", 1), Option.some({ leaves: 0, folders: 1 }))
       for (const [name, most] of [["a", 8], ["nothing", 9], ["a/b/link", 9]] as const) {

@@ -3,6 +3,7 @@ import { type Answer, type Calls, isCode } from "@fanout/ops/Calls"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import { giveBackName, takeName } from "../src/internal/files/freeName.ts"
+import { now } from "../src/internal/files/routine.ts"
 import { faultyCalls } from "./faultyCalls.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -74,7 +75,7 @@ describe("a name that is free", () => {
   it("is taken, and the former one is gone; one that is not free keeps what has it", () => {
     for (const world of worlds) {
       const { disk, folder, inode, other, own } = plant(world)
-      const answer = takeName(MemoryFiles.callsOf(disk), named(folder, from), named(folder, to), false).now()
+      const answer = now(takeName, MemoryFiles.callsOf(disk), named(folder, from), named(folder, to), false)
       const why = JSON.stringify(world)
       assert.strictEqual(nameOf(answer), world.isTaken ? "EEXIST" : undefined, why)
       assert.deepStrictEqual([inode(from), inode(to)], world.isTaken ? [own, other] : [undefined, own], why)
@@ -89,7 +90,7 @@ describe("a name that is free", () => {
             for (let nth = 0;; nth++) {
               const { disk, folder, inode, other, own } = plant(world)
               const { calls, failed } = failingFrom(disk, nth, code, isLast)
-              const answer = takeName(calls, named(folder, from), named(folder, to), mayStay).now()
+              const answer = now(takeName, calls, named(folder, from), named(folder, to), mayStay)
               const [there, target] = [inode(from), inode(to)]
               const why = JSON.stringify({ world, mayStay, isLast, code, nth, failed, answer: nameOf(answer) })
               if (world.isTaken) assert.deepStrictEqual([there, target], [own, other], why)
@@ -98,7 +99,7 @@ describe("a name that is free", () => {
               // What has failed once is as it was before.
               if (isCode(answer) && !isLast) assert.deepStrictEqual([there, target], [own, other], why)
               if (isCode(answer) && isLast && !world.isTaken) {
-                const again = giveBackName(MemoryFiles.callsOf(disk), named(folder, from), named(folder, to)).now()
+                const again = now(giveBackName, MemoryFiles.callsOf(disk), named(folder, from), named(folder, to))
                 assert.isUndefined(nameOf(again), why)
                 assert.deepStrictEqual([inode(from), inode(to)], [undefined, own], why)
               }
@@ -113,7 +114,7 @@ describe("a name that is free", () => {
   it("is not taken from another file by what has it back, nor from another name of the same source", () => {
     for (const world of worlds.filter(({ isTaken }) => isTaken)) {
       const { disk, folder, inode, other, own } = plant(world)
-      const back = giveBackName(MemoryFiles.callsOf(disk), named(folder, from), named(folder, to)).now()
+      const back = now(giveBackName, MemoryFiles.callsOf(disk), named(folder, from), named(folder, to))
       assert.deepStrictEqual([nameOf(back), inode(from), inode(to)], ["EEXIST", own, other])
     }
     const { disk, folder, inode, own } = plant({
@@ -124,7 +125,7 @@ describe("a name that is free", () => {
     })
     const calls = MemoryFiles.callsOf(disk)
     calls.link(folder, from, folder, to).now()
-    assert.strictEqual(nameOf(takeName(calls, named(folder, from), named(folder, to), false).now()), "EEXIST")
+    assert.strictEqual(nameOf(now(takeName, calls, named(folder, from), named(folder, to), false)), "EEXIST")
     assert.deepStrictEqual([inode(from), inode(to)], [own, own])
   })
 })

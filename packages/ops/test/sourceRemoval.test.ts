@@ -3,6 +3,7 @@ import type { Calls } from "@fanout/ops/Calls"
 import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
+import { now } from "../src/internal/files/routine.ts"
 import { unsettled } from "../src/internal/steps/unit.ts"
 import { fill } from "../src/internal/units/draftFilling.ts"
 import { settle } from "../src/internal/units/placement.ts"
@@ -17,7 +18,7 @@ const nothing: SourcesRemoved = { removed: [], isStuck: false }
 
 /** Removes all that is to be. */
 const remove = (calls: Calls, toRemove: ToRemove) =>
-  removeSources(calls, unit, toRemove, { mayGoOn: yes, mayPublish: yes }, nothing)
+  now(removeSources, calls, unit, toRemove, { mayGoOn: yes, mayPublish: yes }, nothing)
 
 const aside = FilePath.make(".fanout-aside")
 
@@ -46,8 +47,8 @@ const unit = unitOf({
 const copied = (calls: Calls, mostFolders = Number.POSITIVE_INFINITY): ToRemove => {
   let begun = 0
   const mayBegin = () => ++begun < mostFolders
-  const filled = fill(calls, unit, { mayBegin, mayGoOn: yes, mayPublish: yes, isLeftover: undefined })
-  const { placed } = settle(calls, unit, { ...filled, dropped: [] }, { mayGoOn: yes, mayPublish: yes }, unsettled)
+  const filled = now(fill, calls, unit, { mayBegin, mayGoOn: yes, mayPublish: yes, isLeftover: undefined })
+  const { placed } = now(settle, calls, unit, { ...filled, dropped: [] }, { mayGoOn: yes, mayPublish: yes }, unsettled)
   const there = placed.flatMap((index) => filled.placements[index] ?? [])
   return {
     aside,
@@ -87,9 +88,9 @@ describe("sources of folders that were moved", () => {
     const calls = MemoryFiles.callsOf(disk)
     const toRemove = copied(calls)
     const limits = { mayGoOn: () => false, mayPublish: yes }
-    const first = removeSources(calls, unit, toRemove, limits, nothing)
+    const first = now(removeSources, calls, unit, toRemove, limits, nothing)
     assert.deepStrictEqual([first.removed.length, disk.see("/from/d") !== undefined], [1, true])
-    const { isStuck, removed } = removeSources(calls, unit, toRemove, limits, first)
+    const { isStuck, removed } = now(removeSources, calls, unit, toRemove, limits, first)
     assert.deepStrictEqual([isStuck, removed.map(({ isGone }) => isGone)], [false, [false, true]])
   })
 
@@ -132,7 +133,7 @@ describe("sources of folders that were moved", () => {
     disk.folder(name)
     disk.file(`${name}/6`, "put aside")
     const isLeftover = (name: FilePath.FilePath) => name === aside
-    fill(MemoryFiles.callsOf(disk), unit, { mayBegin: yes, mayGoOn: yes, mayPublish: yes, isLeftover })
+    now(fill, MemoryFiles.callsOf(disk), unit, { mayBegin: yes, mayGoOn: yes, mayPublish: yes, isLeftover })
     assert.deepStrictEqual(Object.keys(disk.tree("/to")).filter((path) => path.includes(aside)), [])
   })
 

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Call, type Calls, immediate } from "@fanout/ops/Calls"
 import * as FilePath from "@fanout/ops/FilePath"
 import { calls as nodeCalls } from "../src/internal/files/nodeCalls.ts"
+import { now } from "../src/internal/files/routine.ts"
 import { removeTree } from "../src/internal/files/treeRemoval.ts"
 
 const done: Call<void> = immediate(() => undefined)
@@ -35,12 +36,16 @@ const remove = (size: number, inPart: number, inodeOf: (index: number) => number
   let removed = 0
   const remover = {
     mayGoOn: () => true,
-    begin: () => true,
-    isLeft: () => false,
+    *begin() {
+      return true
+    },
+    *isLeft() {
+      return false
+    },
     removedName: () => void removed++,
     removedFolder: () => {}
   }
-  assert.isTrue(removeTree(calls, 3, FilePath.make("folder"), remover, 0))
+  assert.isTrue(now(removeTree, calls, 3, FilePath.make("folder"), remover, 0))
   return { order, removed, mostHeld: Math.max(...parts) }
 }
 

@@ -10,6 +10,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as libc from "../src/internal/files/libcCalls.ts"
 import * as node from "../src/internal/files/nodeCalls.ts"
+import { now } from "../src/internal/files/routine.ts"
 import { removeOwn } from "../src/internal/files/treeRemoval.ts"
 import { isUnfinished } from "../src/internal/path/unfinishedFolder.ts"
 import * as Conflict from "../src/internal/steps/conflict.ts"
@@ -103,7 +104,7 @@ const foldersOf = (at: string, how: How): Unit => {
 const fillUnit = (calls: Calls, unit: Unit, { isLeftover, mayPublish = true, most = Infinity }: How = {}): Filled => {
   let asked = 0
   const mayGoOn = () => asked++ < most
-  return fill(calls, unit, { mayBegin: mayGoOn, mayGoOn, mayPublish: () => mayPublish, isLeftover })
+  return now(fill, calls, unit, { mayBegin: mayGoOn, mayGoOn, mayPublish: () => mayPublish, isLeftover })
 }
 
 /** Places one after the other, as where each time is over at once. */
@@ -116,7 +117,7 @@ const settleUnit = (
 ): Settled => {
   let settled = unsettled
   const limits = { mayGoOn: () => false, mayPublish: () => mayPublish }
-  do settled = settle(calls, unit, { ...filled, dropped }, limits, settled)
+  do settled = now(settle, calls, unit, { ...filled, dropped }, limits, settled)
   while (settled.through < filled.placements.length)
   return settled
 }
@@ -124,7 +125,7 @@ const settleUnit = (
 const removeDraft = (at: string): void => {
   const target = node.calls.openPath(n(`${at}/to`), "folder").now()
   if (typeof target !== "number") throw new Error(target.name)
-  removeOwn(node.calls, target, draft, (stat) => isUnfinished(stat, node.calls.user()))
+  now(removeOwn, node.calls, target, draft, (stat) => isUnfinished(stat, node.calls.user()))
   node.calls.closeNow(target)
 }
 

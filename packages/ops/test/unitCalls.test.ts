@@ -3,6 +3,7 @@ import { type Calls, isCode } from "@fanout/ops/Calls"
 import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
+import { now } from "../src/internal/files/routine.ts"
 import { removeOwn } from "../src/internal/files/treeRemoval.ts"
 import { isUnfinished } from "../src/internal/path/unfinishedFolder.ts"
 import { type CopiedUnit, resultOf, type Unit, unsettled } from "../src/internal/steps/unit.ts"
@@ -75,15 +76,15 @@ const copy = (disk: MemoryFiles.Disk, calls: Calls, { unit: options }: World, is
     ...options
   })
   const isLeftover = isAgain ? (name: FilePath.FilePath) => name === draft : undefined
-  const filled = fill(calls, unit, { mayBegin: yes, mayGoOn: yes, mayPublish: yes, isLeftover })
+  const filled = now(fill, calls, unit, { mayBegin: yes, mayGoOn: yes, mayPublish: yes, isLeftover })
   // What waits for its names is flushed before.
   disk.syncAll()
   const settled = filled.placements.length === 0
     ? unsettled
-    : settle(calls, unit, { ...filled, dropped: [] }, { mayGoOn: yes, mayPublish: yes }, unsettled)
+    : now(settle, calls, unit, { ...filled, dropped: [] }, { mayGoOn: yes, mayPublish: yes }, unsettled)
   const target = calls.openPath(unit.target, "folder").now()
   if (!isCode(target)) {
-    removeOwn(calls, target, draft, (stat) => isUnfinished(stat, calls.user()))
+    now(removeOwn, calls, target, draft, (stat) => isUnfinished(stat, calls.user()))
     calls.closeNow(target)
   }
   return resultOf(filled, settled).result

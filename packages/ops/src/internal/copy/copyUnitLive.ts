@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import type { Calls } from "../../Calls.ts"
 import type * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
+import { now } from "../files/routine.ts"
 import * as TemporaryName from "../path/temporaryName.ts"
 import { type Filled, type Unit, unsettled, untouched } from "../steps/unit.ts"
 import { fill } from "../units/draftFilling.ts"
@@ -53,7 +54,7 @@ const fillUnit = Effect.fnUntraced(function*(unit: Unit) {
       overSince ??= clock.currentTimeMillisUnsafe()
       return clock.currentTimeMillisUnsafe() < overSince + finishMillis / 5
     }
-    return fill(calls, unit, { mayBegin, mayGoOn, mayPublish, isLeftover })
+    return now(fill, calls, unit, { mayBegin, mayGoOn, mayPublish, isLeftover })
   })
   return Option.getOrElse(filled, (): Filled => untouched(unit))
 })
@@ -81,14 +82,14 @@ const settleUnit = (unit: Unit, waiting: ToSettle) =>
   inTurns(
     unsettled,
     ({ through }) => through === waiting.placements.length,
-    (calls, limits, before) => settle(calls, unit, waiting, limits, before)
+    (calls, limits, before) => now(settle, calls, unit, waiting, limits, before)
   ).pipe(Effect.map(Option.getOrElse(() => unsettled)))
 
 const removeUnit = (unit: Unit, toRemove: ToRemove) =>
   inTurns<SourcesRemoved>(
     { removed: [], isStuck: false },
     ({ removed }) => removed.length === toRemove.placed.length,
-    (calls, limits, before) => removeSources(calls, unit, toRemove, limits, before)
+    (calls, limits, before) => now(removeSources, calls, unit, toRemove, limits, before)
   ).pipe(Effect.map(Option.getOrElse((): SourcesRemoved => ({ removed: [], isStuck: toRemove.isAgain }))))
 
 /** Does one step of a unit here. What need not wait for its name has it at the end of the first. */

@@ -15,6 +15,7 @@ import type * as Files from "../../Files.ts"
 import { removedUnits } from "../../ProgressUnits.ts"
 import { mostDeep } from "../files/folderSize.ts"
 import { QuickFiles, type Sides, type Where } from "../files/quickFiles.ts"
+import { now } from "../files/routine.ts"
 import { type Remover, removeTree } from "../files/treeRemoval.ts"
 import { leftOut } from "../steps/folderFilter.ts"
 import { share } from "../work/sharedWork.ts"
@@ -60,13 +61,13 @@ const sweeping = (
   /** What removes folders, as long as it is in time. */
   const remover = (calls: Calls, isInTime: () => boolean): Remover => ({
     mayGoOn: () => mayGoOn() && isInTime(),
-    begin: (name, folder) => {
-      const identity = calls.identity(folder).now()
+    *begin(name, folder) {
+      const identity = yield* calls.identity(folder)
       if (isCode(identity)) return false
       path = FilePath.join(descent.folder?.path ?? FilePath.empty, name)
       return descent.mayEnter(identity)
     },
-    isLeft: (name) => {
+    *isLeft(name) {
       if (kept.size + rules.length === 0) return false
       const file = FilePath.join(path, name)
       return kept.has(file) || (rules.length > 0 && isExcluded(FilePath.make(file.slice(below)), false))
@@ -100,7 +101,9 @@ const sweepEach = Effect.fnUntraced(function*(
     const before = count
     const swept = yield* folder.atOnce((calls, parent, isInTime) => {
       const remover = sweeping.remover(calls, isInTime)
-      return names.slice(before).findIndex((name) => !removeTree(calls, parent, name, remover, areWhole ? mostDeep : 0))
+      return names.slice(before).findIndex((name) =>
+        !now(removeTree, calls, parent, name, remover, areWhole ? mostDeep : 0)
+      )
     })
     if (Option.isNone(swept) || swept.value < 0) return names.length
     count += swept.value

@@ -1,8 +1,10 @@
 /**
  * Gives a file, a folder or a link an owner and a group.
  */
-import { andThen, type Call, failed, immediate, map, orElse } from "../../Calls.ts"
+import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import type * as Files from "../../Files.ts"
+import type { Named } from "./freeName.ts"
+import type { Routine } from "./routine.ts"
 
 /**
  * Codes where only root may, where the file system has no owners, and where this one has no number: in a user
@@ -10,22 +12,30 @@ import type * as Files from "../../Files.ts"
  */
 const withoutOwner = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL"])
 
+/** Something open, or what has a name: the link itself, where that is one. */
+export type Owned = number | Named
+
+function* set(calls: Calls, owned: Owned, owner: Files.Owner): Routine<Answer<void>> {
+  return typeof owned === "number"
+    ? yield* calls.setOwner(owned, owner)
+    : yield* calls.setOwnerAt(owned.folder, owned.name, owner)
+}
+
 /**
- * Gives an owner and a group, by what sets both and what looks at them. Where there can't be this owner it gives the
- * group, if that may be. Tells whether it has both.
+ * Gives an owner and a group. Where there can't be this owner it gives the group, if that may be. Tells whether it has
+ * both.
  */
-export const giveOwner = (
-  { group, owner }: Files.Owner,
-  set: (owner: Files.Owner) => Call<void>,
-  look: () => Call<Files.Owner>
-): Call<boolean> => {
-  const giveGroup = (there: Files.Owner): Call<boolean> =>
-    there.owner === owner
-      ? immediate(() => false)
-      : orElse(map(set({ owner: there.owner, group }), () => false), () => immediate(() => false))
-  return orElse(map(set({ owner, group }), () => true), (answer) =>
-    andThen(look(), (there) => {
-      if (there.owner === owner && there.group === group) return immediate(() => true)
-      return withoutOwner.has(answer.name) ? giveGroup(there) : failed(answer)
-    }))
+export function* giveOwner(
+  calls: Calls,
+  owned: Owned,
+  { group, owner }: Files.Owner
+): Routine<Answer<boolean>> {
+  const given = yield* set(calls, owned, { owner, group })
+  if (!isCode(given)) return true
+  const there = typeof owned === "number" ? yield* calls.stat(owned) : yield* calls.lstat(owned.folder, owned.name)
+  if (isCode(there)) return there
+  if (there.owner === owner && there.group === group) return true
+  if (!withoutOwner.has(given.name)) return given
+  if (there.owner !== owner) yield* set(calls, owned, { owner: there.owner, group })
+  return false
 }

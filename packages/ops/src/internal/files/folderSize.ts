@@ -8,6 +8,7 @@ import type * as Files from "../../Files.ts"
 import * as Filter from "../../Filter.ts"
 import type { EntryKind } from "../../FolderListing.ts"
 import { followedName } from "./followedName.ts"
+import type { Routine } from "./routine.ts"
 
 /** So many folders may be in one another, the first included: each that is being worked on has descriptors. */
 export const mostDeep = 16
@@ -31,26 +32,25 @@ export interface Measuring {
  * Gives how much is in what this opens; `None` where it is too much, or anything but files, links and folders. What was
  * found out of folders in it is told then.
  */
-export const measure = (
+export function* measure(
   calls: Calls,
   open: Call<number>,
   { isFollowing = false, isLeftOut = Filter.none, most, tell }: Measuring
-): Option.Option<Files.FolderSize> => {
+): Routine<Option.Option<Files.FolderSize>> {
   let [leaves, folders] = [0, 0]
   /** What all is known of, but for what is in one of them. */
   const known: Array<readonly [path: FilePath.FilePath, size: Files.FolderSize]> = []
   // What is not a folder needs no name, where all is taken for what it is.
   const needsNames = isLeftOut !== Filter.none || isFollowing
 
-  /** Whether a link counts as one: for itself, or for a file that it leads to. */
-  const isLeaf = (folder: number, name: FilePath.FilePath): boolean => {
-    if (!isFollowing) return true
-    const found = followedName(calls, folder, name)
+  /** Whether a link leads to a file. */
+  function* isLeaf(folder: number, name: FilePath.FilePath): Routine<boolean> {
+    const found = yield* followedName(calls, folder, name)
     return !isCode(found) && found.stat.kind === "file"
   }
 
   /** Names of folders in a folder. */
-  const list = (folder: number, path: FilePath.FilePath): ReadonlyArray<FilePath.FilePath> | undefined => {
+  function* list(folder: number, path: FilePath.FilePath): Routine<ReadonlyArray<FilePath.FilePath> | undefined> {
     const names: Array<FilePath.FilePath> = []
     let isOrdinary = true
     const skips = (kind: EntryKind): boolean => {
@@ -58,32 +58,39 @@ export const measure = (
       else if (kind !== "folder") isOrdinary = false
       return kind !== "folder"
     }
+    const links: Array<FilePath.FilePath> = []
     const addName = (text: string, kind: EntryKind): void => {
       const name = FilePath.fromLatin1(text)
       const isFolder = kind === "folder"
       if (!needsNames) names.push(name)
       else if (kind !== "unknown" && isLeftOut(FilePath.join(path, name), isFolder)) return
       else if (isFolder) names.push(name)
-      else if (kind === "link" && isOrdinary && !isLeaf(folder, name)) isOrdinary = false
-      else skips(kind)
+      else {
+        if (kind === "link" && isFollowing) links.push(name)
+        skips(kind)
+      }
     }
     for (;;) {
-      const isMore = calls.list(folder, addName, needsNames ? undefined : skips).now()
+      const isMore = yield* calls.list(folder, addName, needsNames ? undefined : skips)
       if (isCode(isMore) || !isOrdinary || leaves + folders + names.length > most) return undefined
-      if (!isMore) return names
+      if (!isMore) break
     }
+    for (const link of links) if (!(yield* isLeaf(folder, link))) return undefined
+    return names
   }
 
   /** Adds a folder, with all that is in and below it, and tells whether that was possible. */
-  const add = (path: FilePath.FilePath, open: Call<number>, depth: number): boolean => {
-    const folder = depth > mostDeep ? undefined : open.now()
+  function* add(path: FilePath.FilePath, open: Call<number>, depth: number): Routine<boolean> {
+    const folder = depth > mostDeep ? undefined : yield* open
     if (folder === undefined || isCode(folder)) return false
     const before = { leaves, folders, known: known.length }
     try {
       folders++
-      const isAdded = list(folder, path)?.every((name) =>
-        add(FilePath.join(path, name), calls.open(folder, name, "list"), depth + 1)
-      ) === true
+      const names = yield* list(folder, path)
+      let isAdded = names !== undefined
+      for (const name of names ?? []) {
+        isAdded &&= yield* add(FilePath.join(path, name), calls.open(folder, name, "list"), depth + 1)
+      }
       if (isAdded) {
         known.length = before.known
         known.push([path, { leaves: leaves - before.leaves, folders: folders - before.folders }])
@@ -94,7 +101,7 @@ export const measure = (
     }
   }
 
-  if (add(FilePath.empty, open, 1)) return Option.some({ leaves, folders })
+  if (yield* add(FilePath.empty, open, 1)) return Option.some({ leaves, folders })
   if (tell !== undefined) { for (const [path, size] of known) tell(path, size) }
   return Option.none()
 }

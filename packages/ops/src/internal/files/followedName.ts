@@ -6,6 +6,7 @@ import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import { isName } from "./openHandle.ts"
+import type { Routine } from "./routine.ts"
 
 /** So many links are followed after one another: those that go round have to end somewhere. */
 const mostLinks = 8
@@ -17,16 +18,16 @@ export interface Followed {
 }
 
 /** Finds what a name leads to, through links in the same folder. */
-export const followedName = (
+export function* followedName(
   calls: Calls,
   folder: number,
   name: FilePath.FilePath,
   left = mostLinks
-): Answer<Followed> => {
-  const stat = calls.lstat(folder, name).now()
+): Routine<Answer<Followed>> {
+  const stat = yield* calls.lstat(folder, name)
   if (isCode(stat)) return stat
-  const target = stat.kind === "link" && left > 0 ? calls.readLink(folder, name).now() : undefined
+  const target = stat.kind === "link" && left > 0 ? yield* calls.readLink(folder, name) : undefined
   return target === undefined || isCode(target) || !isName(target)
     ? { leadsTo: name, stat }
-    : followedName(calls, folder, target, left - 1)
+    : yield* followedName(calls, folder, target, left - 1)
 }

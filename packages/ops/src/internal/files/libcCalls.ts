@@ -8,6 +8,7 @@ import * as os from "node:os"
 import {
   andThen,
   type Answer,
+  asked,
   type Call,
   type Calls,
   type Code,
@@ -76,6 +77,10 @@ class LibcCall<A> implements Call<A> {
   /** Whether it is to be made again. Whether an interrupted close has closed is not known, but on Linux it has. */
   private isInterrupted(error: Code): boolean {
     return error === EINTR && this.call !== libc.close
+  }
+
+  [Symbol.iterator]() {
+    return asked<A>(this)
   }
 
   now(): Answer<A> {

@@ -12,6 +12,7 @@ import {
   code,
   failed,
   immediate,
+  make,
   map,
   type Mode,
   orElse,
@@ -27,17 +28,18 @@ const codeOf = (error: NodeJS.ErrnoException) => code(error.code ?? error.name)
 const made = <A>(
   atOnce: () => A,
   later: (done: (error: NodeJS.ErrnoException | null, value: A) => void) => void
-): Call<A> => ({
-  now: () => {
-    try {
-      return atOnce()
-    } catch (error) {
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what Node throws
-      return codeOf(error as NodeJS.ErrnoException)
-    }
-  },
-  later: (done) => later((error, value) => done(error === null ? value : codeOf(error)))
-})
+): Call<A> =>
+  make(
+    () => {
+      try {
+        return atOnce()
+      } catch (error) {
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what Node throws
+        return codeOf(error as NodeJS.ErrnoException)
+      }
+    },
+    (done) => later((error, value) => done(error === null ? value : codeOf(error)))
+  )
 
 /** The same for what gives nothing, by both of its functions and what they take. */
 const done = <A extends ReadonlyArray<unknown>>(

@@ -149,11 +149,7 @@ export class File extends Open implements Files.OpenFile {
 
   setOwner(owner: Files.Owner): Effect.Effect<boolean, FilesError> {
     return this.refusal("fchown", owner.owner, mostId) ?? this.refusal("fchown", owner.group, mostId) ??
-      this.call(
-        "fchown",
-        (calls, descriptor) =>
-          giveOwner(owner, (owner) => calls.setOwner(descriptor, owner), () => calls.stat(descriptor))
-      )
+      this.call("fchown", (calls, descriptor) => giveOwner(calls, descriptor, owner))
   }
 
   setMode(mode: number): Effect.Effect<void, FilesError> {

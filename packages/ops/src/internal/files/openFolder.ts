@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { type Call, type Calls, code, failed, immediate, map, orElse } from "../../Calls.ts"
+import { type Answer, type Call, type Calls, code, failed, immediate, map, orElse } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import { type Call as Name, type FilesError, missing } from "../../FilesError.ts"
@@ -15,6 +15,7 @@ import { listFolder } from "./folderReader.ts"
 import { takeName } from "./freeName.ts"
 import { File, UnnamedFile } from "./openFile.ts"
 import { attempt, failure, isName, Open, read, scoped } from "./openHandle.ts"
+import type { Routine } from "./routine.ts"
 
 /** The folder itself, by which it is opened once more. */
 const itself = FilePath.make(".")
@@ -32,7 +33,7 @@ export class Folder extends Open implements Files.Folder {
   private named<A>(
     call: Name,
     name: FilePath.FilePath,
-    make: (calls: Calls, folder: number) => Call<A>
+    make: (calls: Calls, folder: number) => Call<A> | Routine<Answer<A>>
   ): Effect.Effect<A, FilesError> {
     const path = FilePath.join(this.path, name)
     return isName(name) ? this.call(call, make, { path }) : Effect.fail(failure(call, path, "EINVAL"))
@@ -116,12 +117,7 @@ export class Folder extends Open implements Files.Folder {
   }
 
   setOwner(name: FilePath.FilePath, owner: Files.Owner): Effect.Effect<boolean, FilesError> {
-    return this.named(
-      "lchown",
-      name,
-      (calls, folder) =>
-        giveOwner(owner, (owner) => calls.setOwnerAt(folder, name, owner), () => calls.lstat(folder, name))
-    )
+    return this.named("lchown", name, (calls, folder) => giveOwner(calls, { folder, name }, owner))
   }
 
   attributeNames(of: FilePath.FilePath): Effect.Effect<ReadonlyArray<string>, FilesError> {
@@ -161,7 +157,7 @@ export class Folder extends Open implements Files.Folder {
     from: FilePath.FilePath,
     into: Files.Folder,
     to: FilePath.FilePath,
-    make: (calls: Calls, folder: number, into: number) => Call<void>
+    make: (calls: Calls, folder: number, into: number) => Call<void> | Routine<Answer<void>>
   ): Effect.Effect<void, FilesError> {
     if (!(into instanceof Folder)) return Effect.die(new Error(`"${into.path}" was opened by another service of files`))
     const [path, target] = [FilePath.join(this.path, from), FilePath.join(into.path, to)]

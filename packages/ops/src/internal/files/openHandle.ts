@@ -4,11 +4,12 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import { type Call, type Calls, isCode, map } from "../../Calls.ts"
+import { type Answer, type Call, type Calls, isCode, map } from "../../Calls.ts"
 import type * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import { type Call as Name, FilesError } from "../../FilesError.ts"
 import type { Way } from "./callWays.ts"
+import { later, type Routine } from "./routine.ts"
 
 /** Whether it is one component. */
 export const isName = (name: FilePath.FilePath): boolean =>
@@ -32,19 +33,23 @@ interface Told {
 }
 
 /**
- * Makes one call. It can't be called off: the kernel goes on with it, so an interrupted fiber must wait for it too.
+ * Makes one call, or does a routine. That can't be called off: the kernel goes on with a call, so an interrupted fiber
+ * must wait for it too.
  */
 export const attempt = <A>(
   { make }: Way,
   name: Name,
-  call: () => Call<A>,
+  what: () => Call<A> | Routine<Answer<A>>,
   { isLong, path, target }: Told
 ): Effect.Effect<A, FilesError> =>
   Effect.uninterruptible(
-    Effect.callback<A, FilesError>((resume) =>
-      make(call(), (answer) =>
-        resume(isCode(answer) ? Effect.fail(failure(name, path, answer.name, target)) : Effect.succeed(answer)), isLong)
-    )
+    Effect.callback<A, FilesError>((resume) => {
+      const tell = (answer: Answer<A>): void =>
+        resume(isCode(answer) ? Effect.fail(failure(name, path, answer.name, target)) : Effect.succeed(answer))
+      const made = what()
+      if ("now" in made) return make(made, tell, isLong)
+      later(made, make, (ended) => "value" in ended ? tell(ended.value) : resume(Effect.die(ended.defect)))
+    })
   )
 
 /** All that is known of a file, read once: what a call gives reads it from what the kernel has filled in. */
@@ -82,7 +87,7 @@ export abstract class Open {
   /** Never hands a descriptor to the kernel that is closed: the number may be somebody else's by now. */
   protected call<A>(
     name: Name,
-    call: (calls: Calls, descriptor: number) => Call<A>,
+    call: (calls: Calls, descriptor: number) => Call<A> | Routine<Answer<A>>,
     told: Partial<Told> = {}
   ): Effect.Effect<A, FilesError> {
     const { path = this.path } = told

@@ -6,6 +6,7 @@ import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { EntryKind } from "../../FolderListing.ts"
 import { isName } from "./openHandle.ts"
+import type { Routine } from "./routine.ts"
 
 /** Names that are held at most: a part of a list of 64 KiB has not as many as are missing to `keyBase`. */
 const mostHeld = 60_000
@@ -25,9 +26,9 @@ export interface Remover {
   /** Whether it goes on. */
   readonly mayGoOn: () => boolean
   /** Takes which folder has the path, and tells whether anything in it may be removed. */
-  readonly begin: (path: FilePath.FilePath, folder: number) => boolean
+  readonly begin: (path: FilePath.FilePath, folder: number) => Routine<boolean>
   /** Whether this name in the folder is left; it is removed right after. It is not asked about folders. */
-  readonly isLeft: (name: FilePath.FilePath) => boolean
+  readonly isLeft: (name: FilePath.FilePath) => Routine<boolean>
   /** Is told that a name is gone. */
   readonly removedName: (name: FilePath.FilePath) => void
   /** Is told that a folder was removed. */
@@ -58,17 +59,17 @@ class Part {
 }
 
 /** Removes names, and tells whether it came through. What is gone before its turn is as good as removed. */
-const unlinkEach = (
+function* unlinkEach(
   calls: Calls,
   folder: number,
   names: ReadonlyArray<FilePath.FilePath>,
-  { isLeft, mayGoOn, removedName }: Remover
-): boolean => {
+  remover: Remover
+): Routine<boolean> {
   for (const [index, name] of names.entries()) {
-    if (index % namesInGo === 0 && !mayGoOn()) return false
-    if (isLeft(name)) continue
-    const removed = calls.unlink(folder, name).now()
-    if (!isCode(removed) || removed.name === "ENOENT") removedName(name)
+    if (index % namesInGo === 0 && !remover.mayGoOn()) return false
+    if (yield* remover.isLeft(name)) continue
+    const removed = yield* calls.unlink(folder, name)
+    if (!isCode(removed) || removed.name === "ENOENT") remover.removedName(name)
   }
   return true
 }
@@ -76,73 +77,79 @@ const unlinkEach = (
 /** What became of what is in a folder. */
 type Emptied = "emptied" | "left" | "stopped"
 
-const empty = (
+function* empty(
   calls: Calls,
   folder: number,
   path: FilePath.FilePath,
   depth: number,
   remover: Remover
-): Emptied => {
-  if (!remover.begin(path, folder)) return "left"
+): Routine<Emptied> {
+  if (!(yield* remover.begin(path, folder))) return "left"
   const folders: Array<FilePath.FilePath> = []
   for (let isMore: boolean | undefined = true; isMore === true;) {
     const part = new Part()
     do {
-      const listed = calls.list(folder, part.add).now()
+      const listed = yield* calls.list(folder, part.add)
       isMore = isCode(listed) ? undefined : listed
     } while (isMore === true && part.names.length < mostHeld)
     folders.push(...part.folders)
-    if (!unlinkEach(calls, folder, part.inOrder, remover)) return "stopped"
+    if (!(yield* unlinkEach(calls, folder, part.inOrder, remover))) return "stopped"
   }
-  const isThrough = depth === 0 ||
-    folders.every((name) => removeTree(calls, folder, name, remover, depth - 1, FilePath.join(path, name)))
-  return isThrough ? "emptied" : "stopped"
+  if (depth === 0) return "emptied"
+  for (const name of folders) {
+    const isThrough = yield* removeTree(calls, folder, name, remover, depth - 1, FilePath.join(path, name))
+    if (!isThrough) return "stopped"
+  }
+  return "emptied"
 }
 
 /**
  * Removes what is in a folder, and in those below it down to a depth, and each of them that is empty then. What can't
  * be removed is left. Tells whether it came through; else something of it may be removed.
  */
-export const removeTree = (
+export function* removeTree(
   calls: Calls,
   parent: number,
   name: FilePath.FilePath,
   remover: Remover,
   depth: number,
   path = name
-): boolean => {
+): Routine<boolean> {
   if (!remover.mayGoOn()) return false
   if (!isName(name)) return true
-  const folder = calls.open(parent, name, "list").now()
+  const folder = yield* calls.open(parent, name, "list")
   // One that can't be opened may be empty all the same.
   if (!isCode(folder)) {
-    const emptied = empty(calls, folder, path, depth, remover)
+    const emptied = yield* empty(calls, folder, path, depth, remover)
     calls.closeNow(folder)
     if (emptied !== "emptied") return emptied === "left"
   }
-  if (!isCode(calls.removeFolder(parent, name).now())) remover.removedFolder()
+  if (!isCode(yield* calls.removeFolder(parent, name))) remover.removedFolder()
   return true
 }
 
-const always = (): boolean => true
-const never = (): boolean => false
-const nothing = (): void => {}
-
 /** Removes all of a folder of this job's own, if that is what has the name: else only if it is empty. Tells whether. */
-export const removeOwn = (
+export function* removeOwn(
   calls: Calls,
   parent: number,
   name: FilePath.FilePath,
   isOwn: (stat: Files.FileStat) => boolean
-): boolean => {
-  const begin = (path: FilePath.FilePath, folder: number): boolean => {
-    // A folder in it may have the mode of its source by now, which may let nobody take anything out of it.
-    if (path !== name) return !isCode(calls.setMode(folder, 0o700).now())
-    const stat = calls.stat(folder).now()
-    return !isCode(stat) && isOwn(stat)
+): Routine<boolean> {
+  const remover: Remover = {
+    mayGoOn: () => true,
+    *begin(path, folder) {
+      // A folder in it may have the mode of its source by now, which may let nobody take anything out of it.
+      if (path !== name) return !isCode(yield* calls.setMode(folder, 0o700))
+      const stat = yield* calls.stat(folder)
+      return !isCode(stat) && isOwn(stat)
+    },
+    *isLeft() {
+      return false
+    },
+    removedName: () => {},
+    removedFolder: () => {}
   }
-  const remover = { mayGoOn: always, begin, isLeft: never, removedName: nothing, removedFolder: nothing }
-  removeTree(calls, parent, name, remover, Number.POSITIVE_INFINITY)
-  const left = calls.removeFolder(parent, name).now()
+  yield* removeTree(calls, parent, name, remover, Number.POSITIVE_INFINITY)
+  const left = yield* calls.removeFolder(parent, name)
   return !isCode(left) || left.name === "ENOENT"
 }

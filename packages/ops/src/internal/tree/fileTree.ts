@@ -16,6 +16,7 @@ import { type Call, FilesError } from "../../FilesError.ts"
 import * as Filter from "../../Filter.ts"
 import * as FolderListing from "../../FolderListing.ts"
 import { measure } from "../files/folderSize.ts"
+import { now } from "../files/routine.ts"
 import * as CollidingNames from "../path/collidingNames.ts"
 import { componentsOf, joined } from "../path/components.ts"
 import * as Place from "../path/place.ts"
@@ -383,12 +384,12 @@ class Walker extends Asking<Element | Whole, Question> {
     const mayBeWhole = whole !== undefined && path !== "" && whole.mayBeWhole({ source, path }) && !this.isTwin(path)
     if (!mayBeWhole) return this.enter(path)
     const absolute = this.absolute(path)
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const known = this.known(absolute, now)
+    return Effect.flatMap(Clock.currentTimeMillis, (millis) => {
+      const known = this.known(absolute, millis)
       if (known !== undefined) return Effect.sync(() => this.pass(path, known))
       return Effect.flatMap(
         this.files.atOnce((calls) =>
-          measure(calls, calls.openPath(absolute, "list"), {
+          now(measure, calls, calls.openPath(absolute, "list"), {
             most: whole.mostWhole,
             isLeftOut: Filter.within(this.isLeftOut, path),
             isFollowing: this.options.follow !== undefined,

@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
+import type { Routine } from "../files/routine.ts"
 import { isAlike } from "../files/statComparison.ts"
 import * as Conflict from "../steps/conflict.ts"
 import type { Unit } from "../steps/unit.ts"
@@ -21,30 +22,30 @@ interface Met {
 export const isAvoided = ({ avoid }: Unit, stat: Files.FileStat): boolean =>
   avoid.some((one) => Files.isSameInode(one, stat))
 
-const factsOf = (
+function* factsOf(
   calls: Calls,
   folder: number,
   name: FilePath.FilePath,
   stat: Files.FileStat
-): Answer<Conflict.Facts> => {
-  const target = stat.kind === "link" ? calls.readLink(folder, name).now() : FilePath.empty
+): Routine<Answer<Conflict.Facts>> {
+  const target = stat.kind === "link" ? yield* calls.readLink(folder, name) : FilePath.empty
   return isCode(target) ? target : Conflict.factsOf(stat, target)
 }
 
 /** What is to be done with it; nothing where more has to be known. */
-export const decide = (
+export function* decide(
   calls: Calls,
   unit: Unit,
   { from, name, stat, to }: Met
-): "Create" | "Replace" | "Unchanged" | "Skip" | undefined => {
+): Routine<"Create" | "Replace" | "Unchanged" | "Skip" | undefined> {
   const { checksums, conflict, isAgain, waits } = unit
-  const there = calls.lstat(to, name).now()
+  const there = yield* calls.lstat(to, name)
   if (isCode(there)) return there.name === "ENOENT" ? "Create" : undefined
   // To tell what it holds it has to be read.
   if (checksums !== undefined || isAvoided(unit, there)) return undefined
   // Where a link leads is not read here.
   if (conflict === "skip" && isAgain && isAlike(stat, there)) return waits ? undefined : "Unchanged"
-  const [own, other] = [factsOf(calls, from, name, stat), factsOf(calls, to, name, there)]
+  const [own, other] = [yield* factsOf(calls, from, name, stat), yield* factsOf(calls, to, name, there)]
   if (isCode(own) || isCode(other)) return undefined
   const { _tag } = Conflict.decide(conflict, own, Option.some(other))
   // What is to be replaced has its copy until then; a move might replace what it has moved, a link what it leads to.

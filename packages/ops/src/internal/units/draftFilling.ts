@@ -9,42 +9,32 @@ import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import * as Filter from "../../Filter.ts"
 import { maxSizeBytes } from "../entry/wholeCopy.ts"
-import { withoutAttributes } from "../files/fileSystemTypes.ts"
 import { countOf, measure, mostDeep } from "../files/folderSize.ts"
 import { type Followed, followedName } from "../files/followedName.ts"
 import { isName } from "../files/openHandle.ts"
+import type { Routine } from "../files/routine.ts"
 import { removeOwn } from "../files/treeRemoval.ts"
 import * as Hasher from "../hash/hasher.ts"
 import * as CollidingNames from "../path/collidingNames.ts"
-import { isUnfinished } from "../path/unfinishedFolder.ts"
-import { isKept } from "../steps/attributes.ts"
 import { leftOut } from "../steps/folderFilter.ts"
 import { editionOf, linkedAs } from "../steps/sourceEdition.ts"
 import { type Ending, type Filled, type Placement, type Rest, restOf, type Unit, untouched } from "../steps/unit.ts"
 import { decide, isAvoided } from "./decision.ts"
 import { FileCopy } from "./fileCopy.ts"
-import { endFolder, endingOf } from "./folderEnd.ts"
+import { endFolder, endingOf, ordinaryFolder, setIdBits } from "./folderEnd.ts"
 import { mostNames, type Names, namesIn } from "./folderNames.ts"
 import { isLike } from "./inheritance.ts"
-import { Draft, makeOwn } from "./ownFolder.ts"
+import { Draft, type Leftovers, makeOwn, removeLeftovers } from "./ownFolder.ts"
 import type { Limits as PlacementLimits } from "./placement.ts"
 import { Bucket } from "./placementResult.ts"
-
-/** Bits of a mode that are only kept with owner and group. */
-const setIdBits = 0o6000
 
 /** Bits without which its owner could not write in a folder. */
 const modeInDraft = 0o700
 
-/** Bits of a mode without which its owner, who may be nobody special, can't look into a folder to empty it. */
-const lookingBits = 0o500
-
 /** What tells how long a unit may go on, also with a folder that was begun. */
-export interface Limits extends PlacementLimits {
+export interface Limits extends PlacementLimits, Leftovers {
   /** Whether one more folder may be begun. */
   readonly mayBegin: () => boolean
-  /** Whether what has this name in a folder that was there before is left of a former attempt; if there was any. */
-  readonly isLeftover: ((name: FilePath.FilePath) => boolean) | undefined
 }
 
 /** A file or link of the source that is to be copied. */
@@ -123,6 +113,7 @@ class Filling {
   }
 
   close(): void {
+    this.files.close()
     this.draft.close()
   }
 
@@ -132,18 +123,22 @@ class Filling {
     return { placements, endings, ended, ownersLost, unchanged, rest, skipped, left, fewer }
   }
 
-  private readonly mayGoOn = (): boolean => this.bytes < this.unit.mostBytes && this.limits.mayGoOn()
+  private mayGoOn(): boolean {
+    return this.bytes < this.unit.mostBytes && this.limits.mayGoOn()
+  }
 
-  private readonly mayBegin = (): boolean => this.bytes < this.unit.mostBytes && this.limits.mayBegin()
+  private mayBegin(): boolean {
+    return this.bytes < this.unit.mostBytes && this.limits.mayBegin()
+  }
 
   /** Copies files and links of the source into a target that is there. */
-  fillNames(source: number): void {
+  *fillNames(source: number): Routine<void> {
     const { names } = this.unit
     const target = { folder: this.target, path: FilePath.empty, own: undefined }
     const alone: Array<FilePath.FilePath> = []
     for (const [index, name] of names.entries()) {
       const isBegun = index === 0 || this.mayGoOn()
-      if (isBegun && this.fillName(source, name, target, alone)) continue
+      if (isBegun && (yield* this.fillName(source, name, target, alone))) continue
       // The first has had all the time that there is: together with others it might never come to an end.
       if (index === 0) alone.push(name)
       this.left = names.length - Math.max(index, 1)
@@ -153,7 +148,7 @@ class Filling {
   }
 
   /** Copies folders of the source with all that is in them. */
-  fillFolders(source: number): void {
+  *fillFolders(source: number): Routine<void> {
     const { names, sizes } = this.unit
     const target = { folder: this.target, path: FilePath.empty, own: undefined }
     const untouched: Array<FilePath.FilePath> = []
@@ -163,7 +158,7 @@ class Filling {
         break
       }
       this.met = 0
-      const isCopied = this.copyFolder(source, name, target, 1)
+      const isCopied = yield* this.copyFolder(source, name, target, 1)
       const size = sizes[index] ?? 0
       if (!isCopied) untouched.push(name)
       else if (this.met < size) this.fewer.push({ path: name, count: size - this.met })
@@ -189,14 +184,14 @@ class Filling {
   // --- Files and links ----------------------------------------------------------------------------------------------
 
   /** Deals with a file or link. Tells whether it came to an end with it: else it counts as not begun. */
-  private fillName(
+  private *fillName(
     from: number,
     name: FilePath.FilePath,
     target: Target,
     alone: Array<FilePath.FilePath>
-  ): boolean {
+  ): Routine<boolean> {
     const { path } = target
-    const found = this.look(from, name)
+    const found = yield* this.look(from, name)
     if (isCode(found) || !this.isOrdinary(found.stat)) {
       alone.push(name)
       return true
@@ -204,18 +199,23 @@ class Filling {
     const { stat } = found
     const decision = target.own !== undefined || this.isFree(target)
       ? "Create"
-      : decide(this.calls, this.unit, { from, name, stat, to: target.folder })
+      : yield* decide(this.calls, this.unit, { from, name, stat, to: target.folder })
     if (decision === "Unchanged") this.unchanged++
     else if (decision === "Skip") this.skipped.push(FilePath.join(path, name))
     else if (decision === undefined) alone.push(name)
-    else return this.copyFile({ from, name, stat, leadsTo: found.leadsTo }, target, decision === "Replace", alone)
+    else {return yield* this.copyFile(
+        { from, name, stat, leadsTo: found.leadsTo },
+        target,
+        decision === "Replace",
+        alone
+      )}
     return true
   }
 
   /** Finds what has a name, or what it leads to if links are followed. */
-  private look(from: number, name: FilePath.FilePath): Answer<Followed> {
-    if (this.unit.isFollowing) return followedName(this.calls, from, name)
-    const stat = this.calls.lstat(from, name).now()
+  private *look(from: number, name: FilePath.FilePath): Routine<Answer<Followed>> {
+    if (this.unit.isFollowing) return yield* followedName(this.calls, from, name)
+    const stat = yield* this.calls.lstat(from, name)
     return isCode(stat) ? stat : { leadsTo: name, stat }
   }
 
@@ -233,17 +233,17 @@ class Filling {
     return this.unit.isFree && path === ""
   }
 
-  private copyFile(
+  private *copyFile(
     file: MetFile,
     target: Target,
     replaces: boolean,
     alone: Array<FilePath.FilePath>
-  ): boolean {
+  ): Routine<boolean> {
     const { from, leadsTo, name, stat } = file
     const { folder, own, path } = target
-    const to = own === undefined ? this.draft.open() : folder
+    const to = own === undefined ? yield* this.draft.open() : folder
     const as = own === undefined ? this.nextName : name
-    const copied = to === undefined ? "left" : this.files.copy({ from, name: leadsTo, stat, to, as })
+    const copied = to === undefined ? "left" : yield* this.files.copy({ from, name: leadsTo, stat, to, as })
     const digest = this.hasher?.digest()
     this.isSpoiled ||= copied === "spoiled"
     if (copied === "stopped") return false
@@ -279,41 +279,31 @@ class Filling {
 
   // --- Folders ------------------------------------------------------------------------------------------------------
 
-  private open(folder: number, name: FilePath.FilePath): number | undefined {
-    const opened = this.calls.open(folder, name, "list").now()
+  private *open(folder: number, name: FilePath.FilePath): Routine<number | undefined> {
+    const opened = yield* this.calls.open(folder, name, "list")
     return isCode(opened) ? undefined : opened
   }
 
   /** Copies a folder with what is in it, as far as can be. Gives `false` where there is none for it. */
-  private copyFolder(from: number, name: FilePath.FilePath, parent: Target, depth: number): boolean {
-    const folder = this.open(from, name)
+  private *copyFolder(from: number, name: FilePath.FilePath, parent: Target, depth: number): Routine<boolean> {
+    const folder = yield* this.open(from, name)
     if (folder === undefined) return false
     const { met } = this
     try {
       const path = FilePath.join(parent.path, name)
-      const stat = this.ordinaryFolder(folder)
-      const listed = stat === undefined ? undefined : namesIn(this.calls, folder)
+      const stat = yield* ordinaryFolder(this.calls, folder, this.keeps)
+      const listed = stat === undefined ? undefined : yield* namesIn(this.calls, folder)
       if (stat === undefined || listed === undefined) return false
       const names = this.without(path, listed)
       // Whoever takes them one after the other knows which of them has a name.
       if (CollidingNames.find([...names.folders, ...names.others]).size > 0) return false
       this.met += countOf({ folders: 1, leaves: names.others.length })
-      const isCopied = this.copyInto({ name, path, source: { ...names, folder, stat }, depth }, parent)
+      const isCopied = yield* this.copyInto({ name, path, source: { ...names, folder, stat }, depth }, parent)
       if (!isCopied) this.met = met
       return isCopied
     } finally {
       this.calls.closeNow(folder)
     }
-  }
-
-  /** What is known of a folder, if nothing is to be kept of it but mode, times and owner. */
-  private ordinaryFolder(folder: number): Files.FileStat | undefined {
-    const { calls, keeps } = this
-    const stat = calls.stat(folder).now()
-    if (isCode(stat) || (stat.mode & (setIdBits | lookingBits)) !== lookingBits) return undefined
-    const names = calls.listAttributes(folder).now()
-    const isOrdinary = isCode(names) ? withoutAttributes.has(names.name) : !names.some((name) => isKept(name, keeps))
-    return isOrdinary ? stat : undefined
   }
 
   /** What is in a folder, but for what is left out. */
@@ -328,26 +318,26 @@ class Filling {
     }
   }
 
-  private copyInto(inner: FolderToCopy, parent: Target): boolean {
+  private *copyInto(inner: FolderToCopy, parent: Target): Routine<boolean> {
     const { name, path } = inner
     const { own } = parent
-    if (own !== undefined) return this.makeAndFill(inner, parent.folder, name, { path, own })
-    if (this.isFree(parent)) return this.fillDraft(inner, parent)
-    const there = this.calls.lstat(parent.folder, name).now()
-    if (isCode(there)) return there.name === "ENOENT" && this.fillDraft(inner, parent)
+    if (own !== undefined) return yield* this.makeAndFill(inner, parent.folder, name, { path, own })
+    if (this.isFree(parent)) return yield* this.fillDraft(inner, parent)
+    const there = yield* this.calls.lstat(parent.folder, name)
+    if (isCode(there)) return there.name === "ENOENT" && (yield* this.fillDraft(inner, parent))
     // What is taken out of a folder changes its time, and some of it may be left until later.
-    return there.kind === "folder" && !this.unit.isMove && this.fillThere(inner, parent)
+    return there.kind === "folder" && !this.unit.isMove && (yield* this.fillThere(inner, parent))
   }
 
   /** Fills a folder in the draft, which is to get a name. */
-  private fillDraft(inner: FolderToCopy, parent: Target): boolean {
+  private *fillDraft(inner: FolderToCopy, parent: Target): Routine<boolean> {
     const { name, path, source } = inner
-    const draft = this.draft.open()
+    const draft = yield* this.draft.open()
     if (draft === undefined) return false
     const [as, bucket, wasSpoiled] = [this.nextName, new Bucket(), this.isSpoiled]
     this.isSpoiled = false
     const target = { path, own: bucket, modeInDraft }
-    const isFilled = this.makeAndFill(inner, draft, as, target)
+    const isFilled = yield* this.makeAndFill(inner, draft, as, target)
     this.isSpoiled = wasSpoiled
     if (!isFilled) return false
     const { mode } = source.stat
@@ -357,114 +347,116 @@ class Filling {
     return true
   }
 
-  private makeAndFill(
+  private *makeAndFill(
     inner: FolderToCopy,
     parent: number,
     name: FilePath.FilePath,
     target: Omit<Target, "folder">
-  ): boolean {
+  ): Routine<boolean> {
     const { calls } = this
-    const folder = makeOwn(calls, parent, name)
+    const folder = yield* makeOwn(calls, parent, name)
     if (folder === undefined) return false
-    const isFilled = this.fillIn(inner, { ...target, folder })
+    const isFilled = yield* this.fillIn(inner, { ...target, folder })
     calls.closeNow(folder)
-    if (!isFilled) removeOwn(calls, parent, name, () => true)
+    if (!isFilled) yield* removeOwn(calls, parent, name, () => true)
     return isFilled
   }
 
   /** Fills a folder that is there. */
-  private fillThere(inner: FolderToCopy, parent: Target): boolean {
-    const folder = this.open(parent.folder, inner.name)
+  private *fillThere(inner: FolderToCopy, parent: Target): Routine<boolean> {
+    const folder = yield* this.open(parent.folder, inner.name)
     if (folder === undefined) return false
-    const isFilled = isLike(this.calls, folder, this.target) &&
-      this.fillIn(inner, { folder, path: inner.path, own: undefined })
+    const isFilled = (yield* isLike(this.calls, folder, this.target)) &&
+      (yield* this.fillIn(inner, { folder, path: inner.path, own: undefined }))
     this.calls.closeNow(folder)
     return isFilled
   }
 
   /** Copies what is in a folder, and ends it if that is all and nothing is yet to come into it. */
-  private fillIn({ depth, source }: FolderToCopy, target: Target): boolean {
+  private *fillIn({ depth, source }: FolderToCopy, target: Target): Routine<boolean> {
     const { own, path } = target
-    const isSwept = own !== undefined || this.sweep(target.folder)
+    const isSwept = own !== undefined || (yield* removeLeftovers(this.calls, target.folder, this.limits))
     const { length } = this.placements
     const { length: restLength } = own?.rest ?? []
-    const names = this.fillFiles(source, target)
-    const folders = source.folders.filter((name) =>
-      depth === mostDeep || !this.mayBegin() || !this.copyFolder(source.folder, name, target, depth + 1)
-    )
+    const names = yield* this.fillFiles(source, target)
+    const folders: Array<FilePath.FilePath> = []
+    for (const name of source.folders) {
+      const isBegun = depth < mostDeep && this.mayBegin()
+      if (!isBegun || !(yield* this.copyFolder(source.folder, name, target, depth + 1))) folders.push(name)
+    }
     if (own !== undefined && this.isSpoiled) return false
     // A folder that is moved has its end once all those in it are gone.
     const isWhole = !this.unit.isMove || own?.rest.length === restLength
     const isDone = isSwept && isWhole && names.length === 0 && folders.length === 0
     const isAwaited = own === undefined && this.placements.slice(length).some((one) => one.path === path)
     if (isDone && isAwaited) this.endings.push(endingOf(path, source.stat))
-    else if (isDone && this.end(target, source.stat)) (own ?? this.there).counts.ended++
-    else (own?.rest ?? this.rest).push({ path, names, folders, sizes: this.sizesOf(source.folder, path, folders) })
+    else if (isDone && (yield* this.end(target, source.stat))) (own ?? this.there).counts.ended++
+    else {
+      ;(own?.rest ?? this.rest).push({
+        path,
+        names,
+        folders,
+        sizes: yield* this.sizesOf(source.folder, path, folders)
+      })
+    }
     return true
   }
 
-  private fillFiles({ folder, others }: Source, target: Target): ReadonlyArray<FilePath.FilePath> {
+  private *fillFiles({ folder, others }: Source, target: Target): Routine<ReadonlyArray<FilePath.FilePath>> {
     const alone: Array<FilePath.FilePath> = []
     for (const [index, name] of others.entries()) {
-      if (!this.mayGoOn() || !this.fillName(folder, name, target, alone)) return [...alone, ...others.slice(index)]
+      if (!this.mayGoOn() || !(yield* this.fillName(folder, name, target, alone))) {
+        return [...alone, ...others.slice(index)]
+      }
     }
     return alone
   }
 
-  /** Removes what former attempts have left in a folder. */
-  private sweep(folder: number): boolean {
-    const { calls, limits: { isLeftover, mayPublish } } = this
-    if (isLeftover === undefined) return true
-    const names = mayPublish() ? namesIn(calls, folder) : undefined
-    if (names === undefined) return false
-    const user = calls.user()
-    const isOwn = (stat: Files.FileStat): boolean => isUnfinished(stat, user)
-    return names.folders.filter(isLeftover).every((name) => removeOwn(calls, folder, name, isOwn)) &&
-      names.others.filter(isLeftover).every((name) => !isCode(calls.unlink(folder, name).now()))
-  }
-
   /** Looks how much there is in folders that are left. What can't be seen may be as much as there was. */
-  private sizesOf(
+  private *sizesOf(
     folder: number,
     path: FilePath.FilePath,
     names: ReadonlyArray<FilePath.FilePath>
-  ): ReadonlyArray<number> {
+  ): Routine<ReadonlyArray<number>> {
     const { calls, unit: { isFollowing } } = this
-    return names.map((name) => {
-      const size = measure(calls, calls.open(folder, name, "list"), {
+    const counts: Array<number> = []
+    for (const name of names) {
+      const size = yield* measure(calls, calls.open(folder, name, "list"), {
         most: mostNames,
         isLeftOut: Filter.within(this.isLeftOut, FilePath.join(path, name)),
         isFollowing
       })
       const count = Option.match(size, { onNone: () => 0, onSome: countOf })
       this.met += count === 0 ? Number.POSITIVE_INFINITY : count
-      return count
-    })
+      counts.push(count)
+    }
+    return counts
   }
 
-  private end({ folder, modeInDraft = 0, own }: Target, stat: Files.FileStat): boolean {
+  private *end({ folder, modeInDraft = 0, own }: Target, stat: Files.FileStat): Routine<boolean> {
     if (own === undefined && !this.limits.mayPublish()) return false
     const ending = endingOf(FilePath.empty, stat)
-    const ended = endFolder(this.calls, folder, { ...ending, mode: stat.mode | modeInDraft }, this.keeps)
+    const ended = yield* endFolder(this.calls, folder, { ...ending, mode: stat.mode | modeInDraft }, this.keeps)
     if (ended === "ownerLost") (own ?? this.there).counts.ownersLost++
     return ended !== undefined
   }
 }
 
 /** Fills the draft of a unit. */
-export const fill = (calls: Calls, unit: Unit, limits: Limits): Filled => {
-  const [source, target] = [unit.source, unit.target].map((path) => calls.openPath(path, "folder").now())
+export function* fill(calls: Calls, unit: Unit, limits: Limits): Routine<Filled> {
+  const source = yield* calls.openPath(unit.source, "folder")
+  const target = yield* calls.openPath(unit.target, "folder")
   const close = () => {
-    for (const folder of [source, target]) if (typeof folder === "number") calls.closeNow(folder)
+    for (const folder of [source, target]) if (!isCode(folder)) calls.closeNow(folder)
   }
-  if (typeof source !== "number" || typeof target !== "number" || !unit.names.every(isName)) {
+  if (isCode(source) || isCode(target) || !unit.names.every(isName)) {
     close()
     return untouched(unit)
   }
   const filling = new Filling(calls, unit, target, limits)
   try {
-    if (unit.areFolders) filling.fillFolders(source)
-    else filling.fillNames(source)
+    if (unit.areFolders) yield* filling.fillFolders(source)
+    else yield* filling.fillNames(source)
     return filling.filled
   } finally {
     filling.close()

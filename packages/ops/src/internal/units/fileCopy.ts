@@ -1,12 +1,13 @@
 /**
  * Copies a file or link into a folder that nobody else looks into: content, owner, attributes, mode and times.
  */
-import { type Answer, type Call, type Calls, isCode } from "../../Calls.ts"
+import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import type { Property } from "../../CopyOptions.ts"
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
-import { giveOwner } from "../files/fileOwner.ts"
+import { giveOwner, type Owned } from "../files/fileOwner.ts"
 import { withoutAttributes } from "../files/fileSystemTypes.ts"
+import type { Routine } from "../files/routine.ts"
 import { isChanged } from "../files/statComparison.ts"
 import { isKept, ofMode } from "../steps/attributes.ts"
 
@@ -35,13 +36,14 @@ export interface FileCopyOptions {
   readonly take: ((bytes: Uint8Array) => void) | undefined
 }
 
-/** One for all copies, which are made one after the other: to make one takes longer than to fill it. */
-const buffer = Buffer.allocUnsafeSlow(2 ** 18)
+/** Buffers that nothing is copied through for now: to make one takes longer than to fill it. */
+const spareBuffers: Array<Buffer> = []
 
-/** Copies one file after the other. */
+/** Copies one file after the other, until it is closed. */
 export class FileCopy {
   /** Whether the last copy could not be given the owner of its source: only root may give files away. */
   isOwnerLost = false
+  private readonly buffer = spareBuffers.pop() ?? Buffer.allocUnsafeSlow(2 ** 18)
   private readonly calls: Calls
   private readonly options: FileCopyOptions
   /** Whether attributes can be among what is kept. */
@@ -55,86 +57,88 @@ export class FileCopy {
     this.keepsAttributes = options.keeps.has("mode") || options.keeps.has("xattr")
   }
 
-  copy(file: FileToCopy): FileCopied {
-    this.isOwnerLost = false
-    return file.stat.kind === "link" ? this.copyLink(file) : this.copyContent(file)
+  close(): void {
+    spareBuffers.push(this.buffer)
   }
 
-  private takeBack({ as, to }: FileToCopy, end: "left" | "stopped"): FileCopied {
-    const removed = this.calls.unlink(to, as).now()
+  *copy(file: FileToCopy): Routine<FileCopied> {
+    this.isOwnerLost = false
+    return file.stat.kind === "link" ? yield* this.copyLink(file) : yield* this.copyContent(file)
+  }
+
+  private *takeBack({ as, to }: FileToCopy, end: "left" | "stopped"): Routine<FileCopied> {
+    const removed = yield* this.calls.unlink(to, as)
     return isCode(removed) && removed.name !== "ENOENT" ? "spoiled" : end
   }
 
-  private copyLink(file: FileToCopy): FileCopied {
+  private *copyLink(file: FileToCopy): Routine<FileCopied> {
     const { calls } = this
     const { as, from, name, stat, to } = file
     // Beside those that tell of security, Linux lets links have only `trusted` ones.
-    const attributes = this.options.keeps.has("xattr") ? calls.listAttributesAt(from, name).now() : []
+    const attributes = this.options.keeps.has("xattr") ? yield* calls.listAttributesAt(from, name) : []
     if (!this.hasNone(attributes)) return "left"
-    const target = calls.readLink(from, name).now()
-    if (isCode(target) || isCode(calls.makeLink(target, to, as).now())) return "left"
-    const isOwned = this.isOwned(() =>
-      giveOwner(stat, (owner) => calls.setOwnerAt(to, as, owner), () => calls.lstat(to, as))
-    )
-    return isOwned && !isCode(calls.setTimesAt(to, as, stat).now()) ? "copied" : this.takeBack(file, "left")
+    const target = yield* calls.readLink(from, name)
+    if (isCode(target) || isCode(yield* calls.makeLink(target, to, as))) return "left"
+    const isOwned = yield* this.giveOwner({ folder: to, name: as }, stat)
+    return isOwned && !isCode(yield* calls.setTimesAt(to, as, stat)) ? "copied" : yield* this.takeBack(file, "left")
   }
 
-  private copyContent(file: FileToCopy): FileCopied {
+  private *copyContent(file: FileToCopy): Routine<FileCopied> {
     const { calls } = this
-    const source = calls.open(file.from, file.name, "read").now()
+    const source = yield* calls.open(file.from, file.name, "read")
     if (isCode(source)) return "left"
-    const copied = this.copyOpen(source, file)
+    const copied = yield* this.copyOpen(source, file)
     calls.closeNow(source)
     return copied
   }
 
-  private copyOpen(source: number, file: FileToCopy): FileCopied {
+  private *copyOpen(source: number, file: FileToCopy): Routine<FileCopied> {
     const { calls } = this
     const { as, stat, to } = file
-    const names = this.keepsAttributes ? calls.listAttributes(source).now() : []
+    const names = this.keepsAttributes ? yield* calls.listAttributes(source) : []
     if (isCode(names) && !withoutAttributes.has(names.name)) return "left"
-    const copy = calls.createAs(to, as, stat.mode).now()
+    const copy = yield* calls.createAs(to, as, stat.mode)
     if (isCode(copy)) return "left"
-    const filled = this.fill(source, copy, stat, isCode(names) ? [] : names)
+    const filled = yield* this.fill(source, copy, stat, isCode(names) ? [] : names)
     // What could not be written may only be noticed now.
-    const isClosed = !isCode(calls.close(copy).now())
-    return filled === "copied" && isClosed ? "copied" : this.takeBack(file, filled === "stopped" ? "stopped" : "left")
+    const isClosed = !isCode(yield* calls.close(copy))
+    if (filled === "copied" && isClosed) return "copied"
+    return yield* this.takeBack(file, filled === "stopped" ? "stopped" : "left")
   }
 
-  private fill(source: number, copy: number, stat: Files.FileStat, names: ReadonlyArray<string>): FileCopied {
+  private *fill(source: number, copy: number, stat: Files.FileStat, names: ReadonlyArray<string>): Routine<FileCopied> {
     const { calls } = this
-    const written = this.writeAll(source, copy, stat)
+    const written = yield* this.writeAll(source, copy, stat)
     if (written !== "copied") return written
-    const after = calls.stat(source).now()
+    const after = yield* calls.stat(source)
     // What was opened may be another one than what was met.
     const isSame = !isCode(after) && !isChanged(stat, after)
-    const give = () => giveOwner(stat, (owner) => calls.setOwner(copy, owner), () => calls.stat(copy))
-    const isKept = isSame && this.isOwned(give) &&
-      this.keepAttributes(source, copy, names) && this.setMode(copy, stat.mode, names) &&
-      !isCode(calls.setTimes(copy, stat).now())
+    const isKept = isSame && (yield* this.giveOwner(copy, stat)) &&
+      (yield* this.keepAttributes(source, copy, names)) && (yield* this.setMode(copy, stat.mode, names)) &&
+      !isCode(yield* calls.setTimes(copy, stat))
     return isKept ? "copied" : "left"
   }
 
   // --- Content ------------------------------------------------------------------------------------------------------
 
-  private writeAll(source: number, copy: number, { allocatedBytes, sizeBytes }: Files.FileStat): FileCopied {
+  private *writeAll(source: number, copy: number, { allocatedBytes, sizeBytes }: Files.FileStat): Routine<FileCopied> {
     // Files of the kernel's own say that there is nothing in them.
-    if (sizeBytes === 0) return this.calls.read(source, buffer, 0).now() === 0 ? "copied" : "left"
+    if (sizeBytes === 0) return (yield* this.calls.read(source, this.buffer, 0)) === 0 ? "copied" : "left"
     const mayHaveHoles = this.options.keeps.has("sparse") && allocatedBytes < sizeBytes
-    const copied = mayHaveHoles ? this.copyData(source, copy, sizeBytes) : undefined
-    return copied ?? this.copyBytes(source, copy, 0, sizeBytes)
+    const copied = mayHaveHoles ? yield* this.copyData(source, copy, sizeBytes) : undefined
+    return copied ?? (yield* this.copyBytes(source, copy, 0, sizeBytes))
   }
 
   /** Copies so much from a place on: what does not fit into the buffer within the kernel, if that does it for these. */
-  private copyBytes(source: number, copy: number, start: number, end: number): FileCopied {
+  private *copyBytes(source: number, copy: number, start: number, end: number): Routine<FileCopied> {
     const { mayGoOn, take } = this.options
-    let isByKernel = take === undefined && end - start >= buffer.length
+    let isByKernel = take === undefined && end - start >= this.buffer.length
     for (let at = start; at < end;) {
       if (at > start && !mayGoOn()) return "stopped"
-      const most = Math.min(end - at, buffer.length)
+      const most = Math.min(end - at, this.buffer.length)
       const length = isByKernel
-        ? this.calls.copyRange(source, copy, at, most).now()
-        : this.copyPiece(source, copy, at, most)
+        ? yield* this.calls.copyRange(source, copy, at, most)
+        : yield* this.copyPiece(source, copy, at, most)
       if (!isCode(length) && length > 0) at += length
       else if (isByKernel) isByKernel = false
       else return "left"
@@ -143,41 +147,41 @@ export class FileCopy {
   }
 
   /** Passes the next piece through memory, and gives how large it was. */
-  private copyPiece(source: number, copy: number, at: number, most: number): Answer<number> {
-    const { calls } = this
-    const length = calls.read(source, most === buffer.length ? buffer : buffer.subarray(0, most), at).now()
+  private *copyPiece(source: number, copy: number, at: number, most: number): Routine<Answer<number>> {
+    const { buffer, calls } = this
+    const length = yield* calls.read(source, most === buffer.length ? buffer : buffer.subarray(0, most), at)
     if (isCode(length) || length === 0) return length
     const piece = length === buffer.length ? buffer : buffer.subarray(0, length)
     this.options.take?.(piece)
     // Where a disk is full less is written.
-    const written = calls.write(copy, piece, at).now()
+    const written = yield* calls.write(copy, piece, at)
     return written === length ? length : 0
   }
 
   /** Gives whoever is to know the content as many zeros. */
   private takeHole(length: number): void {
-    const { take } = this.options
+    const { buffer, options: { take } } = this
     if (take === undefined || length === 0) return
     buffer.fill(0)
     for (let left = length; left > 0; left -= buffer.length) take(buffer.subarray(0, Math.min(left, buffer.length)))
   }
 
   /** Copies stretches of data, and no hole between them. Gives nothing where holes are not known of. */
-  private copyData(source: number, copy: number, sizeBytes: number): FileCopied | undefined {
+  private *copyData(source: number, copy: number, sizeBytes: number): Routine<FileCopied | undefined> {
     const { calls } = this
     for (let at = 0; at < sizeBytes;) {
-      const data = calls.seek(source, at, "data").now()
+      const data = yield* calls.seek(source, at, "data")
       if (isCode(data) && data.name !== "ENXIO") return at === 0 ? undefined : "left"
       const start = isCode(data) ? sizeBytes : Math.min(data, sizeBytes)
-      const hole = isCode(data) ? sizeBytes : calls.seek(source, start, "hole").now()
+      const hole = isCode(data) ? sizeBytes : yield* calls.seek(source, start, "hole")
       if (isCode(hole)) return "left"
       const end = Math.min(hole, sizeBytes)
       this.takeHole(start - at)
-      const copied = this.copyBytes(source, copy, start, end)
+      const copied = yield* this.copyBytes(source, copy, start, end)
       if (copied !== "copied") return copied
       at = end
     }
-    return isCode(calls.truncate(copy, sizeBytes).now()) ? "left" : "copied"
+    return isCode(yield* calls.truncate(copy, sizeBytes)) ? "left" : "copied"
   }
 
   // --- What is kept beside it ---------------------------------------------------------------------------------------
@@ -191,33 +195,34 @@ export class FileCopy {
   }
 
   /** Gives a copy its owner, if that is kept. Tells whether it is as it can be. */
-  private isOwned(give: () => Call<boolean>): boolean {
-    const isOwned = !this.options.keeps.has("owner") || give().now()
+  private *giveOwner(copy: Owned, owner: Files.Owner): Routine<boolean> {
+    const isOwned = !this.options.keeps.has("owner") || (yield* giveOwner(this.calls, copy, owner))
     this.isOwnerLost = isOwned === false
     return !isCode(isOwned)
   }
 
   /** Gives a copy the attributes that are kept. Where one can't be, more has to be known. */
-  private keepAttributes(source: number, copy: number, names: ReadonlyArray<string>): boolean {
+  private *keepAttributes(source: number, copy: number, names: ReadonlyArray<string>): Routine<boolean> {
     const { calls } = this
-    return names.every((name) => {
-      if (!this.isKept(name)) return true
-      const value = calls.getAttribute(source, name).now()
-      return !isCode(value) && !isCode(calls.setAttribute(copy, name, value).now())
-    })
+    for (const name of names) {
+      if (!this.isKept(name)) continue
+      const value = yield* calls.getAttribute(source, name)
+      if (isCode(value) || isCode(yield* calls.setAttribute(copy, name, value))) return false
+    }
+    return true
   }
 
   /** Gives a copy the mode that it was made with, where it has not got it. An owner or a list for access changes it. */
-  private setMode(copy: number, mode: number, names: ReadonlyArray<string>): boolean {
+  private *setMode(copy: number, mode: number, names: ReadonlyArray<string>): Routine<boolean> {
     const { calls, modes, options: { keeps } } = this
     const isAsMade = !keeps.has("owner") && !names.some(ofMode)
-    const isGiven = isAsMade && (modes.get(mode) ?? this.hasMode(copy, mode))
+    const isGiven = isAsMade && (modes.get(mode) ?? (yield* this.hasMode(copy, mode)))
     if (isAsMade) modes.set(mode, isGiven)
-    return isGiven || !isCode(calls.setMode(copy, mode).now())
+    return isGiven || !isCode(yield* calls.setMode(copy, mode))
   }
 
-  private hasMode(copy: number, mode: number): boolean {
-    const stat = this.calls.stat(copy).now()
+  private *hasMode(copy: number, mode: number): Routine<boolean> {
+    const stat = yield* this.calls.stat(copy)
     return !isCode(stat) && stat.mode === mode
   }
 }

@@ -3,6 +3,7 @@
  */
 import { type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
+import type { Routine } from "../files/routine.ts"
 
 /** Folders by their paths below another one, opened once each. */
 export class Folders {
@@ -15,9 +16,9 @@ export class Folders {
     this.top = top
   }
 
-  at(path: FilePath.FilePath): number | undefined {
+  *at(path: FilePath.FilePath): Routine<number | undefined> {
     if (!this.opened.has(path)) {
-      const folder = this.calls.openPath(FilePath.join(this.top, path), "list").now()
+      const folder = yield* this.calls.openPath(FilePath.join(this.top, path), "list")
       this.opened.set(path, isCode(folder) ? undefined : folder)
     }
     return this.opened.get(path)

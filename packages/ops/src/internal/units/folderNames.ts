@@ -4,6 +4,7 @@
 import { type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import type { EntryKind } from "../../FolderListing.ts"
+import type { Routine } from "../files/routine.ts"
 
 /** Names in a folder. */
 export interface Names {
@@ -15,20 +16,22 @@ export interface Names {
 export const mostNames = 10_000
 
 /** Gives the names, unless there are more of them, or the folder can't be listed. */
-export const namesIn = (calls: Calls, folder: number, most = mostNames): Names | undefined => {
+export function* namesIn(calls: Calls, folder: number, most = mostNames): Routine<Names | undefined> {
   const [folders, others]: [Array<FilePath.FilePath>, Array<FilePath.FilePath>] = [[], []]
-  const isFolder = (name: FilePath.FilePath): boolean => {
-    const stat = calls.lstat(folder, name).now()
-    return !isCode(stat) && stat.kind === "folder"
-  }
+  const unknown: Array<FilePath.FilePath> = []
   const add = (text: string, kind: EntryKind): void => {
-    const name = FilePath.fromLatin1(text)
-    const into = kind === "folder" || (kind === "unknown" && isFolder(name)) ? folders : others
-    into.push(name)
+    const into = kind === "folder" ? folders : kind === "unknown" ? unknown : others
+    into.push(FilePath.fromLatin1(text))
   }
   for (;;) {
-    const isMore = calls.list(folder, add).now()
-    if (isCode(isMore) || folders.length + others.length > most) return undefined
-    if (!isMore) return { folders, others }
+    const isMore = yield* calls.list(folder, add)
+    if (isCode(isMore) || folders.length + others.length + unknown.length > most) return undefined
+    if (!isMore) break
   }
+  for (const name of unknown) {
+    const stat = yield* calls.lstat(folder, name)
+    const into = !isCode(stat) && stat.kind === "folder" ? folders : others
+    into.push(name)
+  }
+  return { folders, others }
 }

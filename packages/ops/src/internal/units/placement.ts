@@ -6,6 +6,7 @@ import * as FilePath from "../../FilePath.ts"
 import { sameBytes } from "../files/byteComparison.ts"
 import { followedName } from "../files/followedName.ts"
 import { takeName } from "../files/freeName.ts"
+import type { Routine } from "../files/routine.ts"
 import { isAlike } from "../files/statComparison.ts"
 import { removeOwn } from "../files/treeRemoval.ts"
 import { isUnfinished } from "../path/unfinishedFolder.ts"
@@ -19,15 +20,17 @@ import { openKnown } from "./ownFolder.ts"
 
 /** As much of either file is read at once as stays in a core's own cache with that of the other. */
 const pieceBytes = 2 ** 17
-const buffers = [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)] as const
+
+/** Buffers that nobody compares in for now: to make one takes longer than to fill it. */
+const spareBuffers: Array<Buffer> = []
 
 /** So many copies are open at most. */
 const mostOpen = 64
 
 /** Reads so many bytes from a place on, and tells whether there were as many. */
-const read = (calls: Calls, file: number, buffer: Uint8Array, at: number, length: number): boolean => {
+function* read(calls: Calls, file: number, buffer: Uint8Array, at: number, length: number): Routine<boolean> {
   for (let got = 0; got < length;) {
-    const more = calls.read(file, buffer.subarray(got, length), at + got).now()
+    const more = yield* calls.read(file, buffer.subarray(got, length), at + got)
     if (isCode(more) || more === 0) return false
     got += more
   }
@@ -40,6 +43,7 @@ type Copies = ReadonlyMap<FilePath.FilePath, Answer<number>>
 class Comparison {
   /** How many files of the last placement were compared. */
   compared = 0
+  private buffer: Buffer | undefined
   private readonly calls: Calls
   private readonly isFollowing: boolean
 
@@ -48,93 +52,116 @@ class Comparison {
     this.isFollowing = isFollowing
   }
 
-  private isSameContent(copy: number, source: number): boolean {
+  private *isSameContent(copy: number, source: number): Routine<boolean> {
     const { calls } = this
-    const [a, b] = [calls.stat(copy).now(), calls.stat(source).now()]
+    const buffer = this.buffer ??= spareBuffers.pop() ?? Buffer.allocUnsafeSlow(2 * pieceBytes)
+    const [inCopy, inSource] = [buffer.subarray(0, pieceBytes), buffer.subarray(pieceBytes)]
+    const [a, b] = [yield* calls.stat(copy), yield* calls.stat(source)]
     if (isCode(a) || isCode(b)) return false
     // What was written to since is copied anew.
     if (!isAlike(b, a)) return false
     for (let at = 0; at < a.sizeBytes; at += pieceBytes) {
       const length = Math.min(a.sizeBytes - at, pieceBytes)
-      const areRead = read(calls, copy, buffers[0], at, length) && read(calls, source, buffers[1], at, length)
-      if (!areRead || sameBytes(buffers, length) < length) return false
+      const areRead = (yield* read(calls, copy, inCopy, at, length)) &&
+        (yield* read(calls, source, inSource, at, length))
+      if (!areRead || sameBytes([inCopy, inSource], length) < length) return false
     }
     return true
   }
 
   /** Opens copies, and has them be read from the device, all at the same time: one by one each would wait for it. */
-  open(folder: number, names: ReadonlyArray<FilePath.FilePath>): Copies {
+  *open(folder: number, names: ReadonlyArray<FilePath.FilePath>): Routine<Copies> {
     const { calls } = this
-    return new Map(names.map((name) => {
-      const file = calls.open(folder, name, "read").now()
-      if (!isCode(file)) calls.readAnew(file).now()
-      return [name, file]
-    }))
+    const copies = new Map<FilePath.FilePath, Answer<number>>()
+    for (const name of names) {
+      const file = yield* calls.open(folder, name, "read")
+      if (!isCode(file)) yield* calls.readAnew(file)
+      copies.set(name, file)
+    }
+    return copies
   }
 
-  close(copies: Copies): void {
+  private closeEach(copies: Copies): void {
     for (const copy of copies.values()) if (!isCode(copy)) this.calls.closeNow(copy)
   }
 
+  close(copies: Copies): void {
+    this.closeEach(copies)
+    if (this.buffer !== undefined) spareBuffers.push(this.buffer)
+  }
+
   /** Compares a file that is open with its source. Links have nothing to compare. */
-  private isSameFile(copy: Answer<number>, source: number, name: FilePath.FilePath): boolean {
+  private *isSameFile(copy: Answer<number>, source: number, name: FilePath.FilePath): Routine<boolean> {
     const { calls } = this
     if (isCode(copy)) return copy.name === "ELOOP"
-    const found = this.isFollowing ? followedName(calls, source, name) : { leadsTo: name }
-    const file = isCode(found) ? found : calls.open(source, found.leadsTo, "read").now()
+    const found = this.isFollowing ? yield* followedName(calls, source, name) : { leadsTo: name }
+    const file = isCode(found) ? found : yield* calls.open(source, found.leadsTo, "read")
     if (isCode(file)) return false
     this.compared++
-    const isSame = this.isSameContent(copy, file)
+    const isSame = yield* this.isSameContent(copy, file)
     calls.closeNow(file)
     return isSame
   }
 
-  private areSameFiles(folder: number, source: number, names: ReadonlyArray<FilePath.FilePath>): boolean {
+  private *areSameFiles(
+    folder: number,
+    source: number,
+    names: ReadonlyArray<FilePath.FilePath>
+  ): Routine<boolean> {
     for (let from = 0; from < names.length; from += mostOpen) {
-      const copies = this.open(folder, names.slice(from, from + mostOpen))
-      const areSame = Array.from(copies).every(([name, copy]) => this.isSameFile(copy, source, name))
-      this.close(copies)
+      const copies = yield* this.open(folder, names.slice(from, from + mostOpen))
+      let areSame = true
+      for (const [name, copy] of copies) areSame &&= yield* this.isSameFile(copy, source, name)
+      this.closeEach(copies)
       if (!areSame) return false
     }
     return true
   }
 
-  private isSameFolder(parent: number, as: FilePath.FilePath, sourceParent: number, name: FilePath.FilePath): boolean {
+  private *isSameFolder(
+    parent: number,
+    as: FilePath.FilePath,
+    sourceParent: number,
+    name: FilePath.FilePath
+  ): Routine<boolean> {
     const { calls } = this
-    const [copy, source] = [calls.open(parent, as, "list").now(), calls.open(sourceParent, name, "list").now()]
-    const names = isCode(copy) ? undefined : namesIn(calls, copy)
-    const isSame = !isCode(copy) && !isCode(source) && names !== undefined &&
-      this.areSameFiles(copy, source, names.others) &&
-      names.folders.every((name) => this.isSameFolder(copy, name, source, name))
+    const copy = yield* calls.open(parent, as, "list")
+    const source = yield* calls.open(sourceParent, name, "list")
+    const names = isCode(copy) ? undefined : yield* namesIn(calls, copy)
+    let isSame = !isCode(copy) && !isCode(source) && names !== undefined &&
+      (yield* this.areSameFiles(copy, source, names.others))
+    if (!isCode(copy) && !isCode(source)) {
+      for (const name of names?.folders ?? []) isSame &&= yield* this.isSameFolder(copy, name, source, name)
+    }
     for (const folder of [copy, source]) if (!isCode(folder)) calls.closeNow(folder)
     return isSame
   }
 
   /** Whether a copy in the draft, which is open if it is no folder, is what its source is. */
-  isSame(draft: number, copies: Copies, { as, isFolder, name }: Placement, source: number): boolean {
+  *isSame(draft: number, copies: Copies, { as, isFolder, name }: Placement, source: number): Routine<boolean> {
     this.compared = 0
     const copy = copies.get(as)
     return isFolder
-      ? this.isSameFolder(draft, as, source, name)
-      : copy !== undefined && this.isSameFile(copy, source, name)
+      ? yield* this.isSameFolder(draft, as, source, name)
+      : copy !== undefined && (yield* this.isSameFile(copy, source, name))
   }
 }
 
 // --- Placed ---------------------------------------------------------------------------------------------------------
 
 /** Gives what is in the draft its name in a folder, and tells whether it has that. */
-const place = (calls: Calls, draft: number, { as, name, replaces }: Placement, folder: number): boolean => {
-  const placing = replaces
-    ? calls.rename(draft, as, folder, name)
-    : takeName(calls, { folder: draft, name: as }, { folder, name }, true)
-  return !isCode(placing.now())
+function* place(calls: Calls, draft: number, { as, name, replaces }: Placement, folder: number): Routine<boolean> {
+  const placed = replaces
+    ? yield* calls.rename(draft, as, folder, name)
+    : yield* takeName(calls, { folder: draft, name: as }, { folder, name }, true)
+  return !isCode(placed)
 }
 
-const setMode = (calls: Calls, folder: number, { mode, name }: Placement): boolean => {
+function* setMode(calls: Calls, folder: number, { mode, name }: Placement): Routine<boolean> {
   if (mode === undefined) return true
-  const placed = calls.open(folder, name, "list").now()
+  const placed = yield* calls.open(folder, name, "list")
   if (isCode(placed)) return false
-  const isSet = !isCode(calls.setMode(placed, mode).now())
+  const isSet = !isCode(yield* calls.setMode(placed, mode))
   calls.closeNow(placed)
   return isSet
 }
@@ -155,46 +182,49 @@ export interface ToSettle extends Pick<Filled, "endings" | "placements"> {
  * Compares and places what is in a draft, as far as it comes, and goes on behind what was dealt with before. After the
  * last of it folders are ended into which all has come.
  */
-export const settle = (
+export function* settle(
   calls: Calls,
   unit: Unit,
   { dropped, endings, placements }: ToSettle,
   { mayGoOn, mayPublish }: Limits,
   before: Settled
-): Settled => {
+): Routine<Settled> {
   const { draft: draftName, isVerified, keeps, source, target } = unit
   const [sources, targets] = [new Folders(calls, source), new Folders(calls, target)]
-  const top = targets.at(FilePath.empty)
-  const draft = top === undefined ? undefined : openKnown(calls, top, draftName)
+  const top = yield* targets.at(FilePath.empty)
+  const draft = top === undefined ? undefined : yield* openKnown(calls, top, draftName)
   const comparison = new Comparison(calls, unit)
   const left = placements.slice(before.through)
   const copies = isVerified && draft !== undefined
-    ? comparison.open(draft, left.flatMap(({ as, isFolder }) => isFolder ? [] : [as]))
+    ? yield* comparison.open(draft, left.flatMap(({ as, isFolder }) => isFolder ? [] : [as]))
     : new Map<never, never>()
   const [placed, modeless] = [Array.from(before.placed), Array.from(before.modeless)]
   let { through, verified } = before
   for (const one of left) {
     if (through > before.through && !mayGoOn()) break
     const index = through++
-    const [from, to] = [isVerified ? sources.at(one.path) : undefined, targets.at(one.path)]
+    const [from, to] = [isVerified ? yield* sources.at(one.path) : undefined, yield* targets.at(one.path)]
     if (draft === undefined || to === undefined || dropped.includes(index)) continue
-    if (isVerified && (from === undefined || !comparison.isSame(draft, copies, one, from))) continue
-    if (!mayPublish() || !place(calls, draft, one, to)) continue
+    if (isVerified && (from === undefined || !(yield* comparison.isSame(draft, copies, one, from)))) continue
+    if (!mayPublish() || !(yield* place(calls, draft, one, to))) continue
     verified += comparison.compared
     placed.push(index)
-    if (!setMode(calls, to, one)) modeless.push(index)
+    if (!(yield* setMode(calls, to, one))) modeless.push(index)
   }
   const isThrough = through === placements.length
   const isPlaced = new Set(placed)
   const unplaced = new Set(placements.flatMap(({ path }, index) => isPlaced.has(index) ? [] : [path]))
   const kept = new Set(keeps)
-  const ends = (isThrough ? endings : []).map((ending) => {
-    const folder = !unplaced.has(ending.path) && mayPublish() ? targets.at(ending.path) : undefined
-    return folder === undefined ? undefined : endFolder(calls, folder, ending, kept)
-  })
+  const ends: Array<"kept" | "ownerLost" | undefined> = []
+  for (const ending of isThrough ? endings : []) {
+    const folder = !unplaced.has(ending.path) && mayPublish() ? yield* targets.at(ending.path) : undefined
+    ends.push(folder === undefined ? undefined : yield* endFolder(calls, folder, ending, kept))
+  }
   comparison.close(copies)
   if (draft !== undefined) calls.closeNow(draft)
-  if (isThrough && top !== undefined) removeOwn(calls, top, draftName, (stat) => isUnfinished(stat, calls.user()))
+  if (isThrough && top !== undefined) {
+    yield* removeOwn(calls, top, draftName, (stat) => isUnfinished(stat, calls.user()))
+  }
   sources.close()
   targets.close()
   const ended = ends.flatMap((how, index) => how === undefined ? [] : [index])

@@ -10,6 +10,7 @@ import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import { giveBackName } from "../files/freeName.ts"
+import type { Routine } from "../files/routine.ts"
 import { isAlike } from "../files/statComparison.ts"
 import { type Remover, removeTree } from "../files/treeRemoval.ts"
 import * as NumberedName from "../path/numberedName.ts"
@@ -39,63 +40,63 @@ export const isAside = (stat: Known, parent: Known, user: number): boolean =>
     (stat.owner === parent.owner && stat.mode === parent.mode && stat.mode !== withInherited(unfinishedMode, stat)))
 
 /** Opens such a folder; nothing where another one has the name. */
-const openAside = (calls: Calls, parent: number, name: FilePath.FilePath): Answer<number | undefined> => {
-  const folder = calls.open(parent, name, "list").now()
+function* openAside(calls: Calls, parent: number, name: FilePath.FilePath): Routine<Answer<number | undefined>> {
+  const folder = yield* calls.open(parent, name, "list")
   if (isCode(folder)) return folder
-  const [stat, around] = [calls.stat(folder).now(), calls.stat(parent).now()]
+  const [stat, around] = [yield* calls.stat(folder), yield* calls.stat(parent)]
   if (!isCode(stat) && !isCode(around) && isAside(stat, around, calls.user())) return folder
   calls.closeNow(folder)
   return isCode(stat) ? stat : isCode(around) ? around : undefined
 }
 
 /** Makes such a folder, and opens it; nothing where that can't be. */
-const makeAside = (calls: Calls, parent: number, name: FilePath.FilePath): number | undefined => {
+function* makeAside(calls: Calls, parent: number, name: FilePath.FilePath): Routine<number | undefined> {
   // One that was made, and has not got its mode, has nothing in it.
-  calls.removeFolder(parent, name).now()
-  if (isCode(calls.makeFolder(parent, name, 0o700).now())) return undefined
-  const made = calls.open(parent, name, "list").now()
-  const stat = isCode(made) ? made : calls.stat(made).now()
+  yield* calls.removeFolder(parent, name)
+  if (isCode(yield* calls.makeFolder(parent, name, 0o700))) return undefined
+  const made = yield* calls.open(parent, name, "list")
+  const stat = isCode(made) ? made : yield* calls.stat(made)
   if (!isCode(made)) {
-    if (!isCode(stat)) calls.setMode(made, withInherited(asideMode, stat)).now()
+    if (!isCode(stat)) yield* calls.setMode(made, withInherited(asideMode, stat))
     calls.closeNow(made)
   }
-  const aside = openAside(calls, parent, name)
+  const aside = yield* openAside(calls, parent, name)
   if (aside !== undefined && !isCode(aside)) return aside
-  calls.removeFolder(parent, name).now()
+  yield* calls.removeFolder(parent, name)
   return undefined
 }
 
 /** Gives something its name again, or one with a number if that is taken. */
-const putBack = (calls: Calls, aside: number, parent: number, name: FilePath.FilePath): void => {
+function* putBack(calls: Calls, aside: number, parent: number, name: FilePath.FilePath): Routine<void> {
   for (let number = 0; number <= NumberedName.maxNumber; number++) {
     const to = number === 0 ? name : NumberedName.make(name, number)
-    const back = giveBackName(calls, { folder: aside, name }, { folder: parent, name: to }).now()
+    const back = yield* giveBackName(calls, { folder: aside, name }, { folder: parent, name: to })
     if (!isCode(back) || back.name !== "EEXIST") return
   }
 }
 
 /** Gives all in an open folder its names again, and tells these; nothing where something is left in there. */
-const putAllBack = (
+function* putAllBack(
   calls: Calls,
   aside: number,
   parent: number,
   name: FilePath.FilePath
-): ReadonlySet<FilePath.FilePath> | undefined => {
-  const { folders = [], others = [] } = namesIn(calls, aside, Number.POSITIVE_INFINITY) ?? {}
-  for (const name of [...others, ...folders]) putBack(calls, aside, parent, name)
-  return isCode(calls.removeFolder(parent, name).now()) ? undefined : new Set([...others, ...folders])
+): Routine<ReadonlySet<FilePath.FilePath> | undefined> {
+  const { folders = [], others = [] } = (yield* namesIn(calls, aside, Number.POSITIVE_INFINITY)) ?? {}
+  for (const name of [...others, ...folders]) yield* putBack(calls, aside, parent, name)
+  return isCode(yield* calls.removeFolder(parent, name)) ? undefined : new Set([...others, ...folders])
 }
 
 /** Gives all that was put aside beside a folder its names again, and tells like `putAllBack`. */
-const restoreAside = (
+function* restoreAside(
   calls: Calls,
   parent: number,
   name: FilePath.FilePath
-): ReadonlySet<FilePath.FilePath> | undefined => {
-  const aside = openAside(calls, parent, name)
+): Routine<ReadonlySet<FilePath.FilePath> | undefined> {
+  const aside = yield* openAside(calls, parent, name)
   if (aside === undefined) return new Set()
   if (isCode(aside)) return aside.name === "ENOENT" ? new Set() : undefined
-  const restored = putAllBack(calls, aside, parent, name)
+  const restored = yield* putAllBack(calls, aside, parent, name)
   calls.closeNow(aside)
   return restored
 }
@@ -161,6 +162,18 @@ interface Aside {
   readonly aside: number
 }
 
+/** Whether a copy is what it was when it got its name. */
+function* hasCopy(
+  calls: Calls,
+  copies: Folders,
+  path: FilePath.FilePath,
+  stat: Files.FileStat
+): Routine<boolean> {
+  const folder = yield* copies.at(FilePath.parent(path))
+  const copy = folder === undefined ? undefined : yield* calls.lstat(folder, FilePath.name(path))
+  return copy !== undefined && !isCode(copy) && isAlike(stat, copy)
+}
+
 class SourceRemoval {
   private readonly calls: Calls
   private readonly aside: FilePath.FilePath
@@ -168,7 +181,8 @@ class SourceRemoval {
   private readonly kept: ReadonlySet<FilePath.FilePath>
   /** Folders that were not copied. */
   private readonly uncopied: ReadonlySet<FilePath.FilePath>
-  private readonly copies: Folders
+  /** Where the copies are, if it is to be looked at them: right after they got their names it is not. */
+  private readonly copies: Folders | undefined
   private readonly mayPublish: () => boolean
   /** Whether something that was put aside could not be given its name again. */
   isStuck = false
@@ -180,87 +194,89 @@ class SourceRemoval {
     this.kept = new Set(kept)
     const rest = placed.flatMap(({ copied }) => copied.rest)
     this.uncopied = new Set(rest.flatMap(({ folders, path }) => folders.map((name) => FilePath.join(path, name))))
-    this.copies = copies
+    this.copies = isAgain ? copies : undefined
     this.mayPublish = mayPublish
   }
 
   /**
-   * Removes some of what is in a folder, one entry at least. The entries are asked for once all in there has its name.
-   * Tells how many entries it has come to.
+   * Removes some of what is in a folder, one entry at least: these entries, or all that are of a folder. Tells how many
+   * entries it has come to.
    */
-  removeIn(parent: number, entriesIn: () => ReadonlyArray<Entry>, mayGoOn = () => true): number {
+  *removeIn(parent: number, from: ReadonlyArray<Entry> | Entry, mayGoOn = () => true): Routine<number> {
     const { calls } = this
-    const restored = this.mayPublish() ? restoreAside(calls, parent, this.aside) : undefined
+    const restored = this.mayPublish() ? yield* restoreAside(calls, parent, this.aside) : undefined
     this.isStuck ||= restored === undefined
-    const aside = restored === undefined ? undefined : makeAside(calls, parent, this.aside)
+    const aside = restored === undefined ? undefined : yield* makeAside(calls, parent, this.aside)
     if (restored === undefined || aside === undefined) return Number.POSITIVE_INFINITY
     let count = 0
     try {
-      for (const entry of entriesIn()) {
+      // All in there has its name by now.
+      for (const entry of "path" in from ? yield* this.entriesIn(parent, from) : from) {
         if (!this.mayPublish() || (count > 0 && !mayGoOn())) break
         count++
-        if (!entry.isFolder) this.removeFile({ parent, aside }, entry, restored.has(FilePath.name(entry.path)))
-        else if (this.kept.has(entry.path)) this.removeInKept(parent, entry)
-        else if (!this.uncopied.has(entry.path)) this.removeFolder({ parent, aside }, entry)
+        if (!entry.isFolder) yield* this.removeFile({ parent, aside }, entry, restored.has(FilePath.name(entry.path)))
+        else if (this.kept.has(entry.path)) yield* this.removeInKept(parent, entry)
+        else if (!this.uncopied.has(entry.path)) yield* this.removeFolder({ parent, aside }, entry)
       }
     } finally {
-      if (!this.mayPublish() || putAllBack(calls, aside, parent, this.aside) === undefined) this.isStuck = true
+      if (!this.mayPublish() || (yield* putAllBack(calls, aside, parent, this.aside)) === undefined) this.isStuck = true
       calls.closeNow(aside)
     }
     return count
   }
 
+  /** What is in a folder. */
+  private *entriesIn(folder: number, { path, source }: Entry): Routine<ReadonlyArray<Entry>> {
+    const names = yield* namesIn(this.calls, folder)
+    if (names === undefined) return []
+    const entry = (isFolder: boolean) => (name: FilePath.FilePath) => ({
+      path: FilePath.join(path, name),
+      isFolder,
+      source
+    })
+    const folders = names.folders.filter((name) => name !== this.aside)
+    const entries = [...names.others.map(entry(false)), ...folders.map(entry(true))]
+    source.forget(path, new Set(entries.map(({ path }) => path)))
+    return entries
+  }
+
   /** Removes what was copied out of a folder that there is more to do in. */
-  private removeInKept(parent: number, { path, source }: Entry): void {
-    const folder = this.calls.open(parent, FilePath.name(path), "list").now()
+  private *removeInKept(parent: number, kept: Entry): Routine<void> {
+    const { path, source } = kept
+    const folder = yield* this.calls.open(parent, FilePath.name(path), "list")
     if (isCode(folder)) {
       if (folder.name === "ENOENT") source.forget(path, new Set())
       // What a run before this one has put aside in there has not got its name.
       else this.isStuck ||= this.isAgain
       return
     }
-    const entry = (isFolder: boolean) => (name: FilePath.FilePath) => ({
-      path: FilePath.join(path, name),
-      isFolder,
-      source
-    })
-    this.removeIn(folder, () => {
-      const names = namesIn(this.calls, folder)
-      if (names === undefined) return []
-      const folders = names.folders.filter((name) => name !== this.aside)
-      const entries = [...names.others.map(entry(false)), ...folders.map(entry(true))]
-      source.forget(path, new Set(entries.map(({ path }) => path)))
-      return entries
-    })
+    yield* this.removeIn(folder, kept)
     this.calls.closeNow(folder)
   }
 
-  /** Whether a copy is what it was when it got its name. Right after that nobody looks. */
-  private hasCopy(path: FilePath.FilePath, stat: Files.FileStat): boolean {
-    if (!this.isAgain) return true
-    const folder = this.copies.at(FilePath.parent(path))
-    const copy = folder === undefined ? undefined : this.calls.lstat(folder, FilePath.name(path)).now()
-    return copy !== undefined && !isCode(copy) && isAlike(stat, copy)
-  }
-
   /** Removes a file or link. What a run before this one has put aside is not what it was by its time of change. */
-  private removeFile({ aside, parent }: Aside, { path, source: { editions, left } }: Entry, isRestored: boolean): void {
-    const { calls } = this
+  private *removeFile(
+    { aside, parent }: Aside,
+    { path, source: { editions, left } }: Entry,
+    isRestored: boolean
+  ): Routine<void> {
+    const { calls, copies } = this
     const [name, edition] = [FilePath.name(path), editions.get(path)]
     if (edition === undefined) return
-    const stat = calls.lstat(parent, name).now()
+    const stat = yield* calls.lstat(parent, name)
     if (isCode(stat)) {
       if (stat.name === "ENOENT") left.delete(path)
       return
     }
     const isCopied = isRestored ? isContentOf(stat, edition) : isEdition(stat, edition)
-    if (!isCopied || !this.hasCopy(path, stat) || isCode(calls.rename(parent, name, aside, name).now())) return
-    const put = calls.lstat(aside, name).now()
+    if (!isCopied || (copies !== undefined && !(yield* hasCopy(calls, copies, path, stat)))) return
+    if (isCode(yield* calls.rename(parent, name, aside, name))) return
+    const put = yield* calls.lstat(aside, name)
     if (isCode(put) || !isContentOf(put, edition)) return
-    if (!isCode(calls.unlink(aside, name).now())) return void left.delete(path)
-    giveBackName(calls, { folder: aside, name }, { folder: parent, name }).now()
+    if (!isCode(yield* calls.unlink(aside, name))) return void left.delete(path)
+    yield* giveBackName(calls, { folder: aside, name }, { folder: parent, name })
     // To be renamed has changed it.
-    const back = calls.lstat(parent, name).now()
+    const back = yield* calls.lstat(parent, name)
     if (!isCode(back) && isContentOf(back, edition)) left.set(path, editionOf(back))
   }
 
@@ -270,12 +286,12 @@ class SourceRemoval {
     source.forget(path, new Set())
   }
 
-  private removeFolder({ aside, parent }: Aside, entry: Entry): void {
-    const { calls } = this
+  private *removeFolder({ aside, parent }: Aside, entry: Entry): Routine<void> {
+    const { calls, copies } = this
     const { path, source } = entry
     const { editions, left } = source
     const name = FilePath.name(path)
-    const renamed = calls.rename(parent, name, aside, name).now()
+    const renamed = yield* calls.rename(parent, name, aside, name)
     if (isCode(renamed)) {
       // Others may have removed it, or a run before this one.
       if (renamed.name === "ENOENT") this.forgetAll(entry)
@@ -284,26 +300,26 @@ class SourceRemoval {
     }
     const outer = FilePath.parent(path)
     let [at, folder] = [path, -1]
-    const isLeft = (name: FilePath.FilePath): boolean => {
-      const below = FilePath.join(at, name)
-      const edition = editions.get(below)
-      if (edition === undefined) return true
-      const stat = calls.lstat(folder, name).now()
-      return isCode(stat) ? stat.name !== "ENOENT" : !isEdition(stat, edition) || !this.hasCopy(below, stat)
-    }
     const remover: Remover = {
       mayGoOn: this.mayPublish,
-      begin: (below, opened) => {
+      *begin(below, opened) {
         at = FilePath.join(outer, below)
         folder = opened
         return true
       },
-      isLeft,
+      *isLeft(name) {
+        const below = FilePath.join(at, name)
+        const edition = editions.get(below)
+        if (edition === undefined) return true
+        const stat = yield* calls.lstat(folder, name)
+        if (isCode(stat)) return stat.name !== "ENOENT"
+        return !isEdition(stat, edition) || (copies !== undefined && !(yield* hasCopy(calls, copies, below, stat)))
+      },
       removedName: (name) => void left.delete(FilePath.join(at, name)),
       removedFolder: () => void source.folders++
     }
-    removeTree(calls, aside, name, remover, Number.POSITIVE_INFINITY)
-    const there = calls.lstat(aside, name).now()
+    yield* removeTree(calls, aside, name, remover, Number.POSITIVE_INFINITY)
+    const there = yield* calls.lstat(aside, name)
     if (isCode(there) && there.name === "ENOENT") this.forgetAll(entry)
     else source.isFolderLeft = true
   }
@@ -317,15 +333,15 @@ export interface SourcesRemoved {
 }
 
 /** Removes sources, as far as it comes, and goes on behind those that were dealt with before. */
-export const removeSources = (
+export function* removeSources(
   calls: Calls,
   { source: path, target }: Unit,
   toRemove: ToRemove,
   { mayGoOn, mayPublish }: Limits,
   before: SourcesRemoved
-): SourcesRemoved => {
+): Routine<SourcesRemoved> {
   const sources = toRemove.placed.slice(before.removed.length).map((one) => new Source(one))
-  const folder = calls.openPath(path, "folder").now()
+  const folder = yield* calls.openPath(path, "folder")
   const told = (count: number, isStuck: boolean): SourcesRemoved => ({
     removed: [...before.removed, ...sources.slice(0, count).map(({ removed }) => removed)],
     isStuck: before.isStuck || isStuck
@@ -334,7 +350,7 @@ export const removeSources = (
   const copies = new Folders(calls, target)
   const removal = new SourceRemoval(calls, toRemove, copies, mayPublish)
   const entries = sources.map((source) => ({ path: source.name, isFolder: source.isFolder, source }))
-  const count = removal.removeIn(folder, () => entries, mayGoOn)
+  const count = yield* removal.removeIn(folder, entries, mayGoOn)
   copies.close()
   calls.closeNow(folder)
   return told(mayPublish() ? count : sources.length, removal.isStuck)
