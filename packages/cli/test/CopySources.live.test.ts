@@ -15,6 +15,8 @@ import {
   isRoot,
   jobsOf,
   lines,
+  mayMount,
+  mount,
   run,
   strays,
   told,
@@ -132,6 +134,24 @@ describe.skipIf(!hasStrace)("fanout copy of what changes meanwhile (needs strace
     const [job] = jobsOf(place)
     assert.include(run(place, ["jobs", "show", String(job?.["id"])]).stdout, "2 vanished")
     assert.strictEqual(fs.readFileSync(path.join(source, "a"), "utf8"), fs.readFileSync(path.join(target, "a"), "utf8"))
+  })
+
+  it("fails what was in a source that was named, and is elsewhere by now", async () => {
+    const { ended, place, source } = onceListed((folder, place) => {
+      const moved = path.join(place, "moved")
+      fs.renameSync(path.dirname(folder), moved)
+      fs.symlinkSync(moved, path.dirname(folder))
+    })
+    const { code: status, stderr, stdout } = await ended
+    assert.strictEqual(status, 1, stderr)
+    assert.deepInclude(lines(stdout).at(-1), { type: "summary", vanished: 0, code: 1 })
+    assert.include(stdout, "which was to be copied, is not there any more")
+    // Once it is there again, the rest is copied.
+    fs.unlinkSync(source)
+    fs.renameSync(path.join(place, "moved"), source)
+    const [job] = jobsOf(place)
+    const { status: retried, stderr: why } = run(place, ["jobs", "retry", String(job?.["id"])])
+    assert.strictEqual(retried, 0, why)
   })
 
   it("takes nothing for a file that is none by now", async () => {
@@ -342,6 +362,30 @@ describe("fanout copy of files with holes", () => {
       const [file, copy] = [path.join(source, name), path.join(target, name)]
       assert.isTrue(works("cmp", file, copy), name)
       assert.isAtMost(blocksOf(copy), blocksOf(file), name)
+    }
+  })
+
+  it.skipIf(!mayMount)("reads none to compare it, of whatever size (needs root)", () => {
+    const { place, source, target } = freshPlace()
+    const disk = path.join(place, "disk")
+    mount(disk, "-t", "tmpfs", "tmpfs")
+    fs.mkdirSync(source)
+    const sizeBytes = 2 ** 40
+    plantHoles(path.join(source, "file"), sizeBytes)
+    const moved = path.join(disk, "moved")
+    for (const args of [["copy", "--verify", "-T", source, target], ["move", "-T", source, moved]]) {
+      const { status, stderr } = run(place, args)
+      assert.strictEqual(status, 0, stderr)
+    }
+    for (const folder of [target, moved]) {
+      const copy = fs.openSync(path.join(folder, "file"), "r")
+      const text = Buffer.alloc(20)
+      for (const [at, expected] of [[0, "at the beginning"], [Math.floor(sizeBytes * 0.7), "in the middle"]] as const) {
+        fs.readSync(copy, text, 0, text.length, at)
+        assert.strictEqual(text.toString("latin1").replaceAll("\0", ""), expected)
+      }
+      assert.strictEqual(fs.fstatSync(copy).size, sizeBytes)
+      fs.closeSync(copy)
     }
   })
 

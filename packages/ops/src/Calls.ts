@@ -208,6 +208,8 @@ export interface Calls {
   readonly fileSystem: (descriptor: number) => Call<string>
   /** Whether names in a folder can be made and neither changed nor removed, as far as that can be seen. */
   readonly isAppendOnly: (folder: number) => Call<boolean>
+  /** Flags of `chattr` (linux/fs.h, `FS_IOC_GETFLAGS`) of what is not open as `folder`; 0 where nothing has some. */
+  readonly flags: (descriptor: number) => Call<number>
   /**
    * Gives the next entries, names with one character for each byte, and inodes to the last 36 bits where they are told;
    * and whether there may be more. Of what is skipped no name is made.

@@ -42,6 +42,7 @@ import {
 import * as CopyEntryLive from "./internal/copy/copyEntryLive.ts"
 import { CopyEntry } from "./internal/copy/copyTask.ts"
 import * as TouchedFolders from "./internal/copy/touchedFolders.ts"
+import { NamedSources } from "./internal/entry/sourcePlace.ts"
 import * as QuickFiles from "./internal/files/quickFiles.ts"
 import * as FolderTimes from "./internal/move/folderTimes.ts"
 import * as Destination from "./internal/path/destination.ts"
@@ -384,6 +385,7 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, roots: Roots) {
   const { leaveOut, request: { checksums } } = payload
   const keep = checksums === undefined ? "failures" : "all"
   const tally = yield* fanOut(fanOutName, CopyEntry, source, { ...options, parts, concurrency, pauseOn, keep }).pipe(
+    Effect.provideService(NamedSources, payload.transfers.map(({ source }) => source)),
     Effect.provideService(MadeFolders, new Set()),
     Effect.provideService(WithoutUnnamed, new Set()),
     Effect.provideService(LinkedFiles.Turns, new Map()),

@@ -82,14 +82,14 @@ const verbs: Readonly<Record<Call, string>> = {
   fchmod: "set the mode of",
   futimes: "set the times of",
   close: "close",
-  mkdir: "create the folder",
-  readlink: "read the link",
-  symlink: "create the link",
+  mkdir: "create",
+  readlink: "read",
+  symlink: "create",
   lutimes: "set the times of",
   rename: "rename",
   link: "link",
   unlink: "remove",
-  rmdir: "remove the folder",
+  rmdir: "remove",
   realpath: "resolve"
 }
 

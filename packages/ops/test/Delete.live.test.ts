@@ -252,7 +252,7 @@ describe("Delete", () => {
             const { failed } = yield* Effect.provide(remove([root], false), runtime("quick"))
             assert.deepStrictEqual(failed, [[
               mounted,
-              `Could not remove the folder "${mounted}": it is in use (EBUSY)`
+              `Could not remove "${mounted}": it is in use (EBUSY)`
             ]])
             assert.deepStrictEqual(fs.readdirSync(mounted), [])
           }

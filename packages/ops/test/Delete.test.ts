@@ -296,7 +296,7 @@ describe.each(ways)("Delete of folders %s", (_, isAtOnce) => {
       const disk = plant()
       const result = yield* remove(disk, { before: failing("empty", "EPERM") })
       assert.deepStrictEqual(result.rows, [
-        "/in/empty failed: Could not remove the folder \"/in/empty\": the operation is not permitted (EPERM)"
+        "/in/empty failed: Could not remove \"/in/empty\": the operation is not permitted (EPERM)"
       ])
       assert.deepStrictEqual(Object.keys(disk.tree("/in")), ["empty"])
     }))
@@ -339,7 +339,7 @@ describe.each(ways)("Delete of folders %s", (_, isAtOnce) => {
         const { rows } = yield* remove(disk, options)
         assert.deepStrictEqual(Object.keys(disk.tree("/in")), ["empty"])
         assert.deepStrictEqual(rows, [
-          "/in/empty failed: Could not remove the folder \"/in/empty\": it is in use (EBUSY)"
+          "/in/empty failed: Could not remove \"/in/empty\": it is in use (EBUSY)"
         ])
       }
     }))

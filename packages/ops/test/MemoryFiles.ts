@@ -576,6 +576,7 @@ export const callsOf = (disk: Disk): Calls => {
       }),
     fileSystem: (descriptor) => attempt(() => disk.fileSystems.get(inodeOf(descriptor).device) ?? ""),
     isAppendOnly: () => attempt(() => false),
+    flags: () => attempt(() => 0),
     list: (descriptor, add, skips = () => false) =>
       attempt(() => {
         const { entries, kind } = inodeOf(descriptor)

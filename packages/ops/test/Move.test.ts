@@ -758,6 +758,18 @@ describe("a move that is cancelled", () => {
       assert.strictEqual(Object.keys(disk.tree("/from")).length, 4)
     }))
 
+  it.effect("leaves no folder that it was about to put sources into when it was killed", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      for (const folder of ["/from", "/from/folder", "/to"]) disk.folder(folder)
+      disk.file("/from/folder/a", "text of a")
+      disk.folder(`/from/folder/${TemporaryName.make(job, 2, FilePath.make("/from/folder/a/"))}`, { mode: 0o700 })
+
+      yield* cancel(disk)
+
+      assert.deepStrictEqual(Object.keys(disk.tree("/from")).toSorted(), ["folder", "folder/a"])
+    }))
+
   it.effect("leaves what nobody knows the name of, also where the source is under the target", () =>
     Effect.gen(function*() {
       const disk = new MemoryFiles.Disk()

@@ -371,7 +371,7 @@ describe("Verify", () => {
       assert.deepStrictEqual(lines, [
         `a: can't be read in A: Could not list "/a/a": permission denied (EACCES)`,
         `a-: can't be read in B: Could not open "/b/a-": permission denied (EACCES)`,
-        `é: can't be read in B: Could not read the link "/b/é": the device failed to read or write (EIO)`
+        `é: can't be read in B: Could not read "/b/é": the device failed to read or write (EIO)`
       ])
     }))
 

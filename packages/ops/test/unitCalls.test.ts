@@ -184,3 +184,17 @@ describe("a unit of which a call fails", () => {
     }
   })
 })
+
+describe("a unit that is compared", () => {
+  it("is placed where times are known to the second only", () => {
+    const world: World = { unit: { waits: true, isVerified: true } }
+    const disk = plant(world)
+    disk.file("/from/d/4", "text of 4", { modified: 1_234_567_890n })
+    disk.takes("/to", { stepNanos: 1_000_000_000n })
+
+    const { rest } = copy(disk, MemoryFiles.callsOf(disk), world, false)
+
+    assert.deepStrictEqual(rest, [])
+    assert.deepInclude(disk.see("/to/d/4"), { text: "text of 4", modified: 1_000_000_000n })
+  })
+})

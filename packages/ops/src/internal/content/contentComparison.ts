@@ -50,7 +50,7 @@ const fillFrom = <E>(
   )
 
 /** Whether less is on the disk than there is: some of it may be holes. */
-const isSparse = <E>({ stat }: Opened<E>): boolean => stat.allocatedBytes < stat.sizeBytes
+export const isSparse = ({ allocatedBytes, sizeBytes }: Files.FileStat): boolean => allocatedBytes < sizeBytes
 
 /** How many bytes from here on are holes in both files. */
 const sharedHole = <E>(a: Opened<E>, b: Opened<E>, offset: number): Effect.Effect<number> =>
@@ -69,11 +69,15 @@ export interface Kept {
   readonly save: (compared: Compared) => Effect.Effect<void>
 }
 
-/** Compares two files to the end; gives the place of the first byte that differs, or that only one of them has. */
+/**
+ * Compares two files to the end; gives the place of the first byte that differs, or that only one of them has. What was
+ * compared is counted piece by piece.
+ */
 export const compareContent = <E>(
   a: Opened<E>,
   b: Opened<E>,
-  kept: Kept
+  kept: Kept,
+  count = (bytes: number): Effect.Effect<void> => Progress.add("bytes", bytes)
 ): Effect.Effect<Option.Option<number>, E | Interrupter.Interrupted> =>
   Effect.gen(function*() {
     const large = yield* PieceBuffers.borrow(Math.min(a.stat.sizeBytes, b.stat.sizeBytes))
@@ -82,10 +86,10 @@ export const compareContent = <E>(
     const before = Option.filter(yield* kept.get, ({ edition }) => edition === editions)
     let offset = Option.match(before, { onNone: () => 0, onSome: ({ bytes }) => bytes })
     let savedAt = offset
-    const mayHaveHoles = isSparse(a) && isSparse(b)
+    const mayHaveHoles = isSparse(a.stat) && isSparse(b.stat)
     const pass = (bytes: number) => {
       offset += bytes
-      return Progress.add("bytes", bytes)
+      return count(bytes)
     }
     for (;;) {
       if (mayHaveHoles) yield* pass(yield* sharedHole(a, b, offset))

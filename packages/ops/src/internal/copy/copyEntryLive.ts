@@ -2,7 +2,6 @@
  * Handler of the task `CopyEntry`: decides what is to happen to an entry, and has it done.
  */
 import type { Interrupted } from "@fanout/core/Interrupter"
-import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Lease from "@fanout/core/Lease"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
@@ -15,7 +14,6 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import { CopyOptions } from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
-import type { FilesError } from "../../FilesError.ts"
 import { type Lost, lostUnits, strategyUnits } from "../../ProgressUnits.ts"
 import { SkipReason } from "../../SkipReason.ts"
 import { checksumsOf } from "../entry/copyDigest.ts"
@@ -28,10 +26,10 @@ import * as WholeCopy from "../entry/wholeCopy.ts"
 import { type Others, QuickFiles, type Where } from "../files/quickFiles.ts"
 import { FolderTimes } from "../move/folderTimes.ts"
 import * as MovedSource from "../move/movedSource.ts"
-import type { NoFreeName } from "../path/numberedName.ts"
 import * as Place from "../path/place.ts"
 import { namesIn } from "../path/subfolders.ts"
 import * as TemporaryName from "../path/temporaryName.ts"
+import { isNewer, keepAttributes, keepOfLink } from "../steps/attributes.ts"
 import * as Conflict from "../steps/conflict.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
 import { isUnflushed, prepare } from "../steps/durability.ts"
@@ -40,13 +38,13 @@ import { leftOut } from "../steps/folderFilter.ts"
 import * as HardLinks from "../steps/linkedCopies.ts"
 import * as MadeFolders from "../steps/madeFolders.ts"
 import * as SavedCopy from "../steps/savedCopy.ts"
+import { onSource } from "../steps/sideErrors.ts"
 import type { Unit } from "../steps/unit.ts"
-import { pauseIfMoved, pauseOn } from "../work/diskPause.ts"
-import * as JobFileSystems from "../work/jobFileSystems.ts"
 import { ProtectedFiles } from "../work/protectedFiles.ts"
 import { share } from "../work/sharedWork.ts"
-import { CopyEntry, CopyUnit, EntryCopied, EntryFailed, isTransient } from "./copyTask.ts"
+import { CopyEntry, CopyUnit, EntryCopied, EntryFailed } from "./copyTask.ts"
 import * as CopyUnitLive from "./copyUnitLive.ts"
+import { type Failure, tell } from "./entryFailure.ts"
 import * as TouchedFolders from "./touchedFolders.ts"
 import { copyUnit, type Perform } from "./unitSteps.ts"
 
@@ -84,6 +82,7 @@ const perform = Effect.fnUntraced(function*(work: Work, decision: Conflict.Decis
       const isLeft = !HardLinks.mayHaveOthers(stat, options) || (yield* HardLinks.isLinked(stat, target, options))
       // Another name of the same source is a file of its own there.
       if (!isLeft) return yield* write(work, target, "replace")
+      yield* keepAgain(work)
       // What could not be flushed may be lost, and a second time nobody would be told.
       const isLost = options.isDurable &&
         (yield* Effect.catchIf(Effect.as(flush(target), false), isUnflushed, () => Effect.succeed(true)))
@@ -113,6 +112,18 @@ const perform = Effect.fnUntraced(function*(work: Work, decision: Conflict.Decis
       )
   }
 })
+
+/** Gives a copy of the same content what its source has got beside that since it was made. */
+const keepAgain = Effect.fnUntraced(function*({ source: { place, stat }, target }: Work) {
+  const there = yield* Place.lstat(target)
+  if (FilePath.isAddress(place.folder.path) || FilePath.isAddress(target.folder.path) || !isNewer(stat, there)) return
+  const options = yield* CopyOptions
+  yield* Lease.check
+  const lost = stat.kind === "link"
+    ? yield* keepOfLink(place, target, stat, options)
+    : yield* keepAttributes(yield* Place.openFile(target), onSource(Place.openFile(place)), stat, options, there.mode)
+  yield* countLost(lost)
+}, Effect.scoped)
 
 /** What is there may be what a run before this one has copied, and not flushed. */
 const flush = Effect.fnUntraced(function*(target: Place.Place) {
@@ -302,9 +313,6 @@ const endFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
   return EntryCopied.cases.FolderEnded.make({})
 }, Effect.scoped)
 
-/** Why something was not copied. */
-type Failure = CopyError | FilesError | NoFreeName | JobStoreError
-
 type Ending<E> = Effect.Effect<typeof EntryCopied.Type, E | EntryFailed | Interrupted | Task.Skipped, Files.Files>
 
 /** What could not be flushed is done once more, and not only flushed again: nobody knows what is on the device then. */
@@ -319,41 +327,6 @@ const copyOrFail = (payload: Payload): Ending<Failure> => {
     : copyOne(payload, false)
   return Effect.catchIf(copy, isUnflushed, () => copy)
 }
-
-/** What the file system has answered, if it was asked. */
-const answerOf = (failure: Failure): FilesError | undefined =>
-  failure._tag === "FilesError"
-    ? failure
-    : failure._tag === "CopyError" && failure.reason._tag === "CallFailed"
-    ? failure.reason.error
-    : undefined
-
-/** The path of a source that is gone, if that is why. */
-const vanishedOf = (failure: Failure, { source }: Payload): FilePath.FilePath | undefined =>
-  failure._tag === "CopyError" && failure.reason._tag === "Vanished"
-    ? failure.reason.path
-    : failure._tag === "FilesError" && failure.isMissing && failure.path === source
-    ? source
-    : undefined
-
-/**
- * Tells what comes of a failure. Where all of a disk is gone the job is paused; a source that is gone since it was
- * listed is none. A folder that can't be listed is told as such, so that a retry begins with it, and gives it its mode
- * and times.
- */
-const tell = Effect.fnUntraced(function*(failure: Failure, payload: Payload) {
-  const { kind, source, target } = payload
-  const [answer, vanished] = [answerOf(failure), vanishedOf(failure, payload)]
-  if (vanished !== undefined || (answer !== undefined && JobFileSystems.mayBeAll(answer))) {
-    yield* pauseIfMoved([source, target])
-  }
-  if (vanished !== undefined) return yield* Task.skip(SkipReason.Vanished)
-  const code = answer?.code ?? (failure._tag === "CopyError" ? failure.reason._tag : failure._tag)
-  const path = failure._tag === "NoFreeName" ? target : source
-  const error = new EntryFailed({ code, path, why: failure.message })
-  if (kind !== "list" || isTransient(code) || pauseOn(error) !== undefined) return yield* error
-  return EntryCopied.cases.Unlisted.make({ code, why: error.why })
-})
 
 /** Copies one entry, or lists a folder. */
 export const copyAlone = (payload: Payload): Ending<never> =>

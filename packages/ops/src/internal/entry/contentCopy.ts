@@ -13,6 +13,7 @@ import type * as Files from "../../Files.ts"
 import { FilesError } from "../../FilesError.ts"
 import type { HashAlgorithm } from "../../HashAlgorithm.ts"
 import { comparedUnits, largeUnits } from "../../ProgressUnits.ts"
+import { isSparse } from "../content/contentComparison.ts"
 import { isChanged } from "../files/statComparison.ts"
 import * as Hasher from "../hash/hasher.ts"
 import { hasherOf } from "../hash/storedDigest.ts"
@@ -22,7 +23,7 @@ import { CopyError, Reason } from "../steps/copyError.ts"
 import { prepare } from "../steps/durability.ts"
 import { flushPlaced } from "../steps/filePlacement.ts"
 import * as ReadBack from "../steps/readBack.ts"
-import { onSource } from "../steps/sideErrors.ts"
+import { onDestination, onSource } from "../steps/sideErrors.ts"
 import type { Copied, CopyRequest } from "./copyRequest.ts"
 import type { PartialFile } from "./partialFile.ts"
 
@@ -134,7 +135,9 @@ const copyOnce = Effect.fnUntraced(
     const draft = yield* open(request, stat)
     counted.bytes = Math.max(counted.bytes, draft.counted)
     if (isLong) yield* begin(counted, stat)
-    const hashers = hashersFor(isUnseen ? undefined : options.checksums, isReadBack)
+    // Zeros of a hole are not read to be compared.
+    const isHashed = isReadBack && !(options.keeps.has("sparse") && isSparse(stat))
+    const hashers = hashersFor(isUnseen ? undefined : options.checksums, isHashed)
     const kept = isUnseen ? undefined : keptOf(from, options)
     const all = [...hashers.values(), ...kept === undefined ? [] : [kept.hasher]]
     const update = (bytes: Uint8Array) => {
@@ -151,10 +154,12 @@ const copyOnce = Effect.fnUntraced(
     const lost = from.hasMetadata === true ? [...attributes, "metadata" as const] : attributes
     yield* flush.content([draft.file])
     const digests = new Map(Array.from(hashers, ([algorithm, hasher]) => [algorithm, hasher.digest()]))
-    const compared = isReadBack ? digests.get(ReadBack.comparedBy) : undefined
-    if (compared !== undefined) {
-      const { sizeBytes } = copied
-      yield* ReadBack.readBack(draft.file, { digest: compared, sizeBytes }, Place.path(target))
+    if (isReadBack) {
+      const digest = isHashed ? digests.get(ReadBack.comparedBy) : undefined
+      const written = digest === undefined ? from : { digest, sizeBytes: copied.sizeBytes }
+      yield* ReadBack.readBack(draft.file, written, Place.path(target))
+      // What it was opened by for writing notes each read.
+      if (options.keeps.has("times") && !lost.includes("times")) yield* onDestination(draft.file.setTimes(stat))
     }
     yield* draft.place
     yield* flushPlaced(request, flush)

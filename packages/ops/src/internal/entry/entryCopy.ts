@@ -8,7 +8,7 @@ import type { Interrupted } from "@fanout/core/Interrupter"
 import * as Effect from "effect/Effect"
 import type * as Files from "../../Files.ts"
 import * as Place from "../path/place.ts"
-import { keepLinkAttributes, keepLinkOwner, tolerate } from "../steps/attributes.ts"
+import { keepOfLink } from "../steps/attributes.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
 import { prepare } from "../steps/durability.ts"
 import { createTemporary, flushPlaced, place } from "../steps/filePlacement.ts"
@@ -20,16 +20,14 @@ import * as FolderCopy from "./folderCopy.ts"
 
 /** Copies a symbolic link as it stands, wherever it leads. */
 const copyLink = Effect.fnUntraced(function*(request: CopyRequest) {
-  const { options: { keeps }, source, stat, target: { folder }, temporary } = request
+  const { options, source, stat, target: { folder }, temporary } = request
   const flush = yield* prepare(folder)
   const target = yield* onSource(source.folder.readLink(source.name))
   yield* createTemporary(request, folder.makeLink(target, temporary))
-  const owner = keeps.has("owner") ? yield* keepLinkOwner({ folder, name: temporary }, stat) : []
-  const attributes = yield* keepLinkAttributes(source, { folder, name: temporary }, request.options)
-  const times = keeps.has("times") ? yield* tolerate("times", folder.setTimes(temporary, stat)) : []
+  const lost = yield* keepOfLink(source, { folder, name: temporary }, stat, options)
   yield* place(request)
   yield* flushPlaced(request, flush)
-  return { strategy: "link", sizeBytes: 0, lost: [...owner, ...attributes, ...times] }
+  return { strategy: "link", sizeBytes: 0, lost }
 }, Effect.scoped)
 
 /** Copies what the source is. */

@@ -88,7 +88,7 @@ export const functionsOf = (library: Library) => {
 
 export const { libc, renameat2 } = functionsOf(koffi.load(null))
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
 const O_CLOEXEC = 0o2000000
 const O_PATH = 0o10000000
 const O_TMPFILE = 0o20000000 | O_DIRECTORY
@@ -119,8 +119,8 @@ export const PATH_MAX = 4096
 
 export const flagsOf: Readonly<Record<Mode, number>> = {
   folder: O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-  list: O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-  read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+  list: O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC,
+  read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME | O_CLOEXEC,
   create: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
   update: O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
   unnamed: O_RDWR | O_TMPFILE | O_CLOEXEC

@@ -22,6 +22,7 @@ import {
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { EntryKind } from "../../FolderListing.ts"
+import * as FileFlags from "./fileFlags.ts"
 import * as FileSystemId from "./fileSystemId.ts"
 import { fileMode, isAnonymous, isLocal, isOverlay } from "./fileSystemTypes.ts"
 import {
@@ -52,7 +53,7 @@ import {
   STATX_MNT_ID,
   SYS_openat2
 } from "./libc.ts"
-import { byPath, openEach } from "./nodeCalls.ts"
+import { byPath, openEach, unnoted } from "./nodeCalls.ts"
 import { isAppendOnly, Stat, statBytes, toIdentity } from "./statx.ts"
 
 /** koffi refuses more than 256 calls at once, of all parts of the program, and Node seldom has so many threads. */
@@ -179,7 +180,7 @@ const closeNow = (descriptor: number): void => {
 }
 
 const openAt = (folder: number, name: FilePath.FilePath, flags: number, mode = 0): Call<number> =>
-  numberOf(libc.openat, folder, native(name), flags, mode)
+  unnoted(flags, (flags) => numberOf(libc.openat, folder, native(name), flags, mode))
 
 const openByStep = (path: FilePath.FilePath, flags: number): Call<number> =>
   openEach(path, {
@@ -193,7 +194,7 @@ const openPath: Calls["openPath"] = (path, mode) => {
   if (isTooLong(path)) return openByStep(path, flags)
   // Neither kernels before Linux 5.6 nor some sandboxes let it be called.
   return orElse(
-    openWhole(path, flags),
+    unnoted(flags, (flags) => openWhole(path, flags)),
     (code) => code.name === "ENOSYS" || code.name === "EPERM" ? openByStep(path, flags) : failed(code)
   )
 }
@@ -232,6 +233,14 @@ const fileSystem: Calls["fileSystem"] = (descriptor) => {
       // Kernels before Linux 6.9 don't know this request.
       ? orElse(asked, () => immediate(() => ""))
       : immediate(() => FileSystemId.ofStatfs(statfs)))
+}
+
+const flags: Calls["flags"] = (descriptor) => {
+  const into = Buffer.alloc(8)
+  const asked = new LibcCall(libc.ioctl, [descriptor, FileFlags.getFlags, into], () => into.readUInt32LE(0))
+  return FileFlags.isKnownRequest
+    ? orElse(asked, (code) => FileFlags.withoutFlags.has(code.name) ? immediate(() => 0) : failed(code))
+    : immediate(() => 0)
 }
 
 /** Kinds by `d_type` (dirent.h). */
@@ -350,6 +359,7 @@ export const calls: Calls = {
     const into = Buffer.allocUnsafe(statBytes)
     return new LibcCall(libc.statx, [folder, "", AT_EMPTY_PATH, statMask, into], () => isAppendOnly(into))
   },
+  flags,
   list,
   readLink,
   read: (descriptor, buffer, at) =>

@@ -53,11 +53,12 @@ const failing = (): Call<never> => failed(unsupported)
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
 const isLinux = process.platform === "linux"
 const O_PATH = isLinux ? 0o10000000 : 0
+const O_NOATIME = isLinux ? fs.constants.O_NOATIME : 0
 
 const flagsOf: Readonly<Record<Exclude<Mode, "unnamed">, number>> = {
   folder: O_PATH | O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
-  list: O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
-  read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
+  list: O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOATIME,
+  read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME,
   create: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
   update: O_RDWR | O_NOFOLLOW | O_NONBLOCK
 }
@@ -125,11 +126,20 @@ const timesOf = ({ accessedNanos, modifiedNanos }: Files.FileTimes) =>
 
 // --- Calls ----------------------------------------------------------------------------------------------------------
 
+/** Opens without a note of when it was read, or with one: to leave it out is up to the owner of a file. */
+export const unnoted = (flags: number, open: (flags: number) => Call<number>): Call<number> =>
+  (flags & O_NOATIME) === 0
+    ? open(flags)
+    : orElse(open(flags), (code) => code.name === "EPERM" ? open(flags & ~O_NOATIME) : failed(code))
+
 const openAt = (path: FilePath.FilePath, flags: number, mode = fileMode): Call<number> =>
   map(
-    made(() => fs.openSync(native(path), flags, mode), (done) => fs.open(native(path), flags, mode, done)),
+    unnoted(flags, (flags) =>
+      made(() => fs.openSync(native(path), flags, mode), (done) => fs.open(native(path), flags, mode, done))),
     (opened) => {
-      if (!isLinux) pathOf.set(opened, path)
+      if (!isLinux) {
+        pathOf.set(opened, path)
+      }
       return opened
     }
   )
@@ -282,6 +292,7 @@ export const calls: Calls = {
   // Node tells the type of a file system, and how full it is.
   fileSystem: () => immediate(() => ""),
   isAppendOnly: () => immediate(() => false),
+  flags: () => immediate(() => 0),
   list,
   readLink: (folder, name) =>
     map(

@@ -12,6 +12,13 @@ export const isAlike = (source: Files.FileStat, there: Files.FileStat): boolean 
   isSameTime(source.modifiedNanos, there.modifiedNanos)
 
 /**
+ * Whether two names are of one file, as in snapshots that share files by hard links: then there is nothing to read.
+ * Inodes alone don't tell, as some file systems in user space make them up by hashes.
+ */
+export const isShared = (a: Files.FileStat, b: Files.FileStat): boolean =>
+  !isChanged(a, b) && a.links === b.links && a.bornNanos === b.bornNanos
+
+/**
  * Tells a file, and what is in it, from all that it was before. Whoever writes can set the time of modification back,
  * and nobody the time of change. That changes with mode, owner, attributes and names, too: such a file is read again.
  */

@@ -49,6 +49,8 @@ const giveBack = (aside: Place.Place, to: Place.Place, stat: Files.FileStat) => 
 
 /** Gives all that a unit has put aside its names again. */
 const restoreFolder = Effect.fnUntraced(function*({ folder, name }: Place.Place) {
+  // Who is killed right after it was made, and before it has its mode, leaves it empty.
+  if (yield* Effect.isSuccess(folder.removeFolder(name))) return
   const aside = yield* folder.folder(name)
   if (!isAside(yield* aside.stat, yield* folder.stat, yield* (yield* Files.Files).user)) return
   const { folders, others } = yield* namesIn(aside)

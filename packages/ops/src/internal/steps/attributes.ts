@@ -9,6 +9,7 @@ import type { FilesError } from "../../FilesError.ts"
 import type { Lost } from "../../ProgressUnits.ts"
 import { withoutAttributes } from "../files/fileSystemTypes.ts"
 import type * as Place from "../path/place.ts"
+import { withInherited } from "../path/unfinishedFolder.ts"
 import type { CopyError } from "./copyError.ts"
 import { onDestination, onSource } from "./sideErrors.ts"
 
@@ -30,8 +31,24 @@ const setIdBits = setUserId | setGroupId
 
 const none: ReadonlyArray<Lost> = []
 
+/**
+ * Whether a source was changed after its copy, so that the copy may lack some of what is to be kept. Nobody can set the
+ * time of change, and both have it from the clock of this machine, most of the time.
+ */
+export const isNewer = (source: Files.FileStat, copy: Files.FileStat): boolean =>
+  source.changedNanos > copy.changedNanos
+
+/** Whether a copy has mode and owner of its source, if these are kept. A link has no mode of its own. */
+export const hasModeAndOwner = (
+  source: Files.FileStat,
+  copy: Files.FileStat,
+  keeps: ReadonlySet<Property>
+): boolean =>
+  (!keeps.has("mode") || source.kind === "link" || source.mode === copy.mode) &&
+  (!keeps.has("owner") || (source.owner === copy.owner && source.group === copy.group))
+
 /** Sets a property, and returns it as lost where the file system has no such thing. */
-export const tolerate = (
+const tolerate = (
   property: Lost,
   effect: Effect.Effect<void, FilesError>,
   isTolerated = ({ code }: FilesError): boolean => isLost(code)
@@ -54,12 +71,15 @@ const setMode = Effect.fnUntraced(function*(copy: Files.OpenFile, mode: number) 
   return lost
 })
 
+/** The mode of something new, whose source has no say in what it gets from the folder that it is made in. */
+const newMode = Effect.fnUntraced(function*(copy: Files.OpenFile, { kind, mode }: Files.FileStat) {
+  const { denied } = yield* Files.Files
+  const allowed = mode & 0o777 & ~(yield* denied)
+  return kind === "folder" ? withInherited(allowed, yield* copy.stat) : allowed
+})
+
 const modeOf = (copy: Files.OpenFile, source: Files.FileStat, isKept: boolean, own: number | undefined) =>
-  isKept
-    ? safeMode(copy, source)
-    : own !== undefined
-    ? Effect.succeed(own)
-    : Files.Files.use((files) => Effect.map(files.denied, (denied) => source.mode & 0o777 & ~denied))
+  isKept ? safeMode(copy, source) : own === undefined ? newMode(copy, source) : Effect.succeed(own)
 
 const accessList = "system.posix_acl_access"
 
@@ -90,10 +110,6 @@ const withoutList = (mode: number, list: Files.Attribute | undefined): number =>
 
 const keepOwner = (setOwner: Effect.Effect<boolean, FilesError>): Effect.Effect<ReadonlyArray<Lost>, CopyError> =>
   onDestination(Effect.map(setOwner, (isKept) => isKept ? none : ["owner"]))
-
-/** Gives a link its owner, or at least its group. */
-export const keepLinkOwner = ({ folder, name }: Place.Place, owner: Files.Owner) =>
-  keepOwner(folder.setOwner(name, owner))
 
 // --- Extended attributes --------------------------------------------------------------------------------------------
 
@@ -160,8 +176,8 @@ const attributesOf = Effect.fnUntraced(function*(
   return { attributes: attributes.flat(), lost }
 })
 
-/** Sets the extended attributes of a link, whose other properties are given to it by who makes it. */
-export const keepLinkAttributes = Effect.fnUntraced(function*(
+/** Sets the extended attributes of a link. */
+const keepLinkAttributes = Effect.fnUntraced(function*(
   from: Place.Place,
   to: Place.Place,
   options: CopyOptions
@@ -175,6 +191,20 @@ export const keepLinkAttributes = Effect.fnUntraced(function*(
   const copy = { setAttribute: (attribute: Files.Attribute) => to.folder.setAttribute(to.name, attribute) }
   const lost = yield* Effect.forEach(attributes, (attribute) => keepAttribute(copy, attribute, options.isMove))
   return Arr.dedupe([...unread, ...lost.flat()])
+})
+
+/** Sets what is to be kept of a link. */
+export const keepOfLink = Effect.fnUntraced(function*(
+  from: Place.Place,
+  { folder, name }: Place.Place,
+  stat: Files.FileStat,
+  options: CopyOptions
+): Effect.fn.Return<ReadonlyArray<Lost>, CopyError> {
+  const { keeps } = options
+  const owner = keeps.has("owner") ? yield* keepOwner(folder.setOwner(name, stat)) : none
+  const attributes = yield* keepLinkAttributes(from, { folder, name }, options)
+  const times = keeps.has("times") ? yield* tolerate("times", folder.setTimes(name, stat)) : none
+  return [...owner, ...attributes, ...times]
 })
 
 /**

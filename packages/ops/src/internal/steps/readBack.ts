@@ -8,7 +8,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { FilePath } from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
+import type { FilesError } from "../../FilesError.ts"
 import type { HashAlgorithm } from "../../HashAlgorithm.ts"
+import { compareContent } from "../content/contentComparison.ts"
 import { hashContent, type Hashed } from "../hash/fileHash.ts"
 import { CopyError, Reason } from "./copyError.ts"
 import { onDestination } from "./sideErrors.ts"
@@ -28,15 +30,31 @@ export const digestOf = (
     onDestination
   )
 
-/** Reads all of a file that is on the device, and fails with `Mismatch` where that is not what was hashed. */
+/** Whether a source and a copy are the same, byte by byte, but for holes of both. */
+const areSame = Effect.fnUntraced(function*(source: Files.OpenFile, copy: Files.OpenFile) {
+  const open = Effect.fnUntraced(function*(file: Files.OpenFile, side: "source" | "destination") {
+    const blame = (error: FilesError) => new CopyError({ reason: Reason.cases.CallFailed.make({ side, error }) })
+    return { file, stat: yield* Effect.mapError(file.stat, blame), blame }
+  })
+  const [a, b] = [yield* open(source, "source"), yield* open(copy, "destination")]
+  const kept = { get: Effect.succeedNone, save: () => Effect.void }
+  return Option.isNone(yield* compareContent(a, b, kept, () => Effect.void))
+})
+
+/**
+ * Reads all of a file that is on the device, and fails with `Mismatch` where that is not what was hashed; or, if
+ * nothing was, not what is in its source.
+ */
 export const readBack = Effect.fnUntraced(function*(
   file: Files.OpenFile,
-  { digest, sizeBytes }: Hashed,
+  written: Hashed | Files.OpenFile,
   path: FilePath
 ): Effect.fn.Return<void, CopyError | Interrupter.Interrupted> {
   yield* onDestination(Effect.catchIf(file.forget, ({ code }) => code === "ENOTSUP", () => Effect.void))
-  const found = yield* digestOf(file, sizeBytes, comparedBy)
-  if (found !== digest) return yield* new CopyError({ reason: Reason.cases.Mismatch.make({ path }) })
+  const isSame = "digest" in written
+    ? (yield* digestOf(file, written.sizeBytes, comparedBy)) === written.digest
+    : yield* areSame(written, file)
+  if (!isSame) return yield* new CopyError({ reason: Reason.cases.Mismatch.make({ path }) })
 })
 
 /** Counts copies that were read back, and have their names. */

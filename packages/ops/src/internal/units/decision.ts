@@ -5,8 +5,10 @@ import * as Option from "effect/Option"
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
+import { withoutAttributes } from "../files/fileSystemTypes.ts"
 import type { Routine } from "../files/routine.ts"
 import { isAlike } from "../files/statComparison.ts"
+import * as Attributes from "../steps/attributes.ts"
 import * as Conflict from "../steps/conflict.ts"
 import type { Unit } from "../steps/unit.ts"
 
@@ -32,6 +34,23 @@ function* factsOf(
   return isCode(target) ? target : Conflict.factsOf(stat, target)
 }
 
+/**
+ * Whether a copy has what is to be kept beside the content, as far as that takes no more than to look. Nobody can set
+ * the time of change: a source that has had none since its copy was made has nothing else by now.
+ */
+function* hasKept(
+  calls: Calls,
+  { from, name, stat }: Met,
+  there: Files.FileStat,
+  properties: Unit["keeps"]
+): Routine<boolean> {
+  if (!Attributes.isNewer(stat, there)) return true
+  const keeps = new Set(properties)
+  if (!Attributes.hasModeAndOwner(stat, there, keeps)) return false
+  const names = yield* calls.listAttributesAt(from, name)
+  return isCode(names) ? withoutAttributes.has(names.name) : !names.some((name) => Attributes.isKept(name, keeps))
+}
+
 /** What is to be done with it; nothing where more has to be known. */
 export function* decide(
   calls: Calls,
@@ -50,5 +69,10 @@ export function* decide(
   const { _tag } = Conflict.decide(conflict, own, Option.some(other))
   // What is to be replaced has its copy until then; a move might replace what it has moved, a link what it leads to.
   if (_tag === "Replace" && (waits || (stat.kind === "link" && there.kind !== "link"))) return undefined
-  return _tag === "Replace" || _tag === "Unchanged" || _tag === "Skip" ? _tag : undefined
+  if (_tag === "Unchanged") {
+    return (yield* hasKept(calls, { from, name, stat, to }, there, unit.keeps))
+      ? _tag
+      : undefined
+  }
+  return _tag === "Replace" || _tag === "Skip" ? _tag : undefined
 }

@@ -1,10 +1,24 @@
 /**
  * Tells whether a draft in one folder can be for another one: what is made in a folder gets things from that.
  */
-import { type Calls, isCode } from "../../Calls.ts"
+import { type Answer, type Calls, isCode } from "../../Calls.ts"
+import * as FilePath from "../../FilePath.ts"
+import { givesSame } from "../files/fileFlags.ts"
 import type { Routine } from "../files/routine.ts"
 import { withInherited } from "../path/unfinishedFolder.ts"
 import { defaultList } from "../steps/attributes.ts"
+
+/** The folder itself, by which it is opened once more. */
+const itself = FilePath.make(".")
+
+/** What it was opened for may not be enough to be asked for its flags. */
+function* flagsOf(calls: Calls, folder: number): Routine<Answer<number>> {
+  const opened = yield* calls.open(folder, itself, "list")
+  if (isCode(opened)) return opened
+  const flags = yield* calls.flags(opened)
+  calls.closeNow(opened)
+  return flags
+}
 
 function* hasDefaultList(calls: Calls, folder: number): Routine<boolean> {
   const names = yield* calls.listAttributes(folder)
@@ -13,12 +27,14 @@ function* hasDefaultList(calls: Calls, folder: number): Routine<boolean> {
 
 /**
  * Whether what is made in one folder is as if it were made in the other: it is on the same file system, gets the same
- * group, and no list for access from either.
+ * group and flags, and no list for access from either.
  */
 export function* isLike(calls: Calls, one: number, other: number): Routine<boolean> {
   const [a, b] = [yield* calls.stat(one), yield* calls.stat(other)]
   if (isCode(a) || isCode(b) || a.device !== b.device) return false
   const bits = withInherited(0, a)
+  const [flags, otherFlags] = [yield* flagsOf(calls, one), yield* flagsOf(calls, other)]
+  if (isCode(flags) || isCode(otherFlags) || !givesSame(flags, otherFlags)) return false
   return bits === withInherited(0, b) && (bits === 0 || a.group === b.group) &&
     !(yield* hasDefaultList(calls, one)) && !(yield* hasDefaultList(calls, other))
 }

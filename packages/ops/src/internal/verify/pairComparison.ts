@@ -4,11 +4,11 @@
  */
 import { type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
-import * as Files from "../../Files.ts"
+import type * as Files from "../../Files.ts"
 import { mayBeOpened } from "../content/fileReader.ts"
 import { sameBytes } from "../files/byteComparison.ts"
 import { isName } from "../files/openHandle.ts"
-import { isChanged } from "../files/statComparison.ts"
+import { isChanged, isShared } from "../files/statComparison.ts"
 
 /** What takes how two compare. */
 export interface Comparer {
@@ -63,8 +63,7 @@ const compareOpen = (calls: Calls, a: number, b: number, comparer: Comparer): vo
   const [statA, statB] = [calls.stat(a).now(), calls.stat(b).now()]
   if (isCode(statA) || isCode(statB)) return comparer.leave()
   if (!comparer.begin(statA, statB)) return
-  // Trees that share files, as snapshots by hard links do, have nothing to read.
-  if (Files.isSameInode(statA, statB)) return comparer.end(undefined, 0)
+  if (isShared(statA, statB)) return comparer.end(undefined, 0)
   const [sizeA, sizeB] = [statA.sizeBytes, statB.sizeBytes]
   const areFiles = statA.kind === "file" && statB.kind === "file"
   const same = areFiles ? compareContent(calls, [a, b], Math.min(sizeA, sizeB), comparer.buffers) : undefined

@@ -19,7 +19,7 @@ import type { FilesError } from "../../FilesError.ts"
 import { SkipReason } from "../../SkipReason.ts"
 import { compareContent, Compared, type Opened } from "../content/contentComparison.ts"
 import { QuickFiles, type Sides, type Where } from "../files/quickFiles.ts"
-import { isChanged } from "../files/statComparison.ts"
+import { isChanged, isShared } from "../files/statComparison.ts"
 import * as Place from "../path/place.ts"
 import { unlessGone } from "../work/diskPause.ts"
 import * as ProtectedFiles from "../work/protectedFiles.ts"
@@ -118,8 +118,7 @@ const compareFiles = Effect.fnUntraced(function*(payload: Payload) {
   const [sizeA, sizeB] = [a.stat.sizeBytes, b.stat.sizeBytes]
   const bySize = () => differs({ _tag: "Size", a: sizeA, b: sizeB })
   if (sizeA !== sizeB && sizeA > 0 && sizeB > 0) return yield* bySize()
-  // Trees that share files, as snapshots by hard links do, have nothing to read.
-  const at = Files.isSameInode(a.stat, b.stat) ? Option.none() : yield* compareContent(a, b, compared)
+  const at = isShared(a.stat, b.stat) ? Option.none() : yield* compareContent(a, b, compared)
   yield* requireUnchanged("A", a)
   yield* requireUnchanged("B", b)
   if (Option.isSome(at)) return yield* sizeA === sizeB ? differs({ _tag: "Content", at: at.value }) : bySize()
