@@ -8,6 +8,7 @@ import {
   bytes,
   contentsOf,
   freshPlace,
+  hasExt4,
   hasStrace,
   isRoot,
   jobsOf,
@@ -15,6 +16,7 @@ import {
   mayMount,
   meeting,
   mount,
+  mountExt4,
   nobody,
   run,
   strays,
@@ -259,16 +261,11 @@ describe.skipIf(!mayMount)("fanout copy to where it may not write (needs mounts)
     assert.isFalse(fs.existsSync(source))
   })
 
-  it.skipIf(!works("mkfs.ext4", "-V") || spawnSync("chattr", ["-V"]).error !== undefined)(
+  it.skipIf(!hasExt4)(
     "fails what is immutable, and does the rest (needs mkfs.ext4 and chattr)",
     () => {
       const { place, source } = plant()
-      const [image, disk] = [path.join(place, "image"), path.join(place, "disk")]
-      fs.writeFileSync(image, "")
-      fs.truncateSync(image, 64 * 2 ** 20)
-      assert.isTrue(works("mkfs.ext4", "-q", image))
-      mount(disk, "-o", "loop", image)
-      const target = path.join(disk, "target")
+      const target = path.join(mountExt4(place), "target")
       write(target, { b: "the old b", large: "the old large one", "folder/b": "the old folder/b" })
       const before = contentsOf(target)
       const stuck = ["b", "large", "folder"].map((name) => path.join(target, name))

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { freshPlace, isRoot, mayMount, mount, run, works } from "./faults.ts"
+import { freshPlace, hasExt4, isRoot, mayMount, mount, mountExt4, nobody, run } from "./faults.ts"
 
 /** Paths in the tree of `plant`, what is in a folder before it: to list one may change when it was read. */
 const names = [
@@ -73,6 +73,16 @@ describe.skipIf(!isRoot)("what fanout copy keeps", () => {
     assert.deepStrictEqual(accessed(path.join(disk, "moved")), before)
   })
 
+  it("is read by somebody who may not leave out the note of it", () => {
+    const { place, source, target } = freshPlace()
+    plant(source)
+    fs.chmodSync(place, 0o777)
+    const { status, stderr } = run(place, ["copy", "--verify", "-T", source, target], nobody)
+    assert.strictEqual(status, 0, stderr)
+    assert.strictEqual(fs.readFileSync(path.join(target, "folder/inner/file"), "utf8"), "text")
+    assert.strictEqual(fs.statSync(path.join(target, "large")).uid, 65_534)
+  })
+
   it("is what a source has got beside its content since it was copied", () => {
     const { place, source, target } = freshPlace()
     plant(source)
@@ -100,17 +110,12 @@ describe.skipIf(!isRoot)("what fanout copy keeps", () => {
     assert.deepStrictEqual(inodes(), before)
   })
 
-  it.skipIf(!mayMount || !works("mkfs.ext4", "-V") || spawnSync("chattr", ["-V"]).error !== undefined)(
+  it.skipIf(!hasExt4)(
     "are the flags that new files get from a folder which is there (needs mkfs.ext4 and chattr)",
     () => {
       const { place, source } = freshPlace()
       plant(source)
-      const [image, disk] = [path.join(place, "image"), path.join(place, "disk")]
-      fs.writeFileSync(image, "")
-      fs.truncateSync(image, 64 * 2 ** 20)
-      assert.isTrue(works("mkfs.ext4", "-q", image))
-      mount(disk, "-o", "loop", image)
-      const target = path.join(disk, "target")
+      const target = path.join(mountExt4(place), "target")
       fs.mkdirSync(path.join(target, "folder/inner"), { recursive: true })
       assert.strictEqual(spawnSync("chattr", ["+A", path.join(target, "folder")]).status, 0)
 

@@ -51,6 +51,20 @@ export const mount = (on: string, ...args: ReadonlyArray<string>): void => {
   mounts.push(on)
 }
 
+/** Whether an image of ext4 can be mounted, and files of it have flags. */
+export const hasExt4 = mayMount && spawnSync("mkfs.ext4", ["-V"]).error === undefined &&
+  spawnSync("chattr", ["-V"]).error === undefined
+
+/** Mounts an image of ext4 in a place, and gives the folder. */
+export const mountExt4 = (place: string): string => {
+  const [image, disk] = [path.join(place, "image"), path.join(place, "disk")]
+  fs.writeFileSync(image, "")
+  fs.truncateSync(image, 64 * 2 ** 20)
+  assert.strictEqual(spawnSync("mkfs.ext4", ["-q", image]).status, 0)
+  mount(disk, "-o", "loop", image)
+  return disk
+}
+
 // --- The command ----------------------------------------------------------------------------------------------------
 
 export const env = (place: string) => ({

@@ -83,16 +83,27 @@ export function* asked<A>(call: Call<A>): Generator<Call<unknown>, Answer<A>, un
   return (yield call) as Answer<A>
 }
 
+class Made<A> implements Call<A> {
+  readonly now: Call<A>["now"]
+  readonly later: Call<A>["later"]
+
+  constructor(now: Call<A>["now"], later: Call<A>["later"]) {
+    this.now = now
+    this.later = later
+  }
+
+  [Symbol.iterator]() {
+    return asked<A>(this)
+  }
+}
+
 /**
  * Call that is made in one of two ways.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = <A>(now: Call<A>["now"], later: Call<A>["later"]): Call<A> => {
-  const call: Call<A> = { now, later, [Symbol.iterator]: () => asked(call) }
-  return call
-}
+export const make = <A>(now: Call<A>["now"], later: Call<A>["later"]): Call<A> => new Made(now, later)
 
 /**
  * Call that is over in no time.

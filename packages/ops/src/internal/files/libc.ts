@@ -88,7 +88,8 @@ export const functionsOf = (library: Library) => {
 
 export const { libc, renameat2 } = functionsOf(koffi.load(null))
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
+export const { O_NOATIME } = fs.constants
 const O_CLOEXEC = 0o2000000
 const O_PATH = 0o10000000
 const O_TMPFILE = 0o20000000 | O_DIRECTORY

@@ -38,6 +38,7 @@ import {
   nameOf,
   type Native,
   native,
+  O_NOATIME,
   PATH_MAX,
   POSIX_FADV_DONTNEED,
   POSIX_FADV_WILLNEED,
@@ -61,12 +62,12 @@ const mostLater = 128
 let later = 0
 const waiting: Array<() => void> = []
 
-const [EINTR, EIO] = [code("EINTR"), code("EIO")]
+const [EINTR, EIO, EPERM] = [code("EINTR"), code("EIO"), code("EPERM")]
 
 /** A call of a function that gives less than 0 where it fails. */
 class LibcCall<A> implements Call<A> {
   private readonly call: Native
-  private readonly values: ReadonlyArray<unknown>
+  private values: ReadonlyArray<unknown>
   private readonly give: (value: number) => Answer<A>
 
   constructor(call: Native, values: ReadonlyArray<unknown>, give: (value: number) => Answer<A>) {
@@ -75,9 +76,19 @@ class LibcCall<A> implements Call<A> {
     this.give = give
   }
 
+  /** Whether this was to open without a note of it, which is up to the owner of a file; from then on it is noted. */
+  private isNoted(error: Code): boolean {
+    const [folder, name, flags, mode] = this.values
+    if (error !== EPERM || this.call !== libc.openat || typeof flags !== "number" || (flags & O_NOATIME) === 0) {
+      return false
+    }
+    this.values = [folder, name, flags & ~O_NOATIME, mode]
+    return true
+  }
+
   /** Whether it is to be made again. Whether an interrupted close has closed is not known, but on Linux it has. */
-  private isInterrupted(error: Code): boolean {
-    return error === EINTR && this.call !== libc.close
+  private isAgain(error: Code): boolean {
+    return (error === EINTR && this.call !== libc.close) || this.isNoted(error)
   }
 
   [Symbol.iterator]() {
@@ -89,7 +100,7 @@ class LibcCall<A> implements Call<A> {
       const value = this.call(...this.values)
       if (value >= 0) return this.give(value)
       const error = lastError()
-      if (!this.isInterrupted(error)) return error
+      if (!this.isAgain(error)) return error
     }
   }
 
@@ -104,7 +115,7 @@ class LibcCall<A> implements Call<A> {
       later--
       waiting.shift()?.()
       if (error === undefined) done(this.give(value))
-      else if (this.isInterrupted(error)) this.later(done)
+      else if (this.isAgain(error)) this.later(done)
       else done(error)
     })
   }
@@ -180,7 +191,7 @@ const closeNow = (descriptor: number): void => {
 }
 
 const openAt = (folder: number, name: FilePath.FilePath, flags: number, mode = 0): Call<number> =>
-  unnoted(flags, (flags) => numberOf(libc.openat, folder, native(name), flags, mode))
+  numberOf(libc.openat, folder, native(name), flags, mode)
 
 const openByStep = (path: FilePath.FilePath, flags: number): Call<number> =>
   openEach(path, {

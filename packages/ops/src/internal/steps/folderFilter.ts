@@ -9,7 +9,7 @@ let last = { text: "", filter: Filter.none }
 
 /** What rules leave out, by paths that begin in this folder below what the rules are for. */
 export const leftOut = (rules: ReadonlyArray<Filter.Rule>, folder: FilePath.FilePath): Filter.Filter => {
-  const text = JSON.stringify(rules)
+  const text = rules.join("\n")
   if (text !== last.text) last = { text, filter: Filter.make(rules) }
   return Filter.within(last.filter, folder)
 }

@@ -20,8 +20,13 @@ import { openKnown } from "./ownFolder.ts"
 /** As much of either file is read at once as stays in a core's own cache with that of the other. */
 const pieceBytes = 2 ** 17
 
-/** Buffers that nobody compares in for now: to make one takes longer than to fill it. */
-const spareBuffers: Array<Buffer> = []
+type Buffers = readonly [inCopy: Buffer, inSource: Buffer]
+
+/** Buffers that nobody compares in for now: to make them takes longer than to fill them. */
+const spareBuffers: Array<Buffers> = []
+
+const takeBuffers = (): Buffers =>
+  spareBuffers.pop() ?? [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)]
 
 /** So many copies are open at most. */
 const mostOpen = 64
@@ -42,7 +47,7 @@ type Copies = ReadonlyMap<FilePath.FilePath, Answer<number>>
 class Comparison {
   /** How many files of the last placement were compared. */
   compared = 0
-  private buffer: Buffer | undefined
+  private buffers: Buffers | undefined
   private readonly calls: Calls
   private readonly isFollowing: boolean
 
@@ -53,8 +58,8 @@ class Comparison {
 
   private *isSameContent(copy: number, source: number): Routine<boolean> {
     const { calls } = this
-    const buffer = this.buffer ??= spareBuffers.pop() ?? Buffer.allocUnsafeSlow(2 * pieceBytes)
-    const [inCopy, inSource] = [buffer.subarray(0, pieceBytes), buffer.subarray(pieceBytes)]
+    const buffers = this.buffers ??= takeBuffers()
+    const [inCopy, inSource] = buffers
     const [a, b] = [yield* calls.stat(copy), yield* calls.stat(source)]
     // Times tell nothing: the file system of the copy may know them to the second only.
     if (isCode(a) || isCode(b) || a.kind !== b.kind || a.sizeBytes !== b.sizeBytes) return false
@@ -62,7 +67,7 @@ class Comparison {
       const length = Math.min(a.sizeBytes - at, pieceBytes)
       const areRead = (yield* read(calls, copy, inCopy, at, length)) &&
         (yield* read(calls, source, inSource, at, length))
-      if (!areRead || sameBytes([inCopy, inSource], length) < length) return false
+      if (!areRead || sameBytes(buffers, length) < length) return false
     }
     return true
   }
@@ -85,7 +90,7 @@ class Comparison {
 
   close(copies: Copies): void {
     this.closeEach(copies)
-    if (this.buffer !== undefined) spareBuffers.push(this.buffer)
+    if (this.buffers !== undefined) spareBuffers.push(this.buffers)
   }
 
   /** Compares a file that is open with its source. Links have nothing to compare. */
