@@ -29,7 +29,8 @@ const copied = (left: number): CopiedUnit => ({
   bytes: 0,
   left,
   fewer: [],
-  digests: []
+  digests: [],
+  unchangedDigests: []
 })
 
 const partsOf = (cursor: string, payload: typeof entry, left: number) =>

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { isCode } from "@fanout/ops/Calls"
+import { type Calls, failed, isCode, map, unsupported } from "@fanout/ops/Calls"
 import * as FilePath from "@fanout/ops/FilePath"
+import { createHash } from "node:crypto"
 import { now } from "../src/internal/files/routine.ts"
 import type * as Conflict from "../src/internal/steps/conflict.ts"
 import type { Unit } from "../src/internal/steps/unit.ts"
@@ -69,10 +70,50 @@ describe("what a copy in a unit may take the place of", () => {
     assert.strictEqual(decide("skip", same), "skipped")
   })
 
-  it("is none that belongs to the database of the job, and none whose content has to be read", () => {
+  it("is none that belongs to the database of the job", () => {
     for (const path of ["/from/a", "/to/a"]) {
       assert.strictEqual(decide("overwrite", different, { avoid: [path] }), "a alone")
     }
-    assert.strictEqual(decide("changed", same, { checksums: "sha256" }), "a alone")
+  })
+})
+
+describe("the checksum of what a unit leaves", () => {
+  const fillWith = (calls: (calls: Calls) => Calls) => {
+    const disk = new MemoryFiles.Disk()
+    for (const path of ["/from", "/to"]) {
+      disk.folder(path)
+      disk.file(`${path}/a`, "text", { modified: 5_000n })
+      disk.file(`${path}/nothing`, "", { modified: 5_000n })
+      disk.symlink(`${path}/link`, "a", { modified: 5_000n })
+    }
+    const unit = unitOf({ source: "/from", target: "/to", names: ["a", "link", "nothing"], checksums: "sha256" })
+    const yes = () => true
+    const limits = { mayBegin: yes, mayGoOn: yes, mayPublish: yes, isLeftover: undefined }
+    const { rest, unchanged, unchangedDigests } = now(fill, calls(MemoryFiles.callsOf(disk)), unit, limits)
+    assert.strictEqual(disk.openCount, 0)
+    const told = unchangedDigests.flatMap(({ digests, names }) => names.map((name, index) => [name, digests[index]]))
+    return { told, unchanged, left: rest.flatMap(({ names }) => names) }
+  }
+  const digestOf = (text: string) => createHash("sha256").update(text).digest("hex")
+
+  it("is that of what is there, and links have none", () => {
+    assert.deepStrictEqual(fillWith((calls) => calls), {
+      told: [["a", digestOf("text")], ["nothing", digestOf("")]],
+      unchanged: 3,
+      left: []
+    })
+  })
+
+  it("is told by others where it can't be read, or changes meanwhile", () => {
+    for (const code of ["open", "read"] as const) {
+      const { left, unchanged } = fillWith((calls) => ({ ...calls, [code]: () => failed(unsupported) }))
+      assert.deepStrictEqual([left, unchanged], [["a", "nothing"], 1])
+    }
+    let changed = 0n
+    const later = (calls: Calls): Calls => ({
+      ...calls,
+      stat: (file) => map(calls.stat(file), (stat) => ({ ...stat, changedNanos: changed++ }))
+    })
+    assert.deepStrictEqual(fillWith(later).left, ["a", "nothing"])
   })
 })

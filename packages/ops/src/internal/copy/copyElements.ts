@@ -6,6 +6,7 @@ import type * as FanOut from "@fanout/core/FanOut"
 import type { Outcome } from "@fanout/core/Outcome"
 import type * as Source from "@fanout/core/Source"
 import * as Arr from "effect/Array"
+import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import * as Order from "effect/Order"
 import type { Payload } from "../../Copy.ts"
@@ -350,22 +351,24 @@ const ownParts = (
 const copiedParts = (
   at: At,
   payload: Entry,
-  { copied, digests, ended, linked, moved = 0, unchanged }: Copied
+  { copied, digests, ended, linked, moved = 0, unchanged, unchangedDigests }: Copied
 ): ReadonlyArray<Element> => {
   const _tag = moved > 0 ? "Moved" : "Copied"
   const first = below(at, payload.names?.[0] ?? FilePath.empty)
-  const told = digests.flatMap(({ digests, names, path }) => {
-    const [name = FilePath.empty] = names
-    const checksums = { folder: FilePath.join(payload.target, path), names, digests }
-    return done(cursorOf(below(at, FilePath.join(path, name)), "leaf"), names.length, { _tag, checksums })
-  })
-  const others = copied + moved - digests.reduce((sum, { names }) => sum + names.length, 0)
+  const told = (all: Copied["digests"], _tag: string) =>
+    all.flatMap(({ digests, names, path }) => {
+      const [name = FilePath.empty] = names
+      const checksums = { folder: FilePath.join(payload.target, path), names, digests }
+      return done(cursorOf(below(at, FilePath.join(path, name)), "leaf"), names.length, { _tag, checksums })
+    })
+  const countIn = (all: Copied["digests"]) => Num.sumAll(all.map(({ names }) => names.length))
   return [
     ...done(cursorOf(first, "open"), ended, { _tag: "FolderMade" }),
-    ...told,
-    ...done(cursorOf(first, "rest"), others, { _tag }),
+    ...told(digests, _tag),
+    ...told(unchangedDigests, "Unchanged"),
+    ...done(cursorOf(first, "rest"), copied + moved - countIn(digests), { _tag }),
     ...done(cursorOf(first, "rest"), linked, { _tag: "Linked" }),
-    ...done(cursorOf(first, "rest"), unchanged, { _tag: "Unchanged" }),
+    ...done(cursorOf(first, "rest"), unchanged - countIn(unchangedDigests), { _tag: "Unchanged" }),
     ...done(cursorOf(first, "close"), ended, { _tag: "FolderEnded" })
   ]
 }

@@ -105,3 +105,19 @@ export function* measure(
   if (tell !== undefined) { for (const [path, size] of known) tell(path, size) }
   return Option.none()
 }
+
+/** Looks how much there is in some folders of a folder: how many elements, 0 where that can't be seen. */
+export function* sizesOf(
+  calls: Calls,
+  folder: number,
+  names: ReadonlyArray<FilePath.FilePath>,
+  { isLeftOut = Filter.none, ...measuring }: Measuring
+): Routine<ReadonlyArray<number>> {
+  const sizes: Array<number> = []
+  for (const name of names) {
+    const inside = { ...measuring, isLeftOut: Filter.within(isLeftOut, name) }
+    const size = yield* measure(calls, calls.open(folder, name, "list"), inside)
+    sizes.push(Option.match(size, { onNone: () => 0, onSome: countOf }))
+  }
+  return sizes
+}

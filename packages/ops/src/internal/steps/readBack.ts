@@ -14,9 +14,7 @@ import { compareContent } from "../content/contentComparison.ts"
 import { hashContent, type Hashed } from "../hash/fileHash.ts"
 import { CopyError, Reason } from "./copyError.ts"
 import { onDestination } from "./sideErrors.ts"
-
-/** What both are hashed by. */
-export const comparedBy = "blake3"
+import { comparedBy } from "./unit.ts"
 
 /** Reads all of a file at the destination, of about this size, at no rate, and gives its digest. */
 export const digestOf = (

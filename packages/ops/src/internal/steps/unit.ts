@@ -38,19 +38,26 @@ export const Unit = Schema.Struct({
   /** What in folders is left out, and where the rules for that find the source. */
   rules: Schema.Array(Filter.Rule),
   below: FilePath.FilePath,
-  /** By what files are hashed on their way, if they are. */
+  /** By what files are hashed, if that is told. */
   checksums: Schema.optionalKey(HashAlgorithm),
   isFollowing: Schema.Boolean,
   /** Whether it is told by what sources are known, which are to be removed. */
   isMove: Schema.Boolean,
   /** Whether copies get their names in a step of its own. */
   waits: Schema.Boolean,
-  /** Whether copies are compared with their sources before that. */
+  /** Whether copies are read back from the device before that. */
   isVerified: Schema.Boolean,
   /** Once so much is copied, the rest is left. */
   mostBytes: Schema.Natural
 })
 export type Unit = typeof Unit.Type
+
+/** By what copies are hashed that are read back, if it is not told. */
+export const comparedBy = "blake3"
+
+/** By what files are hashed on their way, if they are. */
+export const hashedBy = ({ checksums, isVerified }: Unit): HashAlgorithm | undefined =>
+  checksums ?? (isVerified ? comparedBy : undefined)
 
 /** What copies have come to. */
 const Counts = Schema.Struct({
@@ -75,12 +82,13 @@ const Rest = Schema.Struct({
 })
 export type Rest = typeof Rest.Type
 
-/** Checksums of files of a folder. */
-const Digests = Schema.Struct({
+/** Digests of files of a folder, as they were read from their sources. */
+export const Digests = Schema.Struct({
   path: FilePath.FilePath,
   names: Schema.Array(FilePath.FilePath),
   digests: Schema.Array(Schema.String)
 })
+export type Digests = typeof Digests.Type
 
 /** What sources were that were copied out of a folder. */
 const Editions = Schema.Struct({
@@ -130,6 +138,8 @@ export type Ending = typeof Ending.Type
 /** What is told of a unit, whatever becomes of what waits for its name. */
 const met = {
   unchanged: Schema.Natural,
+  /** Of those that are unchanged, where checksums are told. */
+  unchangedDigests: Schema.Array(Digests),
   rest: Schema.Array(Rest),
   /** Paths below the target that are taken, and are to be left then. */
   skipped: Schema.Array(FilePath.FilePath),
@@ -208,6 +218,7 @@ export const untouched = ({ areFolders, names }: Pick<Unit, "areFolders" | "name
   ended: 0,
   ownersLost: 0,
   unchanged: 0,
+  unchangedDigests: [],
   rest: [areFolders ? restOf(FilePath.empty, [], names) : restOf(FilePath.empty, names)],
   skipped: [],
   left: 0,

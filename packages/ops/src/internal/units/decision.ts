@@ -57,11 +57,10 @@ export function* decide(
   unit: Unit,
   { from, name, stat, to }: Met
 ): Routine<"Create" | "Replace" | "Unchanged" | "Skip" | undefined> {
-  const { checksums, conflict, isAgain, waits } = unit
+  const { conflict, isAgain, waits } = unit
   const there = yield* calls.lstat(to, name)
   if (isCode(there)) return there.name === "ENOENT" ? "Create" : undefined
-  // To tell what it holds it has to be read.
-  if (checksums !== undefined || isAvoided(unit, there)) return undefined
+  if (isAvoided(unit, there)) return undefined
   // Where a link leads is not read here.
   if (conflict === "skip" && isAgain && isAlike(stat, there)) return waits ? undefined : "Unchanged"
   const [own, other] = [yield* factsOf(calls, from, name, stat), yield* factsOf(calls, to, name, there)]

@@ -2,14 +2,13 @@
  * Fills the draft of a unit: walks its names, decides about each, and copies what is ordinary. What takes more than
  * that is left, and told as what there is more to do.
  */
-import * as Option from "effect/Option"
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import type { Property } from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import * as Filter from "../../Filter.ts"
 import { maxSizeBytes } from "../entry/wholeCopy.ts"
-import { countOf, measure, mostDeep } from "../files/folderSize.ts"
+import { countOf, mostDeep, sizesOf } from "../files/folderSize.ts"
 import { type Followed, followedName } from "../files/followedName.ts"
 import { isName } from "../files/openHandle.ts"
 import type { Routine } from "../files/routine.ts"
@@ -18,7 +17,16 @@ import * as Hasher from "../hash/hasher.ts"
 import * as CollidingNames from "../path/collidingNames.ts"
 import { leftOut } from "../steps/folderFilter.ts"
 import { editionOf, linkedAs } from "../steps/sourceEdition.ts"
-import { type Ending, type Filled, type Placement, type Rest, restOf, type Unit, untouched } from "../steps/unit.ts"
+import {
+  type Ending,
+  type Filled,
+  hashedBy,
+  type Placement,
+  type Rest,
+  restOf,
+  type Unit,
+  untouched
+} from "../steps/unit.ts"
 import { decide, isAvoided } from "./decision.ts"
 import { FileCopy } from "./fileCopy.ts"
 import { endFolder, endingOf, ordinaryFolder, setIdBits } from "./folderEnd.ts"
@@ -95,7 +103,7 @@ class Filling {
   private isSpoiled = false
 
   constructor(calls: Calls, unit: Unit, target: number, limits: Limits) {
-    const { below, checksums, keeps, rules } = unit
+    const { below, keeps, rules } = unit
     this.calls = calls
     this.unit = unit
     this.target = target
@@ -103,7 +111,8 @@ class Filling {
     this.keeps = new Set(keeps)
     this.isLeftOut = leftOut(rules, below)
     this.draft = new Draft(calls, target, unit.draft)
-    const hasher = checksums === undefined ? undefined : Hasher.make(checksums)
+    const algorithm = hashedBy(unit)
+    const hasher = algorithm === undefined ? undefined : Hasher.make(algorithm)
     this.hasher = hasher
     this.files = new FileCopy(calls, {
       keeps: this.keeps,
@@ -119,8 +128,8 @@ class Filling {
 
   get filled(): Filled {
     const { endings, fewer, left, placements, rest, skipped, there, unchanged } = this
-    const { ended, ownersLost } = there.counts
-    return { placements, endings, ended, ownersLost, unchanged, rest, skipped, left, fewer }
+    const { counts: { ended, ownersLost }, digests } = there.copied
+    return { placements, endings, ended, ownersLost, unchanged, unchangedDigests: digests, rest, skipped, left, fewer }
   }
 
   private mayGoOn(): boolean {
@@ -200,16 +209,26 @@ class Filling {
     const decision = target.own !== undefined || this.isFree(target)
       ? "Create"
       : yield* decide(this.calls, this.unit, { from, name, stat, to: target.folder })
-    if (decision === "Unchanged") this.unchanged++
+    if (decision === "Unchanged") yield* this.leaveUnchanged(name, stat, target, alone)
     else if (decision === "Skip") this.skipped.push(FilePath.join(path, name))
     else if (decision === undefined) alone.push(name)
-    else {return yield* this.copyFile(
-        { from, name, stat, leadsTo: found.leadsTo },
-        target,
-        decision === "Replace",
-        alone
-      )}
+    else return yield* this.copyFile({ from, name, ...found }, target, decision === "Replace", alone)
     return true
+  }
+
+  /** Leaves what is there as it is. To tell its checksum it has to be read. */
+  private *leaveUnchanged(
+    name: FilePath.FilePath,
+    { kind }: Files.FileStat,
+    { folder, path }: Target,
+    alone: Array<FilePath.FilePath>
+  ): Routine<void> {
+    const isTold = this.unit.checksums !== undefined && kind === "file"
+    const isRead = !isTold || (yield* this.files.read(folder, name))
+    const digest = isTold ? this.hasher?.digest() : undefined
+    if (!isRead) return void alone.push(name)
+    this.unchanged++
+    if (digest !== undefined) this.there.digests.push({ path, name, digest })
   }
 
   /** Finds what has a name, or what it leads to if links are followed. */
@@ -392,12 +411,13 @@ class Filling {
     if (isDone && isAwaited) this.endings.push(endingOf(path, source.stat))
     else if (isDone && (yield* this.end(target, source.stat))) (own ?? this.there).counts.ended++
     else {
-      ;(own?.rest ?? this.rest).push({
-        path,
-        names,
-        folders,
-        sizes: yield* this.sizesOf(source.folder, path, folders)
-      })
+      const isLeftOut = Filter.within(this.isLeftOut, path)
+      const isFollowing = this.unit.isFollowing
+      const sizes = yield* sizesOf(this.calls, source.folder, folders, { most: mostNames, isLeftOut, isFollowing })
+      // What can't be seen may be as much as there was.
+      for (const size of sizes) this.met += size === 0 ? Number.POSITIVE_INFINITY : size
+      const rests = own?.rest ?? this.rest
+      rests.push({ path, names, folders, sizes })
     }
     return true
   }
@@ -410,27 +430,6 @@ class Filling {
       }
     }
     return alone
-  }
-
-  /** Looks how much there is in folders that are left. What can't be seen may be as much as there was. */
-  private *sizesOf(
-    folder: number,
-    path: FilePath.FilePath,
-    names: ReadonlyArray<FilePath.FilePath>
-  ): Routine<ReadonlyArray<number>> {
-    const { calls, unit: { isFollowing } } = this
-    const counts: Array<number> = []
-    for (const name of names) {
-      const size = yield* measure(calls, calls.open(folder, name, "list"), {
-        most: mostNames,
-        isLeftOut: Filter.within(this.isLeftOut, FilePath.join(path, name)),
-        isFollowing
-      })
-      const count = Option.match(size, { onNone: () => 0, onSome: countOf })
-      this.met += count === 0 ? Number.POSITIVE_INFINITY : count
-      counts.push(count)
-    }
-    return counts
   }
 
   private *end({ folder, modeInDraft = 0, own }: Target, stat: Files.FileStat): Routine<boolean> {

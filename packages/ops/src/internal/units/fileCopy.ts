@@ -61,6 +61,23 @@ export class FileCopy {
     spareBuffers.push(this.buffer)
   }
 
+  /** Reads a file for whoever takes what is read, and tells whether it stayed the same meanwhile. */
+  *read(folder: number, name: FilePath.FilePath): Routine<boolean> {
+    const { buffer, calls, options: { take } } = this
+    const file = yield* calls.open(folder, name, "read")
+    if (isCode(file)) return false
+    const before = yield* calls.stat(file)
+    let length: Answer<number> = buffer.length
+    // A read that does not fill the buffer has met the end.
+    while (!isCode(length) && length === buffer.length) {
+      length = yield* calls.read(file, buffer, null)
+      if (!isCode(length)) take?.(buffer.subarray(0, length))
+    }
+    const after = yield* calls.stat(file)
+    calls.closeNow(file)
+    return !isCode(before) && !isCode(length) && !isCode(after) && !isChanged(before, after)
+  }
+
   *copy(file: FileToCopy): Routine<FileCopied> {
     this.isOwnerLost = false
     return file.stat.kind === "link" ? yield* this.copyLink(file) : yield* this.copyContent(file)
