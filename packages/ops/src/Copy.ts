@@ -251,7 +251,8 @@ const plans = Effect.fnUntraced(function*(
   const { isDurable, isMove, isVerified, keeps } = yield* CopyOptions.CopyOptions
   const { transfers } = payload
   const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
-  const isGathering = isQuick && keeps.has("mode") && keeps.has("times")
+  // By its time a unit knows a copy of a run before this one from what was to be left.
+  const isGathering = isQuick && (keeps.has("times") || payload.request.conflict !== "skip")
   const isWhole = isGathering && (!isMove || (yield* mayMoveWhole(payload))) &&
     // What waits for a flush waits for one of all.
     (!(isDurable || isVerified) || (yield* Durability.isOneAt(transfers.map(({ target }) => FilePath.parent(target)))))

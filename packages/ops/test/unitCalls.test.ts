@@ -47,6 +47,7 @@ const worlds: Record<string, World> = {
     leavesMore: true
   },
   "with all properties": { unit: { keeps: CopyOptions.Property.literals } },
+  "with times only": { unit: { keeps: ["times"] } },
   "hashed on their way": { unit: { checksums: "sha256" }, leavesMore: true },
   "as what links lead to": { unit: { isFollowing: true } },
   "to be removed later": { unit: { isMove: true, waits: true }, leavesMore: true }

@@ -31,7 +31,7 @@ export const Unit = Schema.Struct({
   isAgain: Schema.Boolean,
   /** Whether no name is taken in the target, as far as is known. */
   isFree: Schema.Boolean,
-  /** What is kept of files beside their content; mode and times are among that. */
+  /** What is kept of files beside their content. */
   keeps: Schema.Array(CopyOptions.Property),
   /** Files that are not copied, whatever they are called. */
   avoid: Schema.Array(Schema.Struct({ device: Schema.BigInt, inode: Schema.BigInt })),

@@ -15,6 +15,7 @@ import type { Routine } from "../files/routine.ts"
 import { removeOwn } from "../files/treeRemoval.ts"
 import * as Hasher from "../hash/hasher.ts"
 import * as CollidingNames from "../path/collidingNames.ts"
+import { isUnfinished } from "../path/unfinishedFolder.ts"
 import { leftOut } from "../steps/folderFilter.ts"
 import { editionOf, linkedAs } from "../steps/sourceEdition.ts"
 import {
@@ -344,14 +345,24 @@ class Filling {
     if (this.isFree(parent)) return yield* this.fillDraft(inner, parent)
     const there = yield* this.calls.lstat(parent.folder, name)
     if (isCode(there)) return there.name === "ENOENT" && (yield* this.fillDraft(inner, parent))
+    // One that a run before this one has made has not got its mode.
+    const isOrdinary = there.kind === "folder" && (this.keeps.has("mode") || !isUnfinished(there, this.calls.user()))
     // What is taken out of a folder changes its time, and some of it may be left until later.
-    return there.kind === "folder" && !this.unit.isMove && (yield* this.fillThere(inner, parent))
+    return isOrdinary && !this.unit.isMove && (yield* this.fillThere(inner, parent))
+  }
+
+  /** The mode that a copy gets: where modes are not kept no more than anything new may have. */
+  private modeOf({ mode }: Files.FileStat): number {
+    return this.keeps.has("mode") ? mode : mode & 0o777 & ~this.calls.denied()
   }
 
   /** Fills a folder in the draft, which is to get a name. */
   private *fillDraft(inner: FolderToCopy, parent: Target): Routine<boolean> {
     const { name, path, source } = inner
-    const draft = yield* this.draft.open()
+    const mode = this.modeOf(source.stat)
+    // What a folder is handed down could not be told from a mode that it gets later.
+    const isLater = (mode & modeInDraft) !== modeInDraft
+    const draft = isLater && !this.keeps.has("mode") ? undefined : yield* this.draft.open()
     if (draft === undefined) return false
     const [as, bucket, wasSpoiled] = [this.nextName, new Bucket(), this.isSpoiled]
     this.isSpoiled = false
@@ -359,9 +370,8 @@ class Filling {
     const isFilled = yield* this.makeAndFill(inner, draft, as, target)
     this.isSpoiled = wasSpoiled
     if (!isFilled) return false
-    const { mode } = source.stat
     const isEnded = bucket.rest.every((rest) => rest.path !== path)
-    const later = isEnded && (mode & modeInDraft) !== modeInDraft ? { mode } : {}
+    const later = isEnded && isLater ? { mode } : {}
     this.place(parent, name, as, { bucket, isFolder: true, replaces: false, ...later })
     return true
   }
@@ -434,8 +444,9 @@ class Filling {
 
   private *end({ folder, modeInDraft = 0, own }: Target, stat: Files.FileStat): Routine<boolean> {
     if (own === undefined && !this.limits.mayPublish()) return false
-    const ending = endingOf(FilePath.empty, stat)
-    const ended = yield* endFolder(this.calls, folder, { ...ending, mode: stat.mode | modeInDraft }, this.keeps)
+    const isOwn = own !== undefined || this.keeps.has("mode")
+    const ending = { ...endingOf(FilePath.empty, stat), mode: isOwn ? this.modeOf(stat) | modeInDraft : undefined }
+    const ended = yield* endFolder(this.calls, folder, ending, this.keeps)
     if (ended === "ownerLost") (own ?? this.there).counts.ownersLost++
     return ended !== undefined
   }

@@ -97,7 +97,8 @@ export class FileCopy {
     const target = yield* calls.readLink(from, name)
     if (isCode(target) || isCode(yield* calls.makeLink(target, to, as))) return "left"
     const isOwned = yield* this.giveOwner({ folder: to, name: as }, stat)
-    return isOwned && !isCode(yield* calls.setTimesAt(to, as, stat)) ? "copied" : yield* this.takeBack(file, "left")
+    const isKept = isOwned && (!this.options.keeps.has("times") || !isCode(yield* calls.setTimesAt(to, as, stat)))
+    return isKept ? "copied" : yield* this.takeBack(file, "left")
   }
 
   private *copyContent(file: FileToCopy): Routine<FileCopied> {
@@ -114,7 +115,8 @@ export class FileCopy {
     const { as, stat, to } = file
     const names = this.keepsAttributes ? yield* calls.listAttributes(source) : []
     if (isCode(names) && !withoutAttributes.has(names.name)) return "left"
-    const copy = yield* calls.createAs(to, as, stat.mode)
+    const mode = this.options.keeps.has("mode") ? stat.mode : stat.mode & 0o777
+    const copy = yield* calls.createAs(to, as, mode)
     if (isCode(copy)) return "left"
     const filled = yield* this.fill(source, copy, stat, isCode(names) ? [] : names)
     // What could not be written may only be noticed now.
@@ -132,7 +134,7 @@ export class FileCopy {
     const isSame = !isCode(after) && !isChanged(stat, after)
     const isKept = isSame && (yield* this.giveOwner(copy, stat)) &&
       (yield* this.keepAttributes(source, copy, names)) && (yield* this.setMode(copy, stat.mode, names)) &&
-      !isCode(yield* calls.setTimes(copy, stat))
+      (!this.options.keeps.has("times") || !isCode(yield* calls.setTimes(copy, stat)))
     return isKept ? "copied" : "left"
   }
 
@@ -229,9 +231,13 @@ export class FileCopy {
     return true
   }
 
-  /** Gives a copy the mode that it was made with, where it has not got it. An owner or a list for access changes it. */
+  /**
+   * Gives a copy the mode that it was made with, if that is kept and it has not got it. An owner or a list for access
+   * changes it.
+   */
   private *setMode(copy: number, mode: number, names: ReadonlyArray<string>): Routine<boolean> {
     const { calls, modes, options: { keeps } } = this
+    if (!keeps.has("mode")) return true
     const isAsMade = !keeps.has("owner") && !names.some(ofMode)
     const isGiven = isAsMade && (modes.get(mode) ?? (yield* this.hasMode(copy, mode)))
     if (isAsMade) modes.set(mode, isGiven)

@@ -8,6 +8,7 @@ import type * as Files from "../../Files.ts"
 import { giveOwner } from "../files/fileOwner.ts"
 import { withoutAttributes } from "../files/fileSystemTypes.ts"
 import type { Routine } from "../files/routine.ts"
+import { withInherited } from "../path/unfinishedFolder.ts"
 import { isKept } from "../steps/attributes.ts"
 import type { Ending } from "../steps/unit.ts"
 
@@ -36,11 +37,14 @@ export const endingOf = (path: FilePath.FilePath, stat: Files.FileStat): Ending 
   return { path, mode, owner, group, accessedNanos, modifiedNanos }
 }
 
-/** Ends a folder that is open, where it is not as it is to be; tells nothing where it is not. */
+/**
+ * Ends a folder that is open, where it is not as it is to be; tells nothing where it is not. Without a mode it stays
+ * with its own, and one that is not kept has what the folder around it has handed down.
+ */
 export function* endFolder(
   calls: Calls,
   folder: number,
-  wanted: Files.Owner & Files.FileTimes & Pick<Files.FileStat, "mode">,
+  wanted: Files.Owner & Files.FileTimes & { readonly mode: number | undefined },
   keeps: ReadonlySet<Property>
 ): Routine<"kept" | "ownerLost" | undefined> {
   const there = yield* calls.stat(folder)
@@ -48,10 +52,12 @@ export function* endFolder(
   const isOwned = !keeps.has("owner") || (there.owner === wanted.owner && there.group === wanted.group) ||
     (yield* giveOwner(calls, folder, wanted))
   if (isCode(isOwned)) return undefined
-  const { accessedNanos, mode, modifiedNanos } = wanted
+  const { accessedNanos, modifiedNanos } = wanted
+  const mode = keeps.has("mode") ? wanted.mode : withInherited(wanted.mode ?? there.mode, there)
   // Another owner takes bits of the mode away, none of which such a folder has.
-  const hasMode = there.mode === mode || !isCode(yield* calls.setMode(folder, mode))
-  const hasTimes = there.modifiedNanos === modifiedNanos && there.accessedNanos === accessedNanos
+  const hasMode = mode === undefined || there.mode === mode || !isCode(yield* calls.setMode(folder, mode))
+  const hasTimes = !keeps.has("times") ||
+    (there.modifiedNanos === modifiedNanos && there.accessedNanos === accessedNanos)
   return hasMode && (hasTimes || !isCode(yield* calls.setTimes(folder, wanted)))
     ? (isOwned ? "kept" : "ownerLost")
     : undefined

@@ -215,7 +215,8 @@ export function* settle(
   const ends: Array<"kept" | "ownerLost" | undefined> = []
   for (const ending of isThrough ? endings : []) {
     const folder = !unplaced.has(ending.path) && mayPublish() ? yield* targets.at(ending.path) : undefined
-    ends.push(folder === undefined ? undefined : yield* endFolder(calls, folder, ending, kept))
+    const wanted = kept.has("mode") ? ending : { ...ending, mode: undefined }
+    ends.push(folder === undefined ? undefined : yield* endFolder(calls, folder, wanted, kept))
   }
   readBack?.close(copies)
   if (draft !== undefined) calls.closeNow(draft)
