@@ -793,7 +793,7 @@ describe.each([["libc", libc.calls], ["node:fs", node.calls]] as const)("a unit 
 
   testAs("compares what it has copied, and leaves what is not the same", (at) => {
     const first = copyAll(calls, at, { isVerified: true })
-    assert.deepStrictEqual<unknown>({ ...first.result, digests: [] }, { ...whole, digests: [] })
+    assert.deepStrictEqual<unknown>(first.result, { ...whole, digests: [] })
     assert.strictEqual(first.settled.verified, 5)
     clear(at)
     const unit = foldersOf(at, { isVerified: true })

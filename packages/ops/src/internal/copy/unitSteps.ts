@@ -179,15 +179,6 @@ const removeSources = Effect.fnUntraced(function*<E, R>(
   } satisfies Copied
 })
 
-/** A placement as it is recorded: digests that are not told are of no use once it has its name. */
-const withToldDigests = ({ checksums }: Unit, placement: Placement | undefined): ReadonlyArray<Placement> =>
-  placement === undefined
-    ? []
-    : [checksums === undefined ? { ...placement, copied: { ...placement.copied, digests: [] } } : placement]
-
-/** What is told of a unit where no checksums are. */
-const withoutDigests = (copied: Copied): Copied => ({ ...copied, digests: [] })
-
 /** Places what waits for its names, once it is on the device. */
 const placeLater = Effect.fnUntraced(function*<E, R>(
   unit: Unit,
@@ -215,7 +206,7 @@ const placeLater = Effect.fnUntraced(function*<E, R>(
   const [first = FilePath.empty] = unit.names
   const moved = {
     aside: temporaryName(yield* Lease.Lease, FilePath.make(`${FilePath.join(unit.source, first)}/`)),
-    placed: settled.placed.flatMap((index) => withToldDigests(unit, placements[index])),
+    placed: settled.placed.flatMap((index) => placements[index] ?? []),
     kept: keptOf(filled, settled)
   }
   return yield* Effect.orElseSucceed(
@@ -275,7 +266,4 @@ export const copyUnit = <E, R>(
         ? yield* Effect.orElseSucceed(placeLater(unit, filled, flush.value, perform), () => nothingDone(unit))
         : yield* told(filled, settled ?? unsettled)
     }).pipe(Effect.ensuring(removeDraft))
-  }).pipe(
-    Effect.scoped,
-    Effect.map((copied) => unit.checksums === undefined ? withoutDigests(copied) : copied)
-  )
+  }).pipe(Effect.scoped)

@@ -24,7 +24,6 @@ import { prepare } from "../steps/durability.ts"
 import { flushPlaced } from "../steps/filePlacement.ts"
 import * as ReadBack from "../steps/readBack.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
-import { comparedBy } from "../steps/unit.ts"
 import type { Copied, CopyRequest } from "./copyRequest.ts"
 import type { PartialFile } from "./partialFile.ts"
 
@@ -98,7 +97,7 @@ const end = (counted: Counted): Effect.Effect<void> => Effect.suspend(() => coun
 /** What hashes the content on its way: to be compared with what is read back, and to be told. */
 const hashersFor = (checksums: CopyOptions["checksums"], isReadBack: boolean) => {
   const hashers = new Map<HashAlgorithm, Hasher.Hasher>()
-  if (isReadBack) hashers.set(comparedBy, Hasher.make(comparedBy))
+  if (isReadBack) hashers.set(ReadBack.comparedBy, Hasher.make(ReadBack.comparedBy))
   if (checksums !== undefined && !hashers.has(checksums)) hashers.set(checksums, Hasher.make(checksums))
   return hashers
 }
@@ -156,7 +155,7 @@ const copyOnce = Effect.fnUntraced(
     yield* flush.content([draft.file])
     const digests = new Map(Array.from(hashers, ([algorithm, hasher]) => [algorithm, hasher.digest()]))
     if (isReadBack) {
-      const digest = isHashed ? digests.get(comparedBy) : undefined
+      const digest = isHashed ? digests.get(ReadBack.comparedBy) : undefined
       const written = digest === undefined ? from : { digest, sizeBytes: copied.sizeBytes }
       yield* ReadBack.readBack(draft.file, written, Place.path(target))
       // What it was opened by for writing notes each read.

@@ -14,7 +14,9 @@ import { compareContent } from "../content/contentComparison.ts"
 import { hashContent, type Hashed } from "../hash/fileHash.ts"
 import { CopyError, Reason } from "./copyError.ts"
 import { onDestination } from "./sideErrors.ts"
-import { comparedBy } from "./unit.ts"
+
+/** What both are hashed by. */
+export const comparedBy = "blake3"
 
 /** Reads all of a file at the destination, of about this size, at no rate, and gives its digest. */
 export const digestOf = (

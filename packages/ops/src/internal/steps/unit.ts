@@ -45,19 +45,12 @@ export const Unit = Schema.Struct({
   isMove: Schema.Boolean,
   /** Whether copies get their names in a step of its own. */
   waits: Schema.Boolean,
-  /** Whether copies are read back from the device before that. */
+  /** Whether copies are compared with their sources before that. */
   isVerified: Schema.Boolean,
   /** Once so much is copied, the rest is left. */
   mostBytes: Schema.Natural
 })
 export type Unit = typeof Unit.Type
-
-/** By what copies are hashed that are read back, if it is not told. */
-export const comparedBy = "blake3"
-
-/** By what files are hashed on their way, if they are. */
-export const hashedBy = ({ checksums, isVerified }: Unit): HashAlgorithm | undefined =>
-  checksums ?? (isVerified ? comparedBy : undefined)
 
 /** What copies have come to. */
 const Counts = Schema.Struct({
@@ -82,13 +75,12 @@ const Rest = Schema.Struct({
 })
 export type Rest = typeof Rest.Type
 
-/** Digests of files of a folder, as they were read from their sources. */
-export const Digests = Schema.Struct({
+/** Checksums of files of a folder. */
+const Digests = Schema.Struct({
   path: FilePath.FilePath,
   names: Schema.Array(FilePath.FilePath),
   digests: Schema.Array(Schema.String)
 })
-export type Digests = typeof Digests.Type
 
 /** What sources were that were copied out of a folder. */
 const Editions = Schema.Struct({

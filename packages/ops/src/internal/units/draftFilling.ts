@@ -18,16 +18,7 @@ import * as CollidingNames from "../path/collidingNames.ts"
 import { isUnfinished } from "../path/unfinishedFolder.ts"
 import { leftOut } from "../steps/folderFilter.ts"
 import { editionOf, linkedAs } from "../steps/sourceEdition.ts"
-import {
-  type Ending,
-  type Filled,
-  hashedBy,
-  type Placement,
-  type Rest,
-  restOf,
-  type Unit,
-  untouched
-} from "../steps/unit.ts"
+import { type Ending, type Filled, type Placement, type Rest, restOf, type Unit, untouched } from "../steps/unit.ts"
 import { decide, isAvoided } from "./decision.ts"
 import { FileCopy } from "./fileCopy.ts"
 import { endFolder, endingOf, ordinaryFolder, setIdBits } from "./folderEnd.ts"
@@ -104,7 +95,7 @@ class Filling {
   private isSpoiled = false
 
   constructor(calls: Calls, unit: Unit, target: number, limits: Limits) {
-    const { below, keeps, rules } = unit
+    const { below, checksums, keeps, rules } = unit
     this.calls = calls
     this.unit = unit
     this.target = target
@@ -112,8 +103,7 @@ class Filling {
     this.keeps = new Set(keeps)
     this.isLeftOut = leftOut(rules, below)
     this.draft = new Draft(calls, target, unit.draft)
-    const algorithm = hashedBy(unit)
-    const hasher = algorithm === undefined ? undefined : Hasher.make(algorithm)
+    const hasher = checksums === undefined ? undefined : Hasher.make(checksums)
     this.hasher = hasher
     this.files = new FileCopy(calls, {
       keeps: this.keeps,

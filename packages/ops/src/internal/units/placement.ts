@@ -1,78 +1,75 @@
 /**
- * Gives what is in the draft of a unit its names: read back before, if that is asked for.
+ * Gives what is in the draft of a unit its names: compared with its sources before, if that is asked for.
  */
-import * as Num from "effect/Number"
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
+import { sameBytes } from "../files/byteComparison.ts"
+import { followedName } from "../files/followedName.ts"
 import { takeName } from "../files/freeName.ts"
 import type { Routine } from "../files/routine.ts"
 import { removeOwn } from "../files/treeRemoval.ts"
-import { type Hasher, make } from "../hash/hasher.ts"
-import { componentsOf } from "../path/components.ts"
 import { isUnfinished } from "../path/unfinishedFolder.ts"
-import {
-  comparedBy,
-  type Digests,
-  type Filled,
-  hashedBy,
-  type Placement,
-  type Settled,
-  type Unit
-} from "../steps/unit.ts"
+import type { Filled, Placement, Settled, Unit } from "../steps/unit.ts"
 import { endFolder } from "./folderEnd.ts"
 import { Folders } from "./folderHandles.ts"
 import { namesIn } from "./folderNames.ts"
 import { openKnown } from "./ownFolder.ts"
 
-// --- Read back ------------------------------------------------------------------------------------------------------
+// --- Compared -------------------------------------------------------------------------------------------------------
 
-/** As much is read at once as stays in a core's own cache. */
+/** As much of either file is read at once as stays in a core's own cache with that of the other. */
 const pieceBytes = 2 ** 17
 
-/** Buffers that nobody reads into for now: to make one takes longer than to fill it. */
-const spareBuffers: Array<Buffer> = []
+type Buffers = readonly [inCopy: Buffer, inSource: Buffer]
+
+/** Buffers that nobody compares in for now: to make them takes longer than to fill them. */
+const spareBuffers: Array<Buffers> = []
+
+const takeBuffers = (): Buffers =>
+  spareBuffers.pop() ?? [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)]
 
 /** So many copies are open at most. */
 const mostOpen = 64
 
+/** Reads so many bytes from a place on, and tells whether there were as many. */
+function* read(calls: Calls, file: number, buffer: Uint8Array, at: number, length: number): Routine<boolean> {
+  for (let got = 0; got < length;) {
+    const more = yield* calls.read(file, buffer.subarray(got, length), at + got)
+    if (isCode(more) || more === 0) return false
+    got += more
+  }
+  return true
+}
+
 /** Copies that are open, or why they are not, by their names. */
 type Copies = ReadonlyMap<FilePath.FilePath, Answer<number>>
 
-/** Names of folders in the folders of a copy, by their paths in the draft, as far as they were listed. */
-type Listed = Map<FilePath.FilePath, ReadonlySet<FilePath.FilePath>>
-
-/**
- * Opens a folder in the draft, nothing where it has another name: what a file system takes for its name is found by
- * more than one.
- */
-function* openIn(
-  calls: Calls,
-  draft: number,
-  path: FilePath.FilePath,
-  listed: Listed
-): Routine<number | undefined> {
-  let [folder, at] = [draft, FilePath.empty]
-  for (const name of componentsOf(path)) {
-    const names = at === "" ? undefined : listed.get(at) ?? new Set((yield* namesIn(calls, folder))?.folders)
-    if (names !== undefined) listed.set(at, names)
-    const inner = names?.has(name) === false ? undefined : yield* calls.open(folder, name, "list")
-    if (folder !== draft) calls.closeNow(folder)
-    if (inner === undefined || isCode(inner)) return undefined
-    folder = inner
-    at = FilePath.join(at, name)
-  }
-  return folder
-}
-
-/** Reads copies back from the device, and compares their digests with those of what was written. */
-class ReadBack {
-  private readonly buffer = spareBuffers.pop() ?? Buffer.allocUnsafeSlow(pieceBytes)
+class Comparison {
+  /** How many files of the last placement were compared. */
+  compared = 0
+  private buffers: Buffers | undefined
   private readonly calls: Calls
-  private readonly hasher: Hasher
+  private readonly isFollowing: boolean
 
-  constructor(calls: Calls, unit: Unit) {
+  constructor(calls: Calls, { isFollowing }: Unit) {
     this.calls = calls
-    this.hasher = make(hashedBy(unit) ?? comparedBy)
+    this.isFollowing = isFollowing
+  }
+
+  private *isSameContent(copy: number, source: number): Routine<boolean> {
+    const { calls } = this
+    const buffers = this.buffers ??= takeBuffers()
+    const [inCopy, inSource] = buffers
+    const [a, b] = [yield* calls.stat(copy), yield* calls.stat(source)]
+    // Times tell nothing: the file system of the copy may know them to the second only.
+    if (isCode(a) || isCode(b) || a.kind !== b.kind || a.sizeBytes !== b.sizeBytes) return false
+    for (let at = 0; at < a.sizeBytes; at += pieceBytes) {
+      const length = Math.min(a.sizeBytes - at, pieceBytes)
+      const areRead = (yield* read(calls, copy, inCopy, at, length)) &&
+        (yield* read(calls, source, inSource, at, length))
+      if (!areRead || sameBytes(buffers, length) < length) return false
+    }
+    return true
   }
 
   /** Opens copies, and has them be read from the device, all at the same time: one by one each would wait for it. */
@@ -93,56 +90,65 @@ class ReadBack {
 
   close(copies: Copies): void {
     this.closeEach(copies)
-    spareBuffers.push(this.buffer)
+    if (this.buffers !== undefined) spareBuffers.push(this.buffers)
   }
 
-  /** Reads a file that is open. A link has no digest, and can't be opened. */
-  private *isSameFile(copy: Answer<number> | undefined, digest: string | undefined): Routine<boolean> {
-    const { buffer, calls, hasher } = this
-    if (copy === undefined) return false
-    if (isCode(copy)) return copy.name === "ELOOP" && digest === undefined
-    for (;;) {
-      const length = yield* calls.read(copy, buffer, null)
-      if (!isCode(length)) hasher.update(buffer.subarray(0, length))
-      // A read that does not fill the buffer has met the end.
-      if (isCode(length) || length < buffer.length) return hasher.digest() === digest && !isCode(length)
-    }
+  /** Compares a file that is open with its source. Links have nothing to compare. */
+  private *isSameFile(copy: Answer<number>, source: number, name: FilePath.FilePath): Routine<boolean> {
+    const { calls } = this
+    if (isCode(copy)) return copy.name === "ELOOP"
+    const found = this.isFollowing ? yield* followedName(calls, source, name) : { leadsTo: name }
+    const file = isCode(found) ? found : yield* calls.open(source, found.leadsTo, "read")
+    if (isCode(file)) return false
+    this.compared++
+    const isSame = yield* this.isSameContent(copy, file)
+    calls.closeNow(file)
+    return isSame
   }
 
-  private *areSameFiles(folder: number, { digests, names }: Digests): Routine<boolean> {
-    const listed = new Set((yield* namesIn(this.calls, folder))?.others)
-    if (!names.every((name) => listed.has(name))) return false
+  private *areSameFiles(
+    folder: number,
+    source: number,
+    names: ReadonlyArray<FilePath.FilePath>
+  ): Routine<boolean> {
     for (let from = 0; from < names.length; from += mostOpen) {
       const copies = yield* this.open(folder, names.slice(from, from + mostOpen))
       let areSame = true
-      for (const [index, copy] of Array.from(copies.values()).entries()) {
-        areSame &&= yield* this.isSameFile(copy, digests[from + index])
-      }
+      for (const [name, copy] of copies) areSame &&= yield* this.isSameFile(copy, source, name)
       this.closeEach(copies)
       if (!areSame) return false
     }
     return true
   }
 
-  /** Whether a copy in the draft, which is open if it is a file, is what was written. */
-  *isSame(draft: number, copies: Copies, { as, copied, isFolder, name, path }: Placement): Routine<boolean> {
+  private *isSameFolder(
+    parent: number,
+    as: FilePath.FilePath,
+    sourceParent: number,
+    name: FilePath.FilePath
+  ): Routine<boolean> {
     const { calls } = this
-    if (!isFolder) return yield* this.isSameFile(copies.get(as), copied.digests[0]?.digests[0])
-    const [top, listed]: [FilePath.FilePath, Listed] = [FilePath.join(path, name), new Map()]
-    for (const inner of copied.digests) {
-      const below = FilePath.join(as, FilePath.make(inner.path.slice(top.length + 1)))
-      const folder = yield* openIn(calls, draft, below, listed)
-      if (folder === undefined) return false
-      const areSame = yield* this.areSameFiles(folder, inner)
-      calls.closeNow(folder)
-      if (!areSame) return false
+    const copy = yield* calls.open(parent, as, "list")
+    const source = yield* calls.open(sourceParent, name, "list")
+    const names = isCode(copy) ? undefined : yield* namesIn(calls, copy)
+    let isSame = !isCode(copy) && !isCode(source) && names !== undefined &&
+      (yield* this.areSameFiles(copy, source, names.others))
+    if (!isCode(copy) && !isCode(source)) {
+      for (const name of names?.folders ?? []) isSame &&= yield* this.isSameFolder(copy, name, source, name)
     }
-    return true
+    for (const folder of [copy, source]) if (!isCode(folder)) calls.closeNow(folder)
+    return isSame
+  }
+
+  /** Whether a copy in the draft, which is open if it is no folder, is what its source is. */
+  *isSame(draft: number, copies: Copies, { as, isFolder, name }: Placement, source: number): Routine<boolean> {
+    this.compared = 0
+    const copy = copies.get(as)
+    return isFolder
+      ? yield* this.isSameFolder(draft, as, source, name)
+      : copy !== undefined && (yield* this.isSameFile(copy, source, name))
   }
 }
-
-/** How many files of what was copied are read back. */
-const comparedIn = ({ copied: { digests } }: Placement): number => Num.sumAll(digests.map(({ names }) => names.length))
 
 // --- Placed ---------------------------------------------------------------------------------------------------------
 
@@ -186,25 +192,25 @@ export function* settle(
   { mayGoOn, mayPublish }: Limits,
   before: Settled
 ): Routine<Settled> {
-  const { draft: draftName, isVerified, keeps, target } = unit
-  const targets = new Folders(calls, target)
+  const { draft: draftName, isVerified, keeps, source, target } = unit
+  const [sources, targets] = [new Folders(calls, source), new Folders(calls, target)]
   const top = yield* targets.at(FilePath.empty)
   const draft = top === undefined ? undefined : yield* openKnown(calls, top, draftName)
+  const comparison = new Comparison(calls, unit)
   const left = placements.slice(before.through)
-  const readBack = isVerified && draft !== undefined ? new ReadBack(calls, unit) : undefined
-  const copies = readBack === undefined || draft === undefined
-    ? new Map<never, never>()
-    : yield* readBack.open(draft, left.flatMap(({ as, isFolder }) => isFolder ? [] : [as]))
+  const copies = isVerified && draft !== undefined
+    ? yield* comparison.open(draft, left.flatMap(({ as, isFolder }) => isFolder ? [] : [as]))
+    : new Map<never, never>()
   const [placed, modeless] = [Array.from(before.placed), Array.from(before.modeless)]
   let { through, verified } = before
   for (const one of left) {
     if (through > before.through && !mayGoOn()) break
     const index = through++
-    const to = yield* targets.at(one.path)
+    const [from, to] = [isVerified ? yield* sources.at(one.path) : undefined, yield* targets.at(one.path)]
     if (draft === undefined || to === undefined || dropped.includes(index)) continue
-    if (readBack !== undefined && !(yield* readBack.isSame(draft, copies, one))) continue
+    if (isVerified && (from === undefined || !(yield* comparison.isSame(draft, copies, one, from)))) continue
     if (!mayPublish() || !(yield* place(calls, draft, one, to))) continue
-    if (readBack !== undefined) verified += comparedIn(one)
+    verified += comparison.compared
     placed.push(index)
     if (!(yield* setMode(calls, to, one))) modeless.push(index)
   }
@@ -218,11 +224,12 @@ export function* settle(
     const wanted = kept.has("mode") ? ending : { ...ending, mode: undefined }
     ends.push(folder === undefined ? undefined : yield* endFolder(calls, folder, wanted, kept))
   }
-  readBack?.close(copies)
+  comparison.close(copies)
   if (draft !== undefined) calls.closeNow(draft)
   if (isThrough && top !== undefined) {
     yield* removeOwn(calls, top, draftName, (stat) => isUnfinished(stat, calls.user()))
   }
+  sources.close()
   targets.close()
   const ended = ends.flatMap((how, index) => how === undefined ? [] : [index])
   const ownersLost = ends.filter((how) => how === "ownerLost").length
