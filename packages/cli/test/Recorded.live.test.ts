@@ -91,6 +91,7 @@ const settled = (text: string, place: string): string => {
       (_, before) => `${before}ID`
     )
     .replaceAll(/("(?:\w*At|at|millis|seq)":)\d+/g, (_, before) => `${before}0`)
+    .replaceAll(/(?<="next":\[[\d,]*)\d{13}/g, "0")
     .replaceAll(/\d+(?:\.\d+)? (?:ms|s)\b/g, "TIME")
     .replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.]*Z?/g, "DATE")
     // Totals are told if the count was over before the job.
