@@ -29,7 +29,7 @@ const categories = [
 /**
  * @typedef {ReturnType<typeof parseAst>["body"][number]} Statement
  * @typedef {NonNullable<Extract<Statement, { type: "ExportNamedDeclaration" }>["declaration"]>} Declaration
- * @typedef {{ readonly doc: string, readonly category: string, readonly since: string }} Doc
+ * @typedef {{ readonly doc: string, readonly category: string }} Doc
  * @typedef {Doc & { readonly name: string, readonly declaration: string }} Entry
  * @typedef {{ readonly name: string, readonly doc: Doc, readonly entries: ReadonlyArray<Entry>,
  *   readonly passedOn: ReadonlyArray<readonly [string, ReadonlyArray<string>]> }} Module
@@ -45,10 +45,8 @@ const docOf = (comment) => {
   const lines = comment.replace(/^\/\*\*/, "").replace(/\*\/$/, "").split("\n").map((line) =>
     line.replace(/^\s*\* ?/, "")
   )
-  const tag = (/** @type {string} */ name) =>
-    lines.find((line) => line.startsWith(`@${name} `))?.slice(name.length + 2).trim() ?? ""
-  const doc = lines.filter((line) => !/^@\w/.test(line)).join("\n").trim()
-  return { doc, category: tag("category"), since: tag("since") }
+  const category = lines.find((line) => line.startsWith("@category "))?.slice("@category ".length).trim() ?? ""
+  return { doc: lines.filter((line) => !/^@\w/.test(line)).join("\n").trim(), category }
 }
 
 /**
@@ -123,17 +121,17 @@ const moduleOf = (library, name) => {
   const declared = exportsOf(compiled, "dts")
   const entries = exportsOf(source, "ts").flatMap(({ declaration, name: entry, statement }, i, all) => {
     const comment = commentBefore(source, statement.start)
-    const isOverload = declaration.type.includes("Function") && all[i - 1]?.name === entry
-    if (isOverload && comment === "") return []
-    const { category, doc, since } = docOf(comment)
-    if (doc === "" || since === "" || !categories.includes(category)) {
-      throw new Error(`${name}.${entry} of @fanout/${library} lacks a description, a known category or a version`)
+    // Overloads, and the type of a schema, have the comment of what they stand behind.
+    if (comment === "" && all[i - 1]?.name === entry) return []
+    const { category, doc } = docOf(comment)
+    if (doc === "" || !categories.includes(category)) {
+      throw new Error(`${name}.${entry} of @fanout/${library} lacks a description or a known category`)
     }
     // Overloads are shown together, at the first of them.
     const text = asWritten(source, declaration) ??
       declared.filter((it) => it.name === entry && it.declaration.type === declaration.type)
         .map(({ statement }) => compiled.slice(statement.start, statement.end)).join("\n")
-    return [{ name: entry, doc, category, since, declaration: text }]
+    return [{ name: entry, doc, category, declaration: text }]
   })
   const passedOn = parseAst(source, { lang: "ts" }).body.flatMap((statement) =>
     statement.type === "ExportNamedDeclaration" && statement.source
@@ -158,10 +156,7 @@ const page = (library, { doc, entries, name, passedOn }) => {
   const how = isEntry
     ? `import { … } from "@fanout/${library}/${name}"`
     : `import * as ${name} from "@fanout/${library}/${name}"`
-  const texts = (/** @type {Entry} */ { declaration, doc: text, since }) => [
-    since === doc.since ? text : `${text}\n\nSince ${since}.`,
-    `\`\`\`ts\n${declaration}\n\`\`\``
-  ]
+  const texts = (/** @type {Entry} */ { declaration, doc: text }) => [text, `\`\`\`ts\n${declaration}\n\`\`\``]
   const sections = categories.flatMap((category) => {
     const here = entries.filter((entry) => entry.category === category)
     const heading = here.length === 0 ? [] : [`## ${category[0]?.toUpperCase()}${category.slice(1)}`]
@@ -178,7 +173,7 @@ const page = (library, { doc, entries, name, passedOn }) => {
     `# ${name}`,
     doc.doc,
     `\`\`\`ts\n${how}\n\`\`\``,
-    `Since ${doc.since}, in [\`${name}.ts\`](../../../packages/${library}/src/${name}.ts).`,
+    `Source: [\`${name}.ts\`](../../../packages/${library}/src/${name}.ts).`,
     ...sections,
     ...others.length === 0 ? [] : ["## Passed on", others.join("\n")]
   ].join("\n\n") + "\n"
@@ -190,7 +185,8 @@ const index = (modules) =>
     "<!-- Made by `npm run api` from the sources. -->",
     "# Reference",
     "Which modules are there, and what does each of their exports do? What is here is what the sources say; " +
-    "[the guide](../guide/README.md) tells how it goes together.",
+    "[the guide](../guide/README.md) tells how it goes together. The type of what a schema describes has the name of " +
+    "the schema.",
     ...Array.from(modules).flatMap(([library, modules]) => [
       `## @fanout/${library}`,
       ["| module | what it is for |", "| --- | --- |"].concat(modules.map(({ doc, name }) => {

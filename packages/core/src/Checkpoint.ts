@@ -1,8 +1,6 @@
 /**
  * Lets the program of a job store what its code between fan-outs has done. The program runs again from its first line
  * whenever the job goes on. A fan-out keeps a checkpoint of its own.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -17,7 +15,6 @@ import type { JobStoreError } from "./JobStoreError.ts"
  * the schema after the migrations. The stored checkpoint stays unchanged.
  *
  * @category errors
- * @since 0.1.0
  */
 export class CheckpointUnreadable
   extends Schema.TaggedError<CheckpointUnreadable>("@fanout/core/Checkpoint/CheckpointUnreadable")(
@@ -34,7 +31,6 @@ export class CheckpointUnreadable
  * Checkpoint of a job's program.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Checkpoint<in out A> {
   /** The value saved last, lifted to the job's version; `None` before the first `save`. */
@@ -56,7 +52,6 @@ const currentJob = StoredJob as unknown as Effect.Effect<StoredJob["Service"], n
  * Defines a checkpoint by its name, unique in the job, and its schema. The job's `migrations` lift older values.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const make = <A>(name: string, schema: Schema.Codec<A, unknown>): Checkpoint<A> => {
   const codec = jsonCodec(schema)

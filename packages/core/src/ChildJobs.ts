@@ -3,8 +3,6 @@
  *
  * A child is a job like any other: it has an id, a row in the list, a log, and an owner, which may be another process.
  * In addition, a child has a name that is unique in its parent. A cancel or pause of the parent reaches the child.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
@@ -25,7 +23,6 @@ import type { Source } from "./Source.ts"
  * Child of the job whose program runs now.
  *
  * @category models
- * @since 0.1.0
  */
 export interface ChildJob<out A, out E> {
   readonly id: JobId
@@ -42,7 +39,6 @@ export interface ChildJob<out A, out E> {
  * Options of a new child. `priority` is the priority of the parent by default.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Options {
   readonly priority?: number
@@ -67,7 +63,6 @@ const currentChildren = Children as unknown as Effect.Effect<Children["Service"]
  * A name whose child has another definition is a defect. When the parent is over, its active children are cancelled.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const start = <N extends string, P extends Schema.Top, S extends Schema.Top, E extends Schema.Top>(
   name: string,
@@ -85,7 +80,6 @@ export const start = <N extends string, P extends Schema.Top, S extends Schema.T
  * Starts or finds a child, and waits for it.
  *
  * @category running
- * @since 0.1.0
  */
 export const run = <N extends string, P extends Schema.Top, S extends Schema.Top, E extends Schema.Top>(
   name: string,
@@ -103,7 +97,6 @@ export const run = <N extends string, P extends Schema.Top, S extends Schema.Top
  * each state.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Partitioned {
   readonly tally: Tally
@@ -115,7 +108,6 @@ export interface Partitioned {
  * default. `priority` is the priority of the parent by default.
  *
  * @category models
- * @since 0.1.0
  */
 export interface PartitionOptions extends Options {
   readonly concurrency?: number
@@ -147,7 +139,6 @@ export interface PartitionOptions extends Options {
  * child again, which takes a few milliseconds.
  *
  * @category running
- * @since 0.1.0
  */
 export const partitioned = <
   N extends string,

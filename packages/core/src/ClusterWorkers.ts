@@ -1,7 +1,5 @@
 /**
  * The workers of a cluster, as the owner of jobs sees them.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -25,7 +23,6 @@ import * as Schema from "effect/Schema"
  * - `refuses`: tags of the tasks that the worker does not take, or has refused one of lately, each with the reason.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const WorkerStatus = Schema.Union([
   Schema.TaggedStruct("Connected", {
@@ -42,20 +39,12 @@ export const WorkerStatus = Schema.Union([
   Schema.TaggedStruct("Connecting", { address: Schema.String }),
   Schema.TaggedStruct("Unusable", { address: Schema.String, why: Schema.String })
 ])
-
-/**
- * A registered worker.
- *
- * @category models
- * @since 0.1.0
- */
 export type WorkerStatus = typeof WorkerStatus.Type
 
 /**
  * Service that knows the workers of a cluster. `layerCluster` of `@fanout/core/cluster` provides it.
  *
  * @category services
- * @since 0.1.0
  */
 export class ClusterWorkers extends Context.Service<ClusterWorkers, {
   /** All registered workers, in the order of their addresses. */
@@ -67,7 +56,6 @@ export class ClusterWorkers extends Context.Service<ClusterWorkers, {
  * the threads that it needs. The tasks stay unsettled.
  *
  * @category errors
- * @since 0.1.0
  */
 export class WorkersUnavailable
   extends Schema.TaggedError<WorkersUnavailable>("@fanout/core/WorkersUnavailable")("WorkersUnavailable", {

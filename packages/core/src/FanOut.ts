@@ -1,7 +1,5 @@
 /**
  * The options of a durable fan-out, and the ends of its elements.
- *
- * @since 0.1.0
  */
 import type * as Arr from "effect/Array"
 import type * as Duration from "effect/Duration"
@@ -35,7 +33,6 @@ import type * as Task from "./Task.ts"
  * function throws, or its brackets are not balanced, the element fails and is not replaced.
  *
  * @category models
- * @since 0.1.0
  */
 export type Parts<Payload, A> = (
   element: { readonly cursor: string; readonly payload: Payload },
@@ -47,7 +44,6 @@ export type Parts<Payload, A> = (
  * failures in one attempt, or in one try of the job's own `retry`.
  *
  * @category models
- * @since 0.1.0
  */
 export type FailurePolicy = "collect" | "failFast" | { readonly maxFailures: number }
 
@@ -55,7 +51,6 @@ export type FailurePolicy = "collect" | "failFast" | { readonly maxFailures: num
  * Options of a fan-out.
  *
  * @category models
- * @since 0.1.0
  */
 export interface FanOutOptions {
   /** Elements that run at the same time, 64 by default. With brackets, as many more may be taken and not begun. */
@@ -74,7 +69,6 @@ export interface FanOutOptions {
  * How a fan-out runs that returns all values. Its `flushInterval` is 50 ms by default.
  *
  * @category models
- * @since 0.1.0
  */
 export type AllOptions = Omit<FanOutOptions, "failures" | "keep">
 
@@ -90,7 +84,6 @@ export type AllOptions = Omit<FanOutOptions, "failures" | "keep">
  *   with `Interrupted`, of which the job dies unless its program catches it.
  *
  * @category models
- * @since 0.1.0
  */
 export interface ForEachOptions<A, S extends Task.Codec, E extends Task.Codec> extends AllOptions {
   readonly success: S
@@ -113,7 +106,6 @@ export interface ForEachOptions<A, S extends Task.Codec, E extends Task.Codec> e
  * comes right before the parts, as `Done` with a count of 0, if its task succeeded.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Ended<Payload, A> {
   readonly cursor: string
@@ -126,7 +118,6 @@ export interface Ended<Payload, A> {
  * The result of one element, as `results` gives it.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Result<T extends Task.Any> {
   readonly cursor: string
@@ -139,7 +130,6 @@ export interface Result<T extends Task.Any> {
  * Why a job is paused instead of recording the failure of one of its tasks.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Pause {
   /** Name that the application chooses for the cause of the pause. `person` and `parent` are reserved. */
@@ -156,7 +146,6 @@ export interface Pause {
  * on by itself.
  *
  * @category models
- * @since 0.1.0
  */
 export type PauseOn<E> = (error: E) => Pause | undefined
 
@@ -182,7 +171,6 @@ export type PauseOn<E> = (error: E) => Pause | undefined
  * `withTransaction`, which is a savepoint on Postgres.
  *
  * @category models
- * @since 0.1.0
  */
 export type OnCommit<Payload, A, E, R> = (
   ended: Arr.NonEmptyReadonlyArray<Ended<Payload, A>>
@@ -192,7 +180,6 @@ export type OnCommit<Payload, A, E, R> = (
  * One element that is done, as `OnDone` gets it.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Done<Payload, A> {
   readonly cursor: string
@@ -206,7 +193,6 @@ export interface Done<Payload, A> {
  * Effect keeps the type of an array that is not empty, which `sql.insert` asks for.
  *
  * @category models
- * @since 0.1.0
  */
 export type OnDone<Payload, A, E, R> = (
   done: Arr.NonEmptyReadonlyArray<Done<Payload, A>>
@@ -216,7 +202,6 @@ export type OnDone<Payload, A, E, R> = (
  * Error of a fan-out that gave up because too many elements failed. Unsettled elements stay unsettled.
  *
  * @category errors
- * @since 0.1.0
  */
 export class FanOutStopped
   extends Schema.TaggedError<FanOutStopped>("@fanout/core/FanOut/FanOutStopped")("FanOutStopped", {

@@ -3,8 +3,6 @@
  *
  * An element that is plain done has no row. So the rows alone don't tell whether an element before them is still to
  * come. The checkpoint does: it has the last element that was taken, and all taken elements that are not settled.
- *
- * @since 0.1.0
  */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -13,7 +11,6 @@ import * as Schema from "effect/Schema"
  * Position of a fan-out in its source.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Frontier {
   /** Cursor of the last element that was taken from the source; `None` if no element was taken. */
@@ -44,7 +41,6 @@ const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Stored))
  * have no row before the end of the bracket. After a migration, the cursors are the old ones until the next flush.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const fromCheckpoint = (checkpoint: string): Option.Option<Frontier> =>
   Option.map(decode(checkpoint), ({ brackets, entries, main }) => ({

@@ -4,8 +4,6 @@
  * Fiber interruption stops work anywhere. An `Interrupter` stops work only where the work yields `check`, with the
  * reason as a typed value. So the work can tell a pause from a cancel and leaves nothing half done. Fiber interruption
  * is the hard stop for work that reaches no safe point.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -26,23 +24,14 @@ import { onFirstRequest, Signal } from "./internal/signal.ts"
  * - `Sibling`: a fan-out stopped its other tasks, because it gave up at its first failures or can't record outcomes.
  *
  * @category models
- * @since 0.1.0
  */
 export const Reason = Schema.Literals(["Pause", "Cancel", "Shutdown", "LeaseLost", "Timeout", "Sibling"])
-
-/**
- * Why work must stop.
- *
- * @category models
- * @since 0.1.0
- */
 export type Reason = typeof Reason.Type
 
 /**
  * Error that ends work at a safe point after a stop was requested.
  *
  * @category errors
- * @since 0.1.0
  */
 export class Interrupted
   extends Schema.TaggedError<Interrupted>("@fanout/core/Interrupter/Interrupted")("Interrupted", {
@@ -59,7 +48,6 @@ export class Interrupted
  * `LeaseLost` replaces all other reasons, `Cancel` all except `LeaseLost`, and each other reason replaces `Pause`.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Interrupter {
   /** Why the work must stop, or `undefined` while it may go on. */
@@ -86,7 +74,6 @@ const inert: Interrupter = {
  * Creates a stop signal that belongs to nothing yet.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const makeUnsafe = (): Interrupter => new Signal()
 
@@ -95,7 +82,6 @@ export const makeUnsafe = (): Interrupter => new Signal()
  * Outside of jobs and tasks, the signal never asks to stop.
  *
  * @category services
- * @since 0.1.0
  */
 export const Interrupter: Context.Reference<Interrupter> = Context.Reference<Interrupter>("@fanout/core/Interrupter", {
   defaultValue: () => inert
@@ -105,7 +91,6 @@ export const Interrupter: Context.Reference<Interrupter> = Context.Reference<Int
  * Safe point: succeeds if nobody has asked the work to stop, else fails with the reason.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const check: Effect.Effect<void, Interrupted> = Effect.withFiber((fiber) => {
   const { reason } = Context.get(fiber.context, Interrupter)
@@ -116,7 +101,6 @@ export const check: Effect.Effect<void, Interrupted> = Effect.withFiber((fiber) 
  * Reads why the work must stop, without stopping the work, for finalizers.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const reason: Effect.Effect<Option.Option<Reason>> = Effect.withFiber((fiber) =>
   Effect.succeed(Option.fromUndefinedOr(Context.get(fiber.context, Interrupter).reason))
@@ -126,7 +110,6 @@ export const reason: Effect.Effect<Option.Option<Reason>> = Effect.withFiber((fi
  * Waits until a stop is requested, then fails with the reason. Race it with work that waits for an event from outside.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const stopped: Effect.Effect<never, Interrupted> = Effect.withFiber((fiber) => {
   const interrupter = Context.get(fiber.context, Interrupter)

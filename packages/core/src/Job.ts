@@ -1,7 +1,5 @@
 /**
  * Defines jobs: durable, named, versioned programs that orchestrate tasks.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -34,7 +32,6 @@ import type { TaskDispatcher } from "./TaskDispatcher.ts"
  * Functions that lift the stored data of a job from one version to the next.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Migration {
   /** Lifts the encoded payload of the job. */
@@ -59,7 +56,6 @@ export interface Migration {
  * A task that was begun and is not done, with the value that it has saved last in its `TaskCheckpoint`.
  *
  * @category models
- * @since 0.1.0
  */
 export interface SavedTask<T extends Task.Any, A> {
   /** The cursor of the element in the source of its fan-out. */
@@ -72,7 +68,6 @@ export interface SavedTask<T extends Task.Any, A> {
  * Reads what a job has saved, for the clean-up after the job.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Saved {
   /** Reads the value that the program has saved last in a `Checkpoint`. */
@@ -99,7 +94,6 @@ export interface Saved {
  * How a pause by a name ends by itself.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Wait<Payload, R = never> {
   /**
@@ -118,7 +112,6 @@ export interface Wait<Payload, R = never> {
  * Why a process does not run a job. `by` is the name by which the job is paused if no process takes it.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Refusal {
   readonly by: string
@@ -129,7 +122,6 @@ export interface Refusal {
  * Definition of a job.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Job<
   Name extends string,
@@ -212,7 +204,6 @@ export interface Job<
  * Any job.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Any {
   readonly name: string
@@ -233,7 +224,6 @@ export interface Any {
  * Supplied program of a job. The type has the name of the job, so that a runtime without the program does not compile.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Program<Name extends string> {
   readonly _: unique symbol
@@ -244,7 +234,6 @@ export interface Program<Name extends string> {
  * Programs that a runtime requires to run these jobs.
  *
  * @category models
- * @since 0.1.0
  */
 export type ToProgram<J extends Any> = J extends { readonly name: infer Name extends string } ? Program<Name> : never
 
@@ -263,7 +252,6 @@ export type ToProgram<J extends Any> = J extends { readonly name: infer Name ext
  * - `timeout` is for one whole run of the program, from claim to end. `onCancel` has as long, by default an hour.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const make = <
   const Name extends string,

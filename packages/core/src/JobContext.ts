@@ -1,7 +1,5 @@
 /**
  * Information about the run of a job, for its program.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -17,7 +15,6 @@ import type { Outcome } from "./Outcome.ts"
  * starts inside of a task.
  *
  * @category services
- * @since 0.1.0
  */
 export class JobContext extends Context.Service<JobContext, {
   readonly id: JobId

@@ -1,7 +1,5 @@
 /**
  * Handle of a job that was started, in this process or another.
- *
- * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
@@ -16,7 +14,6 @@ import type { Progress } from "./Progress.ts"
  * Event of a watched job. Every process gets the same events, and only of recorded changes.
  *
  * @category models
- * @since 0.1.0
  */
 export type JobEvent =
   | { readonly _tag: "State"; readonly record: JobRecord }
@@ -28,7 +25,6 @@ export type JobEvent =
  * A started job.
  *
  * @category models
- * @since 0.1.0
  */
 export interface JobHandle<out A, out E> {
   readonly id: JobId

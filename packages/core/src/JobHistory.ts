@@ -3,8 +3,6 @@
  *
  * The owner of a running job takes a sample each second. A full history drops every other sample and doubles the
  * distance, so a history of any job has at most 240 samples, and takes some 10 KB.
- *
- * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 
@@ -12,7 +10,6 @@ import * as Schema from "effect/Schema"
  * Most samples of a history.
  *
  * @category models
- * @since 0.1.0
  */
 export const mostSamples = 240
 
@@ -20,7 +17,6 @@ export const mostSamples = 240
  * Most marks of a history. The oldest ones make room for new ones.
  *
  * @category models
- * @since 0.1.0
  */
 export const mostMarks = 64
 
@@ -33,27 +29,18 @@ export const mostMarks = 64
  *   lease, or as the program ended. A run that was killed has none of these.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Mark = Schema.Struct({
   at: Schema.Finite,
   kind: Schema.Literals(["Started", "Set", "Paused", "Stopped", "Ended"]),
   token: Schema.Natural
 })
-
-/**
- * Turn in the life of a job.
- *
- * @category models
- * @since 0.1.0
- */
 export type Mark = typeof Mark.Type
 
 /**
  * One sample: its time in milliseconds since the epoch, the counts up to then, and the tasks that ran at that time.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Sample {
   readonly at: number
@@ -69,7 +56,6 @@ export interface Sample {
  * `everyMillis` is the distance of the samples of one run.
  *
  * @category schemas
- * @since 0.1.0
  */
 export class JobHistory extends Schema.Class<JobHistory>("@fanout/core/JobHistory")({
   everyMillis: Schema.Natural,
@@ -85,7 +71,6 @@ export class JobHistory extends Schema.Class<JobHistory>("@fanout/core/JobHistor
  * History of a job that has no samples.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const empty: JobHistory = new JobHistory({
   everyMillis: 1000,
@@ -103,7 +88,6 @@ const halved = <A>(column: ReadonlyArray<A>): ReadonlyArray<A> => column.filter(
  * Adds a sample. A sample that is too near to the last one is left out, unless it is the last one of its run.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const withSample = (history: JobHistory, sample: Sample, isLast = false): JobHistory => {
   const { at, bytes, everyMillis, failed, items, marks, tasks } = history
@@ -127,7 +111,6 @@ export const withSample = (history: JobHistory, sample: Sample, isLast = false):
  * Adds marks behind the others.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const withMarks = (history: JobHistory, marks: ReadonlyArray<Mark>): JobHistory =>
   marks.length === 0

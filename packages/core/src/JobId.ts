@@ -1,7 +1,5 @@
 /**
  * Identifies one started job.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
@@ -11,23 +9,14 @@ import * as Schema from "effect/Schema"
  * Schema for job identifiers: short enough to type, random enough to be unique.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const JobId = Schema.NonEmptyString.pipe(Schema.brand("@fanout/core/JobId"))
-
-/**
- * Identifier of one started job.
- *
- * @category models
- * @since 0.1.0
- */
 export type JobId = typeof JobId.Type
 
 /**
  * Creates a `JobId`. Throws if the text is empty.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const make = (text: string): JobId => JobId.make(text)
 
@@ -38,7 +27,6 @@ const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
  * Draws a new identifier of 12 characters (60 bits) from `Random`.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const generate: Effect.Effect<JobId> = Effect.gen(function*() {
   let text = ""

@@ -1,7 +1,5 @@
 /**
  * Accepts, runs, pauses, resumes, cancels, retries, lists and watches jobs.
- *
- * @since 0.1.0
  */
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
@@ -76,7 +74,6 @@ export {
  * Which jobs a manager runs: all jobs whose programs it has, jobs of some names, single jobs, or none.
  *
  * @category models
- * @since 0.1.0
  */
 export type Claim = "all" | "none" | { readonly names: ReadonlyArray<string> } | { readonly ids: ReadonlyArray<JobId> }
 
@@ -85,7 +82,6 @@ export type Claim = "all" | "none" | { readonly names: ReadonlyArray<string> } |
  * and within some milliseconds if the store tells of changes.
  *
  * @category services
- * @since 0.1.0
  */
 export class JobManager extends Context.Service<JobManager, {
   /** Accepts a job. If the caller has a transaction open on the same database, the job is part of that transaction. */
@@ -282,7 +278,6 @@ export class JobManager extends Context.Service<JobManager, {
  * - `shutdownDeadline`: most time that a shutdown waits for running jobs, 5 s by default.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Options<Jobs extends ReadonlyArray<Job.Any>> {
   readonly jobs: Jobs
@@ -299,7 +294,6 @@ export interface Options<Jobs extends ReadonlyArray<Job.Any>> {
  * Layer that runs jobs in this process. The layer requires every job's program. Closing it is a `JobManager.shutdown`.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
   options: Options<Jobs>
@@ -314,7 +308,6 @@ export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
  * programs. Managers of other processes on the same store run the jobs.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerClientOnly: Layer.Layer<JobManager, JobStoreError, JobStore> = Layer.suspend(() =>
   Layer.provide(layer({ jobs: [], claim: "none" }), [Pools.layer(), OwnerLiveness.layerBlind])

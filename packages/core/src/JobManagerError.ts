@@ -1,7 +1,5 @@
 /**
  * Errors of requests to jobs.
- *
- * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 import { JobId } from "./JobId.ts"
@@ -10,7 +8,6 @@ import { JobId } from "./JobId.ts"
  * Reason: the job's state does not allow the requested action.
  *
  * @category errors
- * @since 0.1.0
  */
 export class NotAllowed extends Schema.TaggedError<NotAllowed>("@fanout/core/JobManager/NotAllowed")("NotAllowed", {
   id: JobId,
@@ -30,7 +27,6 @@ const named = 10
  * has no such failed row for.
  *
  * @category errors
- * @since 0.1.0
  */
 export class ChoiceRefused
   extends Schema.TaggedError<ChoiceRefused>("@fanout/core/JobManager/ChoiceRefused")("ChoiceRefused", {
@@ -51,7 +47,6 @@ export class ChoiceRefused
  * Reason: an active job of the same name holds the same exclusive key for other work.
  *
  * @category errors
- * @since 0.1.0
  */
 export class ActiveJobDiffers
   extends Schema.TaggedError<ActiveJobDiffers>("@fanout/core/JobManager/ActiveJobDiffers")("ActiveJobDiffers", {
@@ -68,7 +63,6 @@ export class ActiveJobDiffers
  * Reason: a job of this name and key has ended already, and the start was to be refused then.
  *
  * @category errors
- * @since 0.1.0
  */
 export class AlreadyOver extends Schema.TaggedError<AlreadyOver>("@fanout/core/JobManager/AlreadyOver")("AlreadyOver", {
   id: JobId,
@@ -83,7 +77,6 @@ export class AlreadyOver extends Schema.TaggedError<AlreadyOver>("@fanout/core/J
  * Reason: a schedule's expression or time zone can't be read, or no time fits it.
  *
  * @category errors
- * @since 0.1.0
  */
 export class CronInvalid extends Schema.TaggedError<CronInvalid>("@fanout/core/JobManager/CronInvalid")("CronInvalid", {
   schedule: Schema.String,
@@ -100,7 +93,6 @@ export class CronInvalid extends Schema.TaggedError<CronInvalid>("@fanout/core/J
  * Reason: no schedule has this name.
  *
  * @category errors
- * @since 0.1.0
  */
 export class ScheduleNotFound
   extends Schema.TaggedError<ScheduleNotFound>("@fanout/core/JobManager/ScheduleNotFound")("ScheduleNotFound", {
@@ -116,7 +108,6 @@ export class ScheduleNotFound
  * Reason: the manager is shutting down. Another manager can start the job.
  *
  * @category errors
- * @since 0.1.0
  */
 export class ShuttingDown
   extends Schema.TaggedError<ShuttingDown>("@fanout/core/JobManager/ShuttingDown")("ShuttingDown", {})
@@ -130,7 +121,6 @@ export class ShuttingDown
  * Error of a request to a job.
  *
  * @category errors
- * @since 0.1.0
  */
 export class JobManagerError
   extends Schema.TaggedError<JobManagerError>("@fanout/core/JobManagerError")("JobManagerError", {
@@ -156,7 +146,6 @@ export class JobManagerError
  * stack.
  *
  * @category errors
- * @since 0.1.0
  */
 export class JobNotCompleted
   extends Schema.TaggedError<JobNotCompleted>("@fanout/core/JobManager/JobNotCompleted")("JobNotCompleted", {

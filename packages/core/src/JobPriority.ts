@@ -2,8 +2,6 @@
  * Priority of a job, as the number that is stored and as the name that people use. The numbers are Spacedrive's.
  *
  * A manager claims the higher number first. The job's distance from `normal` shifts the priority of its tasks.
- *
- * @since 0.1.0
  */
 import type { Priority } from "./Task.ts"
 
@@ -11,7 +9,6 @@ import type { Priority } from "./Task.ts"
  * Number of each name.
  *
  * @category models
- * @since 0.1.0
  */
 export const numbers: Readonly<Record<Priority, number>> = { low: -1, normal: 0, high: 1, critical: 10 }
 
@@ -19,7 +16,6 @@ export const numbers: Readonly<Record<Priority, number>> = { low: -1, normal: 0,
  * Returns the most urgent name whose number is not above the given number, or `low`.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const nameOf = (number: number): Priority =>
   number >= numbers.critical

@@ -1,7 +1,5 @@
 /**
  * The stored parts of a job: its record, the outcomes of its elements, its log.
- *
- * @since 0.1.0
  */
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -17,7 +15,6 @@ import type * as Progress from "./Progress.ts"
  * by the time of the reader.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Lease = Schema.Struct({
   token: Schema.Natural,
@@ -31,35 +28,20 @@ export const Lease = Schema.Struct({
  * request `Cancel` as well: its next owner cleans up after it.
  *
  * @category models
- * @since 0.1.0
  */
 export const Request = Schema.Literals(["Pause", "PauseWithParent", "Cancel"])
-
-/**
- * Request to a job.
- *
- * @category models
- * @since 0.1.0
- */
 export type Request = typeof Request.Type
 
 /**
- * Schema for the limits of a job: tasks that run at the same time, and bytes per second that the tasks may move.
+ * Schema for the limits of a job: tasks that run at the same time, and bytes per second that the tasks may move. A
+ * missing field means that the job has no limit of its own.
  *
  * @category models
- * @since 0.1.0
  */
 export const JobLimits = Schema.Struct({
   concurrency: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
   bytesPerSecond: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(1)))
 })
-
-/**
- * Limits of a job. A missing field means that the job has no limit of its own.
- *
- * @category models
- * @since 0.1.0
- */
 export type JobLimits = typeof JobLimits.Type
 
 /**
@@ -69,7 +51,6 @@ export type JobLimits = typeof JobLimits.Type
  * are names by which `JobManager.list` finds the job. Children have no tags of their parent.
  *
  * @category models
- * @since 0.1.0
  */
 export interface JobSettings {
   readonly priority?: number
@@ -96,7 +77,6 @@ export interface JobSettings {
  * `ifPaused: "resume"` a paused job goes on. By default it waits until somebody resumes it.
  *
  * @category models
- * @since 0.1.0
  */
 export interface StartOptions extends JobSettings {
   readonly runAt?: Date | number
@@ -109,7 +89,6 @@ export interface StartOptions extends JobSettings {
  * Changes of a job's settings. `null` removes a limit.
  *
  * @category models
- * @since 0.1.0
  */
 export interface JobChanges {
   readonly priority?: number
@@ -120,7 +99,6 @@ export interface JobChanges {
  * Request, priority and limits that an owner learns about its job.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Asked {
   readonly request: Option.Option<Request>
@@ -133,7 +111,6 @@ export interface Asked {
  * parent that asked for the child last.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Parent = Schema.Struct({
   id: JobId,
@@ -147,16 +124,8 @@ export const Parent = Schema.Struct({
  * epoch.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Scheduled = Schema.Struct({ schedule: Schema.String, at: Schema.Finite })
-
-/**
- * Schedule that started a job, and the time of the tick in milliseconds since the epoch.
- *
- * @category models
- * @since 0.1.0
- */
 export type Scheduled = typeof Scheduled.Type
 
 /**
@@ -165,7 +134,6 @@ export type Scheduled = typeof Scheduled.Type
  * `Outcome.Failure`.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Exit = Schema.TaggedUnion({
   Success: { value: Schema.Json },
@@ -179,13 +147,6 @@ export const Exit = Schema.TaggedUnion({
   Deadline: { at: Schema.Finite },
   OwnerLost: { times: Schema.Natural }
 })
-
-/**
- * How the program of a finished job ended.
- *
- * @category models
- * @since 0.1.0
- */
 export type Exit = typeof Exit.Type
 
 /**
@@ -200,7 +161,6 @@ export type Exit = typeof Exit.Type
  * - `ownersLost` counts owners lost in a row that stored no row and changed no checkpoint.
  *
  * @category models
- * @since 0.1.0
  */
 export class JobRecord extends Schema.Class<JobRecord>("@fanout/core/JobStore/JobRecord")({
   id: JobId,
@@ -228,8 +188,6 @@ export class JobRecord extends Schema.Class<JobRecord>("@fanout/core/JobStore/Jo
 }) {
   /**
    * Request, priority and limits for the owner.
-   *
-   * @since 0.1.0
    */
   get asked(): Asked {
     const { limits, priority, request } = this
@@ -238,8 +196,6 @@ export class JobRecord extends Schema.Class<JobRecord>("@fanout/core/JobStore/Jo
 
   /**
    * Returns this record with some fields changed.
-   *
-   * @since 0.1.0
    */
   with(changes: Partial<ConstructorParameters<typeof JobRecord>[0]>): JobRecord {
     return new JobRecord(Object.assign({}, this, changes))
@@ -250,7 +206,6 @@ export class JobRecord extends Schema.Class<JobRecord>("@fanout/core/JobStore/Jo
  * The owner's heartbeat and the job's progress. Both change too often to be part of the record.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Pulse {
   readonly beat: number
@@ -263,7 +218,6 @@ export interface Pulse {
  * JSON of the task's schema, for a retry of a failed element; `null` if there is no payload.
  *
  * @category models
- * @since 0.1.0
  */
 export class OutcomeRow extends Schema.Class<OutcomeRow>("@fanout/core/JobStore/OutcomeRow")({
   fanOut: Schema.String,
@@ -282,7 +236,6 @@ export class OutcomeRow extends Schema.Class<OutcomeRow>("@fanout/core/JobStore/
  * Number of lines that the log of one job keeps.
  *
  * @category models
- * @since 0.1.0
  */
 export const logLimit = 1000
 
@@ -290,7 +243,6 @@ export const logLimit = 1000
  * One line of a job's log. `seq` grows within the store; `at` is in milliseconds since the epoch.
  *
  * @category models
- * @since 0.1.0
  */
 export class LogEntry extends Schema.Class<LogEntry>("@fanout/core/JobStore/LogEntry")({
   seq: Schema.Natural,

@@ -1,7 +1,5 @@
 /**
  * Stored schedule, which starts a job again and again.
- *
- * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -15,7 +13,6 @@ import { JobLimits, type JobSettings } from "./JobRecord.ts"
  * tick counts as missed a minute after its time.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Missed = Schema.Literals(["skip", "latest", "all"])
 
@@ -32,7 +29,6 @@ export const Missed = Schema.Literals(["skip", "latest", "all"])
  *   once, the latest one does.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Overlap = Schema.Literals(["start", "skip", "queue", "cancel"])
 
@@ -40,7 +36,6 @@ export const Overlap = Schema.Literals(["start", "skip", "queue", "cancel"])
  * Schema for who has paused a schedule: a person, or the manager since too many of its jobs have failed.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const PausedBy = Schema.Literals(["person", "failures"])
 
@@ -67,7 +62,6 @@ const optional = <S extends Schema.Top>(schema: S) => later(Schema.Option(schema
  * - `revision` is 0 for a schedule that was never stored. Each change raises it.
  *
  * @category models
- * @since 0.1.0
  */
 export class JobSchedule extends Schema.Class<JobSchedule>("@fanout/core/JobSchedule")({
   name: Schema.NonEmptyString,
@@ -97,8 +91,6 @@ export class JobSchedule extends Schema.Class<JobSchedule>("@fanout/core/JobSche
 }) {
   /**
    * Returns this schedule with some fields changed.
-   *
-   * @since 0.1.0
    */
   with(changes: Partial<ConstructorParameters<typeof JobSchedule>[0]>): JobSchedule {
     return new JobSchedule(Object.assign({}, this, changes))
@@ -116,7 +108,6 @@ export class JobSchedule extends Schema.Class<JobSchedule>("@fanout/core/JobSche
  * - `failures`: after so many failed jobs in a row, the schedule is paused. By default it goes on.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Options extends JobSettings {
   readonly name: string
@@ -132,7 +123,6 @@ export interface Options extends JobSettings {
  * Tick of a schedule, and the time at which its job starts.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Tick {
   readonly at: number
@@ -143,7 +133,6 @@ export interface Tick {
  * Job that `runSchedule` has started. `started` is `false` for one that was active already.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Started {
   readonly id: JobId

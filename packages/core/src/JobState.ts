@@ -1,8 +1,6 @@
 /**
  * Models the life of a job as a pure state machine. `transition` is the only implementation of the diagram in
  * `docs/job-lifecycle.md`: every change of a job's state goes through it.
- *
- * @since 0.1.0
  */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -13,7 +11,6 @@ const counters = { attempt: Schema.Natural, tries: Schema.Natural }
  * Most elements that one retry can choose.
  *
  * @category models
- * @since 0.1.0
  */
 export const mostChosen = 1000
 
@@ -22,7 +19,6 @@ export const mostChosen = 1000
  * `JobManager.outcomePage` gives them, or all elements of one `Outcome.cause`.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Choice = Schema.Union([
   Schema.Struct({
@@ -30,13 +26,6 @@ export const Choice = Schema.Union([
   }),
   Schema.Struct({ cause: Schema.String })
 ])
-
-/**
- * Failed elements that a retry is limited to.
- *
- * @category models
- * @since 0.1.0
- */
 export type Choice = typeof Choice.Type
 
 /**
@@ -44,7 +33,6 @@ export type Choice = typeof Choice.Type
  * child is limited in the same way, by its own `only`.
  *
  * @category models
- * @since 0.1.0
  */
 export type Only = Choice | { readonly child: string; readonly only?: Only }
 
@@ -52,7 +40,6 @@ export type Only = Choice | { readonly child: string; readonly only?: Only }
  * Schema for what an attempt is limited to.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Only: Schema.Codec<Only> = Schema.Union([
   ...Choice.members,
@@ -70,16 +57,8 @@ const untilOver = {
  * Schema for the cause of a pause: `person`, `parent` (the parent of the job is paused), or a name that the job chose.
  *
  * @category models
- * @since 0.1.0
  */
 export const PausedBy = Schema.NonEmptyString
-
-/**
- * Cause of a pause.
- *
- * @category models
- * @since 0.1.0
- */
 export type PausedBy = typeof PausedBy.Type
 
 /**
@@ -87,16 +66,8 @@ export type PausedBy = typeof PausedBy.Type
  * began in milliseconds since the epoch, and how often the job has looked in vain since then.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Wait = Schema.Struct({ by: PausedBy, since: Schema.Finite, looks: Schema.Natural })
-
-/**
- * What a job waits for.
- *
- * @category models
- * @since 0.1.0
- */
 export type Wait = typeof Wait.Type
 
 const untilSeen = { ...untilOver, waits: Schema.optionalKey(Wait) }
@@ -116,7 +87,6 @@ const untilSeen = { ...untilOver, waits: Schema.optionalKey(Wait) }
  *   next look. The owner of a running job has looked before the program began.
  *
  * @category models
- * @since 0.1.0
  */
 export const JobState = Schema.TaggedUnion({
   Queued: untilSeen,
@@ -127,20 +97,12 @@ export const JobState = Schema.TaggedUnion({
   Failed: counters,
   Cancelled: counters
 })
-
-/**
- * State of a job.
- *
- * @category models
- * @since 0.1.0
- */
 export type JobState = typeof JobState.Type
 
 /**
  * Schema for the names of the states.
  *
  * @category models
- * @since 0.1.0
  */
 export const Tag = Schema.Literals([
   "Queued",
@@ -151,13 +113,6 @@ export const Tag = Schema.Literals([
   "Failed",
   "Cancelled"
 ])
-
-/**
- * Name of a state.
- *
- * @category models
- * @since 0.1.0
- */
 export type Tag = typeof Tag.Type
 
 /**
@@ -181,7 +136,6 @@ export type Tag = typeof Tag.Type
  * - `Abandoned`: somebody ended a job that no live process runs, without a clean-up.
  *
  * @category models
- * @since 0.1.0
  */
 export const Transition = Schema.TaggedUnion({
   Claimed: {},
@@ -197,20 +151,12 @@ export const Transition = Schema.TaggedUnion({
   Cancelled: {},
   Abandoned: {}
 })
-
-/**
- * Transition between two states of a job.
- *
- * @category models
- * @since 0.1.0
- */
 export type Transition = typeof Transition.Type
 
 /**
  * State of a newly accepted job.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const initial: typeof JobState.cases.Queued.Type = JobState.cases.Queued.make({ attempt: 1, tries: 0 })
 
@@ -218,7 +164,6 @@ export const initial: typeof JobState.cases.Queued.Type = JobState.cases.Queued.
  * Checks whether a job is over. Only a retry starts such a job again.
  *
  * @category predicates
- * @since 0.1.0
  */
 export const isTerminal = JobState.isAnyOf(["Completed", "CompletedWithErrors", "Failed", "Cancelled"])
 
@@ -226,7 +171,6 @@ export const isTerminal = JobState.isAnyOf(["Completed", "CompletedWithErrors", 
  * Checks whether a job is active, so that a new job with the same key is not stored.
  *
  * @category predicates
- * @since 0.1.0
  */
 export const isActive = JobState.isAnyOf(["Queued", "Running", "Paused"])
 
@@ -234,7 +178,6 @@ export const isActive = JobState.isAnyOf(["Queued", "Running", "Paused"])
  * Computes the next state, or `None` if the transition is not allowed.
  *
  * @category transitions
- * @since 0.1.0
  */
 export const transition = (state: JobState, by: Transition): Option.Option<JobState> => {
   const { attempt, tries } = state

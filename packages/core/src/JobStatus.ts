@@ -1,7 +1,5 @@
 /**
  * How far a job is: its state, its counts, its speed, and the time that it still needs.
- *
- * @since 0.1.0
  */
 import type * as Option from "effect/Option"
 import type { JobId } from "./JobId.ts"
@@ -16,7 +14,6 @@ import type { Progress } from "./Progress.ts"
  * nobody works on the job until another process takes it over. It is `false` where this process can't see the owner.
  *
  * @category models
- * @since 0.1.0
  */
 export interface JobOverview {
   readonly record: JobRecord
@@ -29,7 +26,6 @@ export interface JobOverview {
  * and empty where none of them has told yet.
  *
  * @category models
- * @since 0.1.0
  */
 export interface JobProcess {
   readonly owner: Owner
@@ -53,7 +49,6 @@ export interface JobProcess {
  *   total: of `bytes`, or else of `items`.
  *
  * @category models
- * @since 0.1.0
  */
 export interface JobStatus extends JobOverview {
   readonly items: number

@@ -7,8 +7,6 @@
  * A `limit` is a whole number from 0 on, or Infinity, and an `after` a whole number from 0 on. Others are defects.
  *
  * A read of several jobs leaves out a job that can't be read. A read for work also logs one warning per process.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -34,7 +32,6 @@ export * from "./JobRecord.ts"
  * cursors or a new checkpoint, the job's `ownersLost` becomes 0, and `revision` is raised if it was not 0.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Flush {
   readonly token: number
@@ -49,7 +46,6 @@ export interface Flush {
  * Name and version of a job. They tell whether a process has a program for the job.
  *
  * @category models
- * @since 0.1.0
  */
 export type Kind = Pick<JobRecord, "name" | "version">
 
@@ -57,7 +53,6 @@ export type Kind = Pick<JobRecord, "name" | "version">
  * The part of a running job that tells whether its owner is still alive.
  *
  * @category models
- * @since 0.1.0
  */
 export type Held = Pick<JobRecord, "id" | "name" | "version" | "lease" | "parent"> & Pick<Pulse, "beat">
 
@@ -65,7 +60,6 @@ export type Held = Pick<JobRecord, "id" | "name" | "version" | "lease" | "parent
  * Work that may be waiting in the store.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Look {
   /** The running jobs, in the order in which they were stored. */
@@ -89,7 +83,6 @@ export interface Look {
  * the previous page.
  *
  * @category models
- * @since 0.1.0
  */
 export interface ListFilter {
   readonly states?: ReadonlyArray<JobState.Tag> | undefined
@@ -108,7 +101,6 @@ export interface ListFilter {
  * Job with its heartbeat and its progress.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Listed extends Pulse {
   readonly record: JobRecord
@@ -118,7 +110,6 @@ export interface Listed extends Pulse {
  * Job whose row can't be read, and why. Another program wrote the row, or the row is damaged.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Unreadable {
   /** The id as it is stored. */
@@ -130,7 +121,6 @@ export interface Unreadable {
  * Child that is out of step with its parent, and what the child should do.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Astray extends Pick<JobRecord, "id"> {
   readonly wish: "Run" | "Pause" | "Cancel"
@@ -140,7 +130,6 @@ export interface Astray extends Pick<JobRecord, "id"> {
  * Numbers of jobs, by state. A state without jobs is left out.
  *
  * @category models
- * @since 0.1.0
  */
 export type StateCounts = { readonly [Tag in JobState.Tag]?: number }
 
@@ -148,7 +137,6 @@ export type StateCounts = { readonly [Tag in JobState.Tag]?: number }
  * Rate that all processes of a store keep together. With 0 turns per second, no task of the rate begins.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Rate {
   readonly name: string
@@ -160,7 +148,6 @@ export interface Rate {
  * `everyMillis`. With a `count` of 0, none can be taken for `inMillis`.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Turns {
   readonly count: number
@@ -172,7 +159,6 @@ export interface Turns {
  * Most jobs of a name that run at the same time in all processes of a store. With 0, none begins.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Concurrency {
   readonly name: string
@@ -183,7 +169,6 @@ export interface Concurrency {
  * Process that claims jobs: the names of the jobs that it claims, and the number of jobs that it runs at once.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Claimer {
   readonly owner: Owner
@@ -195,7 +180,6 @@ export interface Claimer {
  * Service that keeps jobs.
  *
  * @category services
- * @since 0.1.0
  */
 export class JobStore extends Context.Service<JobStore, {
   /**

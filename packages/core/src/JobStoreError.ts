@@ -2,8 +2,6 @@
  * Errors of job stores.
  *
  * Every operation has the same error. Its `reason` tells the cause, so a new reason changes no public type.
- *
- * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 import { lineOf } from "./internal/messageOf.ts"
@@ -13,7 +11,6 @@ import { JobId } from "./JobId.ts"
  * Reason: no job has this id, or the job has another definition: `job` is the expected name, `found` the actual name.
  *
  * @category errors
- * @since 0.1.0
  */
 export class JobNotFound
   extends Schema.TaggedError<JobNotFound>("@fanout/core/JobStoreError/JobNotFound")("JobNotFound", {
@@ -33,7 +30,6 @@ export class JobNotFound
  * Reason: the job changed since it was read, or a new job has the id of a stored job.
  *
  * @category errors
- * @since 0.1.0
  */
 export class JobConflict
   extends Schema.TaggedError<JobConflict>("@fanout/core/JobStoreError/JobConflict")("JobConflict", {
@@ -49,7 +45,6 @@ export class JobConflict
  * Reason: the writer is not, or no longer, the job's owner. Nothing was written.
  *
  * @category errors
- * @since 0.1.0
  */
 export class Fenced extends Schema.TaggedError<Fenced>("@fanout/core/JobStoreError/Fenced")("Fenced", {
   id: JobId,
@@ -64,7 +59,6 @@ export class Fenced extends Schema.TaggedError<Fenced>("@fanout/core/JobStoreErr
  * Reason: the job can't become active again, because another active job has its idempotency key or its exclusive key.
  *
  * @category errors
- * @since 0.1.0
  */
 export class KeyTaken extends Schema.TaggedError<KeyTaken>("@fanout/core/JobStoreError/KeyTaken")("KeyTaken", {
   id: JobId,
@@ -79,7 +73,6 @@ export class KeyTaken extends Schema.TaggedError<KeyTaken>("@fanout/core/JobStor
  * Reason: as many jobs of this name run, in all processes of the store, as its concurrency allows: `most`.
  *
  * @category errors
- * @since 0.1.0
  */
 export class ConcurrencyReached extends Schema.TaggedError<ConcurrencyReached>(
   "@fanout/core/JobStoreError/ConcurrencyReached"
@@ -93,7 +86,6 @@ export class ConcurrencyReached extends Schema.TaggedError<ConcurrencyReached>(
  * Reason: a newer version of fanout has written the database. The database stays unchanged.
  *
  * @category errors
- * @since 0.1.0
  */
 export class StoreTooNew
   extends Schema.TaggedError<StoreTooNew>("@fanout/core/JobStoreError/StoreTooNew")("StoreTooNew", {
@@ -110,7 +102,6 @@ export class StoreTooNew
  * Reason: processes that share a database on this file system can damage it.
  *
  * @category errors
- * @since 0.1.0
  */
 export class UnsafeFileSystem
   extends Schema.TaggedError<UnsafeFileSystem>("@fanout/core/JobStoreError/UnsafeFileSystem")("UnsafeFileSystem", {
@@ -129,7 +120,6 @@ export class UnsafeFileSystem
  * rolled back, or a child within any transaction of its parent's program. Nothing was written.
  *
  * @category errors
- * @since 0.1.0
  */
 export class OtherTransaction
   extends Schema.TaggedError<OtherTransaction>("@fanout/core/JobStoreError/OtherTransaction")("OtherTransaction", {})
@@ -150,7 +140,6 @@ export class OtherTransaction
  * - `Full`, `ReadOnly`, `Faulty`: it can't be written, or its device fails.
  *
  * @category models
- * @since 0.1.0
  */
 export const StorageProblem = Schema.Literals([
   "Busy",
@@ -169,7 +158,6 @@ export const StorageProblem = Schema.Literals([
  * Reason: the storage failed.
  *
  * @category errors
- * @since 0.1.0
  */
 export class StorageFailure
   extends Schema.TaggedError<StorageFailure>("@fanout/core/JobStoreError/StorageFailure")("StorageFailure", {
@@ -200,7 +188,6 @@ export class StorageFailure
  * Error of every `JobStore` operation.
  *
  * @category errors
- * @since 0.1.0
  */
 export class JobStoreError extends Schema.TaggedError<JobStoreError>("@fanout/core/JobStoreError")("JobStoreError", {
   reason: Schema.Union([

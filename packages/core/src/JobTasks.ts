@@ -21,8 +21,6 @@
  *
  * To read a clock for each attempt would slow tiny tasks down. So while a process begins more than 40,000 attempts of a
  * kind in a second, it times one in 16, which counts for all of them. Each 1,000 attempts decide about the next ones.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -33,7 +31,6 @@ import { PoolStatus } from "./Pools.ts"
  * Most kinds of tasks that are counted apart. The tasks of all other kinds count as the kind `others`.
  *
  * @category models
- * @since 0.1.0
  */
 export const mostKinds = 32
 
@@ -42,7 +39,6 @@ export const mostKinds = 32
  * its bound is `Infinity`.
  *
  * @category models
- * @since 0.1.0
  */
 export const upperMillis: ReadonlyArray<number> = Array.from(
   { length: 48 },
@@ -53,23 +49,14 @@ export const upperMillis: ReadonlyArray<number> = Array.from(
  * Schema for a histogram: the number of attempts in each bucket of `upperMillis`, without the empty buckets at its end.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Histogram = Schema.Array(Schema.Natural)
-
-/**
- * Histogram of times.
- *
- * @category models
- * @since 0.1.0
- */
 export type Histogram = typeof Histogram.Type
 
 /**
  * Counts the attempts of a histogram.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const countOf = (histogram: Histogram): number => histogram.reduce((sum, count) => sum + count, 0)
 
@@ -79,7 +66,6 @@ export const countOf = (histogram: Histogram): number => histogram.reduce((sum, 
  * are no attempts.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const quantile = (histogram: Histogram, share: number): number | undefined => {
   const wanted = share * countOf(histogram)
@@ -96,16 +82,8 @@ export const quantile = (histogram: Histogram, share: number): number | undefine
  * `name` is the name of the definition, `forEach "…"` or `effect`, of which the first 100 characters count.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const TaskKind = Schema.Struct({ name: Schema.String, waiting: Histogram, running: Histogram })
-
-/**
- * Times of one kind of task.
- *
- * @category models
- * @since 0.1.0
- */
 export type TaskKind = typeof TaskKind.Type
 
 /**
@@ -120,7 +98,6 @@ export type TaskKind = typeof TaskKind.Type
  * - `abandoned`: threads that were given up and have not ended since.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const ThreadsStatus = Schema.Struct({
   name: Schema.String,
@@ -132,13 +109,6 @@ export const ThreadsStatus = Schema.Struct({
   lost: Schema.Natural,
   abandoned: Schema.Natural
 })
-
-/**
- * How a pool of threads is used.
- *
- * @category models
- * @since 0.1.0
- */
 export type ThreadsStatus = typeof ThreadsStatus.Type
 
 /**
@@ -147,7 +117,6 @@ export type ThreadsStatus = typeof ThreadsStatus.Type
  * workers. Of a worker, `silentMillis` is in whole seconds, and a reason has at most 300 characters.
  *
  * @category schemas
- * @since 0.1.0
  */
 export class JobTasks extends Schema.Class<JobTasks>("@fanout/core/JobTasks")({
   token: Schema.Natural,
@@ -161,6 +130,5 @@ export class JobTasks extends Schema.Class<JobTasks>("@fanout/core/JobTasks")({
  * What is known of the tasks of a job that has stored nothing.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const empty: JobTasks = new JobTasks({ token: 0, kinds: [], pools: [], threads: [], workers: [] })

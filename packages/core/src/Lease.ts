@@ -4,8 +4,6 @@
  * The store refuses writes of a former owner, but nothing else does: a process that was stopped for a minute may wake
  * up in the middle of a task that another process has finished. A task yields `check` right before each step that
  * others can see. On a thread, the same check reads memory that is shared with the owner.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -17,7 +15,6 @@ import type { JobId } from "./JobId.ts"
  * Moment on two clocks. A monotonic clock may stand still while the machine sleeps, and a wall clock may be set.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Instant {
   readonly monotonicNanos: bigint
@@ -28,7 +25,6 @@ export interface Instant {
  * Ownership of the job that runs now.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Lease {
   /** The job; `None` outside of a job. */
@@ -51,7 +47,6 @@ export interface Lease {
  * Reference to the ownership of the job that runs now. Outside of a job, the lease is always held.
  *
  * @category services
- * @since 0.1.0
  */
 export const Lease: Context.Reference<Lease> = Context.Reference<Lease>("@fanout/core/Lease", {
   defaultValue: () => ({ job: Option.none(), token: 0, isHeldUnsafe: () => true, heldUntilUnsafe: Option.none })
@@ -62,7 +57,6 @@ export const Lease: Context.Reference<Lease> = Context.Reference<Lease>("@fanout
  * first asks the store.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const check: Effect.Effect<void, Interrupted> = Effect.withFiber((fiber) => {
   const lease = Context.get(fiber.context, Lease)

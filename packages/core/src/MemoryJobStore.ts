@@ -3,8 +3,6 @@
  *
  * This store is the contract of `JobStore` in plain code: tests compare the SQL store with this one. Each operation
  * looks through everything that is stored.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -33,7 +31,6 @@ import * as Progress from "./Progress.ts"
  * that a database would keep, so a value that a database would lose is lost here too.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
   const memory = new Memory()

@@ -1,7 +1,5 @@
 /**
  * Stored outcome of one element of a fan-out.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
@@ -23,7 +21,6 @@ import type * as Task from "./Task.ts"
  * - `Quarantined`: the task killed the thread or process that ran it, too often.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Failure = Schema.TaggedUnion({
   Error: { error: Schema.Json, message: Schema.String },
@@ -35,13 +32,6 @@ export const Failure = Schema.TaggedUnion({
   Timeout: { millis: Schema.Finite },
   Quarantined: { message: Schema.String }
 })
-
-/**
- * Why an element failed.
- *
- * @category models
- * @since 0.1.0
- */
 export type Failure = typeof Failure.Type
 
 /**
@@ -50,27 +40,18 @@ export type Failure = typeof Failure.Type
  * element was not done. `Done` stands for `count` elements, or for one element without a `count`.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Outcome = Schema.TaggedUnion({
   Done: { value: Schema.Json, count: Schema.optionalKey(Schema.Natural) },
   Skipped: { reason: Schema.String, count: Schema.Natural },
   Failed: { failure: Failure }
 })
-
-/**
- * How an element ended.
- *
- * @category models
- * @since 0.1.0
- */
 export type Outcome = typeof Outcome.Type
 
 /**
  * Returns a sentence for people that says why an element failed.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const message = (failure: Failure): string =>
   Failure.match(failure, {
@@ -89,7 +70,6 @@ const nameOf = (value: unknown): string | undefined =>
  * its `_tag`; the name of a defect; the tag of any other failure.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const cause = (failure: Failure): string => {
   if (failure._tag === "Defect") return nameOf(failure.name) ?? failure._tag
@@ -108,7 +88,6 @@ export const cause = (failure: Failure): string => {
  * asked for a stop.
  *
  * @category models
- * @since 0.1.0
  */
 export type Of<T extends Task.Any> =
   | { readonly _tag: "Done"; readonly value: Task.Success<T>; readonly count?: number }
@@ -119,7 +98,6 @@ export type Of<T extends Task.Any> =
  * A failure with the typed error of its task.
  *
  * @category models
- * @since 0.1.0
  */
 export type FailureOf<T extends Task.Any> =
   | { readonly _tag: "Error"; readonly error: Task.Failure<T> | Interrupted; readonly message: string }
@@ -130,7 +108,6 @@ export type FailureOf<T extends Task.Any> =
  * fit the present schema of the task, as the value of a fan-out that does not keep `"all"` can.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const decode = <T extends Task.Any>(task: T, outcome: Outcome): Effect.Effect<Of<T>, Schema.SchemaError> => {
   const { decodeError, decodeSuccess } = codecsOf(task)

@@ -3,8 +3,6 @@
  *
  * A lease takes its whole time to show that its owner is dead. A process that sees that the owner is dead takes over
  * its jobs at once.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -17,7 +15,6 @@ import * as JobId from "./JobId.ts"
  * machine. `process` has the process id and its start time, so that a reused id is another name.
  *
  * @category schemas
- * @since 0.1.0
  */
 export class Owner extends Schema.Class<Owner>("@fanout/core/OwnerLiveness/Owner")({
   machine: Schema.String,
@@ -29,7 +26,6 @@ export class Owner extends Schema.Class<Owner>("@fanout/core/OwnerLiveness/Owner
  * Service that names this process and looks at others.
  *
  * @category services
- * @since 0.1.0
  */
 export class OwnerLiveness extends Context.Service<OwnerLiveness, {
   readonly self: Owner
@@ -44,7 +40,6 @@ export class OwnerLiveness extends Context.Service<OwnerLiveness, {
  * from the owner for it before the end of its lease.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const seemsDead = ({ isDead, self }: OwnerLiveness["Service"], owner: Owner): Effect.Effect<boolean> => {
   const isRestarted = self.machine !== "" && owner.machine === self.machine && owner.boot !== self.boot
@@ -55,7 +50,6 @@ export const seemsDead = ({ isDead, self }: OwnerLiveness["Service"], owner: Own
  * Layer that looks at no processes: only an expired lease shows that an owner is dead.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerBlind: Layer.Layer<OwnerLiveness> = Layer.effect(
   OwnerLiveness,

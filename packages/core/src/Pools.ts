@@ -5,8 +5,6 @@
  * for a second counts as one step more urgent, so that no task starves. For example, beside endless `high` tasks a
  * `low` task begins every three seconds, or after two more `high` tasks if these take longer. Within a priority, the
  * job that holds the fewest permits goes next.
- *
- * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -25,7 +23,6 @@ import { show } from "./internal/permits/poolMetrics.ts"
  * between its `bounds`. A pool with a fixed size has none: `null`.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const PoolStatus = Schema.Struct({
   name: Schema.String,
@@ -34,20 +31,12 @@ export const PoolStatus = Schema.Struct({
   waiting: Schema.Natural,
   bounds: Schema.NullOr(Schema.Struct({ least: Schema.Natural, most: Schema.Natural }))
 })
-
-/**
- * How a pool is used.
- *
- * @category models
- * @since 0.1.0
- */
 export type PoolStatus = typeof PoolStatus.Type
 
 /**
  * A pool as it is now. `most` is the largest `size` that an adaptive pool chooses.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Pool {
   readonly size: number
@@ -60,7 +49,6 @@ export interface Pool {
  * Error for an unknown pool, or for a size that no pool can have.
  *
  * @category errors
- * @since 0.1.0
  */
 export class PoolError extends Schema.TaggedError<PoolError>("@fanout/core/Pools/PoolError")("PoolError", {
   pool: Schema.String,
@@ -75,7 +63,6 @@ export class PoolError extends Schema.TaggedError<PoolError>("@fanout/core/Pools
  * Service that holds the pools.
  *
  * @category services
- * @since 0.1.0
  */
 export class Pools extends Context.Service<Pools, {
   readonly names: ReadonlyArray<string>
@@ -101,7 +88,6 @@ export class Pools extends Context.Service<Pools, {
  * (`Pressure`), the pool shrinks. The pool learns only while tasks wait for permits, from some hundred on.
  *
  * @category models
- * @since 0.1.0
  */
 export interface AdaptiveSize {
   readonly least: number
@@ -128,7 +114,6 @@ const defaultSizes: Readonly<Record<string, number>> = { io: 16, cpu: 2, network
  * sizes and adds pools.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer = (sizes: Readonly<Record<string, number | AdaptiveSize>> = {}): Layer.Layer<Pools> =>
   Layer.effect(

@@ -1,7 +1,5 @@
 /**
  * Tells how short of memory the machine is, so that fewer tasks run at once before the system kills a process.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -11,7 +9,6 @@ import * as Effect from "effect/Effect"
  * as `layerPressure` of `@fanout/core/node` measures it.
  *
  * @category services
- * @since 0.1.0
  */
 export const Pressure: Context.Reference<Effect.Effect<number>> = Context.Reference<Effect.Effect<number>>(
   "@fanout/core/Pressure",

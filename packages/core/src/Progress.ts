@@ -3,8 +3,6 @@
  *
  * Running tasks add amounts to named units (`bytes`, `pages`). The runtime counts the elements. A watcher sees the
  * latest progress that the store has recorded, not every step.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -20,7 +18,6 @@ import * as Sums from "./internal/sums.ts"
  * others.
  *
  * @category schemas
- * @since 0.1.0
  */
 export class Tally extends Schema.Class<Tally>("@fanout/core/Progress/Tally")({
   done: Schema.Natural,
@@ -39,7 +36,6 @@ export class Tally extends Schema.Class<Tally>("@fanout/core/Progress/Tally")({
  * moves. `startedAt` is the time at which the present or the last run began, in milliseconds since the epoch.
  *
  * @category schemas
- * @since 0.1.0
  */
 export class Progress extends Schema.Class<Progress>("@fanout/core/Progress/Progress")({
   fanOuts: Schema.Record(Schema.String, Tally),
@@ -50,8 +46,6 @@ export class Progress extends Schema.Class<Progress>("@fanout/core/Progress/Prog
 }) {
   /**
    * Sum of the tallies of all fan-outs.
-   *
-   * @since 0.1.0
    */
   get tally(): Tally {
     return Object.values(this.fanOuts).reduce(addTally, emptyTally)
@@ -59,8 +53,6 @@ export class Progress extends Schema.Class<Progress>("@fanout/core/Progress/Prog
 
   /**
    * Number of the elements that have ended: done, failed and skipped ones.
-   *
-   * @since 0.1.0
    */
   get items(): number {
     return Object.values(this.fanOuts).reduce((sum, { done, failed, skipped }) => sum + done + failed + skipped, 0)
@@ -71,7 +63,6 @@ export class Progress extends Schema.Class<Progress>("@fanout/core/Progress/Prog
  * Progress of a job that has not begun.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const empty: Progress = new Progress({ fanOuts: {}, totals: {}, units: {} })
 
@@ -99,7 +90,6 @@ const addRecords = (
  * Receiver of the progress of the work that runs now.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Reporter {
   readonly addUnsafe: (unit: string, amount: number) => void
@@ -113,7 +103,6 @@ export interface Reporter {
  * Outside of a job or task, reports are dropped.
  *
  * @category services
- * @since 0.1.0
  */
 export const Reporter: Context.Reference<Reporter> = Context.Reference<Reporter>("@fanout/core/Progress/Reporter", {
   defaultValue: () => ({ addUnsafe: () => {}, totalUnsafe: () => {} })
@@ -130,7 +119,6 @@ export const Reporter: Context.Reference<Reporter> = Context.Reference<Reporter>
  * amount never decreases.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const add = (unit: string, amount: number): Effect.Effect<void> =>
   Effect.withFiber((fiber) => {
@@ -142,7 +130,6 @@ export const add = (unit: string, amount: number): Effect.Effect<void> =>
  * Sets the total of a unit, or of the elements for `"items"`.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const total = (unit: string, amount: number): Effect.Effect<void> =>
   Effect.withFiber((fiber) => {

@@ -4,8 +4,6 @@
  * Because a source is ordered, the checkpoint of a fan-out is one cursor and the few elements that were taken and are
  * not settled. Any function from a cursor to a stream of elements is a source; the constructors make sources that are
  * correct.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -36,7 +34,6 @@ import type { Outcome } from "./Outcome.ts"
  * Brackets are balanced. A source that is reopened inside of a bracket still gives the `After` of the bracket.
  *
  * @category models
- * @since 0.1.0
  */
 export type Element<Payload> =
   | {
@@ -65,7 +62,6 @@ export type Element<Payload> =
  * The source has to give the same elements, in the same order and with the same cursors, whenever it is opened.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Source<out P, out E = never, out R = never> {
   (after: Option.Option<string>): Stream.Stream<Element<P>, E, R>
@@ -75,7 +71,6 @@ export interface Source<out P, out E = never, out R = never> {
  * Makes an element: one payload for the task, behind the cursor of the element.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const item = <P>(
   cursor: string,
@@ -87,7 +82,6 @@ export const item = <P>(
  * Makes an element that ends the innermost open bracket. Its payload runs after all elements of the bracket.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const closes = <P>(cursor: string, payload: P): Extract<Element<P>, { readonly _tag: "After" }> => ({
   _tag: "After",
@@ -99,7 +93,6 @@ export const closes = <P>(cursor: string, payload: P): Extract<Element<P>, { rea
  * Makes an element whose outcome the source itself knows. `retry` is the payload that a retry runs instead.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const settled = <P = never>(
   cursor: string,
@@ -125,7 +118,6 @@ export const settled = <P = never>(
  * `paged`. For items without JSON, `keyOf` gives the text that is hashed.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const fromIterable = <P, I extends Iterable<P>>(
   items: (I & Iterable<P> & NotOnce<I>) | (() => Iterable<P>),
@@ -169,7 +161,6 @@ const elementsBehind = <P>(items: Iterable<P>, last: string | undefined, keyOf?:
  * Makes a source of the whole numbers from `first` to `last`, both included. The cursor is the number.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const range = (first: number, last: number): Source<number> => (after) =>
   Stream.suspend(() => {
@@ -187,7 +178,6 @@ export const range = (first: number, last: number): Source<number> => (after) =>
  * Use to cut a table by its numeric key, into partitions for `ChildJobs.partitioned` or into tasks of `size` rows.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const ranges = (
   first: number,
@@ -218,7 +208,6 @@ export const ranges = (
  * Use to cut a table, or a listing of an object store, into partitions for `ChildJobs.partitioned`.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const between = (
   keys: ReadonlyArray<string>
@@ -251,7 +240,6 @@ export const between = (
  * A page that gives a key of the page before it again is a defect: it has ignored `after`.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const paged = <const C, Row, E, R>(
   cursor: Schema.Codec<C, unknown>,
@@ -294,7 +282,6 @@ export const paged = <const C, Row, E, R>(
  * the same items again. `state` is the schema of the state.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const paginate = <S, P, E, R>(
   state: Schema.Codec<S, unknown>,
@@ -329,7 +316,6 @@ export const paginate = <S, P, E, R>(
  * the schema of the key, and `cursorOf` gives the key of a value. Each key occurs once.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const fromStream = <const C, P, E, R>(
   cursor: Schema.Codec<C, unknown>,
@@ -348,7 +334,6 @@ export const fromStream = <const C, P, E, R>(
  * Changes the payloads of a source. Each element keeps its cursor.
  *
  * @category mapping
- * @since 0.1.0
  */
 export const map = <A, E, R, B>(source: Source<A, E, R>, f: (payload: A) => B): Source<B, E, R> => (after) =>
   Stream.map(source(after), (element) => mapElement(element, f))

@@ -4,8 +4,6 @@
  * The store has a `SqlClient` of its own. Anybody else who used the same connection would wait for the store's
  * transactions, and the store would wait for theirs. `internal/sql/migrations.ts` describes the tables, and
  * `internal/sql/dialect.ts` the differences between databases.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -49,7 +47,6 @@ import * as Errors from "./JobStoreError.ts"
  * `lock_timeout`, and `keepAlive`.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<JobStore, Errors.JobStoreError, SqlClient.SqlClient> = Layer.effect(
   JobStore,

@@ -3,8 +3,6 @@
  *
  * A task **is** an annotated `Rpc`: `RpcGroup` gives its handlers a layer, and servers, threads and cluster entities
  * accept a task unchanged. The provided layer decides where a task runs. The job that dispatches the task does not.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -22,16 +20,8 @@ import { Interrupted } from "./Interrupter.ts"
  * Schema for how urgent a task is. The most urgent task takes the next free permit. Waiting makes a task more urgent.
  *
  * @category models
- * @since 0.1.0
  */
 export const Priority = Schema.Literals(["critical", "high", "normal", "low"])
-
-/**
- * How urgent a task is.
- *
- * @category models
- * @since 0.1.0
- */
 export type Priority = typeof Priority.Type
 
 /**
@@ -39,7 +29,6 @@ export type Priority = typeof Priority.Type
  * (all). A span costs more than a small task, so a small share is enough for a million tasks.
  *
  * @category services
- * @since 0.1.0
  */
 export const SpanRatio: Context.Reference<number> = Context.Reference<number>("@fanout/core/Task/SpanRatio", {
   defaultValue: () => 0
@@ -60,7 +49,6 @@ export const SpanRatio: Context.Reference<number> = Context.Reference<number>("@
  * crash or a retry, and when a paused `TaskHandle` is resumed. So 1 does not say that an element has never run before.
  *
  * @category services
- * @since 0.1.0
  */
 export const CurrentAttempt: Context.Reference<number> = Context.Reference<number>(
   "@fanout/core/Task/CurrentAttempt",
@@ -72,7 +60,6 @@ export const CurrentAttempt: Context.Reference<number> = Context.Reference<numbe
  * failed.
  *
  * @category errors
- * @since 0.1.0
  */
 export class Skipped extends Schema.TaggedError<Skipped>("@fanout/core/Task/Skipped")("Skipped", {
   reason: Schema.String
@@ -86,7 +73,6 @@ export class Skipped extends Schema.TaggedError<Skipped>("@fanout/core/Task/Skip
  * Error that a `retry` schedule receives for an attempt that took longer than its task allows.
  *
  * @category errors
- * @since 0.1.0
  */
 export class TimedOut extends Schema.TaggedError<TimedOut>("@fanout/core/Task/TimedOut")("TimedOut", {
   millis: Schema.Number
@@ -100,7 +86,6 @@ export class TimedOut extends Schema.TaggedError<TimedOut>("@fanout/core/Task/Ti
  * Type of the schemas of a task's payload, success and error: any schema that needs no services.
  *
  * @category models
- * @since 0.1.0
  */
 export type Codec = Schema.Codec<unknown, unknown>
 
@@ -108,7 +93,6 @@ export type Codec = Schema.Codec<unknown, unknown>
  * Task with its tag and the schemas of its payload, success and error.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Task<
   Tag extends string,
@@ -122,7 +106,6 @@ export interface Task<
  * takes. Without a `schedule` the next try begins at once.
  *
  * @category models
- * @since 0.1.0
  */
 export type Retry<E> =
   | Schedule.Schedule<unknown, E>
@@ -138,7 +121,6 @@ export type Retry<E> =
  * Any task.
  *
  * @category models
- * @since 0.1.0
  */
 export type Any = Rpc.AnyWithProps
 
@@ -146,7 +128,6 @@ export type Any = Rpc.AnyWithProps
  * Payload of a task.
  *
  * @category models
- * @since 0.1.0
  */
 export type Payload<T extends Any> = Rpc.Payload<T>
 
@@ -154,7 +135,6 @@ export type Payload<T extends Any> = Rpc.Payload<T>
  * Success value of a task.
  *
  * @category models
- * @since 0.1.0
  */
 export type Success<T extends Any> = Rpc.Success<T>
 
@@ -162,7 +142,6 @@ export type Success<T extends Any> = Rpc.Success<T>
  * Typed error of a task, as its definition names it, without `Interrupted` and `Skipped`.
  *
  * @category models
- * @since 0.1.0
  */
 export type Failure<T extends Any> = Exclude<Rpc.Error<T>, Interrupted | Skipped>
 
@@ -170,7 +149,6 @@ export type Failure<T extends Any> = Exclude<Rpc.Error<T>, Interrupted | Skipped
  * Handler of a task, which running the task requires.
  *
  * @category models
- * @since 0.1.0
  */
 export type Handler<T extends Any> = Rpc.ToHandler<T>
 
@@ -207,7 +185,6 @@ export type Handler<T extends Any> = Rpc.ToHandler<T>
  * meets two definitions of one tag.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const make = <
   const Tag extends string,
@@ -287,6 +264,5 @@ const sizeOf = (what: string, size?: Size): Options["weight"] => {
  * Settles the task that runs now as skipped.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const skip = (reason: string): Effect.Effect<never, Skipped> => Effect.fail(new Skipped({ reason }))

@@ -4,8 +4,6 @@
  * A task saves how far it has come. Its next attempt, after a pause, a crash or a failure, reads the checkpoint. The
  * store keeps the checkpoint with the unsettled task, and with the row of a failed task for a retry of the job. The
  * checkpoint is deleted once the task is done or skipped.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -17,7 +15,6 @@ import { jsonCodec } from "./internal/jsonCodec.ts"
  * Checkpoint of one kind of task.
  *
  * @category models
- * @since 0.1.0
  */
 export interface TaskCheckpoint<in out A> {
   /** The value saved last; `None` if there is none, or if it no longer fits the schema. */
@@ -50,7 +47,6 @@ export interface TaskCheckpoint<in out A> {
  * Place where the task that runs now keeps its encoded checkpoint.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Cell {
   /** The checkpoint saved last; `undefined` if there is none. */
@@ -70,7 +66,6 @@ export interface Cell {
  * Reference to the cell of the task that runs now. The runtime sets the reference for each task.
  *
  * @category services
- * @since 0.1.0
  */
 export const Cell: Context.Reference<Cell> = Context.Reference<Cell>("@fanout/core/TaskCheckpoint/Cell", {
   defaultValue: () => ({ checkpoint: undefined, saveUnsafe: () => {}, recorded: Effect.void })
@@ -80,7 +75,6 @@ export const Cell: Context.Reference<Cell> = Context.Reference<Cell>("@fanout/co
  * Defines the checkpoint of a kind of task by its schema.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const make = <A>(schema: Schema.Codec<A, unknown>): TaskCheckpoint<A> => {
   const codec = jsonCodec(schema)

@@ -1,7 +1,5 @@
 /**
  * Runs tasks: one task, many tasks, or a durable fan-out over an ordered source.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -38,7 +36,6 @@ import type { TaskHandle } from "./TaskHandle.ts"
  * Pool and priority of one dispatch, in place of those that the task declares.
  *
  * @category models
- * @since 0.1.0
  */
 export interface DispatchOptions {
   readonly pool?: string
@@ -50,7 +47,6 @@ export interface DispatchOptions {
  * the call. A negative number reduces the debt. `pieceUnsafe` gives the number of bytes to take at once.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Bandwidth {
   readonly take: (bytes: number) => Effect.Effect<void>
@@ -62,7 +58,6 @@ export interface Bandwidth {
  * its permits back while it waits. So nested tasks can't deadlock a pool of any size.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Dispatcher {
   /** Runs a plain effect as a task and returns its result. */
@@ -201,7 +196,6 @@ export interface Dispatcher {
  * - `priority`: the highest priority of a task. A higher priority is lowered to this one.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Limits {
   readonly concurrency?: number
@@ -216,7 +210,6 @@ export interface Limits {
  * runs again, a fan-out in it would not.
  *
  * @category models
- * @since 0.1.0
  */
 export interface NothingDurable {
   readonly "the function of forEach runs as a task: fanOut, forEach, Checkpoint and ChildJobs are for the program":
@@ -227,7 +220,6 @@ export interface NothingDurable {
  * Service that runs tasks.
  *
  * @category services
- * @since 0.1.0
  */
 export class TaskDispatcher extends Context.Service<TaskDispatcher, Dispatcher>()("@fanout/core/TaskDispatcher") {}
 
@@ -236,7 +228,6 @@ export class TaskDispatcher extends Context.Service<TaskDispatcher, Dispatcher>(
  * dispatcher.
  *
  * @category services
- * @since 0.1.0
  */
 export const Current: Context.Reference<Option.Option<TaskDispatcher["Service"]>> = currentDispatcher
 
@@ -255,7 +246,6 @@ export const Current: Context.Reference<Option.Option<TaskDispatcher["Service"]>
  * next piece.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const throttle = (bytes: number): Effect.Effect<void> =>
   Effect.flatMap(
@@ -269,7 +259,6 @@ export const throttle = (bytes: number): Effect.Effect<void> =>
  * gives 4,096 bytes, if `most` allows.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const pieceBytes = (most: number): Effect.Effect<number> =>
   Effect.map(Current, (current) => {
@@ -291,7 +280,6 @@ export const pieceBytes = (most: number): Effect.Effect<number> =>
  * permits, the result of the effect is lost.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const waitForOthers: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> = waitForOthersInternal
 
@@ -300,7 +288,6 @@ export const waitForOthers: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.
  * `fanOut` needs a job: its type requires `JobContext`.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<TaskDispatcher, never, Pools> = Layer.effect(
   TaskDispatcher,
@@ -320,7 +307,6 @@ export const layer: Layer.Layer<TaskDispatcher, never, Pools> = Layer.effect(
  * ```
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerLimited = (limits: Limits): Layer.Layer<TaskDispatcher, never, TaskDispatcher> =>
   Layer.effectContext(

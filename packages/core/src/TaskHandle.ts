@@ -1,7 +1,5 @@
 /**
  * Handle of a task that runs in the background, and how the task ended.
- *
- * @since 0.1.0
  */
 import type * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
@@ -20,7 +18,6 @@ import type { Interrupted } from "./Interrupter.ts"
  * - `Shutdown`: the task is unfinished, because its dispatcher or the dispatching work stopped first.
  *
  * @category models
- * @since 0.1.0
  */
 export type TaskStatus<A, E> =
   | { readonly _tag: "Done"; readonly value: A }
@@ -35,7 +32,6 @@ export type TaskStatus<A, E> =
  * Handle of a dispatched task.
  *
  * @category models
- * @since 0.1.0
  */
 export interface TaskHandle<out A, out E> {
   /** Waits for the end of the task. Fails only if the waiting work itself is asked to stop. */

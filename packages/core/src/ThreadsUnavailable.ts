@@ -1,7 +1,5 @@
 /**
  * Error for tasks that need a thread when no thread can be started.
- *
- * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 
@@ -9,7 +7,6 @@ import * as Schema from "effect/Schema"
  * Error of a pool in which no thread can be started. The tasks of the pool stay unsettled.
  *
  * @category errors
- * @since 0.1.0
  */
 export class ThreadsUnavailable
   extends Schema.TaggedError<ThreadsUnavailable>("@fanout/core/ThreadsUnavailable")("ThreadsUnavailable", {

@@ -4,8 +4,6 @@
  *
  * The owner of a job stays where it is. It finds workers by a registry in the database, and connects to them over TLS.
  * What a worker had in hand when it was lost, other workers run again.
- *
- * @since 0.1.0
  */
 import * as ShardingConfig from "effect/cluster/ShardingConfig"
 import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
@@ -38,7 +36,6 @@ export { ClusterWorkers, type WorkerStatus, WorkersUnavailable } from "./Cluster
  *   certificates of workers, if that is not the host under which they register.
  *
  * @category models
- * @since 0.1.0
  */
 export type ClusterSecurity = { readonly secret: Redacted.Redacted } | {
   readonly ca: string
@@ -51,7 +48,6 @@ export type ClusterSecurity = { readonly secret: Redacted.Redacted } | {
  * Options of an owner whose tasks run on workers.
  *
  * @category models
- * @since 0.1.0
  */
 export interface ClusterOptions {
   readonly security: ClusterSecurity
@@ -68,7 +64,6 @@ export interface ClusterOptions {
  * Options of a worker.
  *
  * @category models
- * @since 0.1.0
  */
 export interface WorkerOptions<in R extends Task.Any = never> {
   readonly security: ClusterSecurity
@@ -117,7 +112,6 @@ const registry = () =>
  * lost, so handlers that compute for long belong on threads there.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerCluster = <R extends Task.Any>(
   group: RpcGroup.RpcGroup<R>,
@@ -136,7 +130,6 @@ export const layerCluster = <R extends Task.Any>(
  * `SocketServerError` if the port is taken.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerWorker = <R extends Task.Any>(
   group: RpcGroup.RpcGroup<R>,

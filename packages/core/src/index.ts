@@ -1,7 +1,5 @@
 /**
  * Exports each module of core under its own name, except the entries `node`, `testing` and `threads`.
- *
- * @since 0.1.0
  */
 export * as Checkpoint from "./Checkpoint.ts"
 export * as ChildJobs from "./ChildJobs.ts"

@@ -1,8 +1,6 @@
 /**
  * Connects core to Node: the job store in a SQLite file, the owner of a job, and memory pressure.
  * `@fanout/core/threads` is the other entry of core that depends on a platform.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -30,7 +28,6 @@ import * as SqlJobStore from "./SqlJobStore.ts"
  * The SQLite file, and how safely SQLite commits.
  *
  * @category models
- * @since 0.1.0
  */
 export interface SqliteOptions {
   /** Path of the file, or `":memory:"` for a database of this process alone. */
@@ -51,7 +48,6 @@ export interface SqliteOptions {
  * systems the layer does not recognize a network file system.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerSqlite = (options: SqliteOptions): Layer.Layer<JobStore, JobStoreError> =>
   Layer.provide(SqlJobStore.layer, layerClient(options, SqliteClient.make))
@@ -97,7 +93,6 @@ const layerClient = (
  * client has a connection of its own, as the store has. An application may use another SQLite client instead.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerSqlClient = (options: SqliteOptions): Layer.Layer<SqlClient.SqlClient, JobStoreError> =>
   layerClient(options, SqliteClient.makeWaiting)
@@ -109,7 +104,6 @@ export const layerSqlClient = (options: SqliteOptions): Layer.Layer<SqlClient.Sq
  * machine may run. Without `/proc`, only a missing process id tells.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerOwnerLiveness: Layer.Layer<OwnerLiveness> = Layer.sync(OwnerLiveness, () => {
   const self = Owners.self()
@@ -123,7 +117,6 @@ export const layerOwnerLiveness: Layer.Layer<OwnerLiveness> = Layer.sync(OwnerLi
  * A mounted file system.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Mount {
   /** Numbers of the device, such as `8:1`. */
@@ -141,7 +134,6 @@ export interface Mount {
  * reads the table of mounts. It does not touch the file system, which may never answer.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const mountOf = (path: string): Effect.Effect<Option.Option<Mount>> =>
   Effect.sync(() => Option.fromUndefinedOr(mountIn(readText("/proc/self/mountinfo") ?? "", path)))
@@ -152,7 +144,6 @@ export const mountOf = (path: string): Effect.Effect<Option.Option<Mount>> =>
  * memory limit is left. It is 0 if the kernel does not report it.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerPressure: Layer.Layer<never> = Layer.sync(Pressure, () => {
   const measure = MemoryPressure.meter(readText, () => process.uptime() * 1000)
@@ -163,7 +154,6 @@ export const layerPressure: Layer.Layer<never> = Layer.sync(Pressure, () => {
  * How jobs run in this process, with a SQLite file. `pools` resizes the pools or adds others, see `Pools.layer`.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Options<Jobs extends ReadonlyArray<Job.Any>> extends JobManager.Options<Jobs>, SqliteOptions {
   readonly pools?: Parameters<typeof Pools.layer>[0]
@@ -178,7 +168,6 @@ export interface Options<Jobs extends ReadonlyArray<Job.Any>> extends JobManager
  * It requires the program of every job that it is given. Several processes may use one file.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
   { filename, pools, synchronous, ...options }: Options<Jobs>
@@ -192,7 +181,6 @@ export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
  * It needs no programs. A process with `layer` on the same file runs the jobs.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerClientOnly = (options: SqliteOptions): Layer.Layer<JobManager.JobManager, JobStoreError> =>
   Layer.provide(JobManager.layerClientOnly, layerSqlite(options))

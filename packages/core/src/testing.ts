@@ -1,7 +1,5 @@
 /**
  * Runs jobs in tests, in memory. Time stands still until the test moves the clock. Processes can be killed.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -29,7 +27,6 @@ import * as Pools from "./Pools.ts"
  * point is interrupted after `grace`, so the test must move the clock. Closing the layer interrupts running jobs.
  *
  * @category testing
- * @since 0.1.0
  */
 export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
   options: JobManager.Options<Jobs> & {
@@ -51,7 +48,6 @@ export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
  * A process that a test can kill.
  *
  * @category testing
- * @since 0.1.0
  */
 export interface Process {
   readonly manager: JobManager.JobManager["Service"]
@@ -69,7 +65,6 @@ export interface Process {
  * and the next one goes on where a killed one was.
  *
  * @category testing
- * @since 0.1.0
  */
 export const process = <const Jobs extends ReadonlyArray<Job.Any>, E, R>(
   options: Parameters<typeof layer<Jobs>>[0],
@@ -87,6 +82,5 @@ export const process = <const Jobs extends ReadonlyArray<Job.Any>, E, R>(
  * job's time begins where the test's does.
  *
  * @category testing
- * @since 0.1.0
  */
 export const settle: Effect.Effect<void> = Effect.asVoid(Effect.repeat(Effect.yieldNow, { times: 100 }))

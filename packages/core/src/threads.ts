@@ -3,8 +3,6 @@
  *
  * Threads are supervised one by one. A thread that dies costs the task that it was running one attempt. Other threads
  * run the remaining tasks of the thread.
- *
- * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -24,7 +22,6 @@ export { ThreadsUnavailable } from "./ThreadsUnavailable.ts"
  * Options of threads and processes: their module, number and limits.
  *
  * @category models
- * @since 0.1.0
  */
 export interface ThreadOptions<R extends Task.Any = Task.Any, E = never, RX = never> {
   /** The module that each thread runs. The module calls `runThread`. */
@@ -74,7 +71,6 @@ export interface ThreadOptions<R extends Task.Any = Task.Any, E = never, RX = ne
  * each thread. A task of `caller` affects the whole process, so it must neither run for ever nor exit.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerThreads = <R extends Task.Any, E = never, RX = never>(
   group: RpcGroup.RpcGroup<R>,
@@ -99,7 +95,6 @@ export const layerThreads = <R extends Task.Any, E = never, RX = never>(
  * A process that a handler starts in a process group of its own outlives the child process.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerProcesses = <R extends Task.Any, E = never, RX = never>(
   group: RpcGroup.RpcGroup<R>,
@@ -111,7 +106,6 @@ export const layerProcesses = <R extends Task.Any, E = never, RX = never>(
  * Runs the tasks of a group on this thread, which `layerThreads` or `layerProcesses` has started.
  *
  * @category running
- * @since 0.1.0
  */
 export const runThread = <R extends Task.Any, E>(
   group: RpcGroup.RpcGroup<R>,

@@ -4,8 +4,6 @@
  *
  * A call is described before it is made. Whoever may wait makes it `now`; whoever may not has it made `later`. In a
  * generator that yields calls, `yield*` gives what one came to.
- *
- * @since 0.1.0
  */
 import type { FilePath } from "./FilePath.ts"
 import type * as Files from "./Files.ts"
@@ -15,7 +13,6 @@ import type { EntryKind } from "./FolderListing.ts"
  * Name of the error that a call has failed with, such as `ENOENT`. There is one object for each name.
  *
  * @category models
- * @since 0.1.0
  */
 export class Code {
   readonly name: string
@@ -31,7 +28,6 @@ const codes = new Map<string, Code>()
  * Gives the code of a name.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const code = (name: string): Code => {
   const known = codes.get(name)
@@ -45,7 +41,6 @@ export const code = (name: string): Code => {
  * What a call came to: a value, or the code of an error.
  *
  * @category models
- * @since 0.1.0
  */
 export type Answer<A> = A | Code
 
@@ -53,7 +48,6 @@ export type Answer<A> = A | Code
  * Checks whether a call has failed.
  *
  * @category predicates
- * @since 0.1.0
  */
 export const isCode = (answer: unknown): answer is Code => answer instanceof Code
 
@@ -61,7 +55,6 @@ export const isCode = (answer: unknown): answer is Code => answer instanceof Cod
  * Call that is not made yet. It is made once.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Call<A> {
   /** Makes it, and waits for it. */
@@ -76,7 +69,6 @@ export interface Call<A> {
  * Yields a call, and gives what it came to.
  *
  * @category constructors
- * @since 0.1.0
  */
 export function* asked<A>(call: Call<A>): Generator<Call<unknown>, Answer<A>, unknown> {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a generator has one type for all answers
@@ -101,7 +93,6 @@ class Made<A> implements Call<A> {
  * Call that is made in one of two ways.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const make = <A>(now: Call<A>["now"], later: Call<A>["later"]): Call<A> => new Made(now, later)
 
@@ -109,7 +100,6 @@ export const make = <A>(now: Call<A>["now"], later: Call<A>["later"]): Call<A> =
  * Call that is over in no time.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const immediate = <A>(now: () => Answer<A>): Call<A> => make(now, (done) => void setImmediate(() => done(now())))
 
@@ -117,7 +107,6 @@ export const immediate = <A>(now: () => Answer<A>): Call<A> => make(now, (done) 
  * Call that fails.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const failed = (code: Code): Call<never> => immediate<never>(() => code)
 
@@ -125,7 +114,6 @@ export const failed = (code: Code): Call<never> => immediate<never>(() => code)
  * Call of another one after the first, by what that gave.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const andThen = <A, B>(call: Call<A>, next: (value: A) => Call<B>): Call<B> =>
   make(
@@ -140,7 +128,6 @@ export const andThen = <A, B>(call: Call<A>, next: (value: A) => Call<B>): Call<
  * Call of another one where the first fails.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const orElse = <A>(call: Call<A>, next: (code: Code) => Call<A>): Call<A> =>
   make(
@@ -155,7 +142,6 @@ export const orElse = <A>(call: Call<A>, next: (code: Code) => Call<A>): Call<A>
  * Call whose value is made something else of.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const map = <A, B>(call: Call<A>, f: (value: A) => Answer<B>): Call<B> =>
   make(
@@ -170,7 +156,6 @@ export const map = <A, B>(call: Call<A>, f: (value: A) => Answer<B>): Call<B> =>
  * Code of what a file system, or the way to call it, does not have.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const unsupported: Code = code("ENOTSUP")
 
@@ -185,7 +170,6 @@ export const unsupported: Code = code("ENOTSUP")
  * - `unnamed`: to write and read a file without a name in the folder whose name is given.
  *
  * @category models
- * @since 0.1.0
  */
 export type Mode = "folder" | "list" | "read" | "create" | "update" | "unnamed"
 
@@ -193,7 +177,6 @@ export type Mode = "folder" | "list" | "read" | "create" | "update" | "unnamed"
  * The calls. Folders are descriptors, and names are one component.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Calls {
   /** What is at a path; with `follows` what links from there lead to. Links above it are followed. */

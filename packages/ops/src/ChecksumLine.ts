@@ -16,8 +16,6 @@
  *
  * `b3sum --check` gives up at the first name that is not UTF-8, and fails those with U+FFFD in them and, in the tagged
  * style, those with two spaces in a row. All programs take the name `-` for their standard input: write `./-`.
- *
- * @since 0.1.0
  */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -29,7 +27,6 @@ import type { HashAlgorithm } from "./HashAlgorithm.ts"
  * How lines are written: like `sha256sum`, or like `sha256sum --tag`.
  *
  * @category models
- * @since 0.1.0
  */
 export type Style = "plain" | "tagged"
 
@@ -49,7 +46,6 @@ const explanations = {
  * What is wrong with a line.
  *
  * @category models
- * @since 0.1.0
  */
 export type Problem = keyof typeof explanations
 
@@ -57,7 +53,6 @@ export type Problem = keyof typeof explanations
  * Renders for people what is wrong, to follow "line 5".
  *
  * @category accessors
- * @since 0.1.0
  */
 export const explain = (problem: Problem): string => explanations[problem]
 
@@ -65,7 +60,6 @@ export const explain = (problem: Problem): string => explanations[problem]
  * Line that was read. Lines are numbered from 1, comments and empty ones included.
  *
  * @category models
- * @since 0.1.0
  */
 export type Line =
   | {
@@ -83,7 +77,6 @@ export type Line =
  * What a line is written of.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Checksum {
   readonly algorithm: HashAlgorithm
@@ -101,7 +94,6 @@ const escapes: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\
  * there: bytes are what `FilePath.toBytes` makes of it.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const text = ({ algorithm, digest, path }: Checksum, style: Style): string => {
   const isEscaped = /[\n\r\\]/.test(path)
@@ -116,7 +108,6 @@ export const text = ({ algorithm, digest, path }: Checksum, style: Style): strin
  * Encodes the line of a file, line feed included.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const write = (checksum: Checksum, style: Style): Uint8Array =>
   FilePath.toBytes(FilePath.make(text(checksum, style)))
@@ -173,7 +164,6 @@ const numberSign = 0x23
  * Reads a checksum file piece by piece, in the memory that its longest line takes.
  *
  * @category running
- * @since 0.1.0
  */
 export class Reader {
   private readonly begun: Array<Uint8Array> = []
@@ -224,7 +214,6 @@ const empty = new Uint8Array(0)
  * Reads a whole checksum file.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const read = (bytes: Uint8Array): ReadonlyArray<Line> => {
   const reader = new Reader()
@@ -235,7 +224,6 @@ export const read = (bytes: Uint8Array): ReadonlyArray<Line> => {
  * Error of a file that has not the digest that its line says, or can't be read.
  *
  * @category errors
- * @since 0.1.0
  */
 export class CheckFailed extends Schema.TaggedError<CheckFailed>("@fanout/ops/HashTask/CheckFailed")("CheckFailed", {
   /**

@@ -3,8 +3,6 @@
  *
  * The walk over the sources is the source of one fan-out: a folder opens a bracket and is given its mode and times
  * once all in it has settled. What happens to each file is decided by `Conflict`.
- *
- * @since 0.1.0
  */
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
@@ -65,7 +63,6 @@ import * as ProtectedFiles from "./internal/work/protectedFiles.ts"
  * Schema for what is to be copied, as it was asked for: it names the job, so that the same request finds it again.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Request = Schema.Struct({
   /** Absolute; a slash at the end is kept. */
@@ -91,13 +88,6 @@ export const Request = Schema.Struct({
   /** What is left out below the sources. They are themselves copied in any case. */
   rules: Schema.optionalKey(Schema.Array(Filter.Rule))
 })
-
-/**
- * What is to be copied, as it was asked for.
- *
- * @category models
- * @since 0.1.0
- */
 export type Request = typeof Request.Type
 
 /**
@@ -105,7 +95,6 @@ export type Request = typeof Request.Type
  * killed has made its destination, and would go into it the next time.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Payload = Schema.Struct({
   request: Request,
@@ -115,20 +104,12 @@ export const Payload = Schema.Struct({
   /** What sources and targets were on when the job was planned, where that has a name. */
   homes: Schema.optionalKey(Schema.Array(JobFileSystems.Home))
 })
-
-/**
- * Payload of the job.
- *
- * @category models
- * @since 0.1.0
- */
 export type Payload = typeof Payload.Type
 
 /**
  * The job. Its success is how many elements, folders and their ends included, came to what.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const job = Job.make("copy", {
   payload: Payload,
@@ -153,7 +134,6 @@ const refuseAddresses = (request: Request): Effect.Effect<void, DestinationError
  * the names in a file of checksums begin.
  *
  * @category running
- * @since 0.1.0
  */
 export const plan = (
   request: Request,
@@ -184,7 +164,6 @@ const nothingMoved: Roots = new Map()
  * Paths that all of a copy is under: what it reads, and what it writes.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const pathsOf = ({ transfers }: Payload): ReadonlyArray<FilePath.FilePath> =>
   transfers.flatMap(({ source, target }) => [source, target])
@@ -366,7 +345,6 @@ const forgetLinks = Effect.gen(function*() {
  * Name of the fan-out whose rows have the checksums.
  *
  * @category models
- * @since 0.1.0
  */
 export const fanOutName = "entries"
 
@@ -421,7 +399,6 @@ const memoryOf = Effect.fnUntraced(function*({ keeps }: CopyOptions.CopyOptions)
  * they have got another name, or others are in their places.
  *
  * @category running
- * @since 0.1.0
  */
 export const run = <E, R>(
   payload: Payload,
@@ -445,7 +422,6 @@ export const run = <E, R>(
  * How sources are copied, by what the request says.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const optionsOf = (
   { checksums, dereference, durable, preserve = CopyOptions.usual, rules = [], verify }: Request
@@ -463,7 +439,6 @@ export const optionsOf = (
  * The job's program, for whoever gives it the handler of its task another way than by a layer.
  *
  * @category running
- * @since 0.1.0
  */
 export const program = (payload: Payload) => run(payload, optionsOf(payload.request), Effect.succeed(nothingMoved))
 
@@ -472,7 +447,6 @@ export const program = (payload: Payload) => run(payload, optionsOf(payload.requ
  * checksums, and closes folders that a retry has left open.
  *
  * @category running
- * @since 0.1.0
  */
 export const onCancel = (
   payload: Payload,
@@ -493,7 +467,6 @@ export const onCancel = (
  * Use for file systems of your own, in tests for one. On those of the machine `FileJobs.layer` is much faster.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<Job.ToProgram<typeof job>, never, Files.Files | HardLinks> = job.toLayer(
   program,

@@ -3,8 +3,6 @@
  *
  * They are of the bytes that were written. Where none were, since the destination was as the source, got its name from
  * another one, or was renamed, they are of the file that is there.
- *
- * @since 0.1.0
  */
 import type { OutcomeRow } from "@fanout/core/JobStore"
 import * as Option from "effect/Option"
@@ -17,7 +15,6 @@ import * as TreeCursor from "./internal/tree/treeCursor.ts"
  * Schema for what a row tells of files in a folder.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Checksums = Schema.Struct({
   /** Real path of the folder that they are in now. */
@@ -26,20 +23,12 @@ export const Checksums = Schema.Struct({
   /** In lower-case hexadecimal digits, in the order of the names. */
   digests: Schema.Array(Schema.String)
 })
-
-/**
- * What a row tells of files in a folder.
- *
- * @category models
- * @since 0.1.0
- */
 export type Checksums = typeof Checksums.Type
 
 /**
  * Checksum of a file that was copied or moved.
  *
  * @category models
- * @since 0.1.0
  */
 export interface CopyChecksum {
   /** Which of the transfers it belongs to. */
@@ -53,7 +42,6 @@ export interface CopyChecksum {
  * Error of a job that has copied or moved everything, and can't write the file of the checksums.
  *
  * @category errors
- * @since 0.1.0
  */
 export class ChecksumsUnwritten
   extends Schema.TaggedError<ChecksumsUnwritten>("@fanout/ops/ChecksumsUnwritten")("ChecksumsUnwritten", {
@@ -74,7 +62,6 @@ const decode = Schema.decodeUnknownOption(Schema.Struct({ checksums: Checksums }
  * Reads a row: there is nothing in one of what has no content, or was not copied.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const fromRow = ({ cursor, outcome }: OutcomeRow): ReadonlyArray<CopyChecksum> => {
   const value = outcome._tag === "Done" ? decode(outcome.value) : Option.none()

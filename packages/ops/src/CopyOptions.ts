@@ -1,7 +1,5 @@
 /**
  * Says what a copy keeps of its source beside the content.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Schema from "effect/Schema"
@@ -22,23 +20,14 @@ import type { HashAlgorithm } from "./HashAlgorithm.ts"
  * - `sparse`: holes.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Property = Schema.Literals(["mode", "times", "owner", "links", "xattr", "sparse"])
-
-/**
- * What can be kept.
- *
- * @category models
- * @since 0.1.0
- */
 export type Property = typeof Property.Type
 
 /**
  * How a job copies.
  *
  * @category models
- * @since 0.1.0
  */
 export interface CopyOptions {
   readonly keeps: ReadonlySet<Property>
@@ -66,7 +55,6 @@ export interface CopyOptions {
  * What is kept by default.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const usual: ReadonlyArray<Property> = ["mode", "times", "sparse"]
 
@@ -74,7 +62,6 @@ export const usual: ReadonlyArray<Property> = ["mode", "times", "sparse"]
  * Reference to how the present job copies.
  *
  * @category services
- * @since 0.1.0
  */
 export const CopyOptions: Context.Reference<CopyOptions> = Context.Reference<CopyOptions>("@fanout/ops/CopyOptions", {
   defaultValue: () => ({

@@ -1,7 +1,5 @@
 /**
  * Says what a copy would do, by the same walk and the same decisions, and does nothing.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -28,7 +26,6 @@ import { SkipReason } from "./SkipReason.ts"
  * What would become of one entry.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Entry {
   /** What would be decided; `Fail` where the file system does not answer what has to be known for that. */
@@ -101,7 +98,6 @@ const unknown = (transfer: Transfer, error: FilesError | NoFreeName, isNamed: bo
  * source or destination between the preview and the copy may change decisions.
  *
  * @category running
- * @since 0.1.0
  */
 export const entries = ({ leaveOut, request, transfers }: Payload): Stream.Stream<Entry, never, Files.Files> =>
   Stream.suspend(() => {

@@ -5,8 +5,6 @@
  * has the time. What is left is walked once more, thing by thing: so what can't be removed is told by its own name and
  * reason, and can be tried again by itself. Everything is removed by a name in a folder that was reached by handles
  * from its root.
- *
- * @since 0.1.0
  */
 import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
@@ -41,7 +39,6 @@ import type { Trash } from "./Trash.ts"
  * Schema for what is to be deleted, as it was asked for: it names the job, so that the same request finds it again.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Request = Schema.Struct({
   /** Absolute, or addresses; a slash at the end is kept. */
@@ -53,20 +50,12 @@ export const Request = Schema.Struct({
   /** What is left below the paths, and with it the folders that it is in. */
   rules: Schema.optionalKey(Schema.Array(Filter.Rule))
 })
-
-/**
- * What is to be deleted, as it was asked for.
- *
- * @category models
- * @since 0.1.0
- */
 export type Request = typeof Request.Type
 
 /**
  * Schema for the payload of the job: the request, and what was at its paths when it started.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Payload = Schema.Struct({
   request: Request,
@@ -76,20 +65,12 @@ export const Payload = Schema.Struct({
   /** What the folders of the roots were on when the job was planned, where that has a name. */
   homes: Schema.optionalKey(Schema.Array(JobFileSystems.Home))
 })
-
-/**
- * Payload of the job.
- *
- * @category models
- * @since 0.1.0
- */
 export type Payload = typeof Payload.Type
 
 /**
  * Schema for what the job came to.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Success = Schema.Struct({
   /** Files, links, objects and everything else that is no folder. */
@@ -104,7 +85,6 @@ export const Success = Schema.Struct({
  * The job.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const job = Job.make("delete", {
   payload: Payload,
@@ -118,7 +98,6 @@ export const job = Job.make("delete", {
  * Finds what is to be deleted, and refuses what must not be. An address needs `Clouds.layerFiles`.
  *
  * @category running
- * @since 0.1.0
  */
 export const plan = Effect.fnUntraced(function*(
   request: Request,
@@ -213,7 +192,6 @@ const entries = (payload: Payload, met: ElementCount.Met<DeleteElements.Met>) =>
  * The job's program, for whoever gives it the handlers of its tasks another way than by a layer.
  *
  * @category running
- * @since 0.1.0
  */
 export const program = (payload: Payload) => whileThere(payload.homes, remove(payload))
 
@@ -252,7 +230,6 @@ const remove = Effect.fnUntraced(function*(payload: Payload) {
  * Layer that supplies the job's program, for any file system. All work is done on fibers.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<Job.ToProgram<typeof job>, never, Files.Files | Trash> = job.toLayer(program).pipe(
   Layer.provide([DeleteBatchLive.layer, DeleteOneLive.layer])

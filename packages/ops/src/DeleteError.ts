@@ -1,8 +1,6 @@
 /**
  * Says why something is not deleted at all: because it was refused before the job started, or since it is not what it
  * was then.
- *
- * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
@@ -28,7 +26,6 @@ const at = { path: FilePath.FilePath }
  * - `StillThere`: others have put something in it for as long as it was deleted.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Reason = Schema.TaggedUnion({
   NothingThere: { paths: Schema.NonEmptyArray(FilePath.FilePath) },
@@ -44,13 +41,6 @@ export const Reason = Schema.TaggedUnion({
   Replaced: at,
   StillThere: at
 })
-
-/**
- * What is wrong.
- *
- * @category models
- * @since 0.1.0
- */
 export type Reason = typeof Reason.Type
 
 const show = (path: FilePath.FilePath): string => `"${FilePath.display(path)}"`
@@ -61,7 +51,6 @@ const database = "the database of jobs: name another database with --db to delet
  * Error of what is not deleted.
  *
  * @category errors
- * @since 0.1.0
  */
 export class DeleteError extends Schema.TaggedError<DeleteError>("@fanout/ops/DeleteError")("DeleteError", {
   reason: Reason

@@ -1,7 +1,5 @@
 /**
  * Says what a deletion would do, by the same walk and the same guards, and does nothing.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -20,7 +18,6 @@ import { SkipReason } from "./SkipReason.ts"
  * What would become of one entry.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Entry {
   /** `Leave` where it stays on purpose, or something in it stays; `Fail` where it can't be removed. */
@@ -105,7 +102,6 @@ const steps = (payload: Payload) => {
  * Whether something may be removed is only known once that is tried.
  *
  * @category running
- * @since 0.1.0
  */
 export const entries = (payload: Payload): Stream.Stream<Entry, never, Files.Files> =>
   Stream.suspend(() => {

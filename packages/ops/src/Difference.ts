@@ -1,7 +1,5 @@
 /**
  * Says in what two files or folders differ.
- *
- * @since 0.1.0
  */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -17,20 +15,12 @@ const only = { kind: FileKind, held: Schema.OptionFromOptional(Held) }
  * Schema for a property that differs, with both values as they are written.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Property = Schema.Struct({
   name: Schema.Literals(["mode", "owner", "group", "modified"]),
   a: Schema.String,
   b: Schema.String
 })
-
-/**
- * Property that differs.
- *
- * @category models
- * @since 0.1.0
- */
 export type Property = typeof Property.Type
 
 /**
@@ -46,7 +36,6 @@ export type Property = typeof Property.Type
  * - `Unreadable`: it can't be read in one of them, so nothing is known.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Difference = Schema.TaggedUnion({
   Missing: only,
@@ -60,36 +49,20 @@ export const Difference = Schema.TaggedUnion({
   Changed: { side: Side },
   Unreadable: { side: Side, error: FilesError }
 })
-
-/**
- * Difference.
- *
- * @category models
- * @since 0.1.0
- */
 export type Difference = typeof Difference.Type
 
 /**
  * Schema for what sort of difference it is.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Code = Schema.Literals(["Missing", "Extra", "Different", "Metadata", "Changed", "Unreadable"])
-
-/**
- * What sort of difference it is.
- *
- * @category models
- * @since 0.1.0
- */
 export type Code = typeof Code.Type
 
 /**
  * Tells the sort of a difference.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const codeOf = ({ _tag }: Difference): Code => {
   switch (_tag) {
@@ -127,7 +100,6 @@ const what = ({ held, kind }: { readonly kind: FileKind; readonly held: Option.O
  * Says it to people who know which tree is A and which is B.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const explain = (difference: Difference): string =>
   Difference.match(difference, {
@@ -147,7 +119,6 @@ export const explain = (difference: Difference): string =>
  * Error of an entry that is not the same in both trees, or of which that is not known.
  *
  * @category errors
- * @since 0.1.0
  */
 export class EntryDiffers
   extends Schema.TaggedError<EntryDiffers>("@fanout/ops/VerifyEntry/EntryDiffers")("EntryDiffers", {

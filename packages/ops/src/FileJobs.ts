@@ -3,8 +3,6 @@
  * are on makes them itself, and once there is much to do threads of their own take part.
  *
  * What the jobs have to remember beside what the store does, hard links and digests, is in its database.
- *
- * @since 0.1.0
  */
 import type * as Job from "@fanout/core/Job"
 import type { JobId } from "@fanout/core/JobId"
@@ -49,7 +47,6 @@ import * as Verify from "./Verify.ts"
  * The jobs.
  *
  * @category models
- * @since 0.1.0
  */
 export const jobs = [Copy.job, Delete.job, Hash.job, HashCheck.job, Move.job, Verify.job] as const
 
@@ -57,7 +54,6 @@ export const jobs = [Copy.job, Delete.job, Hash.job, HashCheck.job, Move.job, Ve
  * Their programs.
  *
  * @category models
- * @since 0.1.0
  */
 export type Programs = Job.ToProgram<(typeof jobs)[number]>
 
@@ -65,7 +61,6 @@ export type Programs = Job.ToProgram<(typeof jobs)[number]>
  * What the jobs need of a database and of threads.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Resources {
   /** Client of the store's database. It is built for a job that keeps hard links or digests, and closed with it. */
@@ -180,7 +175,6 @@ const transfers = (
  * `FileThread.run` with a client of that database.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Files> => {
   const { client } = resources
@@ -239,7 +233,6 @@ export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Fi
  * Where the database of the jobs is, and what threads run.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Options {
   /** The SQLite file that the store has, too. */
@@ -276,7 +269,6 @@ const resourceLimits = { maxYoungGenerationSizeMb: 24 }
  * Layer that supplies the tasks of the jobs by so many threads at most. They look up digests in the file.
  *
  * @category layers
- * @since 0.1.0
  */
 export const threads = (
   options: Options,
@@ -300,7 +292,6 @@ export const threads = (
  *   nothing is, `module` names what the bundler has made of a module that calls `FileThread.run`.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer = (options: Options): Layer.Layer<Programs | Files.Files> =>
   Layer.unwrap(Effect.gen(function*() {
@@ -318,7 +309,6 @@ export const layer = (options: Options): Layer.Layer<Programs | Files.Files> =>
  * no use, and a move or a deletion would take them from under the job. The database has to be there.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const databaseFiles = (
   filename: string

@@ -5,8 +5,6 @@
  * them as text in which each byte that is not part of valid UTF-8 is a lone surrogate
  * (U+DC80 to U+DCFF, the scheme of PEP 383). Valid UTF-8 has no surrogates, so the two
  * cannot be confused, and `JSON.stringify` escapes them without loss.
- *
- * @since 0.1.0
  */
 import * as Brand from "effect/Brand"
 import type * as Order from "effect/Order"
@@ -16,7 +14,6 @@ import * as Schema from "effect/Schema"
  * Schema for paths: bytes without NUL, in the canonical escaped form.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const FilePath = Schema.String.pipe(
   Schema.check(Schema.makeFilter((text: string) => isCanonical(text), {
@@ -29,7 +26,6 @@ export const FilePath = Schema.String.pipe(
  * Name of a file or folder, or a path of such names, true to the byte.
  *
  * @category models
- * @since 0.1.0
  */
 export type FilePath = typeof FilePath.Type
 
@@ -46,7 +42,6 @@ const isCanonical = (text: string): boolean =>
  * Creates a `FilePath` from text, throwing where the text is not a path.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const make = (text: string): FilePath => FilePath.make(text)
 
@@ -54,7 +49,6 @@ export const make = (text: string): FilePath => FilePath.make(text)
  * Path of the folder that a relative path starts from.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const empty: FilePath = make("")
 
@@ -62,7 +56,6 @@ export const empty: FilePath = make("")
  * Creates the path that has these bytes. They must not contain NUL, as no name of a file does.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const fromBytes = (bytes: Uint8Array): FilePath => trusted(decode(bytes))
 
@@ -73,7 +66,6 @@ const isAscii = /^[\0-\x7f]*$/
  * Like `fromBytes`, of bytes that are given as one character (U+0000 to U+00FF) each.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const fromLatin1 = (text: string): FilePath =>
   isAscii.test(text) ? trusted(text) : fromBytes(Uint8Array.from(text, (character) => character.charCodeAt(0)))
@@ -82,7 +74,6 @@ export const fromLatin1 = (text: string): FilePath =>
  * Reads the bytes that the kernel is to be given for a path.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const toBytes = (path: FilePath): Uint8Array => encode(path)
 
@@ -143,7 +134,6 @@ const isEscape = (code: number): boolean => code >= 0xdc80 && code <= 0xdcff
  * Checks whether a path starts at the root of the file system.
  *
  * @category predicates
- * @since 0.1.0
  */
 export const isAbsolute = (path: FilePath): boolean => path.startsWith("/")
 
@@ -154,7 +144,6 @@ const scheme = /^[a-z][a-z0-9+.-]+:\/\//i
  * reads like one is called `./s3:`.
  *
  * @category predicates
- * @since 0.1.0
  */
 export const isAddress = (path: FilePath): boolean => scheme.test(path)
 
@@ -162,7 +151,6 @@ export const isAddress = (path: FilePath): boolean => scheme.test(path)
  * Checks whether a path is a folder's own or lies below it, going by the names alone.
  *
  * @category predicates
- * @since 0.1.0
  */
 export const isWithin = (path: FilePath, folder: FilePath): boolean =>
   path.startsWith(folder) &&
@@ -172,7 +160,6 @@ export const isWithin = (path: FilePath, folder: FilePath): boolean =>
  * Creates the path of a child. An absolute child stands for itself.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const join = (folder: FilePath, child: FilePath): FilePath => {
   if (folder === "" || isAbsolute(child)) return child
@@ -195,7 +182,6 @@ const isBucket = (path: FilePath, start: number): boolean =>
  * Reads the last component of a path, without trailing slashes; empty for the root, and for the address of a bucket.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const name = (path: FilePath): FilePath => {
   const { end, start } = lastComponent(path)
@@ -207,7 +193,6 @@ export const name = (path: FilePath): FilePath => {
  * bucket, and a bare name has an empty one.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const parent = (path: FilePath): FilePath => {
   const { end, start } = lastComponent(path)
@@ -223,7 +208,6 @@ export const parent = (path: FilePath): FilePath => {
  * before what is in it. So `a/b` comes before `a.txt`.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const order: Order.Order<FilePath> = (a, b) => {
   const [x, y] = [toBytes(a), toBytes(b)]
@@ -242,7 +226,6 @@ const slash = 0x2f
  * does not. Names that are UTF-8 and have no backslash stay as they are.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const toText = (path: FilePath): string =>
   // Nearly all are such, and each entry of a walk has its text in a cursor.
@@ -255,7 +238,6 @@ export const toText = (path: FilePath): string =>
  * Decodes what `toText` encoded, throwing where the text is not a path.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const fromText = (text: string): FilePath =>
   make(text.replaceAll(/\\([0-9a-f]{2})/g, (_, digits: string) => {
@@ -269,7 +251,6 @@ const named: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t"
  * Renders text that may quote paths for people: on one line, with nothing in it that a terminal would obey.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const printable = (text: string): string =>
   // Control characters, bytes that are not UTF-8, and what makes a terminal break or turn a line.
@@ -284,6 +265,5 @@ export const printable = (text: string): string =>
  * Renders a path for people, like `printable`, and so that no path reads like another.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const display = (path: FilePath): string => printable(path.replaceAll("\\", "\\\\"))

@@ -2,8 +2,6 @@
  * What threads of file jobs run: the tasks that would hold up the thread which the jobs are on.
  *
  * `FileJobs` starts these threads. A module of your own that runs the same is one call of `run`.
- *
- * @since 0.1.0
  */
 import { layerSqlClient } from "@fanout/core/node"
 import type * as CoreTask from "@fanout/core/Task"
@@ -27,7 +25,6 @@ import * as SystemFiles from "./SystemFiles.ts"
  * The tasks. All threads have all of them.
  *
  * @category models
- * @since 0.1.0
  */
 export const Tasks = HashTask.ThreadTasks.merge(CopyTask.ThreadTasks, DeleteTask.ThreadTasks, VerifyTasks)
 
@@ -35,7 +32,6 @@ export const Tasks = HashTask.ThreadTasks.merge(CopyTask.ThreadTasks, DeleteTask
  * One of the tasks.
  *
  * @category models
- * @since 0.1.0
  */
 export type Task = RpcGroup.Rpcs<typeof Tasks>
 
@@ -44,7 +40,6 @@ export type Task = RpcGroup.Rpcs<typeof Tasks>
  * that names begin in: names may lead elsewhere.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const pathsOf = (payload: CoreTask.Payload<Task>): ReadonlyArray<FilePath> =>
   "unit" in payload
@@ -64,7 +59,6 @@ const handlers = Layer.mergeAll(HashTaskLive.layer, CopyUnitLive.layer, DeleteBa
  * the thread was started with.
  *
  * @category running
- * @since 0.1.0
  */
 export const run = (
   client: Layer.Layer<SqlClient.SqlClient, unknown> = layerSqlClient({ filename: process.argv[2] ?? ":memory:" })

@@ -8,8 +8,6 @@
  * a link, in no component, and everything that changes something does it by a name in a `Folder` that is open. So
  * nobody who swaps a folder for a link while a job runs makes it read, write or remove anything elsewhere. What a
  * person names may well lead through links: `realPath` turns it into a real path, once, before the job starts.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -27,39 +25,22 @@ import type { Checksum } from "./ObjectStore.ts"
  * Schema for what a thing in a file system is; `special` is a FIFO, a socket or a device.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const FileKind = Schema.Literals(["file", "link", "folder", "special"])
-
-/**
- * What a thing in a file system is.
- *
- * @category models
- * @since 0.1.0
- */
 export type FileKind = typeof FileKind.Type
 
 /**
  * What a `special` thing is.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const SpecialKind = Schema.Literals(["FIFO", "socket", "device"])
-
-/**
- * What a `special` thing is.
- *
- * @category models
- * @since 0.1.0
- */
 export type SpecialKind = typeof SpecialKind.Type
 
 /**
  * What the file system knows of a file.
  *
  * @category models
- * @since 0.1.0
  */
 export interface FileStat {
   readonly kind: FileKind
@@ -89,7 +70,6 @@ export interface FileStat {
  * What tells a folder from every other one, whatever it is called.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Identity {
   readonly device: bigint
@@ -104,7 +84,6 @@ export interface Identity {
  * Times that a copy gets from its source.
  *
  * @category models
- * @since 0.1.0
  */
 export interface FileTimes {
   readonly accessedNanos: bigint
@@ -115,7 +94,6 @@ export interface FileTimes {
  * Whose a file is.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Owner {
   readonly owner: number
@@ -126,7 +104,6 @@ export interface Owner {
  * Extended attribute. Access control lists are such, too.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Attribute {
   /** With its namespace before a dot; one character for each byte. */
@@ -138,7 +115,6 @@ export interface Attribute {
  * Part of a file.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Stretch {
   readonly start: number
@@ -151,7 +127,6 @@ export interface Stretch {
  * negative, no whole number or too large fails with `EINVAL`, and changes nothing.
  *
  * @category models
- * @since 0.1.0
  */
 export interface OpenFile {
   /** What the file system knows of it. */
@@ -241,7 +216,6 @@ export interface OpenFile {
  * File that has no name yet, open to write to it. If it gets none, nothing is left of it, not even after a crash.
  *
  * @category models
- * @since 0.1.0
  */
 export interface UnnamedFile extends OpenFile {
   /** Gives it a name in the folder that it was created in. Fails with `EEXIST`. */
@@ -252,7 +226,6 @@ export interface UnnamedFile extends OpenFile {
  * Names of files in a folder.
  *
  * @category models
- * @since 0.1.0
  */
 export interface FilesIn {
   readonly path: FilePath
@@ -263,7 +236,6 @@ export interface FilesIn {
  * How much there is in and below a folder.
  *
  * @category models
- * @since 0.1.0
  */
 export interface FolderSize {
   /** Files and links. */
@@ -276,7 +248,6 @@ export interface FolderSize {
  * The folders in a folder.
  *
  * @category models
- * @since 0.1.0
  */
 export interface FoldersIn {
   /** What tells the folder itself from others. */
@@ -295,7 +266,6 @@ export interface FoldersIn {
  * Each name is one component: neither empty, `.` or `..`, nor with a slash in it (`EINVAL`). No link is followed.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Folder {
   /** Where it was when it was opened, as messages say it. */
@@ -406,7 +376,6 @@ export interface Folder {
  * the kernel still uses must not be given to somebody else.
  *
  * @category services
- * @since 0.1.0
  */
 export class Files extends Context.Service<Files, {
   /** Opens the folder at a real path, however long it is. A link in it fails with `ELOOP` or `ENOTDIR`. */
@@ -457,7 +426,6 @@ export class Files extends Context.Service<Files, {
  * Checks whether both are one file or folder, under whatever names.
  *
  * @category predicates
- * @since 0.1.0
  */
 export const isSameInode = (
   a: Pick<FileStat, "device" | "inode">,
@@ -468,7 +436,6 @@ export const isSameInode = (
  * Checks whether two folders are on the same mount of the same file system, or part of one.
  *
  * @category predicates
- * @since 0.1.0
  */
 export const isOnSame = (a: Identity, b: Identity): boolean => a.device === b.device && a.mount === b.mount
 
@@ -484,7 +451,6 @@ const lacksDescriptor = (error: FilesError): boolean => error.code === "EMFILE" 
  * Waits, up to half a minute, while a call fails because too many files are open.
  *
  * @category running
- * @since 0.1.0
  */
 export const waitForDescriptor = <A, R>(
   call: Effect.Effect<A, FilesError, R>

@@ -1,7 +1,5 @@
 /**
  * Says which call to the file system failed, on what, and why; and why a destination was refused.
- *
- * @since 0.1.0
  */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -11,7 +9,6 @@ import * as FilePath from "./FilePath.ts"
  * Schema for the calls that `Files` makes.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Call = Schema.Literals([
   "lstat",
@@ -48,13 +45,6 @@ export const Call = Schema.Literals([
   "rmdir",
   "realpath"
 ])
-
-/**
- * Call to the file system.
- *
- * @category models
- * @since 0.1.0
- */
 export type Call = typeof Call.Type
 
 const verbs: Readonly<Record<Call, string>> = {
@@ -129,7 +119,6 @@ const meanings: Readonly<Record<string, string>> = {
  * What the kernel answers where there is nothing at a path.
  *
  * @category predicates
- * @since 0.1.0
  */
 export const missing: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR"])
 
@@ -137,7 +126,6 @@ export const missing: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR"])
  * Error of every call to the file system.
  *
  * @category errors
- * @since 0.1.0
  */
 export class FilesError extends Schema.TaggedError<FilesError>("@fanout/ops/FilesError")("FilesError", {
   call: Call,
@@ -159,8 +147,6 @@ export class FilesError extends Schema.TaggedError<FilesError>("@fanout/ops/File
 
   /**
    * Whether there is nothing at the path: not itself, or not the folder it should be in.
-   *
-   * @since 0.1.0
    */
   get isMissing(): boolean {
     return missing.has(this.code)
@@ -168,8 +154,6 @@ export class FilesError extends Schema.TaggedError<FilesError>("@fanout/ops/File
 
   /**
    * Whether a folder could not be removed because something is in it. POSIX has two codes for that.
-   *
-   * @since 0.1.0
    */
   get isNotEmpty(): boolean {
     return this.code === "ENOTEMPTY" || this.code === "EEXIST"
@@ -196,7 +180,6 @@ const pair = { source: FilePath.FilePath, target: FilePath.FilePath }
  * - `Address`: an address is none, or what is asked for can't be done with one.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const DestinationReason = Schema.TaggedUnion({
   SourceMissing: { path: FilePath.FilePath },
@@ -213,13 +196,6 @@ export const DestinationReason = Schema.TaggedUnion({
   Inaccessible: { error: FilesError },
   Address: { why: Schema.String }
 })
-
-/**
- * What is wrong with sources and destination.
- *
- * @category models
- * @since 0.1.0
- */
 export type DestinationReason = typeof DestinationReason.Type
 
 const show = (path: FilePath.FilePath): string => `"${FilePath.display(path)}"`
@@ -228,7 +204,6 @@ const show = (path: FilePath.FilePath): string => `"${FilePath.display(path)}"`
  * Error of a destination that was refused.
  *
  * @category errors
- * @since 0.1.0
  */
 export class DestinationError
   extends Schema.TaggedError<DestinationError>("@fanout/ops/DestinationError")("DestinationError", {

@@ -3,8 +3,6 @@
  *
  * The last rule that a path matches decides, and what is in a folder that is left out is left out with it. Upper and
  * lower case differ. A character that takes two units of UTF-16 counts as two, and a byte that is not UTF-8 as one.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -43,7 +41,6 @@ const flawOf = (text: string): keyof typeof flaws | undefined => {
  * Schema for rules that can match something. A rule without `!` excludes, one with it takes an earlier rule back.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Rule = Schema.String.pipe(
   Schema.check(Schema.makeFilter((text: string) => flawOf(text) === undefined, {
@@ -56,7 +53,6 @@ export const Rule = Schema.String.pipe(
  * Rule that excludes what it matches, or takes that back.
  *
  * @category models
- * @since 0.1.0
  */
 export type Rule = typeof Rule.Type
 
@@ -64,7 +60,6 @@ export type Rule = typeof Rule.Type
  * Error of a text that is no rule, or one that no path could match.
  *
  * @category errors
- * @since 0.1.0
  */
 export class InvalidRule extends Schema.TaggedError<InvalidRule>("@fanout/ops/Filter/InvalidRule")("InvalidRule", {
   text: Schema.String,
@@ -79,7 +74,6 @@ export class InvalidRule extends Schema.TaggedError<InvalidRule>("@fanout/ops/Fi
  * Reads one rule.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const parse = (text: string): Effect.Effect<Rule, InvalidRule> => {
   const flaw = flawOf(text)
@@ -90,7 +84,6 @@ export const parse = (text: string): Effect.Effect<Rule, InvalidRule> => {
  * The rules of a file, and its lines that no path could match, by their numbers.
  *
  * @category models
- * @since 0.1.0
  */
 export interface RulesOfFile {
   readonly rules: ReadonlyArray<Rule>
@@ -101,7 +94,6 @@ export interface RulesOfFile {
  * Reads the rules of a file: its lines, without blank ones and comments.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const parseFile = (text: string): RulesOfFile => {
   const rules: Array<Rule> = []
@@ -119,7 +111,6 @@ export const parseFile = (text: string): RulesOfFile => {
  * Tells whether something is to be left out, by its path under what the rules are for.
  *
  * @category models
- * @since 0.1.0
  */
 export type Filter = (path: FilePath.FilePath, isFolder: boolean) => boolean
 
@@ -127,7 +118,6 @@ export type Filter = (path: FilePath.FilePath, isFolder: boolean) => boolean
  * Filter that leaves nothing out.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const none: Filter = () => false
 
@@ -168,7 +158,6 @@ class Asked {
  * The same filter for paths that begin in a folder, whose own begins where those of the filter do.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const within = (filter: Filter, folder: FilePath.FilePath): Filter =>
   filter === none ? none : (path, isFolder) => filter(FilePath.join(folder, path), isFolder)
@@ -181,7 +170,6 @@ export const within = (filter: Filter, folder: FilePath.FilePath): Filter =>
  * Paths are those below a source: not empty, not absolute, and without `.` or `..`.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const make = (rules: ReadonlyArray<Rule>): Filter => {
   if (rules.length === 0) return none

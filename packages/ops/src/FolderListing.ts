@@ -3,8 +3,6 @@
  *
  * A folder can have a million entries, and a walk keeps the listing of each folder that it is in. As strings they take
  * a hundred bytes each; here they take the bytes of the name and nine more.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -16,23 +14,14 @@ import type { FilesError } from "./FilesError.ts"
  * `unknown` what the file system does not tell without being asked for each file.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const EntryKind = Schema.Literals(["file", "link", "folder", "special", "unknown"])
-
-/**
- * What the entry of a folder is.
- *
- * @category models
- * @since 0.1.0
- */
 export type EntryKind = typeof EntryKind.Type
 
 /**
  * Names and kinds of what is in a folder, sorted by the bytes of the names.
  *
  * @category models
- * @since 0.1.0
  */
 export interface FolderListing {
   /** How many entries there are. */
@@ -55,7 +44,6 @@ export interface FolderListing {
  * Names of all entries, in their order.
  *
  * @category accessors
- * @since 0.1.0
  */
 export function* namesOf(listing: FolderListing): Generator<FilePath.FilePath> {
   for (let index = 0; index < listing.size; index++) yield listing.nameAt(index)
@@ -65,7 +53,6 @@ export function* namesOf(listing: FolderListing): Generator<FilePath.FilePath> {
  * Collects the entries of a folder in whatever order the file system gives them.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Builder {
   /** Adds an entry whose name is given as one character (U+0000 to U+00FF) for each byte. */
@@ -218,7 +205,6 @@ const inSlices = <A>(work: Generator<void, A>): Effect.Effect<A> =>
  * Creates a builder without entries.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const builderUnsafe = (): Builder => new Growing()
 
@@ -226,6 +212,5 @@ export const builderUnsafe = (): Builder => new Growing()
  * Listing of a folder that has nothing in it.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const empty: FolderListing = new Ordered(0, [])

@@ -11,8 +11,6 @@
  * | `edition` | what tells the file from all others, and from what it was before |
  * | `target` | path of the copy, as `FilePath.toText` writes it |
  * | `added_at` | milliseconds since the epoch |
- *
- * @since 0.1.0
  */
 import type * as JobId from "@fanout/core/JobId"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
@@ -30,7 +28,6 @@ import { failure, prepareTables, waiting } from "./internal/work/sqlTables.ts"
  * Service that remembers them.
  *
  * @category services
- * @since 0.1.0
  */
 export class HardLinks extends Context.Service<HardLinks, {
   /** Where the job has put some of these files. The edition of one tells it from all others, and from what it was. */
@@ -58,7 +55,6 @@ const refuse = Effect.die(
  * Remembers nothing: a job that is to keep hard links is refused when it starts.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const none: HardLinks["Service"] = { find: () => refuse, add: () => refuse, forget: () => refuse }
 
@@ -66,7 +62,6 @@ export const none: HardLinks["Service"] = { find: () => refuse, add: () => refus
  * Layer for jobs that keep no hard links. One that is to keep them, as a move does, is refused when it starts.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerNone: Layer.Layer<HardLinks> = Layer.succeed(HardLinks, none)
 
@@ -120,7 +115,6 @@ const makeSql = Effect.fnUntraced(
  * Layer that remembers them in the database of a client: one of the same database as the store's, not its own.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerSql: Layer.Layer<HardLinks, JobStoreError, SqlClient.SqlClient> = Layer.effect(
   HardLinks,

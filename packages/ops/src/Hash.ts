@@ -4,8 +4,6 @@
  * Files that follow one another are one element, which is told as a row of all that have a digest, and
  * one for each other. Every file has a number, which is in the cursor. Rows are stored as elements end, in any order;
  * `SourceRows` puts them back into the order of the walk.
- *
- * @since 0.1.0
  */
 import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
@@ -52,7 +50,6 @@ import * as ProtectedFiles from "./internal/work/protectedFiles.ts"
  * Schema for what is to be hashed.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Payload = Schema.Struct({
   ...Sources.Sources.fields,
@@ -65,20 +62,12 @@ export const Payload = Schema.Struct({
   /** What sources were on when the job was planned, where that has a name. */
   homes: Schema.optionalKey(Schema.Array(JobFileSystems.Home))
 })
-
-/**
- * What is to be hashed.
- *
- * @category models
- * @since 0.1.0
- */
 export type Payload = typeof Payload.Type
 
 /**
  * The job. Its success is how many files came to what; digests are in its rows.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const job = Job.make("hash", {
   payload: Payload,
@@ -92,7 +81,6 @@ export const job = Job.make("hash", {
  * stays as it is, and fails then. Fails where an address is none, or stands beside a path.
  *
  * @category running
- * @since 0.1.0
  */
 export const plan = (given: Payload): Effect.Effect<Payload, DestinationError, Files.Files> =>
   Effect.gen(function*() {
@@ -108,7 +96,6 @@ export const plan = (given: Payload): Effect.Effect<Payload, DestinationError, F
  * Name of the fan-out whose rows have the digests.
  *
  * @category models
- * @since 0.1.0
  */
 export const fanOutName = "files"
 
@@ -301,7 +288,6 @@ const entriesOf = (ended: ReadonlyArray<Ended>): ReadonlyArray<Entry> =>
  * The job's program, for whoever gives it the handler of its task another way than by a layer.
  *
  * @category running
- * @since 0.1.0
  */
 export const program = (payload: Payload) => whileThere(payload.homes, hash(payload))
 
@@ -340,7 +326,6 @@ const hash = Effect.fnUntraced(function*(payload: Payload) {
  * Layer that supplies the job's program, for any file system. All work is done on fibers.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<Job.ToProgram<typeof job>, never, Files.Files> = job.toLayer(program).pipe(
   Layer.provide(handlers)
@@ -360,7 +345,6 @@ const decodeHashed = Schema.decodeUnknownSync(HashedRow)
  * What files that follow one another came to. One that failed or was skipped is by itself, and has no digest.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Line {
   /** Place of the first of them in the order of the walk, from 0 on; of a folder that was listed later, if they are. */
@@ -378,7 +362,6 @@ export interface Line {
  * File that was hashed.
  *
  * @category models
- * @since 0.1.0
  */
 export interface HashedFile {
   /** Path under the source; empty for the source itself. */
@@ -395,7 +378,6 @@ export interface HashedFile {
  * Reads a row of this job, and throws on any other.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const fromRow = (row: OutcomeRow): ReadonlyArray<Line> => {
   const first = SourceCursor.numberOf(row.cursor)

@@ -1,7 +1,5 @@
 /**
  * Names the algorithms that content can be hashed with: how people type them, and how checksum files tell them.
- *
- * @since 0.1.0
  */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -11,7 +9,6 @@ import * as FilePath from "./FilePath.ts"
  * Schema for the names of the algorithms.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const HashAlgorithm = Schema.Literals([
   "blake3",
@@ -27,13 +24,6 @@ export const HashAlgorithm = Schema.Literals([
   "sha3-384",
   "sha3-512"
 ])
-
-/**
- * Name of an algorithm.
- *
- * @category models
- * @since 0.1.0
- */
 export type HashAlgorithm = typeof HashAlgorithm.Type
 
 interface Facts {
@@ -71,7 +61,6 @@ const byFoldedName: ReadonlyMap<string, HashAlgorithm> = new Map<string, HashAlg
  * Finds the algorithm that a person or a tag calls by this name, in whatever case: `SHA-256` is `sha256`.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const find = (name: string): Option.Option<HashAlgorithm> =>
   Option.fromUndefinedOr(byFoldedName.get(folded(name)))
@@ -80,7 +69,6 @@ export const find = (name: string): Option.Option<HashAlgorithm> =>
  * Finds the algorithm that the name of a checksum file tells: `SHA256SUMS`, `b3sum.txt`, `image.iso.sha512`.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const fromFileName = (path: FilePath.FilePath): Option.Option<HashAlgorithm> => {
   const name = FilePath.name(path).replace(/\.txt$/i, "").replace(/sums?$/i, "")
@@ -95,7 +83,6 @@ export const fromFileName = (path: FilePath.FilePath): Option.Option<HashAlgorit
  * `b3sum` looks like one of `sha256sum`.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const ofDigits = (digits: number): ReadonlyArray<HashAlgorithm> =>
   HashAlgorithm.literals.filter((algorithm) =>
@@ -106,7 +93,6 @@ export const ofDigits = (digits: number): ReadonlyArray<HashAlgorithm> =>
  * Counts the hexadecimal digits of a digest.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const digits = (algorithm: HashAlgorithm): number => facts[algorithm].digestBytes * 2
 
@@ -114,6 +100,5 @@ export const digits = (algorithm: HashAlgorithm): number => facts[algorithm].dig
  * Reads the name that lines of checksum files have for the algorithm.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const tag = (algorithm: HashAlgorithm): string => facts[algorithm].tag

@@ -3,8 +3,6 @@
  *
  * The source is the file's lines, so a cursor is the number of a line. The file is read from its start by each run, in
  * the memory that its longest line takes, and has to be what it was when the job was started.
- *
- * @since 0.1.0
  */
 import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
@@ -43,7 +41,6 @@ import { type CloudAddressError, formatAddress, parseAddress } from "./ObjectSto
  * Error of a checksum file that nothing can be checked by.
  *
  * @category errors
- * @since 0.1.0
  */
 export class UnusableChecksums
   extends Schema.TaggedError<UnusableChecksums>("@fanout/ops/HashCheck/UnusableChecksums")("UnusableChecksums", {
@@ -60,7 +57,6 @@ export class UnusableChecksums
  * Schema for what is to be checked.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Payload = Schema.Struct({
   /** The only one that lines may be of. */
@@ -82,20 +78,12 @@ export const Payload = Schema.Struct({
   /** What the folder, and the first file, were on when the job was planned, where that has a name. */
   homes: Schema.optionalKey(Schema.Array(JobFileSystems.Home))
 })
-
-/**
- * What is to be checked.
- *
- * @category models
- * @since 0.1.0
- */
 export type Payload = typeof Payload.Type
 
 /**
  * The job. Its success is how many lines came to what; what each did is in its rows.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const job = Job.make("hash-check", {
   payload: Payload,
@@ -155,7 +143,6 @@ const look = (found: Found, line: ChecksumLine.Line): Found => {
  * Works out what to check. Fails where the file can't be read, or no line of it is a checksum.
  *
  * @category running
- * @since 0.1.0
  */
 export const plan = (
   { algorithm, file: given, ...where }: Pick<Payload, "algorithm" | "file" | "folder" | "leaveOut">
@@ -190,7 +177,6 @@ export const plan = (
  * Folders that most of the files are likely to be in.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const likelyPaths = (
   { bucket, folder, top }: Pick<Payload, "bucket" | "folder" | "top">
@@ -200,7 +186,6 @@ export const likelyPaths = (
  * Name of the fan-out whose rows have the results.
  *
  * @category models
- * @since 0.1.0
  */
 export const fanOutName = "lines"
 
@@ -379,7 +364,6 @@ const elements = (
  * The job's program.
  *
  * @category running
- * @since 0.1.0
  */
 export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
@@ -397,7 +381,6 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
  * Layer that supplies the job's program, for any file system. All work is done on fibers.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<Job.ToProgram<typeof job>, never, Files.Files> = job.toLayer(program).pipe(
   Layer.provide(handlers)
@@ -408,7 +391,6 @@ export const layer: Layer.Layer<Job.ToProgram<typeof job>, never, Files.Files> =
  * be read; or the line is no checksum.
  *
  * @category models
- * @since 0.1.0
  */
 export type Status = "ok" | "changed" | "missing" | "unreadable" | "malformed"
 
@@ -416,7 +398,6 @@ export type Status = "ok" | "changed" | "missing" | "unreadable" | "malformed"
  * Line that was dealt with.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Line {
   /** Place of the line among those that are no comments, from 0 on. */
@@ -451,7 +432,6 @@ const statusOf = (failure: Outcome.Failure): Status => {
  * Reads a row of this job, and throws on any other.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const fromRow = ({ cursor, outcome }: OutcomeRow): ReadonlyArray<Line> => {
   const unwell = (status: Status, why: string): ReadonlyArray<Line> => [

@@ -4,8 +4,6 @@
  * Every file is an element of its own, so that one which keeps its thread to the deadline costs nobody else anything.
  * Every file has a number, which is in the cursor. Rows are stored as elements end, in any order; `SourceRows` puts
  * them back into the order of the walk.
- *
- * @since 0.1.0
  */
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
@@ -38,7 +36,6 @@ import { MediaRead, ReadMedia } from "./MediaTask.ts"
  * Schema for whose metadata is to be read.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Payload = Schema.Struct({
   ...Sources.Sources.fields,
@@ -47,20 +44,12 @@ export const Payload = Schema.Struct({
   /** What sources were on when the job was planned, where that has a name. */
   homes: Schema.optionalKey(Schema.Array(JobFileSystems.Home))
 })
-
-/**
- * Whose metadata is to be read.
- *
- * @category models
- * @since 0.1.0
- */
 export type Payload = typeof Payload.Type
 
 /**
  * The job. Its success is how many files came to what; records are in its rows.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const job = Job.make("metadata", {
   payload: Payload,
@@ -72,7 +61,6 @@ export const job = Job.make("metadata", {
  * Works out what to read.
  *
  * @category running
- * @since 0.1.0
  */
 export const plan = ({ raw, ...given }: Payload): Effect.Effect<Payload, never, Files.Files> =>
   Effect.gen(function*() {
@@ -85,7 +73,6 @@ export const plan = ({ raw, ...given }: Payload): Effect.Effect<Payload, never, 
  * Name of the fan-out whose rows have the records.
  *
  * @category models
- * @since 0.1.0
  */
 export const fanOutName = "files"
 
@@ -122,7 +109,6 @@ const elements = (
  * What one file came to; `record` is `None` where it failed or was skipped.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Line {
   /** Place of the file in the order of the walk, from 0 on. */
@@ -139,7 +125,6 @@ const decodeRead = Schema.decodeUnknownSync(MediaRead)
  * Reads a row of this job, and throws on any other.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const fromRow = (row: OutcomeRow): Line => ({
   number: SourceCursor.numberOf(row.cursor),
@@ -152,7 +137,6 @@ export const fromRow = (row: OutcomeRow): Line => ({
  * The job's program, for whoever gives it the handler of its task another way than by a layer.
  *
  * @category running
- * @since 0.1.0
  */
 export const program = (payload: Payload) => whileThere(payload.homes, read(payload))
 
@@ -171,7 +155,6 @@ const read = Effect.fnUntraced(function*(payload: Payload) {
  * Layer that supplies the job's program.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<
   Job.ToProgram<typeof job>,

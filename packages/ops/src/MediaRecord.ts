@@ -2,8 +2,6 @@
  * Tells of a photo, a sound or a film what its file says of it: one form for all kinds of files.
  *
  * What a file does not say is not there: nothing is guessed, and no time is given a zone that it has not.
- *
- * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 
@@ -11,7 +9,6 @@ import * as Schema from "effect/Schema"
  * Most characters of one text, and most texts of one list. What is more is cut off: a row of a job holds all of it.
  *
  * @category models
- * @since 0.1.0
  */
 export const limits = { textLength: 4096, listLength: 256, rawLength: 65_536 } as const
 
@@ -31,7 +28,6 @@ const natural = Schema.optionalKey(Schema.Natural)
  * Texts are as they stand in the file, control characters included, without blanks at their ends.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const MediaRecord = Schema.Struct({
   /** What kind of file it is, by its first bytes, such as `image/jpeg`. */
@@ -128,11 +124,4 @@ export const MediaRecord = Schema.Struct({
   /** All tags as the file has them, by where they stand, if these were asked for. Of long bytes there is how many. */
   raw: Schema.optionalKey(Schema.JsonObject)
 })
-
-/**
- * What a file says of itself.
- *
- * @category models
- * @since 0.1.0
- */
 export type MediaRecord = typeof MediaRecord.Type

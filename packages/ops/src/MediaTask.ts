@@ -1,7 +1,5 @@
 /**
  * Task: reads what a photo, a sound or a film says of itself.
- *
- * @since 0.1.0
  */
 import * as Task from "@fanout/core/Task"
 import * as RpcGroup from "effect/rpc/RpcGroup"
@@ -14,7 +12,6 @@ import { MediaRecord } from "./MediaRecord.ts"
  * large covers; what claims to need more is not believed.
  *
  * @category models
- * @since 0.1.0
  */
 export const mostBytes = 2 ** 25
 
@@ -22,7 +19,6 @@ export const mostBytes = 2 ** 25
  * Error of a file of which nothing could be read.
  *
  * @category errors
- * @since 0.1.0
  */
 export class MediaFailed extends Schema.TaggedError<MediaFailed>("@fanout/ops/MediaTask/MediaFailed")("MediaFailed", {
   /**
@@ -42,7 +38,6 @@ export class MediaFailed extends Schema.TaggedError<MediaFailed>("@fanout/ops/Me
  * Schema for a file that was read.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const MediaRead = Schema.TaggedStruct("Read", { record: MediaRecord })
 
@@ -50,7 +45,6 @@ export const MediaRead = Schema.TaggedStruct("Read", { record: MediaRecord })
  * The task. It has a deadline: nobody else waits for what a broken file does to those who read it.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const ReadMedia = Task.make("@fanout/ops/ReadMedia", {
   payload: {
@@ -70,6 +64,5 @@ export const ReadMedia = Task.make("@fanout/ops/ReadMedia", {
  * The tasks of reading metadata, for a pool of threads.
  *
  * @category models
- * @since 0.1.0
  */
 export class ThreadTasks extends RpcGroup.make(ReadMedia) {}

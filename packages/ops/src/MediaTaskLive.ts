@@ -2,8 +2,6 @@
  * Handler of the task `ReadMedia`.
  *
  * What reads files is loaded by the first of them.
- *
- * @since 0.1.0
  */
 import type * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
@@ -15,7 +13,6 @@ import { ReadMedia, ThreadTasks } from "./MediaTask.ts"
  * Layer that supplies the handler. It belongs on threads: a hostile file may keep it for as long as its deadline.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<Task.Handler<typeof ReadMedia>, never, Files.Files> = ThreadTasks.toLayer(
   Effect.map(Files.Files, (files) => ({

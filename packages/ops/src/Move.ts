@@ -5,8 +5,6 @@
  * checksums of its files are asked for. Anything else is copied, read back, flushed and recorded, and then removed
  * where it was, file by file. Whenever that is stopped, each file is whole in one of the two places at least. What goes
  * to an object store is there once that has answered.
- *
- * @since 0.1.0
  */
 import * as Checkpoint from "@fanout/core/Checkpoint"
 import * as Job from "@fanout/core/Job"
@@ -32,7 +30,6 @@ import * as SavedCopy from "./internal/steps/savedCopy.ts"
  * The job. Its payload is that of a copy, and so is its success.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const job = Job.make("move", {
   payload: Copy.Payload,
@@ -47,7 +44,6 @@ export const job = Job.make("move", {
  * How sources are moved that can't get another name: with all they have, unless the request says otherwise.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const optionsOf = (
   { checksums, destination, preserve, rules = [], sources }: Copy.Request
@@ -106,7 +102,6 @@ const renameRoots = Effect.fnUntraced(
  * The job's program, for whoever gives it the handler of its task another way than by a layer.
  *
  * @category running
- * @since 0.1.0
  */
 export const program = (payload: Copy.Payload) => Copy.run(payload, optionsOf(payload.request), renameRoots(payload))
 
@@ -115,7 +110,6 @@ export const program = (payload: Copy.Payload) => Copy.run(payload, optionsOf(pa
  * that is not under the sources.
  *
  * @category running
- * @since 0.1.0
  */
 export const onCancel = (
   payload: Copy.Payload,
@@ -136,7 +130,6 @@ export const onCancel = (
  * Use for file systems of your own, in tests for one. On those of the machine `FileJobs.layer` is much faster.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<Job.ToProgram<typeof job>, never, Files.Files | HardLinks> = job.toLayer(
   program,

@@ -3,8 +3,6 @@
  *
  * An object is there whole or not at all. Keys are text whose order is that of their bytes in UTF-8, and no key is a
  * path: `..`, `//` and a slash at the end have no meaning. The backends are in `@fanout/ops/clouds`.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -18,7 +16,6 @@ import type * as Stream from "effect/Stream"
  * Schema for the place of a bucket, or of objects in it, as in `s3://bucket/prefix`.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const CloudAddress = Schema.Struct({
   scheme: Schema.Literals(["s3"]),
@@ -26,13 +23,6 @@ export const CloudAddress = Schema.Struct({
   /** Key of an object, or what the keys of several objects begin with. Empty for all of the bucket. */
   key: Schema.String
 })
-
-/**
- * Place of a bucket, or of objects in it.
- *
- * @category models
- * @since 0.1.0
- */
 export type CloudAddress = typeof CloudAddress.Type
 
 /**
@@ -40,7 +30,6 @@ export type CloudAddress = typeof CloudAddress.Type
  * secret.
  *
  * @category errors
- * @since 0.1.0
  */
 export class CloudAddressError
   extends Schema.TaggedError<CloudAddressError>("@fanout/ops/ObjectStore/CloudAddressError")("CloudAddressError", {
@@ -61,7 +50,6 @@ export class CloudAddressError
  * Checks whether a text is meant as an address, and not as a path. A file with the name `s3:` is `./s3:`.
  *
  * @category predicates
- * @since 0.1.0
  */
 export const isCloudAddress = (text: string): boolean => /^[a-z][a-z0-9+.-]+:\/\//i.test(text)
 
@@ -69,7 +57,6 @@ export const isCloudAddress = (text: string): boolean => /^[a-z][a-z0-9+.-]+:\/\
  * Reads an address. What stands behind the slash after the bucket is the key as it is: nothing in it is decoded.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const parseAddress = (text: string): Result.Result<CloudAddress, CloudAddressError> => {
   const fail = (problem: string) => Result.fail(new CloudAddressError({ text, problem }))
@@ -87,7 +74,6 @@ export const parseAddress = (text: string): Result.Result<CloudAddress, CloudAdd
  * Writes an address.
  *
  * @category mapping
- * @since 0.1.0
  */
 export const formatAddress = ({ bucket, key, scheme }: CloudAddress): string =>
   `${scheme}://${bucket}${key === "" ? "" : `/${key}`}`
@@ -96,39 +82,22 @@ export const formatAddress = ({ bucket, key, scheme }: CloudAddress): string =>
  * Schema for the algorithms of checksums that stores keep.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const ChecksumAlgorithm = Schema.Literals(["crc32", "crc32c", "crc64nvme", "sha1", "sha256", "md5"])
-
-/**
- * Algorithm of a checksum.
- *
- * @category models
- * @since 0.1.0
- */
 export type ChecksumAlgorithm = typeof ChecksumAlgorithm.Type
 
 /**
  * Schema for a checksum of bytes. `digest` is hexadecimal, in lower case.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Checksum = Schema.Struct({ algorithm: ChecksumAlgorithm, digest: Schema.String })
-
-/**
- * Checksum of bytes.
- *
- * @category models
- * @since 0.1.0
- */
 export type Checksum = typeof Checksum.Type
 
 /**
  * What a store can do. Where a store can't do something, the call fails with the reason `Unsupported`.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Capabilities {
   /** Checksum that the store checks at each upload and keeps of whole objects, also of those made of parts. */
@@ -151,7 +120,6 @@ export interface Capabilities {
  * Bounds of a store. All sizes are in bytes.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Limits {
   /** Longest key, in bytes of UTF-8. */
@@ -174,7 +142,6 @@ export interface Limits {
  * What a listing tells of an object.
  *
  * @category models
- * @since 0.1.0
  */
 export interface ListedObject {
   /** Each byte that is not UTF-8 is a lone surrogate, as in a `FilePath`. Calls refuse such a key. */
@@ -191,7 +158,6 @@ export interface ListedObject {
  * are of printable ASCII.
  *
  * @category models
- * @since 0.1.0
  */
 export type Attributes = {
   readonly [
@@ -208,7 +174,6 @@ export type Attributes = {
  * What a store tells of an object.
  *
  * @category models
- * @since 0.1.0
  */
 export interface ObjectInfo extends ListedObject {
   /** By names in lower case. */
@@ -222,7 +187,6 @@ export interface ObjectInfo extends ListedObject {
  * Content of an object that is being read.
  *
  * @category models
- * @since 0.1.0
  */
 export interface ObjectContent {
   /** Of the whole object, even where a range of it is read. A read of a range may tell fewer checksums. */
@@ -235,7 +199,6 @@ export interface ObjectContent {
  * What is to be read of an object: all of it, or a range, if the object has the ETag that is named.
  *
  * @category models
- * @since 0.1.0
  */
 export interface ReadOptions {
   readonly range?: ByteRange | undefined
@@ -246,7 +209,6 @@ export interface ReadOptions {
  * Object, or range of it, that was read into a buffer.
  *
  * @category models
- * @since 0.1.0
  */
 export interface ObjectRead extends Pick<ObjectContent, "info"> {
   /** How many bytes there were. `None` where they do not fit in. */
@@ -257,7 +219,6 @@ export interface ObjectRead extends Pick<ObjectContent, "info"> {
  * What an object that was written has got.
  *
  * @category models
- * @since 0.1.0
  */
 export interface StoredObject {
   readonly etag: string
@@ -269,7 +230,6 @@ export interface StoredObject {
  * Bytes from `start` up to `end`, which is behind the last byte.
  *
  * @category models
- * @since 0.1.0
  */
 export interface ByteRange {
   readonly start: number
@@ -280,7 +240,6 @@ export interface ByteRange {
  * What has to be at a key, so that it is written: nothing, or the object with this ETag.
  *
  * @category models
- * @since 0.1.0
  */
 export type Condition = { readonly _tag: "Absent" } | { readonly _tag: "Same"; readonly etag: string }
 
@@ -288,7 +247,6 @@ export type Condition = { readonly _tag: "Absent" } | { readonly _tag: "Same"; r
  * How an object is written.
  *
  * @category models
- * @since 0.1.0
  */
 export interface WriteOptions {
   /** Names are of lower-case letters, digits and hyphens. Values are of printable ASCII. */
@@ -301,7 +259,6 @@ export interface WriteOptions {
  * Object that the store itself copies, of any bucket of the same provider.
  *
  * @category models
- * @since 0.1.0
  */
 export interface CopySource {
   readonly bucket: string
@@ -314,7 +271,6 @@ export interface CopySource {
  * Upload that was begun: its parts become one object once it is completed.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Upload {
   readonly key: string
@@ -325,7 +281,6 @@ export interface Upload {
  * Upload that nobody has completed or aborted yet.
  *
  * @category models
- * @since 0.1.0
  */
 export interface OpenUpload extends Upload {
   /** When it was begun, if the store tells that. */
@@ -336,7 +291,6 @@ export interface OpenUpload extends Upload {
  * Schema for a part of an upload that the store has.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const UploadedPart = Schema.Struct({
   /** From 1 on. */
@@ -345,13 +299,6 @@ export const UploadedPart = Schema.Struct({
   etag: Schema.String,
   checksum: Schema.optionalKey(Checksum)
 })
-
-/**
- * Part of an upload that the store has.
- *
- * @category models
- * @since 0.1.0
- */
 export type UploadedPart = typeof UploadedPart.Type
 
 /**
@@ -363,7 +310,6 @@ export type UploadedPart = typeof UploadedPart.Type
  * once more either fails so, or succeeds again.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Uploads {
   /** Begins an upload. Metadata and attributes are those of the object. */
@@ -415,7 +361,6 @@ export interface Uploads {
  * is told at once, so that who makes many calls can make fewer; listings alone wait and go on.
  *
  * @category models
- * @since 0.1.0
  */
 export interface ObjectStore {
   /** Scheme and name of the bucket. */
@@ -492,7 +437,6 @@ export interface ObjectStore {
  * Service that finds the store of an address.
  *
  * @category services
- * @since 0.1.0
  */
 export class ObjectStores extends Context.Service<ObjectStores, {
   /**
@@ -508,7 +452,6 @@ export class ObjectStores extends Context.Service<ObjectStores, {
  * Schema for the calls to a store.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const StoreCall = Schema.Literals([
   "configure",
@@ -526,20 +469,12 @@ export const StoreCall = Schema.Literals([
   "abortUpload",
   "listUploads"
 ])
-
-/**
- * Call to a store.
- *
- * @category models
- * @since 0.1.0
- */
 export type StoreCall = typeof StoreCall.Type
 
 /**
  * Schema for the reasons why a call to a store failed. `code` is the word of the service or of the system.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const StoreReason = Schema.TaggedUnion({
   ObjectMissing: {},
@@ -573,13 +508,6 @@ export const StoreReason = Schema.TaggedUnion({
   /** The service takes the request for wrong. */
   Refused: { status: Schema.Natural, code: Schema.String, detail: Schema.String }
 })
-
-/**
- * Why a call to a store failed.
- *
- * @category models
- * @since 0.1.0
- */
 export type StoreReason = typeof StoreReason.Type
 
 const verbs: Readonly<Record<StoreCall, string>> = {
@@ -647,7 +575,6 @@ const sentenceOf = StoreReason.match({
  * Error of every call to a store. It holds no credentials, and no text that the service has made of them.
  *
  * @category errors
- * @since 0.1.0
  */
 export class ObjectStoreError
   extends Schema.TaggedError<ObjectStoreError>("@fanout/ops/ObjectStore/ObjectStoreError")("ObjectStoreError", {
@@ -664,8 +591,6 @@ export class ObjectStoreError
   /**
    * Whether the same call may succeed later, with nothing changed: the network or the service has failed, or asks for
    * fewer requests.
-   *
-   * @since 0.1.0
    */
   get isTransient(): boolean {
     return StoreReason.isAnyOf(["Throttled", "Unreachable", "ServiceFailed", "Corrupt"])(this.reason)

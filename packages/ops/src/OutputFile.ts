@@ -1,7 +1,5 @@
 /**
  * Writes a file that is there once all of it is: until then it has a temporary name beside its own.
- *
- * @since 0.1.0
  */
 import type { JobId } from "@fanout/core/JobId"
 import * as Effect from "effect/Effect"
@@ -18,7 +16,6 @@ import * as TemporaryName from "./internal/path/temporaryName.ts"
  * File that is written.
  *
  * @category models
- * @since 0.1.0
  */
 export interface OutputFile {
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, FilesError>
@@ -30,7 +27,6 @@ export interface OutputFile {
  * Who writes it. The temporary name says both.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Writer {
   readonly job: JobId
@@ -43,7 +39,6 @@ export interface Writer {
  * of what it takes the place of.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function*(
   path: FilePath.FilePath,
@@ -80,7 +75,6 @@ export const make = Effect.fnUntraced(function*(
  * that is over.
  *
  * @category running
- * @since 0.1.0
  */
 export const sweep: (
   path: FilePath.FilePath,

@@ -1,7 +1,5 @@
 /**
  * Names what jobs count as they go on.
- *
- * @since 0.1.0
  */
 import type { Property } from "./CopyOptions.ts"
 
@@ -10,7 +8,6 @@ import type { Property } from "./CopyOptions.ts"
  * all that an object tells beside its time and mode.
  *
  * @category models
- * @since 0.1.0
  */
 export type Lost = Exclude<Property, "sparse"> | "metadata"
 
@@ -18,7 +15,6 @@ export type Lost = Exclude<Property, "sparse"> | "metadata"
  * Units of progress that count the copies which have lost a property.
  *
  * @category models
- * @since 0.1.0
  */
 export const lostUnits: Readonly<Record<Lost, string>> = {
   mode: "lostMode",
@@ -34,7 +30,6 @@ export const lostUnits: Readonly<Record<Lost, string>> = {
  * a whole is not counted.
  *
  * @category models
- * @since 0.1.0
  */
 export const strategyUnits: ReadonlyMap<string, string> = new Map([
   ["reflink", "reflinked"],
@@ -49,7 +44,6 @@ export const strategyUnits: ReadonlyMap<string, string> = new Map([
  * Units of progress that count what a deletion has removed.
  *
  * @category models
- * @since 0.1.0
  */
 export const removedUnits = { files: "removedFiles", folders: "removedFolders" } as const
 
@@ -58,7 +52,6 @@ export const removedUnits = { files: "removedFiles", folders: "removedFolders" }
  * the objects.
  *
  * @category models
- * @since 0.1.0
  */
 export const comparedUnits = { checksum: "comparedByChecksum", reading: "comparedByReading" } as const
 
@@ -67,6 +60,5 @@ export const comparedUnits = { checksum: "comparedByChecksum", reading: "compare
  * copied. Together they tell what is left of files that are under way.
  *
  * @category models
- * @since 0.1.0
  */
 export const largeUnits = { begun: "largeBytesBegun", copied: "largeBytesCopied" } as const

@@ -1,7 +1,5 @@
 /**
  * Why an entry is skipped, in the words that are stored with its outcome.
- *
- * @since 0.1.0
  */
 import type { Outcome } from "@fanout/core/Outcome"
 import type { Tally } from "@fanout/core/Progress"
@@ -11,7 +9,6 @@ import * as Num from "effect/Number"
  * What is said of entries that are skipped.
  *
  * @category models
- * @since 0.1.0
  */
 export const SkipReason = {
   Exists: "it is there already",
@@ -33,7 +30,6 @@ const vanished: ReadonlyArray<string> = [SkipReason.Vanished, SkipReason.Vanishe
  * for people.
  *
  * @category predicates
- * @since 0.1.0
  */
 export const isVanished = (outcome: Outcome): boolean => outcome._tag === "Skipped" && vanished.includes(outcome.reason)
 
@@ -41,7 +37,6 @@ export const isVanished = (outcome: Outcome): boolean => outcome._tag === "Skipp
  * How many of the skipped entries have vanished.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const countVanished = ({ reasons = {} }: Tally): number =>
   Num.sumAll(vanished.map((reason) => reasons[reason] ?? 0))

@@ -1,7 +1,5 @@
 /**
  * Gives what the rows of a job tell, one that hashes for one, in the order of its source, as soon as they are recorded.
- *
- * @since 0.1.0
  */
 import type { OutcomeRow } from "@fanout/core/JobStore"
 
@@ -38,7 +36,6 @@ class Numbers {
  * of the source, from 0 on.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Line {
   readonly number: number
@@ -61,7 +58,6 @@ const byPlace = (a: Line, b: Line): number =>
  * A line that comes although its turn is over, since it had failed and was retried, is given last.
  *
  * @category models
- * @since 0.1.0
  */
 export class Sorter<L extends Line> {
   /**

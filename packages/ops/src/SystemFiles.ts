@@ -1,8 +1,6 @@
 /**
  * Calls the file system of this machine: by descriptor, straight through the C library where that can be loaded, and
  * through `node:fs` otherwise.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -52,7 +50,6 @@ const make = (calls: Calls) => (way: Way): Files.Files["Service"] => {
  * Makes a file system of calls of your own, which are waited for.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const of = (calls: Calls): Files.Files["Service"] => make(calls)(blocking)
 
@@ -71,7 +68,6 @@ const layerOf = (way: Way): Layer.Layer<Files.Files> =>
  * Whether calls are made straight through the C library, as they are where that can be loaded.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const isNative: Effect.Effect<boolean> = Effect.map(fastest, (calls) => calls !== nodeCalls)
 
@@ -85,7 +81,6 @@ export const isNative: Effect.Effect<boolean> = Effect.map(fastest, (calls) => c
  * is open is followed.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<Files.Files> = layerOf(later)
 
@@ -94,7 +89,6 @@ export const layer: Layer.Layer<Files.Files> = layerOf(later)
  * is several times as fast, since nothing goes through Node's pool of four threads.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerBlocking: Layer.Layer<Files.Files> = layerOf(blocking)
 
@@ -117,7 +111,6 @@ const isLocalThroughout = (paths: ReadonlyArray<FilePath.FilePath>): Effect.Effe
  * at a time, and not for 200 ms after one that took 20 ms while nothing else had the processors.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerQuick: Layer.Layer<never> = Layer.effect(
   QuickFiles,
@@ -138,6 +131,5 @@ export const layerQuick: Layer.Layer<never> = Layer.effect(
  * Layer that calls the file system as `layer` does, through `node:fs` in any case.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerNode: Layer.Layer<Files.Files> = Layer.succeed(Files.Files, make(nodeCalls)(later))

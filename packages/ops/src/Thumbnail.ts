@@ -3,8 +3,6 @@
  *
  * They are in one folder, by what files hold and not by what these are called: files with the same content have them
  * once, and a file that was renamed has them still. What is there is not made again.
- *
- * @since 0.1.0
  */
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
@@ -37,7 +35,6 @@ import { Format, ThumbnailVariant } from "./ThumbnailVariant.ts"
  * Schema for what thumbnails are to be made of, and how.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Payload = Schema.Struct({
   /** Files and folders, absolute and without links. Links in folders are passed over. */
@@ -49,20 +46,12 @@ export const Payload = Schema.Struct({
   /** What sources and the folder were on when the job was planned, where that has a name. */
   homes: Schema.optionalKey(Schema.Array(JobFileSystems.Home))
 })
-
-/**
- * What thumbnails are to be made of, and how.
- *
- * @category models
- * @since 0.1.0
- */
 export type Payload = typeof Payload.Type
 
 /**
  * The job. Its success is how many files came to what; each has a row that tells it.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const job = Job.make("thumbnail", {
   payload: Payload,
@@ -88,7 +77,6 @@ const findOutput = Effect.fnUntraced(function*(path: FilePath.FilePath) {
  * thumbnails is made, if the one that it is in is there.
  *
  * @category running
- * @since 0.1.0
  */
 export const plan = Effect.fnUntraced(function*(
   payload: Payload
@@ -103,7 +91,6 @@ export const plan = Effect.fnUntraced(function*(
  * Name of the fan-out whose rows tell what became of each file.
  *
  * @category models
- * @since 0.1.0
  */
 export const fanOutName = "files"
 
@@ -143,7 +130,6 @@ const sweep = ({ output }: Payload, options: { readonly job: JobId; readonly bef
  * The job's program, for whoever gives it the handler of its task another way than by a layer.
  *
  * @category running
- * @since 0.1.0
  */
 export const program = (payload: Payload) => whileThere(payload.homes, makeAll(payload))
 
@@ -167,7 +153,6 @@ const makeAll = Effect.fnUntraced(function*(payload: Payload) {
  * Removes every temporary file that the job has left.
  *
  * @category running
- * @since 0.1.0
  */
 export const onCancel = (payload: Payload, id: JobId): Effect.Effect<void, never, Files.Files> =>
   Effect.asVoid(sweep(payload, { job: id }))
@@ -176,7 +161,6 @@ export const onCancel = (payload: Payload, id: JobId): Effect.Effect<void, never
  * Layer that supplies the job's program.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<
   Job.ToProgram<typeof job>,

@@ -1,8 +1,6 @@
 /**
  * Task that makes the thumbnails of one file. It belongs on a process of its own: decoders are native code, and a file
  * that crashes or hangs one must cost that file and nothing else.
- *
- * @since 0.1.0
  */
 import * as Task from "@fanout/core/Task"
 import * as RpcGroup from "effect/rpc/RpcGroup"
@@ -24,7 +22,6 @@ import { Format, ThumbnailVariant } from "./ThumbnailVariant.ts"
  * - `Changed`: it changed while it was read.
  *
  * @category errors
- * @since 0.1.0
  */
 export class ThumbnailFailed
   extends Schema.TaggedError<ThumbnailFailed>("@fanout/ops/ThumbnailTask/ThumbnailFailed")("ThumbnailFailed", {
@@ -42,7 +39,6 @@ export class ThumbnailFailed
  * Schema for what a file came to: thumbnails that were not there, or all of them were.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Thumbnails = Schema.TaggedUnion({
   Made: {
@@ -54,13 +50,6 @@ export const Thumbnails = Schema.TaggedUnion({
   },
   Existing: { contentId: Schema.String }
 })
-
-/**
- * What a file came to.
- *
- * @category models
- * @since 0.1.0
- */
 export type Thumbnails = typeof Thumbnails.Type
 
 /**
@@ -68,7 +57,6 @@ export type Thumbnails = typeof Thumbnails.Type
  * most, each in one of 256.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const folderOf = (contentId: string): FilePath.FilePath =>
   FilePath.make([contentId.slice(0, 2), contentId.slice(2, 4), contentId].join("/"))
@@ -77,7 +65,6 @@ export const folderOf = (contentId: string): FilePath.FilePath =>
  * The task that makes the thumbnails of a file, those that are missing. What is no picture is skipped.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const MakeThumbnails = Task.make("@fanout/ops/MakeThumbnails", {
   payload: {
@@ -100,6 +87,5 @@ export const MakeThumbnails = Task.make("@fanout/ops/MakeThumbnails", {
  * The tasks that run on processes of their own.
  *
  * @category models
- * @since 0.1.0
  */
 export class ProcessTasks extends RpcGroup.make(MakeThumbnails) {}

@@ -1,7 +1,5 @@
 /**
  * Handler of the task `MakeThumbnails`. It loads the decoder with its layer, so it belongs where that may crash.
- *
- * @since 0.1.0
  */
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
@@ -135,7 +133,6 @@ const handle = Effect.fnUntraced(
  * Layer that supplies the handler.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<Task.Handler<typeof MakeThumbnails>, never, Files.Files> = ProcessTasks.toLayer(
   Effect.gen(function*() {

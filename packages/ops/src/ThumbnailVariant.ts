@@ -1,7 +1,5 @@
 /**
  * Names the sizes of thumbnails, as Spacedrive has them.
- *
- * @since 0.1.0
  */
 import * as Arr from "effect/Array"
 import * as Option from "effect/Option"
@@ -11,7 +9,6 @@ import * as Schema from "effect/Schema"
  * How large a thumbnail is, and how well it is kept.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Size {
   /** Its longest side at most. */
@@ -24,16 +21,8 @@ export interface Size {
  * Schema for the names of the sizes: what they are for, and for how dense a screen.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const ThumbnailVariant = Schema.Literals(["icon@1x", "icon@2x", "grid@1x", "grid@2x", "detail@1x", "detail@2x"])
-
-/**
- * Name of a size.
- *
- * @category models
- * @since 0.1.0
- */
 export type ThumbnailVariant = typeof ThumbnailVariant.Type
 
 const sizes: Readonly<Record<ThumbnailVariant, Size>> = {
@@ -49,7 +38,6 @@ const sizes: Readonly<Record<ThumbnailVariant, Size>> = {
  * What a name stands for.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const sizeOf = (variant: ThumbnailVariant): Size => sizes[variant]
 
@@ -57,7 +45,6 @@ export const sizeOf = (variant: ThumbnailVariant): Size => sizes[variant]
  * The sizes that are made where nobody says which.
  *
  * @category models
- * @since 0.1.0
  */
 export const defaults: Arr.NonEmptyReadonlyArray<ThumbnailVariant> = ["grid@1x", "grid@2x", "detail@1x"]
 
@@ -66,7 +53,6 @@ export const defaults: Arr.NonEmptyReadonlyArray<ThumbnailVariant> = ["grid@1x",
  * Without its density a name stands for both.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const parse = (text: string): Option.Option<Arr.NonEmptyReadonlyArray<ThumbnailVariant>> => {
   const names = text.split(",").map((name) => name.trim())
@@ -81,14 +67,6 @@ export const parse = (text: string): Option.Option<Arr.NonEmptyReadonlyArray<Thu
  * Schema for what thumbnails are encoded as.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Format = Schema.Literals(["webp", "avif", "jpeg"])
-
-/**
- * What thumbnails are encoded as.
- *
- * @category models
- * @since 0.1.0
- */
 export type Format = typeof Format.Type

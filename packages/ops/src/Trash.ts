@@ -1,7 +1,5 @@
 /**
  * Moves things to the trash of the desktop, from where a person can take them back.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -13,7 +11,6 @@ import * as FilePath from "./FilePath.ts"
  * Error of something that did not get into the trash.
  *
  * @category errors
- * @since 0.1.0
  */
 export class TrashFailed extends Schema.TaggedError<TrashFailed>("@fanout/ops/Trash/TrashFailed")("TrashFailed", {
   path: FilePath.FilePath,
@@ -28,7 +25,6 @@ export class TrashFailed extends Schema.TaggedError<TrashFailed>("@fanout/ops/Tr
  * Service that knows the trash.
  *
  * @category services
- * @since 0.1.0
  */
 export class Trash extends Context.Service<Trash, {
   /** Moves what is at a real path to the trash; a link itself. */
@@ -43,7 +39,6 @@ export class Trash extends Context.Service<Trash, {
  * It goes by path, and takes only names that are UTF-8.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<Trash> = Layer.succeed(Trash, {
   trash: Effect.fnUntraced(function*(path) {

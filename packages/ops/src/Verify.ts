@@ -4,8 +4,6 @@
  * The source of its one fan-out is a walk over both trees at once. What only one of them has is known to the walk; the
  * rest is compared by tasks: what follows one another is one element, and what is large or special about it takes its
  * place. A row is kept of what is not the same, and `Sorter` puts these into the order of the walk.
- *
- * @since 0.1.0
  */
 import type * as FanOut from "@fanout/core/FanOut"
 import type * as Frontier from "@fanout/core/Frontier"
@@ -47,7 +45,6 @@ import { SkipReason } from "./SkipReason.ts"
  * Schema for what is to be compared.
  *
  * @category schemas
- * @since 0.1.0
  */
 export const Payload = Schema.Struct({
   /** Two files or two folders, absolute and without links. */
@@ -62,20 +59,12 @@ export const Payload = Schema.Struct({
   /** Files that are not read: those of the job's own database. Without links above their names. */
   leaveOut: Schema.Array(FilePath.FilePath)
 })
-
-/**
- * What is to be compared.
- *
- * @category models
- * @since 0.1.0
- */
 export type Payload = typeof Payload.Type
 
 /**
  * The job. Its success is how many entries came to what; differences are its failed rows.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const job = Job.make("verify", {
   payload: Payload,
@@ -87,7 +76,6 @@ export const job = Job.make("verify", {
  * Error of two paths that can't be compared.
  *
  * @category errors
- * @since 0.1.0
  */
 export class Incomparable extends Schema.TaggedError<Incomparable>("@fanout/ops/Verify/Incomparable")("Incomparable", {
   why: Schema.String
@@ -125,7 +113,6 @@ const kinds: Readonly<Record<Files.FileKind, string>> = {
  * Works out what to compare: where links lead that were named. Refuses what is no two trees.
  *
  * @category running
- * @since 0.1.0
  */
 export const plan = (
   given: Payload
@@ -166,7 +153,6 @@ export const plan = (
  * Name of the fan-out whose rows have the differences.
  *
  * @category models
- * @since 0.1.0
  */
 export const fanOutName = "entries"
 
@@ -346,7 +332,6 @@ const walk = ({ a, b, rules = [] }: Payload, tellsHeld: boolean) => {
  * The job's program, for whoever gives it the handler of its task another way than by a layer.
  *
  * @category running
- * @since 0.1.0
  */
 export const program = (payload: Payload) => whileThere(payload.homes, compare(payload))
 
@@ -380,7 +365,6 @@ const compare = Effect.fnUntraced(function*(payload: Payload) {
  * Layer that supplies the job's program, for any file system. All work is done on fibers.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<Job.ToProgram<typeof job>, never, Files.Files> = job.toLayer(program).pipe(
   Layer.provide(handlers)
@@ -411,7 +395,6 @@ const byPlace = Order.mapInput(PairCursor.order, ({ place }: Placed) => place)
  * all of their rows.
  *
  * @category models
- * @since 0.1.0
  */
 export class Sorter {
   private readonly waiting: Array<Waiting> = []
@@ -459,7 +442,6 @@ export class Sorter {
  * A difference that was recorded, and where. `difference` is `None` where something else has gone wrong.
  *
  * @category models
- * @since 0.1.0
  */
 export interface Line {
   /** Path under both trees; empty for the trees themselves. */
@@ -474,7 +456,6 @@ const decode = Schema.decodeUnknownOption(Schema.toCodecJson(EntryFailed))
  * Reads the difference from a row; `None` where there is none, as of what was skipped.
  *
  * @category constructors
- * @since 0.1.0
  */
 export const lineOf = ({ cursor, outcome }: OutcomeRow): Option.Option<Line> => {
   if (outcome._tag !== "Failed") return Option.none()

@@ -2,8 +2,6 @@
  * Object stores that addresses as `s3://bucket/prefix` lead to: S3, services that speak its protocol, and memory.
  *
  * This module is small. What a store needs is loaded once the first address asks for it.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -38,7 +36,6 @@ export {
  * tells what the latter would do.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerFiles: Layer.Layer<Files, never, Files | ObjectStores> = Layer.unwrap(
   Effect.map(Effect.promise(() => import("./internal/objects/objectJobs.ts")), ({ layerFiles }) => layerFiles)
@@ -49,7 +46,6 @@ export const layerFiles: Layer.Layer<Files, never, Files | ObjectStores> = Layer
  * listed, and times are asked for where they decide.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerPreview = (payload: Payload): Layer.Layer<Files, never, Files | ObjectStores> =>
   Layer.unwrap(
@@ -61,7 +57,6 @@ export const layerPreview = (payload: Payload): Layer.Layer<Files, never, Files 
  * Options of stores in memory.
  *
  * @category models
- * @since 0.1.0
  */
 export interface MemoryOptions {
   /** Names of the buckets that there are. */
@@ -74,7 +69,6 @@ export interface MemoryOptions {
  * What stores in memory can do unless they are told otherwise: what S3 can do, with the limits of S3.
  *
  * @category models
- * @since 0.1.0
  */
 export const memoryCapabilities: Capabilities = Memory.memoryCapabilities
 
@@ -82,7 +76,6 @@ export const memoryCapabilities: Capabilities = Memory.memoryCapabilities
  * Layer with buckets in memory, for tests. They are empty, and vanish with the layer.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layerMemory = ({ buckets, capabilities }: MemoryOptions): Layer.Layer<ObjectStores> =>
   Layer.sync(ObjectStores, () => {
@@ -95,7 +88,6 @@ export const layerMemory = ({ buckets, capabilities }: MemoryOptions): Layer.Lay
  * tools do.
  *
  * @category models
- * @since 0.1.0
  */
 export interface S3Options {
   /** URL of the service, such as `https://objects.example.com:8443`. AWS by default. */
@@ -125,7 +117,6 @@ export interface S3Options {
  * The way to a bucket, for people who look for what is wrong with it. Nothing of a secret is told.
  *
  * @category models
- * @since 0.1.0
  */
 export interface BucketWay {
   /** URL of the service, with the bucket in the name of the host if it is asked there. */
@@ -146,7 +137,6 @@ export interface BucketWay {
  * itself.
  *
  * @category accessors
- * @since 0.1.0
  */
 export const examine = (
   { bucket }: Pick<CloudAddress, "bucket">,
@@ -172,7 +162,6 @@ const given = ({ sockets = 64, ...others }: S3Options) => {
  * request, and again when they have expired. Connections close with the layer.
  *
  * @category layers
- * @since 0.1.0
  */
 export const layer = (options: S3Options = {}): Layer.Layer<ObjectStores> =>
   Layer.effect(

@@ -25,8 +25,6 @@ export const DeleteRoot = Schema.Struct({
   /** The same of the folder that it is in. */
   parent: Schema.String
 })
-
-/** What is to be deleted: one file, link or folder, or objects. */
 export type DeleteRoot = typeof DeleteRoot.Type
 
 /** What tells a file or folder from others, as text. */

@@ -21,8 +21,6 @@ export const Stamp = Schema.Struct({
   /** Size, modification time and change time. */
   state: Schema.String
 })
-
-/** What a digest is remembered by. */
 export type Stamp = typeof Stamp.Type
 
 /** Digest of one file, as it is remembered: one for each file and algorithm, the last one. */

@@ -22,8 +22,6 @@ export const Unhashed = Schema.TaggedUnion({
   Skipped: { reason: Schema.String },
   Alone: { sizeBytes: Schema.Natural }
 })
-
-/** Why a file was not hashed like the others. */
 export type Unhashed = typeof Unhashed.Type
 
 /** Schema for what files came to, each by its place among their names. */
@@ -45,8 +43,6 @@ export const HashedFiles = Schema.Struct({
     after: Schema.optionalKey(FilePath.FilePath)
   }))
 })
-
-/** What files came to. */
 export type HashedFiles = typeof HashedFiles.Type
 
 /** Schema for files by the folders that they are in. */
@@ -100,8 +96,6 @@ export const CheckedFiles = Schema.Array(Schema.NullOr(Schema.Struct({
   algorithm: HashAlgorithm.HashAlgorithm,
   sizeBytes: Schema.Natural
 })))
-
-/** What files came to that were checked. */
 export type CheckedFiles = typeof CheckedFiles.Type
 
 /**

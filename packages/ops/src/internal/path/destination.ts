@@ -23,8 +23,6 @@ export const Transfer = Schema.Struct({
   /** The target by the name that `DestinationOptions.called` begins with. */
   called: Schema.optionalKey(FilePath.FilePath)
 })
-
-/** One source and the path that its copy gets. */
 export type Transfer = typeof Transfer.Type
 
 /** Where something that a walk over the sources meets is, and where its copy goes. */

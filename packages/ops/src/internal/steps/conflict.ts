@@ -28,8 +28,6 @@ import * as ProtectedFiles from "../work/protectedFiles.ts"
  * - `error`: fail this one file.
  */
 export const Mode = Schema.Literals(["changed", "overwrite", "skip", "rename", "error"])
-
-/** What to do where something has the name already. */
 export type Mode = typeof Mode.Type
 
 /** Schema for what a decision rests on, of the source and of what is at the destination. */
@@ -39,8 +37,6 @@ export const Facts = Schema.TaggedUnion({
   Folder: {},
   Special: {}
 })
-
-/** What a decision rests on. */
 export type Facts = typeof Facts.Type
 
 /**
@@ -74,8 +70,6 @@ export const Decision = Schema.TaggedUnion({
     ])
   }
 })
-
-/** What is to be done. */
 export type Decision = typeof Decision.Type
 
 const { Create, Merge, Refuse, RenameTo, Replace, Skip, Unchanged } = Decision.cases

@@ -29,8 +29,6 @@ export const Reason = Schema.TaggedUnion({
   CallFailed: { side: Schema.Literals(["source", "destination"]), error: FilesError },
   Unsupported: { path: FilePath.FilePath }
 })
-
-/** Why something was not copied. */
 export type Reason = typeof Reason.Type
 
 const show = (path: FilePath.FilePath): string => `"${FilePath.display(path)}"`

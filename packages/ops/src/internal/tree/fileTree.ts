@@ -56,8 +56,6 @@ export const Element = Schema.TaggedUnion({
   },
   Unreadable: { ...place, error: FilesError, retryAfter: Schema.OptionFromOptional(Schema.String) }
 })
-
-/** What a walk meets. */
 export type Element = typeof Element.Type
 
 /**

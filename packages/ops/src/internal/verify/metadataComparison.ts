@@ -8,8 +8,6 @@ import { isSameTime } from "../files/statComparison.ts"
 
 /** Schema for what of it can be left out: `owner` is that of the group, too. */
 export const Aspect = Schema.Literals(["mode", "owner", "times"])
-
-/** What of it can be left out. */
 export type Aspect = typeof Aspect.Type
 
 /** All of it. */

@@ -23,8 +23,6 @@ import * as PairCursor from "./pairCursor.ts"
 
 /** Schema for which of the two trees is meant. */
 export const Side = Schema.Literals(["A", "B"])
-
-/** Which of the two trees is meant. */
 export type Side = typeof Side.Type
 
 /** Schema for how many entries a folder has, folders in it and what is in them included. */
@@ -33,8 +31,6 @@ export const Held = Schema.Struct({
   /** Whether these are all: where there are very many, or one of the folders can't be listed, there are more. */
   isAll: Schema.Boolean
 })
-
-/** How many entries a folder has. */
 export type Held = typeof Held.Type
 
 interface Located {

@@ -45,8 +45,6 @@ export const ComparedEntries = Schema.TaggedStruct("Entries", {
   /** Those that have to be compared by themselves; how large they are where that is why. */
   alone: Schema.Array(Schema.Struct({ index: Schema.Natural, sizeBytes: Schema.Natural }))
 })
-
-/** What entries came to that were compared together. */
 export type ComparedEntries = typeof ComparedEntries.Type
 
 /**
