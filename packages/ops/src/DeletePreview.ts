@@ -38,7 +38,7 @@ const entry = (action: Entry["action"], kind: Entry["kind"], path: FilePath.File
   why
 })
 
-const missing = ({ path }: DeleteRoot): Entry => entry("Fail", "unknown", path, noEntry(path).message)
+const missing = ({ error, path }: DeleteRoot): Entry => entry("Fail", "unknown", path, (error ?? noEntry(path)).message)
 
 const trashed = (root: DeleteRoot): Effect.Effect<Entry, never, Files.Files> =>
   root.kind === "missing" ?

@@ -265,6 +265,18 @@ describe.each(ways)("Delete of folders %s", (_, isAtOnce) => {
       assert.deepStrictEqual(Object.keys(disk.tree("/")), kept)
     }))
 
+  it.effect("tells a path that can't be looked at, and removes the rest; alone it is refused", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      const before = FaultyFiles.failing("EACCES", (_, path) => path === "/out/kept")
+      const message = "Could not look at \"/out/kept\": permission denied (EACCES)"
+      const refusal = Effect.map(Effect.flip(plan({ paths: ["/out/kept", "/nothing"] })), ({ message }) => message)
+      assert.strictEqual(yield* Effect.provide(refusal, harness.runtime(disk, before)), message)
+      const result = yield* remove(disk, { paths: ["/out/kept", "/in"], before })
+      assert.deepStrictEqual(result.rows, [`/out/kept failed: ${message}`])
+      assert.deepStrictEqual(Object.keys(disk.tree("/")), kept)
+    }))
+
   it.effect("tells a folder that can't be listed once, and what is beside it is gone; a retry removes all of it", () =>
     Effect.gen(function*() {
       const disk = plant()

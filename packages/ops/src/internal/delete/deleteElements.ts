@@ -220,9 +220,9 @@ const missing = ({ roots }: Payload, after: Option.Option<string>): ReadonlyArra
     onSome: (cursor) =>
       cursor.startsWith(missingMark) ? Number(cursor.slice(missingMark.length)) + 1 : Number.POSITIVE_INFINITY
   })
-  return roots.flatMap(({ kind, path }, index) => {
+  return roots.flatMap(({ error, kind, path }, index) => {
     if (kind !== "missing" || index < first) return []
-    return [settled(`${missingMark}${index}`, path, failedBy(noEntry(path)))]
+    return [settled(`${missingMark}${index}`, path, failedBy(error ?? noEntry(path)))]
   })
 }
 

@@ -48,8 +48,8 @@ const remove = ({ kind, path, ...where }: Payload) =>
   )
 
 const moveToTrash = Effect.fnUntraced(function*(root: DeleteRoot.DeleteRoot) {
-  const { path } = root
-  if (root.kind === "missing") return yield* noEntry(path)
+  const { error, kind, path } = root
+  if (kind === "missing") return yield* error ?? noEntry(path)
   yield* Effect.mapError(
     DeleteRoot.verify([root]),
     ({ message }) => new DeleteFailed({ code: "Replaced", path, why: message })

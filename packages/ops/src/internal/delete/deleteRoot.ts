@@ -6,11 +6,12 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import type { Request } from "../../Delete.ts"
 import { DeleteError, Reason } from "../../DeleteError.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
-import type { FilesError } from "../../FilesError.ts"
+import { FilesError } from "../../FilesError.ts"
 import * as Place from "../path/place.ts"
 import { ObjectDeletion } from "./objectDeletion.ts"
 
@@ -23,7 +24,9 @@ export const DeleteRoot = Schema.Struct({
   /** Device, inode and time of birth. Objects have none. */
   identity: Schema.String,
   /** The same of the folder that it is in. */
-  parent: Schema.String
+  parent: Schema.String,
+  /** Why nobody knows what was there, where that is so. Such a root is `missing`. */
+  error: Schema.optionalKey(FilesError)
 })
 export type DeleteRoot = typeof DeleteRoot.Type
 
@@ -49,7 +52,14 @@ interface Found extends DeleteRoot {
   readonly on: Files.Identity | undefined
 }
 
-const missing = (path: FilePath.FilePath): Found => ({ path, kind: "missing", identity: "", parent: "", on: undefined })
+const missing = (path: FilePath.FilePath, error?: FilesError): Found => ({
+  path,
+  kind: "missing",
+  identity: "",
+  parent: "",
+  ...error === undefined ? {} : { error },
+  on: undefined
+})
 
 /** Looks at what is at a path, and at the folder that it is in. */
 const see = Effect.fnUntraced(function*(path: FilePath.FilePath) {
@@ -98,16 +108,22 @@ const find = Effect.fnUntraced(function*(
 
 /**
  * Finds what is at each path, and refuses what must not be deleted. What is named twice counts once, as does what is
- * deleted with something that it is in.
+ * deleted with something that it is in. A path that can't be looked at fails by itself, unless nothing else is there.
  */
 export const resolve = Effect.fnUntraced(function*(
   { oneFileSystem, paths }: Pick<Request, "oneFileSystem" | "paths">,
   /** Files of the job's own database. Without links above their names. */
   database: ReadonlyArray<FilePath.FilePath>
 ): Effect.fn.Return<Arr.NonEmptyReadonlyArray<DeleteRoot>, DeleteError, Files.Files> {
-  const all = yield* Effect.forEach(paths, (path) => Effect.catchTag(find(path), "FilesError", inaccessible))
+  const all = yield* Effect.forEach(
+    paths,
+    (path) => Effect.catchTag(find(path), "FilesError", (error) => Effect.succeed(missing(path, error)))
+  )
   const found = Arr.dedupeWith(all, (a, b) => a.path === b.path)
-  if (found.every(({ kind }) => kind === "missing")) return yield* fail(NothingThere.make({ paths }))
+  if (found.every(({ kind }) => kind === "missing")) {
+    const error = found.find(({ error }) => error !== undefined)?.error
+    return yield* error === undefined ? fail(NothingThere.make({ paths })) : inaccessible(error)
+  }
   for (const { kind, path } of found) {
     if (kind !== "missing" && database.includes(path)) return yield* fail(IsDatabase.make({ path }))
   }
@@ -117,7 +133,7 @@ export const resolve = Effect.fnUntraced(function*(
     // What is mounted there is only deleted because it was asked for.
     (inner.on === undefined || !oneFileSystem || Files.isOnSame(inner.on, outer.on ?? inner.on))
   const kept = found.filter((inner) => !found.some((outer) => isCovered(inner, outer)))
-  const roots = kept.map(({ identity, kind, parent, path }) => ({ identity, kind, parent, path }))
+  const roots = kept.map((root) => Struct.omit(root, ["on"]))
   return Arr.isArrayNonEmpty(roots) ? roots : [found[0]]
 })
 
