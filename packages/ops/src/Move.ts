@@ -79,7 +79,7 @@ const renameRoots = Effect.fnUntraced(
     // Each file has its checksum told: one after the other is renamed then, and read.
     if (rules.length > 0 || checksums !== undefined) return settled
     const save = Effect.suspend(() => renames.save(Array.from(transfers, (_, index) => known[index] ?? null)))
-    const twins = CollidingNames.find(transfers.map(({ target }) => target))
+    const twins = CollidingNames.find(() => transfers.map(({ target }) => target))
     for (const [index, { source, target }] of transfers.entries()) {
       if (FilePath.isAddress(source) || FilePath.isAddress(target)) continue
       // Which of them has the name is known once each has been looked at.

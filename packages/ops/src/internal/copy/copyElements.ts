@@ -51,7 +51,7 @@ const endOfRoot = (root: "moved" | "replaced", target: FilePath.FilePath): Outco
 const elementOf = (
   { transfers, request: { conflict, dereference } }: Job,
   roots: Roots,
-  twins = CollidingNames.find(transfers.map(({ target }) => target))
+  twins = CollidingNames.find(() => transfers.map(({ target }) => target))
 ) =>
 (element: FileTree.Element): Element => {
   const { cursor, mayFold, path } = element
@@ -423,7 +423,7 @@ const unitParts = (at: At, payload: Entry, copied: Copied): ReadonlyArray<Elemen
 
 /** What a folder turned out to have in it. */
 const listParts = (at: At, payload: Entry, { folders, names }: Listed): ReadonlyArray<Element> => {
-  const twins = CollidingNames.find([...folders, ...names])
+  const twins = CollidingNames.find(() => [...folders, ...names])
   const { made = [], unremoved = [], ...own } = payload
   const begun = { made, unremoved }
   const entry = inside(own, FilePath.empty)

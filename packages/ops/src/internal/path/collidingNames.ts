@@ -24,23 +24,23 @@ export const fold = (name: string): string => {
 
 const none: ReadonlySet<never> = new Set()
 
-/** Those of the names in a folder that may be taken for one of the others. */
-export const find = (names: Iterable<FilePath.FilePath>): ReadonlySet<FilePath.FilePath> => {
-  const plain: Array<FilePath.FilePath> = []
+/**
+ * Those of the names in a folder that may be taken for one of the others. The names are given once or twice: a folder
+ * may have millions, and only those are kept that are not plain.
+ */
+export const find = (names: () => Iterable<FilePath.FilePath>): ReadonlySet<FilePath.FilePath> => {
   const odd = new Map<string, FilePath.FilePath>()
   let found: Set<FilePath.FilePath> | undefined
   const add = (name: FilePath.FilePath, other: FilePath.FilePath | undefined): void => {
     if (other !== undefined) found = (found ?? new Set()).add(name).add(other)
   }
-  for (const name of names) {
-    if (isPlain.test(name)) {
-      plain.push(name)
-      continue
-    }
+  for (const name of names()) {
+    if (isPlain.test(name)) continue
     const folded = fold(name)
     add(name, odd.get(folded))
     odd.set(folded, name)
   }
-  if (odd.size > 0) { for (const name of plain) add(name, odd.get(name)) }
+  if (odd.size === 0) return none
+  for (const name of names()) if (isPlain.test(name)) add(name, odd.get(name))
   return found ?? none
 }

@@ -432,7 +432,9 @@ class Walker extends Asking<Element | Whole, Question> {
   }
 
   private twinsIn(listing: FolderListing.FolderListing): Frame["twins"] {
-    return this.options.tellsTwins === true ? CollidingNames.find(FolderListing.namesOf(listing)) : outermost.twins
+    return this.options.tellsTwins === true
+      ? CollidingNames.find(() => FolderListing.namesOf(listing))
+      : outermost.twins
   }
 
   private begin(path: FilePath.FilePath, { identity, listing, ...told }: Entered): void {

@@ -306,7 +306,7 @@ class Filling {
       if (stat === undefined || listed === undefined) return false
       const names = this.without(path, listed)
       // Whoever takes them one after the other knows which of them has a name.
-      if (CollidingNames.find([...names.folders, ...names.others]).size > 0) return false
+      if (CollidingNames.find(() => [...names.folders, ...names.others]).size > 0) return false
       this.met += countOf({ folders: 1, leaves: names.others.length })
       const isCopied = yield* this.copyInto({ name, path, source: { ...names, folder, stat }, depth }, parent)
       if (!isCopied) this.met = met
