@@ -114,17 +114,17 @@ const link = (request: CopyRequest, { place: { folder, name }, stat }: First) =>
   Effect.gen(function*() {
     const { target, temporary } = request
     const flush = yield* prepare(target.folder)
-    // Two names of one file can't take each other's place.
-    const there = yield* Effect.orElseSucceed(Place.find(target), () => Option.none<Files.FileStat>())
-    const isThere = Option.exists(there, (there) => Files.isSameInode(there, stat))
-    if (!isThere && request.placing === "exclusive") {
+    const there = Effect.orElseSucceed(Place.find(target), () => Option.none<Files.FileStat>())
+    const isThere = Effect.map(there, Option.exists((there) => Files.isSameInode(there, stat)))
+    if (request.placing === "exclusive") {
       yield* Lease.check
       yield* onDestination(Effect.catchIf(
         folder.link(name, target.name, target.folder),
         ({ code }) => code === "EEXIST",
-        () => Effect.fail(occupied(request))
+        () => Effect.flatMap(isThere, (isThere) => isThere ? Effect.void : Effect.fail(occupied(request)))
       ))
-    } else if (!isThere) {
+      // Two names of one file can't take each other's place.
+    } else if (!(yield* isThere)) {
       yield* createTemporary(request, folder.link(name, temporary, target.folder))
       yield* place(request)
     }
