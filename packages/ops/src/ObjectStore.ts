@@ -499,6 +499,8 @@ export const StoreReason = Schema.TaggedUnion({
   /** The bytes that came are not those that were sent. */
   Corrupt: { code: Schema.String },
   RegionWrong: { region: Schema.optionalKey(Schema.String) },
+  /** The bucket, or all that its owner has, may not grow any more. */
+  StoreFull: { code: Schema.String },
   /** The object is in an archive, and has to be restored first. */
   Archived: { code: Schema.String },
   /** The store has no such call. */
@@ -565,6 +567,7 @@ const sentenceOf = StoreReason.match({
   Corrupt: ({ code }) => `bytes were changed on their way (${code}). Try again, and suspect the network or the memory`,
   RegionWrong: ({ region }) =>
     `the bucket is in ${region === undefined ? "another region" : `the region ${region}`}. Set AWS_REGION to it`,
+  StoreFull: ({ code }) => `the store has no more room (${code}). Remove something, or have its quota raised`,
   Archived: ({ code }) => `the object is in an archive (${code}). Restore it at the provider first`,
   Unsupported: ({ what }) => `the store can't do this (${what})`,
   Misconfigured: ({ detail }) => detail,

@@ -556,6 +556,40 @@ describe("Copy where a store fails", () => {
       assert.deepStrictEqual(rows, [])
     }))
 
+  it.effect.each<readonly [call: "put" | "putPart", sizes: number]>([["put", 1], ["putPart", 4]])(
+    "pauses where the store has no more room at a %s, and goes on once it has",
+    ([full, parts]) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld(World.ofSmallParts)
+        for (const name of ["a", "b"]) world.disk.file(`/from/${name}`, parts === 1 ? "text" : World.long(parts))
+        const noRoom = World.failure({ _tag: "StoreFull", code: "QuotaExceeded" })
+        world.before = ({ call }) => call === full ? Effect.fail(noRoom) : Effect.void
+
+        const { rows, state, stopped } = yield* World.copy(world, "/from", "s3://bucket/copy", {
+          whenStopped: Effect.sync(() => {
+            world.before = () => Effect.void
+          })
+        })
+
+        assert.deepNestedInclude(stopped, { _tag: "Paused", by: "store" })
+        assert.deepStrictEqual([state._tag, rows], ["Completed", []])
+        assert.deepStrictEqual(yield* World.keys(world), ["copy/a", "copy/b"])
+      })
+  )
+
+  it.effect.each([["0100640", 0o640], ["100640", 0o640], ["640", 0o640], ["33184", 0o640], ["33204", 0o664]] as const)(
+    "takes the mode %s, of whoever has written it, for %o",
+    ([mode, rights]) =>
+      Effect.gen(function*() {
+        const world = yield* World.makeWorld()
+        yield* World.put(world, "x/a", "text", { mtime: "7.5", mode })
+
+        yield* World.copy(world, "s3://bucket/x", "/to")
+
+        assert.deepInclude(world.disk.tree("/to")["x/a"], { mode: rights })
+      })
+  )
+
   it.effect("drops what it has begun where it is cancelled", () =>
     Effect.gen(function*() {
       const world = yield* World.makeWorld(World.ofSmallParts)

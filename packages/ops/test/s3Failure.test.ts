@@ -11,7 +11,7 @@ const answer = (status: number, code?: string, headers: Readonly<Record<string, 
     : `<?xml version="1.0"?>\n<Error><Code>${code}</Code><Message>A\n text.</Message><Region>eu-1</Region></Error>`
 })
 
-const cases: ReadonlyArray<readonly [StoreCall, ReturnType<typeof answer>, StoreReason]> = [
+const cases: ReadonlyArray<readonly [StoreCall, Parameters<typeof reasonOf>[1], StoreReason]> = [
   ["get", answer(404, "NoSuchKey"), { _tag: "ObjectMissing" }],
   ["head", answer(404), { _tag: "ObjectMissing" }],
   ["list", answer(404), { _tag: "BucketMissing" }],
@@ -19,7 +19,10 @@ const cases: ReadonlyArray<readonly [StoreCall, ReturnType<typeof answer>, Store
   ["putPart", answer(404, "NoSuchUpload"), { _tag: "UploadMissing" }],
   ["listParts", answer(404, "NoSuchKey"), { _tag: "UploadMissing" }],
   ["copyPart", answer(404, "NoSuchKey"), { _tag: "ObjectMissing" }],
-  ["put", answer(404, "NoSuchKey"), { _tag: "PreconditionFailed" }],
+  ["put", answer(404, "NoSuchKey"), { _tag: "BucketMissing" }],
+  ["put", { ...answer(404, "NoSuchKey"), isMatching: true }, { _tag: "PreconditionFailed" }],
+  ["put", answer(403, "QuotaExceeded"), { _tag: "StoreFull", code: "QuotaExceeded" }],
+  ["putPart", answer(507), { _tag: "StoreFull", code: "507" }],
   ["put", answer(404), { _tag: "BucketMissing" }],
   ["beginUpload", answer(404, "NotFound"), { _tag: "BucketMissing" }],
   ["put", answer(412), { _tag: "PreconditionFailed" }],

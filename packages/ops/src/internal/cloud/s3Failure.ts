@@ -12,7 +12,7 @@ const ofUploads: ReadonlySet<StoreCall> = new Set(["putPart", "listParts", "comp
 /** Calls that ask for no object, or make one: where they find nothing, it is the bucket. */
 const ofBuckets: ReadonlySet<StoreCall> = new Set(["list", "listUploads", "put", "beginUpload"])
 
-type Coded = "Denied" | "CredentialsRefused" | "CredentialsExpired" | "Corrupt"
+type Coded = "Denied" | "CredentialsRefused" | "CredentialsExpired" | "Corrupt" | "StoreFull"
 
 const withCode: ReadonlyMap<string, Coded> = new Map([
   ["AccessDenied", "Denied"],
@@ -29,7 +29,11 @@ const withCode: ReadonlyMap<string, Coded> = new Map([
   ["InvalidDigest", "Corrupt"],
   ["IncompleteBody", "Corrupt"],
   ["XAmzContentSHA256Mismatch", "Corrupt"],
-  ["XAmzContentChecksumMismatch", "Corrupt"]
+  ["XAmzContentChecksumMismatch", "Corrupt"],
+  // Of Ceph, and of MinIO for a bucket and for all disks.
+  ["QuotaExceeded", "StoreFull"],
+  ["XMinioAdminBucketQuotaExceeded", "StoreFull"],
+  ["XMinioStorageFull", "StoreFull"]
 ])
 
 const byCode: ReadonlyMap<string, StoreReason> = new Map<string, StoreReason>([
@@ -51,11 +55,23 @@ const afterMillisOf = (text: string | undefined, nowMillis: number): { readonly 
     : { afterMillis: Math.min(Math.max(0, Math.round(millis)), Number.MAX_SAFE_INTEGER) }
 }
 
-const byStatus = (call: StoreCall, status: number, code: string, detail: string): StoreReason => {
+/** An answer that is no success. */
+interface Refused extends HttpAnswer {
+  readonly text: string
+  /** Whether the call was to be done only if the object is what it was. */
+  readonly isMatching?: boolean
+}
+
+const byStatus = (
+  call: StoreCall,
+  { isMatching, status }: Pick<Refused, "isMatching" | "status">,
+  code: string,
+  detail: string
+): StoreReason => {
   if (status === 404) {
     if (ofUploads.has(call)) return { _tag: "UploadMissing" }
     // What a condition asks for is not there.
-    if (call === "put" && code === "NoSuchKey") return { _tag: "PreconditionFailed" }
+    if (isMatching && code === "NoSuchKey") return { _tag: "PreconditionFailed" }
     return { _tag: ofBuckets.has(call) ? "BucketMissing" : "ObjectMissing" }
   }
   if (status === 412) return { _tag: "PreconditionFailed" }
@@ -63,6 +79,7 @@ const byStatus = (call: StoreCall, status: number, code: string, detail: string)
   if (status === 403) return { _tag: code === "InvalidObjectState" ? "Archived" : "Denied", code }
   if (status === 405 || status === 501) return { _tag: "Unsupported", what: code }
   if (status === 408 || code === "RequestTimeout") return { _tag: "Unreachable", code }
+  if (status === 507) return { _tag: "StoreFull", code }
   // Another request changes the same thing at this moment.
   if (status >= 500 || code === "OperationAborted") return { _tag: "ServiceFailed", status, code }
   return { _tag: "Refused", status, code, detail }
@@ -74,11 +91,7 @@ const mostDetail = 300
 /** What is a word, as codes and regions are. All else that stands in their place is no word of the service. */
 const wordOf = (text = ""): string | undefined => /^[A-Za-z][\w.-]{0,63}$/.test(text) ? text : undefined
 
-export const reasonOf = (
-  call: StoreCall,
-  answer: HttpAnswer & { readonly text: string },
-  nowMillis: number
-): StoreReason => {
+export const reasonOf = (call: StoreCall, answer: Refused, nowMillis: number): StoreReason => {
   const { headers, status, text } = answer
   const { root = {} } = parseRoot(text) ?? {}
   const code = wordOf(textIn(root, "Code")) ?? String(status)
@@ -94,5 +107,5 @@ export const reasonOf = (
   if ((status >= 300 && status < 400) || (code === "AuthorizationHeaderMalformed" && region !== undefined)) {
     return { _tag: "RegionWrong", ...region === undefined ? {} : { region } }
   }
-  return byStatus(call, status, code, detail.slice(0, mostDetail))
+  return byStatus(call, answer, code, detail.slice(0, mostDetail))
 }

@@ -215,7 +215,10 @@ export const makeRequests = ({ credentials, failure, settings: first, transport 
   ): Effect.Effect<never, StoreReason> =>
     Effect.flatMap(
       Clock.currentTimeMillis,
-      (now) => Effect.fail(reasonOf(what.call, { ...answer, text: textOf(answer, body) }, now))
+      (now) => {
+        const isMatching = what.headers?.["if-match"] !== undefined
+        return Effect.fail(reasonOf(what.call, { ...answer, text: textOf(answer, body), isMatching }, now))
+      }
     )
 
   const whole = (what: S3Call, into?: Uint8Array) =>

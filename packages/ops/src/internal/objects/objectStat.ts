@@ -47,9 +47,18 @@ const secondsOf = (nanos: bigint): string => {
   return `${nanos < 0n ? "-" : ""}${size / 1_000_000_000n}.${part}`
 }
 
-/** Rights alone: a bucket lends nobody the rights of its reader. */
-const modeOf = (octal: string | undefined): number | undefined =>
-  octal !== undefined && /^[0-7]{3,7}$/.test(octal) ? Number.parseInt(octal, 8) & 0o777 : undefined
+/** Modes of files in decimal, as s3fs writes them. In octal such a number is the mode of nothing. */
+const [leastDecimal, mostDecimal] = [0o100000, 0o107777]
+
+/**
+ * Rights alone: a bucket lends nobody the rights of its reader. Modes are in octal, as rclone and fanout write them, or
+ * in decimal.
+ */
+const modeOf = (text = ""): number | undefined => {
+  const decimal = /^\d{5}$/.test(text) ? Number(text) : 0
+  if (decimal >= leastDecimal && decimal <= mostDecimal) return decimal & 0o777
+  return /^[0-7]{3,7}$/.test(text) ? Number.parseInt(text, 8) & 0o777 : undefined
+}
 
 const millisToNanos = (millis: number): bigint => BigInt(Math.round(millis)) * 1_000_000n
 

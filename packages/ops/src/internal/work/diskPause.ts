@@ -25,7 +25,8 @@ const storePauses: Readonly<Record<string, string>> = {
   CredentialsExpired: "store",
   ClockWrong: "store",
   RegionWrong: "store",
-  Misconfigured: "store"
+  Misconfigured: "store",
+  StoreFull: "store"
 }
 
 /** What a job waits for that has met an error of this code: the disk, the network, or what the store has to be told. */
