@@ -169,7 +169,8 @@ export class JobManager extends Context.Service<JobManager, {
   /** Lets a paused job go on, or withdraws a pause that the owner has not carried out yet. */
   readonly resume: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
   /**
-   * Cancels a job that is active or has failed, after its owner, or the next process that claims it, has cleaned up.
+   * Cancels a job that is active or has failed, after its owner, or the next process that claims it, has cleaned up. A
+   * job that is cancelled stays so.
    */
   readonly cancel: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
 

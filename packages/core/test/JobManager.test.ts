@@ -689,6 +689,9 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.deepStrictEqual([yield* stateOf(jobs, handle.id), cleaned], ["Failed", []])
         yield* jobs.cancel(handle.id)
         yield* settle
+        // A second time nothing is done, and nothing fails.
+        yield* jobs.cancel(handle.id)
+        yield* settle
         assert.deepStrictEqual([yield* stateOf(jobs, handle.id), cleaned], ["Cancelled", [handle.id]])
         assert.match((yield* Effect.flip(handle.await)).message, /it was cancelled/)
         assert.match(String(yield* Effect.flip(jobs.retry(handle.id))), /Cancelled/)

@@ -62,7 +62,7 @@ const stepTo = (job: Job, wish: Wish, by: By): Step | undefined => {
       : { _tag: "Resumed" }
   }
   const request = wish === "Cancel" ? wish : pause
-  if (weight >= weights[request]) return undefined
+  if (weight >= weights[request] || (wish === "Cancel" && state._tag === "Cancelled")) return undefined
   if (isRunning) return { _tag: "Asked", request: Option.some(request) }
   if (wish === "Pause") return { _tag: "Paused", by }
   // A job that has run may have left something behind, so the job is queued for the next owner to clean up.
