@@ -73,7 +73,10 @@ export interface Dispatcher {
     options?: DispatchOptions
   ) => Effect.Effect<Task.Success<T>, Task.Failure<T> | Interrupted | Task.Skipped, Task.Handler<T>>
 
-  /** Starts a task that runs in the background until the task or the job ends. */
+  /**
+   * Starts a task that runs in the background until the task or the job ends. A program that succeeds before the task
+   * has ended interrupts it, and the job's log says so.
+   */
   readonly dispatch: <T extends Task.Any>(
     task: T,
     payload: Task.Payload<T>,

@@ -1413,6 +1413,38 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         ])
       }).pipe(fresh))
 
+    it.effect.each([[1, "a task"], [2, "2 tasks"], [0, undefined]] as const)(
+      "tells of dispatched tasks that have not ended with the program: %d",
+      ([count, told]) =>
+        Effect.gen(function*() {
+          const { jobs } = yield* manager(
+            [Double],
+            Double.toLayer(() =>
+              Effect.gen(function*() {
+                const { dispatch } = yield* TaskDispatcher
+                const ended = yield* dispatch(Item, { n: 0 })
+                for (let n = 0; n < count; n++) yield* dispatch(Item, { n: 10 })
+                yield* ended.await
+                return 0
+              })
+            ).pipe(Layer.provide(Tasks.toLayer({ "test/Item": ({ n }) => Effect.sleep(n) })))
+          )
+          const { id } = yield* jobs.start(Double, { n: 1 })
+          yield* TestClock.adjust(1)
+          yield* settle
+          assert.strictEqual(yield* stateOf(jobs, id), "Completed")
+          const lines = yield* Stream.runCollect(jobs.logs(id))
+          const errors = lines.flatMap(({ level, message }) => level === "Error" ? [message] : [])
+          assert.deepStrictEqual(
+            errors,
+            told === undefined ? [] : [
+              `Its program has ended before ${told} that it has dispatched, which did not end: await the handle of ` +
+              "each task"
+            ]
+          )
+        }).pipe(fresh)
+    )
+
     it.effect("shows what a program and its tasks add, while they run and after", () =>
       Effect.gen(function*() {
         const pages = (n: number) =>

@@ -236,7 +236,10 @@ const noRates: StoredRates = (name) => {
   throw new Error(`Only the tasks of a job can have a rate such as "${name}": the job store keeps it`)
 }
 
-/** Makes a dispatcher and the share of the dispatcher. All tasks stop with the signal and end with the scope. */
+/**
+ * Makes a dispatcher, the share of the dispatcher, and the list of the dispatched tasks that have not ended. All tasks
+ * stop with the signal and end with the scope.
+ */
 export const make = Effect.fnUntraced(function*(parent: Interrupter, graceMillis = 1000, rates = noRates) {
   const pools = yield* Pools
   const signal = new Signal(parent)
@@ -255,5 +258,5 @@ export const make = Effect.fnUntraced(function*(parent: Interrupter, graceMillis
   const environment = { clock, deadlines, graceMillis }
   const share = new Share(environment, {})
   const { service } = new Dispatcher({ pools, rates, environment, signal, dispatched, definitions: new Map() }, share)
-  return { dispatcher: service, share }
+  return { dispatcher: service, dispatched, share }
 })

@@ -173,10 +173,11 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
   let lastSample: Effect.Effect<void> = Effect.void
   const body = Effect.fnUntraced(function*(scope: Scope.Closeable) {
     const { progress } = yield* runtime.store.pulse(record.id)
-    const { dispatcher, share } = yield* makeDispatcher(signal, runtime.timing.graceMillis, runtime.rates).pipe(
-      Effect.provideService(Pools, runtime.pools),
-      Scope.provide(scope)
-    )
+    const { dispatched, dispatcher, share } = yield* makeDispatcher(signal, runtime.timing.graceMillis, runtime.rates)
+      .pipe(
+        Effect.provideService(Pools, runtime.pools),
+        Scope.provide(scope)
+      )
     const jobRun = yield* JobRun.make({
       id: record.id,
       name: job.name,
@@ -221,6 +222,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
       (program) => untilStopped(program, signal, runtime.timing.graceMillis)
     )
     if (Option.isNone(exit)) return yield* Effect.andThen(leftToItself(run), Effect.interrupt)
+    if (Exit.isSuccess(exit.value) && dispatched.size > 0) yield* endedBefore(run, dispatched.size)
     return yield* exit.value
   })
   const exit = yield* Effect.exit(
@@ -279,14 +281,24 @@ const storeOf = (run: Run): JobStore["Service"] => {
   }
 }
 
-/** Logs that a part of the program still runs, and that the run no longer waits for the part. */
-const leftToItself = (run: Run) => {
-  const message = "Something of its program has not ended a minute after it was interrupted, and is left to itself"
-  return Effect.andThen(
+/** Logs a message, and writes it to the job's log as long as the lease is held. */
+const told = (run: Run, message: string) =>
+  Effect.andThen(
     Effect.logError(`Job ${run.record.id}: ${message}`),
     Effect.raceFirst(noted(run, message), run.lease.lost)
   )
-}
+
+/** Tells that a part of the program still runs, and that the run no longer waits for the part. */
+const leftToItself = (run: Run) =>
+  told(run, "Something of its program has not ended a minute after it was interrupted, and is left to itself")
+
+/** Tells that the program has succeeded before tasks that it has dispatched: they are interrupted. */
+const endedBefore = (run: Run, count: number) =>
+  told(
+    run,
+    `Its program has ended before ${count === 1 ? "a task" : `${count} tasks`} that it has dispatched, which did not ` +
+      "end: await the handle of each task"
+  )
 
 const programContext = (
   run: Run,
