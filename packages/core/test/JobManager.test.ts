@@ -24,6 +24,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schedule from "effect/Schedule"
@@ -623,7 +624,7 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
     /** A job of another owner, and a store in which that renews its lease once, before somebody else's change. */
     const renewedLate = Effect.gen(function*() {
       const store = yield* JobStore.JobStore
-      const job = Records.job("owned").with({ name: Patient.name, version: Patient.version })
+      const job = Records.job("owned", { payload: null }).with({ name: Patient.name, version: Patient.version })
       const { id } = yield* store.put((yield* store.insert(job)).with(Records.owned(1)), "claimed")
       const renewals = [store.beat(id, 1)]
       const late: typeof store = {
@@ -632,6 +633,39 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
       }
       return { id, renewals, store: late }
     })
+
+    it.effect("leaves a job whose payload does not fit, and says so, until its version is raised", () =>
+      Effect.gen(function*() {
+        const Before = Job.make("test/Versioned", { payload: Schema.Struct({ n: Schema.Number }) })
+        const { jobs: client } = yield* manager([Before], Before.toLayer(() => Effect.void), { claim: "none" })
+        const [job, given] = [yield* client.start(Before, { n: 1 }), yield* client.start(Before, { n: 2 })]
+        const payload = Schema.Struct({ n: Schema.Number, unit: Schema.String })
+        const migrations = { 1: { payload: () => ({ n: 1, unit: "piece" }) } }
+        const lines: Array<string> = []
+        const log = Logger.make(({ message }) => void lines.push(String(message)))
+
+        const Forgotten = Job.make("test/Versioned", { payload })
+        const { jobs: forgetful } = yield* manager([Forgotten], Forgotten.toLayer(() => Effect.void)).pipe(
+          Effect.tap(() => TestClock.adjust("1 second")),
+          Effect.provide(Logger.layer([log]))
+        )
+        yield* forgetful.cancel(given.id)
+        yield* TestClock.adjust("1 second")
+        yield* forgetful.shutdown
+        const states = [yield* stateOf(client, job.id), yield* stateOf(client, given.id)]
+        const After = Job.make("test/Versioned", { payload, version: 2, migrations })
+        yield* manager([After], After.toLayer(() => Effect.void))
+        yield* settle
+
+        assert.deepStrictEqual(states, ["Queued", "Cancelled"])
+        assert.strictEqual(lines.length, 2)
+        assert.match(
+          lines.join(),
+          /left as it is: its payload does not match version 1 of "test\/Versioned": Missing key/
+        )
+        assert.match(lines.join(), /raise `version`/)
+        assert.strictEqual(yield* stateOf(client, job.id), "Completed")
+      }).pipe(fresh))
 
     it.effect("takes nothing over whose owner has renewed its lease since it was seen, and gives it all of that", () =>
       Effect.gen(function*() {
@@ -646,7 +680,7 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
     it.effect("gives each owner the time of a lease, also one that has not beaten yet", () =>
       Effect.gen(function*() {
         const store = yield* JobStore.JobStore
-        const job = Records.job("owned").with({ name: Patient.name, version: Patient.version })
+        const job = Records.job("owned", { payload: null }).with({ name: Patient.name, version: Patient.version })
         const owned = yield* store.put((yield* store.insert(job)).with(Records.owned(1)), "claimed")
         const { jobs } = yield* manager([Patient], patient(() => {}))
         yield* TestClock.adjust("10 seconds")

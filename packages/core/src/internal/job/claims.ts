@@ -16,7 +16,7 @@ import { PassedOver } from "../store/passed.ts"
 import { activeTags, isToCancel, stepAtEnd } from "../store/request.ts"
 import { align, type Change, put, step } from "./change.ts"
 import { cleanUpsAtOnce } from "./cleanUp.ts"
-import { lift, migrationsFrom, renamesOf } from "./codec.ts"
+import { lift, migrationsFrom, misfitOf, renamesOf } from "./codec.ts"
 import { runJob } from "./loop.ts"
 import { Sightings } from "./ownership.ts"
 import { Place } from "./places.ts"
@@ -289,8 +289,12 @@ const liftedFor = Effect.fnUntraced(function*(claims: Claims, record: JobRecord)
     return undefined
   }
   const payload = lift(runnable.job, record)
-  if (Result.isSuccess(payload)) return { runnable, payload: payload.success }
-  yield* leave(claims, id, payload.failure)
+  // Nobody could cancel a job whose clean-up waits for a payload that fits.
+  const misfit = Result.isSuccess(payload) && !isToCancel(record)
+    ? misfitOf(runnable.job, payload.success)
+    : undefined
+  if (Result.isSuccess(payload) && misfit === undefined) return { runnable, payload: payload.success }
+  yield* leave(claims, id, Result.isFailure(payload) ? payload.failure : misfit ?? "")
   return undefined
 })
 

@@ -3,7 +3,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Exit_ from "effect/Exit"
+import * as Exit_ from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
@@ -59,6 +59,18 @@ export const lift = (job: Job.Any, { payload, version }: JobRecord): Result.Resu
       return decodeJson(lifted)
     },
     catch: (thrown) => `its payload can't be lifted to version ${job.version} of "${job.name}": ${lineOf(thrown)}`
+  })
+
+/**
+ * Says why a payload of the definition's version does not fit the definition, as far as that shows at once. Stored
+ * payloads are like that after a change of the definition without a new version.
+ */
+export const misfitOf = ({ name, payload: schema, version }: Job.Any, payload: Schema.Json): string | undefined =>
+  Option.match(Exit_.findErrorOption(Effect.runSyncExit(decode(schema, payload))), {
+    onNone: () => undefined,
+    onSome: (error) =>
+      `its payload does not match version ${version} of "${name}": ${lineOf(error)}. If the payload's schema was ` +
+      "changed, raise `version`, and say in `migrations` what becomes of stored payloads"
   })
 
 /** The end of a program without a stop. `error` is the program's typed error, for the retry schedule. */

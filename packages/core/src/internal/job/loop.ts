@@ -164,6 +164,12 @@ const attemptOf = (state: JobRecord["state"]) => {
   return { attempt, tries, only: only !== undefined && "child" in only ? { elements: [] } : only }
 }
 
+/** Stops the program once it has taken as long as it may. */
+const timedOut = ({ runnable: { job: { timeoutMillis } }, signal }: Run): Effect.Effect<void> =>
+  Number.isFinite(timeoutMillis)
+    ? Effect.andThen(Effect.sleep(timeoutMillis), Effect.sync(() => signal.requestUnsafe("Timeout")))
+    : Effect.void
+
 /** Runs the program. All fibers of the program have ended, or are abandoned, when `runProgram` ends. */
 const runProgram = Effect.fnUntraced(function*(run: Run) {
   const { record, runnable, runtime, signal } = run
@@ -207,12 +213,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
     // The signal may have stopped during the reads above.
     const { reason } = signal
     if (reason !== undefined) return yield* new Interrupted({ reason })
-    if (Number.isFinite(job.timeoutMillis)) {
-      yield* Effect.sleep(job.timeoutMillis).pipe(
-        Effect.andThen(Effect.sync(() => signal.requestUnsafe("Timeout"))),
-        Effect.forkIn(scope)
-      )
-    }
+    yield* Effect.forkIn(timedOut(run), scope)
     const exit = yield* program.run(payload).pipe(
       Effect.withSpan(`fanout.job ${job.name}`, {
         attributes: { job: record.id, attempt: record.state.attempt, token: record.token }
