@@ -1,5 +1,5 @@
 /**
- * Object stores that addresses as `s3://bucket/prefix` lead to: S3, services that speak its protocol, and memory.
+ * Object stores that addresses as `s3://bucket/prefix` lead to: S3, and services that speak its protocol.
  *
  * This module is small. What a store needs is loaded once the first address asks for it.
  */
@@ -11,14 +11,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { Payload } from "./Copy.ts"
 import type { Files } from "./Files.ts"
-import * as Memory from "./internal/cloud/memoryStore.ts"
-import {
-  type Capabilities,
-  type CloudAddress,
-  type ObjectStore,
-  type ObjectStoreError,
-  ObjectStores
-} from "./ObjectStore.ts"
+import { type CloudAddress, type ObjectStore, type ObjectStoreError, ObjectStores } from "./ObjectStore.ts"
 
 export {
   CloudAddress,
@@ -52,36 +45,6 @@ export const layerPreview = (payload: Payload): Layer.Layer<Files, never, Files 
     Effect.map(Effect.promise(() => import("./internal/objects/objectJobs.ts")), ({ layerPreview }) =>
       layerPreview(payload))
   )
-
-/**
- * Options of stores in memory.
- *
- * @category models
- */
-export interface MemoryOptions {
-  /** Names of the buckets that there are. */
-  readonly buckets: ReadonlyArray<string>
-  /** What the stores can do, all that S3 can by default. */
-  readonly capabilities?: Capabilities
-}
-
-/**
- * What stores in memory can do unless they are told otherwise: what S3 can do, with the limits of S3.
- *
- * @category models
- */
-export const memoryCapabilities: Capabilities = Memory.memoryCapabilities
-
-/**
- * Layer with buckets in memory, for tests. They are empty, and vanish with the layer.
- *
- * @category layers
- */
-export const layerMemory = ({ buckets, capabilities }: MemoryOptions): Layer.Layer<ObjectStores> =>
-  Layer.sync(ObjectStores, () => {
-    const kept = Memory.makeBuckets(buckets)
-    return { at: ({ bucket }) => Effect.sync(() => Memory.makeMemoryStore(kept, bucket, capabilities)) }
-  })
 
 /**
  * Options of stores of S3. What is not given is taken from the environment, and then from the profile, as AWS's own

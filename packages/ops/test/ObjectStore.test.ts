@@ -3,9 +3,10 @@ import * as Clouds from "@fanout/ops/clouds"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as MemoryStore from "./memoryStore.ts"
 import { objectStoreContract } from "./objectStoreContract.ts"
 
-const layer = Clouds.layerMemory({ buckets: ["one", "two"] })
+const layer = MemoryStore.layer({ buckets: ["one", "two"] })
 
 objectStoreContract("memory", {
   test: (name, body) => it.effect(name, () => Effect.provide(body, layer)),
@@ -14,8 +15,8 @@ objectStoreContract("memory", {
   partBytes: 5 * 2 ** 20
 })
 
-const { memoryCapabilities } = Clouds
-const poor = Clouds.layerMemory({
+const { memoryCapabilities } = MemoryStore
+const poor = MemoryStore.layer({
   buckets: ["one", "two"],
   capabilities: {
     ...memoryCapabilities,

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Clouds from "@fanout/ops/clouds"
 import type { Capabilities } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
+import * as MemoryStore from "./memoryStore.ts"
 import * as World from "./objectHarness.ts"
 
 const names = ["a", "b", "c"]
@@ -18,7 +18,7 @@ const filled = (capabilities: Capabilities) =>
 const without = (isKnown: boolean): Capabilities => {
   let isAsked = isKnown
   return {
-    ...Clouds.memoryCapabilities,
+    ...MemoryStore.memoryCapabilities,
     conditions: {
       get put() {
         const isObeyed = !isAsked

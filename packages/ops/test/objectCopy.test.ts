@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Clouds from "@fanout/ops/clouds"
 import * as FilePath from "@fanout/ops/FilePath"
 import type { ObjectContent } from "@fanout/ops/ObjectStore"
 import * as Deferred from "effect/Deferred"
@@ -9,6 +8,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { stride } from "../../../test/effort.ts"
 import type * as Conflict from "../src/internal/steps/conflict.ts"
+import * as MemoryStore from "./memoryStore.ts"
 import * as World from "./objectHarness.ts"
 
 /** A tree with all that objects can hold, and names that come between a folder and what is in it. */
@@ -339,7 +339,7 @@ describe("Copy from objects", () => {
   it.effect("reads an object again whose bytes are not those that the store has", () =>
     Effect.gen(function*() {
       for (const checksum of ["crc32", undefined] as const) {
-        const world = yield* World.makeWorld({ ...Clouds.memoryCapabilities, checksum })
+        const world = yield* World.makeWorld({ ...MemoryStore.memoryCapabilities, checksum })
         yield* World.put(world, "x/a", "text of a")
         world.answers.set("x/a", withBytes((bytes) => bytes.map((byte, n) => n === 1 ? byte ^ 1 : byte)))
 
@@ -361,7 +361,7 @@ describe("Copy from objects", () => {
     ["without its length", 9, withInfo({ sizeBytes: Number.NaN })]
   ])("reads an object again whose answer is %s, of %d bytes", ([, sizeBytes, change]) =>
     Effect.gen(function*() {
-      const world = yield* World.makeWorld({ ...Clouds.memoryCapabilities, checksum: undefined })
+      const world = yield* World.makeWorld({ ...MemoryStore.memoryCapabilities, checksum: undefined })
       const text = "x".repeat(sizeBytes)
       yield* World.put(world, "x/a", text)
       world.answers.set("x/a", change)

@@ -1,16 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Clouds from "@fanout/ops/clouds"
 import type { ObjectStore, StoreReason } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { runs, stride } from "../../../test/effort.ts"
+import * as MemoryStore from "./memoryStore.ts"
 import * as World from "./objectHarness.ts"
 
 /** A store that removes few keys by one request, so that few keys take several. */
 const ofSmallBatches = {
-  ...Clouds.memoryCapabilities,
-  limits: { ...Clouds.memoryCapabilities.limits, removedKeys: 3 }
+  ...MemoryStore.memoryCapabilities,
+  limits: { ...MemoryStore.memoryCapabilities.limits, removedKeys: 3 }
 }
 
 /** Keys of few characters, so that many begin alike. */

@@ -3,7 +3,6 @@ import type * as JobRecord from "@fanout/core/JobRecord"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import { process, settle } from "@fanout/core/testing"
-import * as Clouds from "@fanout/ops/clouds"
 import * as Copy from "@fanout/ops/Copy"
 import * as CopyPreview from "@fanout/ops/CopyPreview"
 import * as Delete from "@fanout/ops/Delete"
@@ -35,7 +34,6 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { readByGet } from "../src/internal/cloud/readByGet.ts"
 import * as DeleteBatchLive from "../src/internal/delete/deleteBatchLive.ts"
 import * as DeleteOneLive from "../src/internal/delete/deleteOneLive.ts"
 import * as ObjectFiles from "../src/internal/objects/objectFiles.ts"
@@ -45,6 +43,7 @@ import type * as Conflict from "../src/internal/steps/conflict.ts"
 import { remembering } from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
+import * as MemoryStore from "./memoryStore.ts"
 
 /** A request that a job makes: its call, and what it is for. */
 interface Request {
@@ -116,7 +115,7 @@ const watched = (store: ObjectStore, world: World): ObjectStore => {
   return {
     ...store,
     get,
-    read: readByGet(get),
+    read: MemoryStore.readByGet(get),
     // The first page is asked for even where there is nothing.
     list: (prefix, options) =>
       Stream.mapArrayEffect(
@@ -164,7 +163,7 @@ const watched = (store: ObjectStore, world: World): ObjectStore => {
 }
 
 /** Makes it. The other bucket may be of another provider. */
-export const makeWorld = (capabilities: Capabilities = Clouds.memoryCapabilities, otherProvider = "memory") =>
+export const makeWorld = (capabilities: Capabilities = MemoryStore.memoryCapabilities, otherProvider = "memory") =>
   Effect.gen(function*() {
     const { at: storeAt } = yield* ObjectStores
     const at = ({ bucket }: ObjectStore["bucket"]) =>
@@ -190,7 +189,7 @@ export const makeWorld = (capabilities: Capabilities = Clouds.memoryCapabilities
       stores: { at: (address) => Effect.map(at(address), (store) => watched(store, world)) }
     }
     return world
-  }).pipe(Effect.provide(Clouds.layerMemory({ buckets: ["bucket", "other"], capabilities })))
+  }).pipe(Effect.provide(MemoryStore.layer({ buckets: ["bucket", "other"], capabilities })))
 
 /** Plans a job. Only what it does then meets faults, and is noted. */
 const prepared = <P, E, R>(world: World, planned: Effect.Effect<P, E, R>) =>
@@ -456,8 +455,8 @@ const partBytes = 2 ** 20
 
 /** A store in which parts are small, so that few bytes are a large file. */
 export const ofSmallParts: Capabilities = {
-  ...Clouds.memoryCapabilities,
-  limits: { ...Clouds.memoryCapabilities.limits, putBytes: partBytes, leastPartBytes: 1, mostPartBytes: partBytes }
+  ...MemoryStore.memoryCapabilities,
+  limits: { ...MemoryStore.memoryCapabilities.limits, putBytes: partBytes, leastPartBytes: 1, mostPartBytes: partBytes }
 }
 
 /** Text of so many parts and a bit, no two lines of which are the same. */

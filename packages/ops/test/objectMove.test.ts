@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Clouds from "@fanout/ops/clouds"
 import * as FilePath from "@fanout/ops/FilePath"
 import type { Capabilities } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
@@ -7,6 +6,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { stride } from "../../../test/effort.ts"
 import type * as Conflict from "../src/internal/steps/conflict.ts"
+import * as MemoryStore from "./memoryStore.ts"
 import * as World from "./objectHarness.ts"
 
 /** A store with parts of 16 KiB, so that what is killed at each request takes little time. */
@@ -207,7 +207,7 @@ describe("Move with objects", () => {
     "leaves an object that is another one by then ($name)",
     ({ destination, provider, source }) =>
       Effect.gen(function*() {
-        const world = yield* World.makeWorld(Clouds.memoryCapabilities, provider)
+        const world = yield* World.makeWorld(MemoryStore.memoryCapabilities, provider)
         yield* World.put(world, "x/a", "text")
         let heads = 0
         // It is looked at right before it is removed.
@@ -230,7 +230,7 @@ describe("Move with objects", () => {
     ({ destination, provider, source }) =>
       Effect.gen(function*() {
         for (let at = 1;; at += stride(5)) {
-          const world = yield* World.makeWorld(Clouds.memoryCapabilities, provider)
+          const world = yield* World.makeWorld(MemoryStore.memoryCapabilities, provider)
           yield* World.put(world, "x/a", "text")
           let isPut = false
           // Who goes on has listed the source before it looks at the copy.
@@ -278,7 +278,7 @@ describe("Move with objects", () => {
     ({ destination, provider, source }) =>
       Effect.gen(function*() {
         for (let at = 1;; at += stride(5)) {
-          const world = yield* World.makeWorld(Clouds.memoryCapabilities, provider)
+          const world = yield* World.makeWorld(MemoryStore.memoryCapabilities, provider)
           yield* World.put(world, "x/", "precious")
           yield* World.put(world, "x/d/", "precious, too")
           yield* World.put(world, "x/d/a", "text")

@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Clouds from "@fanout/ops/clouds"
 import { type ObjectStore, ObjectStores } from "@fanout/ops/ObjectStore"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -8,6 +7,7 @@ import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
 import { patiently } from "../src/internal/objects/objectAccess.ts"
 import { paced } from "../src/internal/objects/objectPace.ts"
+import * as MemoryStore from "./memoryStore.ts"
 import * as World from "./objectHarness.ts"
 
 const throttled = (afterMillis = 0) => World.failure({ _tag: "Throttled", code: "SlowDown", afterMillis }, "head")
@@ -17,7 +17,7 @@ const answering = (head: ObjectStore["head"]) =>
   Effect.gen(function*() {
     const { at } = yield* ObjectStores
     return { ...yield* at({ scheme: "s3", bucket: "bucket" }), head }
-  }).pipe(Effect.provide(Clouds.layerMemory({ buckets: ["bucket"] })))
+  }).pipe(Effect.provide(MemoryStore.layer({ buckets: ["bucket"] })))
 
 const many = (store: ObjectStore, count: number) =>
   Effect.forEach(Array.from({ length: count }), () => patiently(store.head("key")), {

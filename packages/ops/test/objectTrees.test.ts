@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Clouds from "@fanout/ops/clouds"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as FolderListing from "@fanout/ops/FolderListing"
 import type { Capabilities } from "@fanout/ops/ObjectStore"
@@ -7,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { runs } from "../../../test/effort.ts"
 import { inKeyOrder, keyOf } from "../src/internal/tree/keyOrder.ts"
+import * as MemoryStore from "./memoryStore.ts"
 import * as World from "./objectHarness.ts"
 
 /** Names that often begin alike, and have characters on both sides of the slash. */
@@ -113,7 +113,7 @@ describe("trees and objects", () => {
     ({ changes, isKept, part, size }) =>
       Effect.gen(function*() {
         const world = yield* World.makeWorld(
-          isKept ? Clouds.memoryCapabilities : { ...World.ofSmallParts, checksum: undefined }
+          isKept ? MemoryStore.memoryCapabilities : { ...World.ofSmallParts, checksum: undefined }
         )
         const at = Math.round((size - 1) * part)
         const bytes = Buffer.alloc(size, "some text\n")

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Clouds from "@fanout/ops/clouds"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Filter from "@fanout/ops/Filter"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import { stride } from "../../../test/effort.ts"
+import * as MemoryStore from "./memoryStore.ts"
 import * as World from "./objectHarness.ts"
 
 const names = Array.from({ length: 40 }, (_, index) => `f${String(index).padStart(2, "0")}`)
@@ -20,7 +20,7 @@ const filled = Effect.gen(function*() {
 const keys = names.map((name) => `copy/a/${name}`)
 
 /** A bucket with these files as objects, and another one that may be of another provider. */
-const filledBucket = (provider: string, capabilities = Clouds.memoryCapabilities) =>
+const filledBucket = (provider: string, capabilities = MemoryStore.memoryCapabilities) =>
   Effect.gen(function*() {
     const world = yield* World.makeWorld(capabilities, provider)
     for (const name of names) yield* World.put(world, `x/a/${name}`, `text of ${name}`, { mtime: "1.5", own: name })
@@ -177,7 +177,7 @@ describe.each(between)("Small objects of a folder, copied $name", ({ call, name,
       // Some stores obey no condition.
       for (const isObeyed of [true, false]) {
         const conditions = { put: isObeyed, complete: isObeyed, copy: isObeyed }
-        const world = yield* filledBucket(provider, { ...Clouds.memoryCapabilities, conditions })
+        const world = yield* filledBucket(provider, { ...MemoryStore.memoryCapabilities, conditions })
 
         const { state, tally, units } = yield* copyBetween(world)
 

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Clouds from "@fanout/ops/clouds"
 import { StoreReason } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import { stride } from "../../../test/effort.ts"
+import * as MemoryStore from "./memoryStore.ts"
 import * as World from "./objectHarness.ts"
 
 /** Files of a tree that is in the cloud, too. */
@@ -237,7 +237,7 @@ describe("Verify with objects", () => {
 
   it.effect("goes on once a process is killed, whenever that is", () =>
     Effect.gen(function*() {
-      const world = yield* World.makeWorld(Clouds.memoryCapabilities)
+      const world = yield* World.makeWorld(MemoryStore.memoryCapabilities)
       yield* plant(world)
       yield* World.put(world, "copy/a//b", "text")
       yield* World.put(world, "copy/more/x", "text")

@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Clouds from "@fanout/ops/clouds"
 import { type ListedObject, type ObjectStore, type ObjectStoreError, ObjectStores } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -11,6 +10,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { runs } from "../../../test/effort.ts"
 import { bytesOf } from "../src/internal/cloud/keyBytes.ts"
 import { listAfter } from "../src/internal/cloud/prefixListing.ts"
+import * as MemoryStore from "./memoryStore.ts"
 import * as World from "./objectHarness.ts"
 
 const compare = (a: string, b: string): number => Buffer.compare(bytesOf(a), bytesOf(b))
@@ -89,7 +89,7 @@ const far = (keys: ReadonlyArray<string>, { childKeys = 100, delayMillis = 100, 
       }
     }
     return far
-  }).pipe(Effect.provide(Clouds.layerMemory({ buckets: ["bucket"] })))
+  }).pipe(Effect.provide(MemoryStore.layer({ buckets: ["bucket"] })))
 
 /** Runs an effect while time passes, and tells how much has. */
 const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Clouds from "@fanout/ops/clouds"
 import type { Capabilities, StoreReason } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
 import { stride } from "../../../test/effort.ts"
 import type * as Conflict from "../src/internal/steps/conflict.ts"
+import * as MemoryStore from "./memoryStore.ts"
 import * as World from "./objectHarness.ts"
 
 /** Where copies go: to the same provider, whose store copies, or to another one. */
@@ -72,7 +72,7 @@ describe("Copy from objects to objects", () => {
 
   it.effect.each(providers)("keeps content, metadata and empty folders (%s)", (provider) =>
     Effect.gen(function*() {
-      const world = yield* World.makeWorld(Clouds.memoryCapabilities, provider)
+      const world = yield* World.makeWorld(MemoryStore.memoryCapabilities, provider)
       yield* plant(world)
 
       const { rows, state, tally } = yield* World.copy(world, "s3://bucket/x", "s3://other/copy")
@@ -111,7 +111,7 @@ describe("Copy from objects to objects", () => {
     "asks for no object a second time, if nothing has changed (%s)",
     (provider) =>
       Effect.gen(function*() {
-        const world = yield* World.makeWorld(Clouds.memoryCapabilities, provider)
+        const world = yield* World.makeWorld(MemoryStore.memoryCapabilities, provider)
         for (let n = 0; n < 1200; n++) yield* World.put(world, `x/${n % 3}/${n}`, `text ${n}`)
         yield* World.put(world, "x/empty/", "")
 
@@ -146,7 +146,7 @@ describe("Copy from objects to objects", () => {
     "decides about an object in the way as about a file (%s)",
     ([conflict, text, rows, other]) =>
       Effect.gen(function*() {
-        const kinds = [Clouds.memoryCapabilities, withoutConditions].flatMap((capabilities) =>
+        const kinds = [MemoryStore.memoryCapabilities, withoutConditions].flatMap((capabilities) =>
           providers.flatMap((provider) => [{ capabilities, provider, isListed: true }, {
             capabilities,
             provider,
@@ -299,7 +299,7 @@ describe("Copy from objects to objects", () => {
   it.effect("has no more in memory than it may, and always enough to go on", () =>
     Effect.gen(function*() {
       // Together these have more than may be in memory.
-      const world = yield* World.makeWorld({ ...Clouds.memoryCapabilities, checksum: undefined }, "elsewhere")
+      const world = yield* World.makeWorld({ ...MemoryStore.memoryCapabilities, checksum: undefined }, "elsewhere")
       const text = "x".repeat(48 * 2 ** 20)
       for (const name of ["a", "b", "c"]) yield* World.put(world, `x/${name}`, text)
       let [parts, most] = [0, 0]

@@ -1,33 +1,34 @@
 /**
  * Buckets in memory, which behave as those of S3 do: for tests, and the model that other backends are compared with.
  */
+import {
+  type Capabilities,
+  type Checksum,
+  type Condition,
+  type CopySource,
+  type ListedObject,
+  type ObjectContent,
+  type ObjectInfo,
+  type ObjectStore,
+  type ObjectStoreError,
+  ObjectStores,
+  type OpenUpload,
+  type ReadOptions,
+  type StoreCall,
+  type StoredObject,
+  type Upload,
+  type UploadedPart,
+  type Uploads,
+  type WriteOptions
+} from "@fanout/ops/ObjectStore"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { createHash, randomUUID } from "node:crypto"
-import type {
-  Capabilities,
-  Checksum,
-  Condition,
-  CopySource,
-  ListedObject,
-  ObjectContent,
-  ObjectInfo,
-  ObjectStore,
-  ObjectStoreError,
-  OpenUpload,
-  ReadOptions,
-  StoreCall,
-  StoredObject,
-  Upload,
-  UploadedPart,
-  Uploads,
-  WriteOptions
-} from "../../ObjectStore.ts"
-import { crc32Of } from "./crc32.ts"
-import { readByGet } from "./readByGet.ts"
-import { type Failing, failingBy, failureOf, limits, refused } from "./storeFailure.ts"
+import { crc32Of } from "../src/internal/cloud/crc32.ts"
+import { type Failing, failingBy, failureOf, limits, refused } from "../src/internal/cloud/storeFailure.ts"
 
 interface Entry {
   readonly info: ObjectInfo
@@ -46,9 +47,9 @@ interface Bucket {
   readonly uploads: Map<string, OpenParts>
 }
 
-export type Buckets = ReadonlyMap<string, Bucket>
+type Buckets = ReadonlyMap<string, Bucket>
 
-export const makeBuckets = (names: Iterable<string>): Buckets =>
+const makeBuckets = (names: Iterable<string>): Buckets =>
   new Map(Array.from(names, (name) => [name, { objects: new Map(), uploads: new Map() }]))
 
 export const memoryCapabilities: Capabilities = {
@@ -281,7 +282,21 @@ const get = Effect.fnUntraced(function*(
   return { info: entry.info, bytes: Stream.make(entry.bytes.slice(range?.start, range?.end)) }
 })
 
-export const makeMemoryStore = (buckets: Buckets, name: string, capabilities = memoryCapabilities): ObjectStore => {
+/** Reads into a buffer with the call that opens an object. */
+export const readByGet = (get: ObjectStore["get"]): ObjectStore["read"] =>
+  Effect.fnUntraced(function*(key, buffer, options) {
+    const { bytes, info } = yield* get(key, options)
+    let length = 0
+    yield* Stream.runForEachWhile(bytes, (piece) =>
+      Effect.sync(() => {
+        if (length + piece.length <= buffer.length) buffer.set(piece, length)
+        length += piece.length
+        return length <= buffer.length
+      }))
+    return { info, length: length > buffer.length ? Option.none() : Option.some(length) }
+  }, Effect.scoped)
+
+const makeStore = (buckets: Buckets, name: string, capabilities = memoryCapabilities): ObjectStore => {
   const place = placeOf(buckets, name, capabilities)
   const { check, fail, inBucket } = place
   const { removedKeys } = capabilities.limits
@@ -318,3 +333,12 @@ export const makeMemoryStore = (buckets: Buckets, name: string, capabilities = m
     uploads: uploadsOf(place)
   }
 }
+
+/** Layer with these buckets, which are empty, and vanish with the layer. */
+export const layer = (
+  { buckets, capabilities }: { readonly buckets: ReadonlyArray<string>; readonly capabilities?: Capabilities }
+): Layer.Layer<ObjectStores> =>
+  Layer.sync(ObjectStores, () => {
+    const kept = makeBuckets(buckets)
+    return { at: ({ bucket }) => Effect.sync(() => makeStore(kept, bucket, capabilities)) }
+  })
