@@ -1,9 +1,9 @@
 /**
  * Job: hashes files and trees, durably.
  *
- * Files that follow one another are one element, which is told as a row of all that have a digest, and
- * one for each other. Every file has a number, which is in the cursor. Rows are stored as elements end, in any order;
- * `SourceRows` puts them back into the order of the walk.
+ * An element stands for files that follow one another. One row lists every hashed file of the element; each file that
+ * failed or was skipped has its own row. Files are numbered in the order of the walk, and cursors carry the numbers.
+ * Rows are stored as elements end, in any order; `SourceRows` puts them back into the order of the walk.
  */
 import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"

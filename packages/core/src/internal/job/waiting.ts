@@ -39,8 +39,8 @@ export const mayRun = Effect.fnUntraced(function*(run: Run) {
 })
 
 /**
- * The wait that a pause by a name begins, or goes on with, and the time of its next look. `None` if the pause does not
- * end by itself, or its schedule has come to an end. A run that got nowhere has not ended the wait before it.
+ * The wait that a named pause begins or continues, and the time of its next look. `None` if the pause does not end by
+ * itself, or its schedule has ended. If the run made no progress, the previous wait and its count of looks continue.
  */
 export const nextLook = Effect.fnUntraced(function*(run: Run, by: string, now: number) {
   const schedule = run.runnable.program.waits[by]?.schedule

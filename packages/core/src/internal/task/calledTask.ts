@@ -52,7 +52,10 @@ export class CalledTask {
     this.isSuspect = this.attempt?.isSuspect ?? false
   }
 
-  /** Whether the job is still owned, so that whoever heard of that too late has stopped the task in vain. */
+  /**
+   * True while the lease is held and nothing has asked this task to stop. A thread that has stopped the task because of
+   * an outdated lease may run it again then.
+   */
   get mayGoOn(): boolean {
     const { ended, interrupter, isSettled, lease } = this
     return lease.isHeldUnsafe() && interrupter.reason === undefined && !isSettled && ended === undefined

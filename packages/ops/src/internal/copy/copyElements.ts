@@ -1,6 +1,6 @@
 /**
- * What a copy makes of the walk over its sources: elements of a fan-out, which stand for many files where they can, and
- * what takes the place of these.
+ * Makes elements of a fan-out from the walk over the sources of a copy: an element stands for many files where it can.
+ * The rest of such an element becomes elements of its own.
  */
 import type * as FanOut from "@fanout/core/FanOut"
 import type { Outcome } from "@fanout/core/Outcome"
@@ -26,18 +26,18 @@ import type { CopyEntry, EntryCopied } from "./copyTask.ts"
 type Entry = CopyEntry["payloadSchema"]["Type"]
 type Element = Source.Element<Entry>
 
-/** What is copied, as its job knows it. */
+/** The parts of a job's payload that elements need. */
 interface Job extends Pick<Payload, "leaveOut" | "transfers"> {
   readonly request: Pick<Payload["request"], "checksums" | "conflict" | "dereference">
 }
 
-/** What says that the destination may take a name for another one. */
+/** Marks a name that collides with a sibling on file systems that fold case. */
 const folding = (mayFold: boolean): Pick<Entry, "mayFold"> => mayFold ? { mayFold } : {}
 
-/** Sources that are moved already, or have others in their places since. */
+/** Sources that are moved already, or whose places other files have taken since. */
 export type Roots = ReadonlyMap<number, "moved" | "replaced">
 
-/** Ends of sources that are not looked at. */
+/** Outcome of a source that was moved or replaced. */
 const endOfRoot = (root: "moved" | "replaced", target: FilePath.FilePath): Outcome =>
   root === "moved"
     ? { _tag: "Done", value: { _tag: "Moved", strategy: "rename", sizeBytes: 0 } }
@@ -47,7 +47,7 @@ const endOfRoot = (root: "moved" | "replaced", target: FilePath.FilePath): Outco
         "away. What is here now stays. A new command moves it"
     )
 
-/** What the walk meets, as elements of the fan-out. */
+/** Makes an element of one entry that the walk has met. */
 const elementOf = (
   { transfers, request: { conflict, dereference } }: Job,
   roots: Roots,
@@ -72,10 +72,10 @@ const elementOf = (
       const { error, retryAfter } = element
       const root = roots.get(element.source)
       if (root !== undefined) return { _tag: "Settled", cursor, key, outcome: endOfRoot(root, place.target) }
-      // What was named and is not there has failed. One that was there before may have been moved.
+      // A source that was named and is missing has failed. On a retry it may have been moved by then.
       const isNamed = element.path === "" && Option.isNone(retryAfter)
       if (error.isMissing && !isNamed) return skipped(SkipReason.Vanished)
-      // It, or what a link leads to, may be there by then. It is looked at once more, whatever it is.
+      // The source, or the target of its link, may exist at the retry, as a file or as a folder.
       const mayCome = (isNamed || dereference === true) && error.call !== "scandir"
       return {
         _tag: "Settled",
@@ -95,10 +95,10 @@ const elementOf = (
 const leftOut = ({ leaveOut, request: { checksums } }: Job): ReadonlySet<FilePath.FilePath> =>
   new Set(checksums?.output === undefined ? leaveOut : [...leaveOut, checksums.output])
 
-/** Tells of folders whether they may be copied whole: none of these is, or comes to be, in or below them. */
+/** Tells whether a folder may be copied whole: no protected file, and no target, is or comes to be below it. */
 export const mayBeWhole = (payload: Job): FileTree.WholeOptions["mayBeWhole"] => {
   const { request: { dereference }, transfers } = payload
-  // What links lead to may be what is written to.
+  // A followed link may lead to a target.
   const written = dereference === true ? transfers.map(({ target }) => target) : []
   const folders = [...Array.from(leftOut(payload), FilePath.parent), ...written]
   return (folder) => {
@@ -107,20 +107,20 @@ export const mayBeWhole = (payload: Job): FileTree.WholeOptions["mayBeWhole"] =>
   }
 }
 
-/** How many elements there would be in the place of one that the walk meets. */
+/** How many entries an element of the walk stands for. */
 export const countOf = (element: FileTree.Element | FileTree.Whole): number =>
   element._tag === "Whole" ? FolderSize.countOf(element) : 1
 
-/** How many of what the walk meets an element stands for. */
+/** How many entries of the walk an element of the fan-out stands for. */
 export const standsFor = (element: Element): number => element._tag === "Item" ? element.count ?? 1 : 1
 
-/** As many files of a folder are copied together. */
+/** Most files of one folder in an element. */
 export const mostTogether = 64
 
-/** As many elements are in folders that are copied with all in them: some milliseconds of work. */
+/** Most entries in the folders of an element that copies them whole: some milliseconds of work. */
 export const mostWhole = 1024
 
-/** Makes elements of what the walk meets. Files of one folder that follow one another are gathered, if they may be. */
+/** Makes elements of the walk, and gathers files of one folder that follow one another. */
 export class Elements {
   private readonly payload: Job
   private readonly elementOf: (element: FileTree.Element) => Element
@@ -149,17 +149,17 @@ export class Elements {
     return [...this.flush(), this.elementOf(element)]
   }
 
-  /** Those of one folder only are gathered: it has its end after them. */
+  /** Gathers whole folders of the same parent, whose end comes after them. */
   private whole(element: FileTree.Whole): ReadonlyArray<Element> {
     return this.elements(this.folders.add({ ...element, size: countOf(element) }), "folders")
   }
 
-  /** What was gathered. There are never both. */
+  /** Gives the gathered files or folders. There are never both. */
   flush(): ReadonlyArray<Element> {
     return [...this.elements(this.files.take(), "files"), ...this.elements(this.folders.take(), "folders")]
   }
 
-  /** Whether it is one of those that are neither copied nor replaced. */
+  /** Whether an entry is a protected file, or would replace one. */
   private isLeft(element: FileTree.Element): boolean {
     if (this.left.size === 0) return false
     const { source, target } = Destination.placeOf(this.payload.transfers, element)
@@ -170,7 +170,7 @@ export class Elements {
     if (gathered === undefined) return []
     const { request: { conflict }, transfers } = this.payload
     const { cursor, folders, size, source } = gathered
-    // Whatever opens or closes a folder ends what was gathered before: there is one.
+    // The start and the end of a folder flush the gathering, so there is one folder.
     return folders.map(({ names, path, sizes }) => {
       const at = Destination.placeOf(transfers, { source, path })
       const below = kind === "folders" ? { below: path } : {}
@@ -191,10 +191,10 @@ type Copied = Omit<Extract<Value, { readonly _tag: "Files" }>, "_tag">
 type Listed = Extract<Value, { readonly _tag: "Listed" }>
 type Unlisted = Extract<Value, { readonly _tag: "Unlisted" }>
 
-/** What is left of a piece comes back as so many at most: not one after the other, where others could do some. */
+/** Most elements that the rest of an element is cut into, so that several threads share it. */
 const mostLeft = 8
 
-/** What is left of names that were copied together: as many in each element as were got through this time. */
+/** Cuts the names that a unit has not begun into elements of as many names as it has done in its time. */
 const leftParts = (
   payload: Entry,
   left: number,
@@ -215,7 +215,7 @@ const leftParts = (
   })
 }
 
-/** Where something in the tree of sources is. */
+/** Place in the tree of sources. */
 interface At {
   readonly source: number
   readonly path: FilePath.FilePath
@@ -225,7 +225,7 @@ const below = ({ path, source }: At, more: FilePath.FilePath): At => ({ source, 
 
 const cursorOf = (at: At, side: TreeCursor.Side): string => TreeCursor.format({ ...at, side })
 
-/** What is to be copied by itself. It is looked at once more, so that what it is to be does not matter. */
+/** An element that copies one name by itself. It looks at the source again, so that `kind` need not be right. */
 const alone = (
   at: At,
   { conflict, source, target }: Entry,
@@ -244,7 +244,7 @@ const alone = (
   ...saved === undefined ? {} : { checkpoint: SavedCopy.checkpoint.encode(saved) }
 })
 
-/** Files of a folder, as many together as may be. */
+/** Elements that copy files of a folder together. */
 const filesOf = (at: At, entry: Entry, names: ReadonlyArray<FilePath.FilePath>): ReadonlyArray<Element> => {
   const gathering = new Gathering()
   const met = names.map((name) => {
@@ -261,20 +261,20 @@ const filesOf = (at: At, entry: Entry, names: ReadonlyArray<FilePath.FilePath>):
   )
 }
 
-/** A folder like the walk gives it, with what is in it. */
+/** Elements of a folder: its start, its content and its end, as the walk gives them. */
 const bracket = (at: At, entry: Entry, content: ReadonlyArray<Element>): ReadonlyArray<Element> => [
   { _tag: "Item", cursor: cursorOf(at, "open"), payload: { ...entry, kind: "folder" }, opens: true },
   ...content,
   { _tag: "After", cursor: cursorOf(at, "close"), payload: { ...entry, kind: "folderEnd" } }
 ]
 
-/** What a unit has begun with. */
+/** Paths that a unit has placed or moved, in part. */
 interface Begun {
   readonly made?: ReadonlyArray<FilePath.FilePath> | undefined
   readonly unremoved?: Copied["unremoved"]
 }
 
-/** A folder of which nothing is told as copied. What is in it is seen once it is made. */
+/** Elements of a folder of which no entry is reported yet. It is listed after it is made. */
 const untouched = (at: At, entry: Entry, { made = [], unremoved = [] }: Begun): ReadonlyArray<Element> => {
   const list: Entry = {
     ...entry,
@@ -285,7 +285,7 @@ const untouched = (at: At, entry: Entry, { made = [], unremoved = [] }: Begun): 
   return bracket(at, entry, [{ _tag: "Item", cursor: cursorOf(at, "rest"), payload: list }])
 }
 
-/** What was begun in a folder, by paths from there. Of paths that are made the empty one stands for all. */
+/** The begun paths below a folder, relative to it. The empty path stands for everything in the folder. */
 const begunIn = ({ made = [], unremoved = [] }: Begun, name: FilePath.FilePath): Begun => {
   const below = (path: FilePath.FilePath): ReadonlyArray<FilePath.FilePath> =>
     path.startsWith(`${name}/`) ? [FilePath.make(path.slice(name.length + 1))] : []
@@ -295,12 +295,12 @@ const begunIn = ({ made = [], unremoved = [] }: Begun, name: FilePath.FilePath):
   }
 }
 
-/** What a file goes on from that a unit has begun with, if it has. */
+/** The checkpoint of a file that a unit has begun with. */
 const savedFor = (begun: Begun, name: FilePath.FilePath): SavedCopy.Saved | undefined =>
   begun.unremoved?.find(({ path }) => path === name)?.saved ??
     (begun.made?.some((path) => path === "" || path === name) === true ? created : undefined)
 
-/** What is copied below an entry. */
+/** The payload of a folder below an entry. */
 const inside = ({ below, conflict, source, target }: Entry, path: FilePath.FilePath): Entry => ({
   conflict,
   kind: "folder",
@@ -309,7 +309,7 @@ const inside = ({ below, conflict, source, target }: Entry, path: FilePath.FileP
   ...below === undefined ? {} : { below: FilePath.join(below, path) }
 })
 
-/** What was in a folder when it was measured, and is not in it by now, so that nobody knows its name. */
+/** Entries that were counted in a folder and are gone, so that their names are not known. */
 const vanishedInside = (at: At, { source }: Entry, count: number): Element => ({
   _tag: "Settled",
   cursor: cursorOf(at, "leaf"),
@@ -317,7 +317,7 @@ const vanishedInside = (at: At, { source }: Entry, count: number): Element => ({
   outcome: { _tag: "Skipped", reason: SkipReason.VanishedInside, count }
 })
 
-/** What there is more to do in a folder that is there. */
+/** Elements of the rest of an existing folder. */
 const restParts = (
   at: At,
   payload: Entry,
@@ -333,7 +333,7 @@ const restParts = (
   return [...filesOf(at, payload, names), ...again]
 }
 
-/** What is left of a unit's own folder: files one by one, and folders once they are made. */
+/** Elements of the rest of the unit's own folder: files by themselves, and folders after they are made. */
 const ownParts = (
   at: At,
   payload: Entry,
@@ -346,7 +346,7 @@ const ownParts = (
 ]
 
 /**
- * What copies of a unit came to. Where they have rows, as with checksums, each of these needs a cursor of its own.
+ * Outcomes of a unit's copies. Outcomes that have rows, as with checksums, each need a cursor of their own.
  */
 const copiedParts = (
   at: At,
@@ -373,10 +373,10 @@ const copiedParts = (
   ]
 }
 
-/** Orders paths so that those in a folder come right after it. */
+/** Orders paths so that a folder's entries come right after it. */
 const byPath = Order.mapInput(Order.String, ({ path }: Rest) => path.replaceAll("/", "\0"))
 
-/** Folders that there is more to do in, each with those that are in it. */
+/** Folders that have a rest, each with the folders in it. */
 const restBrackets = (at: At, payload: Entry, rests: ReadonlyArray<Rest>): ReadonlyArray<Element> => {
   const all: Array<{ readonly rest: Rest; readonly inner: Array<Rest> }> = []
   for (const rest of Arr.sort(rests, byPath)) {
@@ -390,7 +390,7 @@ const restBrackets = (at: At, payload: Entry, rests: ReadonlyArray<Rest>): Reado
   })
 }
 
-/** A unit that has to go on with what it has put aside, before anybody else can. */
+/** A unit that has to restore the sources it has put aside before another element may go on. */
 const goingOn = (cursor: string, payload: Entry, stuck: SavedCopy.Moved): Element => ({
   _tag: "Item",
   cursor,
@@ -399,7 +399,7 @@ const goingOn = (cursor: string, payload: Entry, stuck: SavedCopy.Moved): Elemen
   checkpoint: SavedCopy.together.encode(stuck)
 })
 
-/** What became of a unit, or has to be done for it. */
+/** Outcomes and further elements of a unit. */
 const unitParts = (at: At, payload: Entry, copied: Copied): ReadonlyArray<Element> => {
   const { fewer, left, rest, saved = [], skipped, stuck } = copied
   const side = payload.kind === "files" ? "leaf" : "close"
@@ -421,7 +421,7 @@ const unitParts = (at: At, payload: Entry, copied: Copied): ReadonlyArray<Elemen
   ]
 }
 
-/** What a folder turned out to have in it. */
+/** Elements of the entries that a folder was found to have. */
 const listParts = (at: At, payload: Entry, { folders, names }: Listed): ReadonlyArray<Element> => {
   const twins = CollidingNames.find(() => [...folders, ...names])
   const { made = [], unremoved = [], ...own } = payload
@@ -439,7 +439,7 @@ const listParts = (at: At, payload: Entry, { folders, names }: Listed): Readonly
   ]
 }
 
-/** A folder whose content is not known. A retry begins with it, like with one of the walk. */
+/** Outcome of a folder that can't be listed. A retry begins with the folder, as after the walk. */
 const unlistedParts = (at: At, payload: Entry, { code, why }: Unlisted): ReadonlyArray<Element> => [{
   _tag: "Settled",
   cursor: cursorOf(at, "rest"),
@@ -448,17 +448,17 @@ const unlistedParts = (at: At, payload: Entry, { code, why }: Unlisted): Readonl
   retry: { payload: { ...payload, kind: "folder" }, bracketAfter: cursorOf(at, "open") }
 }]
 
-/** Tells what became of units, or of folders that were listed. */
+/** Turns the success of a unit, or of a listed folder, into outcomes and further elements. */
 export const parts: FanOut.Parts<Entry, Value> = ({ cursor, payload }, value) => {
   const found = Option.getOrUndefined(value)
   switch (payload.kind) {
     case "files":
     case "folders": {
-      // Nobody else knows what it has put aside: a retry goes on with that.
+      // Only its checkpoint knows which sources are aside: a retry goes on with it.
       if (payload.isStuck === true && found === undefined) return undefined
-      // It has the cursor of the last of them.
+      // The element has the cursor of its last name.
       const { path, source } = placeAt(cursor)
-      // Where it was given up its thread may have died of it.
+      // An element that was given up may have killed its thread.
       const copied = found?._tag === "Files"
         ? found
         : nothingDone({ areFolders: payload.kind === "folders", names: payload.names ?? [] })

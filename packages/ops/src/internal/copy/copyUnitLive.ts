@@ -1,5 +1,5 @@
 /**
- * Handler of the task `CopyUnit`: the steps of a unit, as plain functions that make one call after the other.
+ * Handler of the task `CopyUnit`: runs the routine of each step.
  */
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Lease from "@fanout/core/Lease"
@@ -21,15 +21,13 @@ import { CopyUnit, ThreadTasks } from "./copyTask.ts"
 
 type Payload = Task.Payload<typeof CopyUnit>
 
-/** Long enough for what a task is given on a slow disk, so that a stop is not the only end of it. */
+/** Most time of a fill. On a slow disk a unit ends then, with a rest. */
 const mostMillis = 1000
 
-/**
- * As long it may take to finish a folder: what is left of one is copied by other elements, which takes longer for each.
- */
+/** Further time to finish a folder: its rest would be copied by elements that take longer for each file. */
 const finishMillis = 100
 
-/** Fills a draft. Where calls are not made at once nothing is done. */
+/** Fills a draft. Does nothing where calls are not made at once. */
 const fillUnit = Effect.fnUntraced(function*(unit: Unit) {
   const { atOnce } = yield* Files.Files
   const stop = yield* Interrupter.Interrupter
@@ -40,12 +38,12 @@ const fillUnit = Effect.fnUntraced(function*(unit: Unit) {
   const mayWork = (millis: number) =>
     stop.reason === undefined && lease.isHeldUnsafe() && clock.currentTimeMillisUnsafe() < started + millis
   const { job, token } = lease
-  // As at the end of any other folder.
+  // Leftovers of earlier owners are swept here as at the end of a single folder.
   const isLeftover = token === 1 || Option.isNone(job)
     ? undefined
     : (name: FilePath.FilePath) => TemporaryName.isOf(job.value, name, token)
   const filled = yield* atOnce((calls, isInTime) => {
-    // Once its time is over, it has some more to finish what it has begun.
+    // After its time it has some more to finish the folders it has begun.
     let overSince: number | undefined
     const mayBegin = () => mayWork(mostMillis) && isInTime()
     const mayGoOn = () => {
@@ -60,8 +58,8 @@ const fillUnit = Effect.fnUntraced(function*(unit: Unit) {
 })
 
 /**
- * Does work turn by turn until it is through, also where calls are slow for now: to do again what was done before would
- * take longer. Nothing is done where calls are not made at once.
+ * Repeats turns of a routine until it is through, also while calls are slow: to start over would take longer. Does
+ * nothing where calls are not made at once.
  */
 const inTurns = Effect.fnUntraced(function*<A>(
   begun: A,
@@ -92,7 +90,7 @@ const removeUnit = (unit: Unit, toRemove: ToRemove) =>
     (calls, limits, before) => now(removeSources, calls, unit, toRemove, limits, before)
   ).pipe(Effect.map(Option.getOrElse((): SourcesRemoved => ({ removed: [], isStuck: toRemove.isAgain }))))
 
-/** Does one step of a unit here. What need not wait for its name has it at the end of the first. */
+/** Performs a step in this thread. The first step also places the copies that need not wait. */
 export const perform = (
   { step, unit }: Payload
 ): Effect.Effect<Task.Success<typeof CopyUnit>, never, Files.Files> =>

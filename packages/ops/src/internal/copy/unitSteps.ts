@@ -1,6 +1,6 @@
 /**
- * Copies or moves one unit: its draft is filled, flushed and compared as far as that is asked for, recorded where a run
- * after this one has to know, placed, and settled. Of a move the sources are removed then.
+ * Copies or moves one unit: fills the draft, flushes and compares it where the job asks for that, commits a checkpoint
+ * where a later run has to know, places the copies, and removes the sources of a move.
  */
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Lease from "@fanout/core/Lease"
@@ -41,26 +41,26 @@ import type { CopyUnit, EntryCopied } from "./copyTask.ts"
 type Payload = Task.Payload<typeof CopyUnit>
 type Done = Task.Success<typeof CopyUnit>
 
-/** Has a step of a unit done, here or by others. */
+/** Performs a step of a unit: in this thread or another one. */
 export type Perform<E, R> = (payload: Payload) => Effect.Effect<Done, E, R>
 
-/** What a unit has come to. */
+/** Result of a unit. */
 export type Copied = Omit<Extract<typeof EntryCopied.Type, { readonly _tag: "Files" }>, "_tag">
 
 const pathOf = ({ name, path }: Pick<Placement, "name" | "path">): FilePath.FilePath => FilePath.join(path, name)
 
-/** A unit of which nothing is told yet. */
+/** Result of a unit without any names. */
 const notBegun: Copied = nothingDone({ areFolders: false, names: [] })
 
-/** What is told of a unit whose work may be there, and goes on one by one. */
+/** Result of a unit whose copies may exist already: single copies go on from `made`. */
 const leftTo = (unit: Unit, made: ReadonlyArray<FilePath.FilePath>): Copied => ({ ...nothingDone(unit), made })
 
-/** Renames files of a move, where both folders are on one mount: from one to another nothing can be renamed. */
+/** Renames the files of a move where both folders are on the same mount; no rename crosses a mount. */
 const renameHere = Effect.fnUntraced(function*(unit: Unit) {
   const files = yield* Files.Files
   const [from, to] = [yield* files.folder(unit.source), yield* files.folder(unit.target)]
   if (!Files.isOnSame(yield* from.identity, yield* to.identity)) return undefined
-  // To tell their checksums each has to be read. Folders of a tree that is not one mount are looked into.
+  // To report checksums each file has to be read. A folder may have another mount below it.
   if (unit.checksums !== undefined || unit.areFolders) return nothingDone(unit)
   const stop = yield* Interrupter.Interrupter
   const lease = yield* Lease.Lease
@@ -69,14 +69,14 @@ const renameHere = Effect.fnUntraced(function*(unit: Unit) {
   return withLeft(unit, { ...notBegun, moved }, left)
 }, Effect.scoped)
 
-/** Those of the placements that have other names, which are moved: theirs are to be names of the same copies. */
+/** Placements of hard links whose file was moved before under another name: they become links to that copy. */
 const linkedAmong = Effect.fnUntraced(function*({ placements }: Filled, { isMove, keeps }: Unit) {
   const namesOf = ({ copied }: Placement) => copied.editions.flatMap(({ linkedAs }) => linkedAs)
   const known = yield* HardLinks.known(isMove && keeps.includes("links") ? placements.flatMap(namesOf) : [])
   return placements.flatMap((one, index) => namesOf(one).some((name) => known.has(name)) ? [index] : [])
 })
 
-/** Adds names to what there is more to do in the folder of a unit, each with what it goes on from. */
+/** Adds names to the rest of the unit's own folder, each with its saved checkpoint. */
 const withLeft = (
   unit: Unit,
   result: Copied,
@@ -88,7 +88,7 @@ const withLeft = (
   return { ...result, rest: [...result.rest.filter((one) => one !== own), { ...own, names }], saved }
 }
 
-/** What became of a unit that nothing waits for, or whose names are on the device. */
+/** Reports a unit whose names need no flush, or are flushed. */
 const told = Effect.fnUntraced(function*(filled: Filled, settled: Settled) {
   const { ownersLost, result } = resultOf(filled, settled)
   if (ownersLost > 0) yield* Progress.add(lostUnits.owner, ownersLost)
@@ -97,17 +97,17 @@ const told = Effect.fnUntraced(function*(filled: Filled, settled: Settled) {
   return result
 })
 
-/** Flushes what was there before, too, where any was: it may be what a run before this one has not flushed. */
+/** Flushes the names, and unchanged files, too: an earlier run may have copied them and not flushed them. */
 const flushNames = ({ earlier, names }: Flush, { unchanged }: Filled) =>
   Effect.flatMap(CopyOptions, ({ isDurable }) => isDurable && unchanged > 0 ? earlier([]) : names)
 
-/** Folders that there is more to do in, of those that have their names. */
+/** Placed folders that have a rest. */
 const keptOf = ({ placements }: Filled, { modeless, placed }: Settled): ReadonlyArray<FilePath.FilePath> => [
   ...placed.flatMap((index) => placements[index]?.copied.rest.map(({ path }) => path) ?? []),
   ...modeless.flatMap((index) => placements[index]?.name ?? [])
 ]
 
-/** Remembers the times of folders that there is more to do in: what is taken out of them changes these. */
+/** Remembers the times of folders that have a rest: removals from a folder change its times. */
 const noteTimes = Effect.fnUntraced(function*({ source }: Unit, paths: ReadonlyArray<FilePath.FilePath>) {
   const times = yield* FolderTimes
   const files = yield* Files.Files
@@ -118,13 +118,13 @@ const noteTimes = Effect.fnUntraced(function*({ source }: Unit, paths: ReadonlyA
   }
 })
 
-/** Whether a source is gone, but for what there is more to do in it. */
+/** Whether a source is removed, apart from its rest. */
 const isRemoved = ({ isFolder, name }: Placement, removed: Removed, kept: ReadonlyArray<FilePath.FilePath>): boolean =>
   removed.left.length === 0 && (!isFolder || removed.isGone || (kept.includes(name) && !removed.isFolderLeft))
 
 const created = { _tag: "Create" } as const
 
-/** What a source that could not be removed goes on from. */
+/** The checkpoint of a source that could not be removed. */
 const savedOf = Effect.fnUntraced(function*({ source, target }: Unit, { edition, path }: Removed["left"][number]) {
   const places = Effect.all([Place.open(FilePath.join(source, path)), Place.open(FilePath.join(target, path))])
   const copied = yield* Effect.flatMap(places, ([source, target]) => MovedSource.copiedOf(source, edition, target))
@@ -135,7 +135,7 @@ const savedOf = Effect.fnUntraced(function*({ source, target }: Unit, { edition,
   return { path, saved: { decision: created, ...Option.isSome(copied) ? { copied: copied.value } : {} } }
 })
 
-/** Removes sources whose copies have their names, once it is recorded which these are. */
+/** Removes the sources of placed copies, after a checkpoint that says which they are. */
 const removeSources = Effect.fnUntraced(function*<E, R>(
   unit: Unit,
   filled: Filled,
@@ -147,7 +147,7 @@ const removeSources = Effect.fnUntraced(function*<E, R>(
   const { kept, placed } = moved
   yield* noteTimes(unit, kept)
   if (!isAgain) yield* SavedCopy.together.commit(moved)
-  // A thread may have died of it. Nobody else knows what was put aside by then.
+  // A thread that dies leaves sources aside. Only the checkpoint of this task knows of them.
   const done = yield* Effect.option(
     Effect.catchDefect(perform({ unit, step: { _tag: "Remove", ...moved, isAgain } }), Effect.fail)
   )
@@ -164,7 +164,7 @@ const removeSources = Effect.fnUntraced(function*<E, R>(
     placed: settled.placed.filter((index) => !isLeft.has(index)),
     modeless: settled.modeless.filter((index) => !isLeft.has(index))
   })
-  // Some of what is in such a folder is gone.
+  // Some files of a folder that is left are removed.
   const gone = left.map(({ became, placement: { copied: { counts } } }) =>
     became === undefined ? 0 : counts.copied + counts.linked - became.left.length
   )
@@ -179,19 +179,19 @@ const removeSources = Effect.fnUntraced(function*<E, R>(
   } satisfies Copied
 })
 
-/** Places what waits for its names, once it is on the device. */
+/** Places the copies after they are flushed. */
 const placeLater = Effect.fnUntraced(function*<E, R>(
   unit: Unit,
   filled: Filled,
   flush: Flush,
   perform: Perform<E, R>
 ) {
-  // A flush may take long, and what has no name then is done again.
+  // A flush may take long. A copy without a name is made again by the next run.
   if ((yield* Interrupter.Interrupter).reason !== undefined) return nothingDone(unit)
   const { endings, placements } = filled
   const dropped = yield* linkedAmong(filled, unit)
   if (placements.length > 0) yield* flush.content([])
-  // A mode could take its own work for somebody else's, and a move leaves what was there with its sources.
+  // Some conflict modes would take copies of this run for files of others, and a move must know its own copies.
   const mustKnow = unit.isMove || SavedCopy.isKeptFirst(unit.conflict, yield* CopyOptions)
   const made = mustKnow ? placements.filter((_, index) => !dropped.includes(index)).map(pathOf) : []
   if (made.length > 0) yield* SavedCopy.together.commit({ made })
@@ -199,7 +199,7 @@ const placeLater = Effect.fnUntraced(function*<E, R>(
     ? undefined
     : yield* perform({ unit, step: { _tag: "Settle", placements, endings, dropped } })
   const settled = done?._tag === "Settled" ? done.settled : unsettled
-  // What is there by now is flushed by others, or written anew.
+  // Single copies flush the files that have their names, or write them anew.
   if (Exit.isFailure(yield* Effect.exit(flushNames(flush, filled)))) return leftTo(unit, made)
   const result = yield* told(filled, settled)
   if (!unit.isMove || settled.placed.length === 0) return result
@@ -215,7 +215,7 @@ const placeLater = Effect.fnUntraced(function*<E, R>(
   )
 })
 
-/** Goes on with removing sources. What was not among these is done anew. */
+/** Goes on with the removal of sources. Names that were not placed are copied anew. */
 const removeAgain = <E, R>(
   unit: Unit,
   moved: SavedCopy.Moved,
@@ -254,9 +254,9 @@ export const copyUnit = <E, R>(
     if (renamed !== undefined) return renamed
     const target = yield* Effect.option(Files.Files.use((files) => files.folder(unit.target)))
     const flush = Option.isSome(target) ? yield* Effect.option(prepare(target.value)) : Option.none()
-    // Others say what came in the way, and flush one by one where there is no flush of all.
+    // Single copies report the error, and flush file by file where the file system has no flush of everything.
     if (Option.isNone(target) || Option.isNone(flush) || !flush.value.isOne) return nothingDone(unit)
-    // Others say what came in the way of what has not got its name.
+    // Single copies report the errors of names that were not placed.
     const removeDraft = Effect.ignore(TemporaryName.removeFolder(target.value, unit.draft))
     return yield* Effect.gen(function*() {
       const done = yield* perform({ unit, step: { _tag: "Fill" } })

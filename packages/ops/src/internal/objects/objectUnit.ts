@@ -170,8 +170,8 @@ const folderAt = Effect.fnUntraced(function*(path: FilePath.FilePath, isTarget: 
 // --- In a bucket ----------------------------------------------------------------------------------------------------
 
 /**
- * Makes an object where nothing is, if the store obeys that. Who gets no answer, and then finds something there, looks
- * whether it is its own.
+ * Makes an object where none exists, if the store obeys that condition. If the request got no answer and the object
+ * exists, it is compared with what was sent: the earlier request may have succeeded.
  */
 const make = <A>(
   { key, store }: ObjectPlace,

@@ -1,8 +1,8 @@
 /**
- * What a copy does with one unit: names of one folder, each a file, a link, or a folder with all that is in it.
+ * A unit of a copy, and its results: names of one folder, each a file, a link, or a folder with everything in it.
  *
- * All copies of a unit are made in a draft, a folder of this job's own beside where they are to be. Once they are on
- * the device and compared, as far as that is asked for, each gets its name by one rename.
+ * All copies of a unit are made in a draft: a folder of the job's own, in the target folder. Once the copies are
+ * flushed and compared, where the job asks for that, each copy gets its name by one rename.
  */
 import * as Num from "effect/Number"
 import * as Schema from "effect/Schema"
@@ -13,46 +13,46 @@ import * as Filter from "../../Filter.ts"
 import { HashAlgorithm } from "../../HashAlgorithm.ts"
 import * as Conflict from "./conflict.ts"
 
-/** What is to be copied, and how. */
+/** The names to copy, and the options of the job. */
 export const Unit = Schema.Struct({
   /** Real paths of folders. */
   source: FilePath.FilePath,
   target: FilePath.FilePath,
   names: Schema.Array(FilePath.FilePath),
   areFolders: Schema.Boolean,
-  /** How much that is, as far as is known. */
+  /** How many files, links and folders the names stand for, as far as the walk has counted. */
   size: Schema.Natural,
-  /** How much there was in each of folders; 0 where that is not known. */
+  /** How many entries the walk has counted in each folder; 0 where it has not counted. */
   sizes: Schema.Array(Schema.Natural),
   /** Name of the draft, in the target. */
   draft: FilePath.FilePath,
   conflict: Conflict.Mode,
-  /** Whether an owner of the job before this one may have copied what is the same. */
+  /** Whether an earlier owner of the job may have copied some of these names. */
   isAgain: Schema.Boolean,
-  /** Whether no name is taken in the target, as far as is known. */
+  /** Whether the job itself has made the target, so that no name is taken in it. */
   isFree: Schema.Boolean,
-  /** What is kept of files beside their content. */
+  /** Properties to keep beside the content. */
   keeps: Schema.Array(CopyOptions.Property),
-  /** Files that are not copied, whatever they are called. */
+  /** Files that are neither copied nor replaced, under any name: the job's database, and its output. */
   avoid: Schema.Array(Schema.Struct({ device: Schema.BigInt, inode: Schema.BigInt })),
-  /** What in folders is left out, and where the rules for that find the source. */
+  /** Rules that leave out entries of folders, and the path that the rules know the source folder by. */
   rules: Schema.Array(Filter.Rule),
   below: FilePath.FilePath,
-  /** By what files are hashed, if that is told. */
+  /** Algorithm of the checksums to report, if the job reports checksums. */
   checksums: Schema.optionalKey(HashAlgorithm),
   isFollowing: Schema.Boolean,
-  /** Whether it is told by what sources are known, which are to be removed. */
+  /** Whether the result has the editions of the sources, which a move removes afterwards. */
   isMove: Schema.Boolean,
-  /** Whether copies get their names in a step of its own. */
+  /** Whether copies get their names in a later step, after a flush or a commit. */
   waits: Schema.Boolean,
-  /** Whether copies are compared with their sources before that. */
+  /** Whether copies are compared with their sources before they get their names. */
   isVerified: Schema.Boolean,
-  /** Once so much is copied, the rest is left. */
+  /** Bytes after which the unit stops, and leaves the rest to later elements. */
   mostBytes: Schema.Natural
 })
 export type Unit = typeof Unit.Type
 
-/** What copies have come to. */
+/** Counts of finished copies. */
 const Counts = Schema.Struct({
   copied: Schema.Natural,
   linked: Schema.Natural,
@@ -64,13 +64,13 @@ const Counts = Schema.Struct({
 })
 type Counts = typeof Counts.Type
 
-/** What there is more to do in a folder that is there: these are neither copied nor made. */
+/** Entries of an existing folder that the unit has left: not copied, and not made. */
 const Rest = Schema.Struct({
   /** Path below the target; empty for the target. */
   path: FilePath.FilePath,
   names: Schema.Array(FilePath.FilePath),
   folders: Schema.Array(FilePath.FilePath),
-  /** How much there is in each of the folders; 0 where that is not known. */
+  /** How many entries are in each of the folders; 0 where nobody has counted. */
   sizes: Schema.Array(Schema.Natural)
 })
 export type Rest = typeof Rest.Type
@@ -82,16 +82,16 @@ const Digests = Schema.Struct({
   digests: Schema.Array(Schema.String)
 })
 
-/** What sources were that were copied out of a folder. */
+/** Editions of the sources that were copied from one folder. */
 const Editions = Schema.Struct({
   path: FilePath.FilePath,
   names: Schema.Array(FilePath.FilePath),
   editions: Schema.Array(Schema.String),
-  /** By which other names of each know it. */
+  /** Keys by which hard links to the same file find each other. */
   linkedAs: Schema.Array(Schema.String)
 })
 
-/** What was copied, and is told of once it has its name. */
+/** Contents of one placement, which are reported once the placement has its name. */
 const Copied = Schema.Struct({
   counts: Counts,
   rest: Schema.Array(Rest),
@@ -100,23 +100,23 @@ const Copied = Schema.Struct({
 })
 export type Copied = typeof Copied.Type
 
-/** A copy in the draft that is to get its name. */
+/** A finished copy in the draft, and the name that it is to get. */
 export const Placement = Schema.Struct({
   /** Name in the draft. */
   as: FilePath.FilePath,
-  /** Folder that it is to be in, by its path below the target, and its name there. */
+  /** Path of its folder below the target, and its name there. */
   path: FilePath.FilePath,
   name: FilePath.FilePath,
   isFolder: Schema.Boolean,
   /** Whether it takes the place of a file. */
   replaces: Schema.Boolean,
-  /** Mode that a folder gets once it has its name, if that is another one than it has. */
+  /** Mode that a folder gets after it has its name, if the draft could not have that mode. */
   mode: Schema.optionalKey(Schema.Natural),
   copied: Copied
 })
 export type Placement = typeof Placement.Type
 
-/** A folder that was there, and gets mode and times once all that comes into it has. */
+/** A folder that existed before, and gets its mode and times after everything has been placed in it. */
 const Ending = Schema.Struct({
   path: FilePath.FilePath,
   mode: Schema.Natural,
@@ -127,21 +127,21 @@ const Ending = Schema.Struct({
 })
 export type Ending = typeof Ending.Type
 
-/** What is told of a unit, whatever becomes of what waits for its name. */
+/** Results that do not depend on the later placement. */
 const met = {
   unchanged: Schema.Natural,
-  /** Of those that are unchanged, where checksums are told. */
+  /** Checksums of the unchanged files, where the job reports checksums. */
   unchangedDigests: Schema.Array(Digests),
   rest: Schema.Array(Rest),
-  /** Paths below the target that are taken, and are to be left then. */
+  /** Paths below the target that are taken, and that the conflict mode leaves alone. */
   skipped: Schema.Array(FilePath.FilePath),
-  /** How many of the last names were not come to. */
+  /** How many names, counted from the end, the unit has not begun. */
   left: Schema.Natural,
-  /** Those of the names in which less was met than there was to be, and how much less. */
+  /** Folders that held fewer entries than the walk had counted, with the difference. Reported as vanished. */
   fewer: Schema.Array(Schema.Struct({ path: FilePath.FilePath, count: Schema.Natural }))
 }
 
-/** What a unit has come to, with what waits for its name. */
+/** Result of the first step of a unit: the placements that wait for their names, and the rest. */
 export const Filled = Schema.Struct({
   placements: Schema.Array(Placement),
   endings: Schema.Array(Ending),
@@ -151,35 +151,35 @@ export const Filled = Schema.Struct({
 })
 export type Filled = typeof Filled.Type
 
-/** What became of what was in a draft, by places. */
+/** Result of the placement, by indexes into the placements and endings. */
 export const Settled = Schema.Struct({
-  /** How many of the placements, of those that are asked for, were dealt with. */
+  /** How many of the placements have been tried. */
   through: Schema.Natural,
-  /** Which of them have their names. */
+  /** The placements that have their names. */
   placed: Schema.Array(Schema.Natural),
-  /** Which of these are folders that could not be given the mode that they are to have. */
+  /** The placed folders whose final mode could not be set. */
   modeless: Schema.Array(Schema.Natural),
-  /** Which of the endings are done. */
+  /** The endings that are done. */
   ended: Schema.Array(Schema.Natural),
   ownersLost: Schema.Natural,
-  /** How many files were compared, and are the same. */
+  /** How many files were compared and found equal. */
   verified: Schema.Natural
 })
 export type Settled = typeof Settled.Type
 
-/** What became of a source that was to be removed, a file or a folder with what is in it. */
+/** Result of the removal of one source: a file, or a folder with everything in it. */
 export const Removed = Schema.Struct({
-  /** Files and links that were copied and are left, by their paths, and what each is if it is what was copied. */
+  /** Copied files and links that were not removed: the path of each, and its edition. */
   left: Schema.Array(Schema.Struct({ path: FilePath.FilePath, edition: Schema.String })),
   isGone: Schema.Boolean,
-  /** Whether a folder that was copied is left, for what has come into it or since it can't be removed. */
+  /** Whether a copied folder remains, because it is not empty or can't be removed. */
   isFolderLeft: Schema.Boolean,
   /** How many folders were removed. */
   folders: Schema.Natural
 })
 export type Removed = typeof Removed.Type
 
-/** What a unit has come to in the end. */
+/** Final result of a unit. */
 export const CopiedUnit = Schema.Struct({
   ...Struct.omit(Counts.fields, ["ownersLost"]),
   ...met,
@@ -187,14 +187,14 @@ export const CopiedUnit = Schema.Struct({
 })
 export type CopiedUnit = typeof CopiedUnit.Type
 
-/** What is left to do with names of a folder. */
+/** Makes the rest of one folder. */
 export const restOf = (
   path: FilePath.FilePath,
   names: ReadonlyArray<FilePath.FilePath> = [],
   folders: ReadonlyArray<FilePath.FilePath> = []
 ): Rest => ({ path, names, folders, sizes: folders.map(() => 0) })
 
-/** Adds what there is more to do in folders, one for each path. */
+/** Merges rests of the same folder. */
 const merged = (all: ReadonlyArray<Rest>): ReadonlyArray<Rest> =>
   Array.from(Map.groupBy(all, ({ path }) => path), ([path, rests]) => ({
     path,
@@ -203,7 +203,7 @@ const merged = (all: ReadonlyArray<Rest>): ReadonlyArray<Rest> =>
     sizes: rests.flatMap(({ sizes }) => sizes)
   }))
 
-/** A unit that nothing was done with. */
+/** Result of a unit that has done nothing. */
 export const untouched = ({ areFolders, names }: Pick<Unit, "areFolders" | "names">): Filled => ({
   placements: [],
   endings: [],
@@ -217,10 +217,10 @@ export const untouched = ({ areFolders, names }: Pick<Unit, "areFolders" | "name
   fewer: []
 })
 
-/** So far it is before anything was dealt with. */
+/** Result of a placement that has not begun. */
 export const unsettled: Settled = { through: 0, placed: [], modeless: [], ended: [], ownersLost: 0, verified: 0 }
 
-/** Puts together what a unit has come to. */
+/** Combines the results of both steps: placements without names become a part of the rest. */
 export const resultOf = (filled: Filled, { ended, modeless, ownersLost, placed }: Settled): {
   readonly result: CopiedUnit
   readonly ownersLost: number
@@ -257,6 +257,6 @@ export const resultOf = (filled: Filled, { ended, modeless, ownersLost, placed }
   }
 }
 
-/** What is told of a unit that nothing was done with. */
+/** Final result of a unit that has done nothing. */
 export const nothingDone = (unit: Pick<Unit, "areFolders" | "names">): CopiedUnit =>
   resultOf(untouched(unit), unsettled).result

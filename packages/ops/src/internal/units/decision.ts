@@ -1,5 +1,6 @@
 /**
- * Decides what becomes of a file or link whose name may be taken, as far as that takes no more than to look.
+ * Decides between copying, replacing and leaving a file or link whose name may be taken, as far as `lstat` and
+ * `readlink` can tell.
  */
 import * as Option from "effect/Option"
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
@@ -12,7 +13,7 @@ import * as Attributes from "../steps/attributes.ts"
 import * as Conflict from "../steps/conflict.ts"
 import type { Unit } from "../steps/unit.ts"
 
-/** A file or link, and the folder that its copy comes into. */
+/** A source file or link, and the folder of its copy. */
 interface Met {
   readonly from: number
   readonly name: FilePath.FilePath
@@ -20,7 +21,7 @@ interface Met {
   readonly to: number
 }
 
-/** Whether it is a file that is not copied, whatever it is called. */
+/** Whether a file is among those that the unit neither copies nor replaces. */
 export const isAvoided = ({ avoid }: Unit, stat: Files.FileStat): boolean =>
   avoid.some((one) => Files.isSameInode(one, stat))
 
@@ -35,8 +36,8 @@ function* factsOf(
 }
 
 /**
- * Whether a copy has what is to be kept beside the content, as far as that takes no more than to look. Nobody can set
- * the time of change: a source that has had none since its copy was made has nothing else by now.
+ * Whether a copy has the properties of its source. Nobody can set a ctime: a source whose ctime is older than that of
+ * the copy has the same properties as when it was copied.
  */
 function* hasKept(
   calls: Calls,
@@ -51,7 +52,7 @@ function* hasKept(
   return isCode(names) ? withoutAttributes.has(names.name) : !names.some((name) => Attributes.isKept(name, keeps))
 }
 
-/** What is to be done with it; nothing where more has to be known. */
+/** Decides, or gives `undefined` where the single copy has to decide. */
 export function* decide(
   calls: Calls,
   unit: Unit,

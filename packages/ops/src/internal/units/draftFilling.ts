@@ -1,6 +1,6 @@
 /**
- * Fills the draft of a unit: walks its names, decides about each, and copies what is ordinary. What takes more than
- * that is left, and told as what there is more to do.
+ * Fills the draft of a unit: walks the names, decides about each, and copies ordinary files, links and folders. All
+ * other entries become the rest of the unit, which single copies deal with.
  */
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import type { Property } from "../../CopyOptions.ts"
@@ -28,44 +28,44 @@ import { Draft, type Leftovers, makeOwn, removeLeftovers } from "./ownFolder.ts"
 import type { Limits as PlacementLimits } from "./placement.ts"
 import { Bucket } from "./placementResult.ts"
 
-/** Bits without which its owner could not write in a folder. */
+/** Mode bits that a folder in the draft needs so that its owner can write in it. */
 const modeInDraft = 0o700
 
-/** What tells how long a unit may go on, also with a folder that was begun. */
+/** Tells how long a unit may go on, also with a folder that it has begun. */
 export interface Limits extends PlacementLimits, Leftovers {
   /** Whether one more folder may be begun. */
   readonly mayBegin: () => boolean
 }
 
-/** A file or link of the source that is to be copied. */
+/** A source file or link. */
 interface MetFile extends Followed {
   readonly from: number
   readonly name: FilePath.FilePath
 }
 
-/** A folder of the source that is open, and what is in it. */
+/** An open source folder, and its entries. */
 interface Source extends Names {
   readonly folder: number
   readonly stat: Files.FileStat
 }
 
-/** A folder of the source that is to be copied, by its name in its parent and its path below the source. */
+/** A source folder, its name in its parent, and its path below the source of the unit. */
 interface FolderToCopy {
   readonly name: FilePath.FilePath
   readonly path: FilePath.FilePath
   readonly source: Source
-  /** In so many folders it is, itself included. */
+  /** How many folders deep it is, itself included. */
   readonly depth: number
 }
 
-/** A folder that a copy is made in. */
+/** A folder that copies are made in. */
 interface Target {
   readonly folder: number
   /** Its path below the target. */
   readonly path: FilePath.FilePath
-  /** What is told of a folder of this copy's own, which nobody else sees; nothing of one that is there. */
+  /** The results of a folder in the draft; `undefined` for an existing folder, whose entries are placed one by one. */
   readonly own: Bucket | undefined
-  /** Bits that its mode has as long as it is in the draft: who may not write in a folder can't move it. */
+  /** Mode bits that it has as long as it is in the draft: a folder can be moved only by who may write in it. */
   readonly modeInDraft?: number
 }
 
@@ -81,17 +81,17 @@ class Filling {
   private readonly draft: Draft
   private readonly placements: Array<Placement> = []
   private readonly endings: Array<Ending> = []
-  /** What is told of folders that were there before. */
+  /** Results in folders that existed before. */
   private readonly there = new Bucket()
   private unchanged = 0
   private readonly rest: Array<Rest> = []
   private readonly skipped: Array<FilePath.FilePath> = []
   private readonly fewer: Array<Filled["fewer"][number]> = []
   private left = 0
-  /** How much there is in the present one of the names. */
+  /** How many entries the present name has had so far. */
   private met = 0
   private bytes = 0
-  /** Whether something that is not whole could not be removed. */
+  /** Whether a partial copy could not be removed. */
   private isSpoiled = false
 
   constructor(calls: Calls, unit: Unit, target: number, limits: Limits) {
@@ -131,7 +131,7 @@ class Filling {
     return this.bytes < this.unit.mostBytes && this.limits.mayBegin()
   }
 
-  /** Copies files and links of the source into a target that is there. */
+  /** Copies files and links into the existing target. */
   *fillNames(source: number): Routine<void> {
     const { names } = this.unit
     const target = { folder: this.target, path: FilePath.empty, own: undefined }
@@ -139,7 +139,7 @@ class Filling {
     for (const [index, name] of names.entries()) {
       const isBegun = index === 0 || this.mayGoOn()
       if (isBegun && (yield* this.fillName(source, name, target, alone))) continue
-      // The first has had all the time that there is: together with others it might never come to an end.
+      // The first name has used all the time of a unit: a single copy has no such limit.
       if (index === 0) alone.push(name)
       this.left = names.length - Math.max(index, 1)
       break
@@ -147,7 +147,7 @@ class Filling {
     if (alone.length > 0) this.rest.push(restOf(FilePath.empty, alone))
   }
 
-  /** Copies folders of the source with all that is in them. */
+  /** Copies folders with everything in them. */
   *fillFolders(source: number): Routine<void> {
     const { names, sizes } = this.unit
     const target = { folder: this.target, path: FilePath.empty, own: undefined }
@@ -183,7 +183,7 @@ class Filling {
 
   // --- Files and links ----------------------------------------------------------------------------------------------
 
-  /** Deals with a file or link. Tells whether it came to an end with it: else it counts as not begun. */
+  /** Deals with a file or link. `false` says that the unit was stopped, and has not begun this name. */
   private *fillName(
     from: number,
     name: FilePath.FilePath,
@@ -207,7 +207,7 @@ class Filling {
     return true
   }
 
-  /** Leaves what is there as it is. To tell its checksum it has to be read. */
+  /** Leaves an unchanged file alone, and reads it where its checksum is reported. */
   private *leaveUnchanged(
     name: FilePath.FilePath,
     { kind }: Files.FileStat,
@@ -222,7 +222,7 @@ class Filling {
     if (digest !== undefined) this.there.digests.push({ path, name, digest })
   }
 
-  /** Finds what has a name, or what it leads to if links are followed. */
+  /** Looks at a name, or at the target of its link if links are followed. */
   private *look(from: number, name: FilePath.FilePath): Routine<Answer<Followed>> {
     if (this.unit.isFollowing) return yield* followedName(this.calls, from, name)
     const stat = yield* this.calls.lstat(from, name)
@@ -232,13 +232,13 @@ class Filling {
   private isOrdinary(stat: Files.FileStat): boolean {
     const { keeps, unit: { isFollowing } } = this
     const { kind, links, mode, sizeBytes } = stat
-    // What a link leads to may be anywhere.
+    // The target of a followed link may be a file of the job itself.
     return !isAvoided(this.unit, stat) &&
       (kind === "link" ? !isFollowing : kind === "file" && sizeBytes <= maxSizeBytes &&
         (mode & setIdBits) === 0 && !(keeps.has("links") && links > 1))
   }
 
-  /** Whether no name is taken in a folder, as far as is known. */
+  /** Whether the job itself has made a folder, so that no name is taken in it. */
   private isFree({ path }: Target): boolean {
     return this.unit.isFree && path === ""
   }
@@ -294,7 +294,7 @@ class Filling {
     return isCode(opened) ? undefined : opened
   }
 
-  /** Copies a folder with what is in it, as far as can be. Gives `false` where there is none for it. */
+  /** Copies a folder with its entries. `false` says that nothing was made of it. */
   private *copyFolder(from: number, name: FilePath.FilePath, parent: Target, depth: number): Routine<boolean> {
     const folder = yield* this.open(from, name)
     if (folder === undefined) return false
@@ -305,7 +305,7 @@ class Filling {
       const listed = stat === undefined ? undefined : yield* namesIn(this.calls, folder)
       if (stat === undefined || listed === undefined) return false
       const names = this.without(path, listed)
-      // Whoever takes them one after the other knows which of them has a name.
+      // Names that a file system may take for one are copied one after the other, by single copies.
       if (CollidingNames.find(() => [...names.folders, ...names.others]).size > 0) return false
       this.met += countOf({ folders: 1, leaves: names.others.length })
       const isCopied = yield* this.copyInto({ name, path, source: { ...names, folder, stat }, depth }, parent)
@@ -316,10 +316,10 @@ class Filling {
     }
   }
 
-  /** What is in a folder, but for what is left out. */
+  /** Entries of a folder without those that are left out. */
   private without(path: FilePath.FilePath, names: Names): Names {
     const { isLeftOut, limits: { isLeftover }, unit: { isMove } } = this
-    // What a run before this one has put aside is no source.
+    // A folder in which an earlier run has put sources aside is no source.
     const isOwn = isMove && isLeftover !== undefined ? isLeftover : () => false
     if (isLeftOut === Filter.none && !isMove) return names
     return {
@@ -335,22 +335,22 @@ class Filling {
     if (this.isFree(parent)) return yield* this.fillDraft(inner, parent)
     const there = yield* this.calls.lstat(parent.folder, name)
     if (isCode(there)) return there.name === "ENOENT" && (yield* this.fillDraft(inner, parent))
-    // One that a run before this one has made has not got its mode.
+    // A folder that an earlier run has made has its final mode only if modes are kept.
     const isOrdinary = there.kind === "folder" && (this.keeps.has("mode") || !isUnfinished(there, this.calls.user()))
-    // What is taken out of a folder changes its time, and some of it may be left until later.
+    // Removals from a source folder change its times, and a later element may still need them.
     return isOrdinary && !this.unit.isMove && (yield* this.fillThere(inner, parent))
   }
 
-  /** The mode that a copy gets: where modes are not kept no more than anything new may have. */
+  /** Mode of a copy: that of the source, or, where modes are not kept, the permissions of a new file. */
   private modeOf({ mode }: Files.FileStat): number {
     return this.keeps.has("mode") ? mode : mode & 0o777 & ~this.calls.denied()
   }
 
-  /** Fills a folder in the draft, which is to get a name. */
+  /** Fills a folder in the draft, and notes its placement. */
   private *fillDraft(inner: FolderToCopy, parent: Target): Routine<boolean> {
     const { name, path, source } = inner
     const mode = this.modeOf(source.stat)
-    // What a folder is handed down could not be told from a mode that it gets later.
+    // A mode that is set later would hide bits that the folder has inherited.
     const isLater = (mode & modeInDraft) !== modeInDraft
     const draft = isLater && !this.keeps.has("mode") ? undefined : yield* this.draft.open()
     if (draft === undefined) return false
@@ -381,7 +381,7 @@ class Filling {
     return isFilled
   }
 
-  /** Fills a folder that is there. */
+  /** Fills an existing folder. */
   private *fillThere(inner: FolderToCopy, parent: Target): Routine<boolean> {
     const folder = yield* this.open(parent.folder, inner.name)
     if (folder === undefined) return false
@@ -391,7 +391,7 @@ class Filling {
     return isFilled
   }
 
-  /** Copies what is in a folder, and ends it if that is all and nothing is yet to come into it. */
+  /** Copies the entries of a folder, and gives it its mode and times if nothing more comes into it. */
   private *fillIn({ depth, source }: FolderToCopy, target: Target): Routine<boolean> {
     const { own, path } = target
     const isSwept = own !== undefined || (yield* removeLeftovers(this.calls, target.folder, this.limits))
@@ -404,7 +404,7 @@ class Filling {
       if (!isBegun || !(yield* this.copyFolder(source.folder, name, target, depth + 1))) folders.push(name)
     }
     if (own !== undefined && this.isSpoiled) return false
-    // A folder that is moved has its end once all those in it are gone.
+    // A moved folder is ended after all folders in it are gone.
     const isWhole = !this.unit.isMove || own?.rest.length === restLength
     const isDone = isSwept && isWhole && names.length === 0 && folders.length === 0
     const isAwaited = own === undefined && this.placements.slice(length).some((one) => one.path === path)
@@ -414,7 +414,7 @@ class Filling {
       const isLeftOut = Filter.within(this.isLeftOut, path)
       const isFollowing = this.unit.isFollowing
       const sizes = yield* sizesOf(this.calls, source.folder, folders, { most: mostNames, isLeftOut, isFollowing })
-      // What can't be seen may be as much as there was.
+      // A folder that can't be measured may have as many entries as the walk has counted.
       for (const size of sizes) this.met += size === 0 ? Number.POSITIVE_INFINITY : size
       const rests = own?.rest ?? this.rest
       rests.push({ path, names, folders, sizes })

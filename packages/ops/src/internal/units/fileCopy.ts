@@ -1,5 +1,5 @@
 /**
- * Copies a file or link into a folder that nobody else looks into: content, owner, attributes, mode and times.
+ * Copies a file or link into a draft: content, owner, attributes, mode and times.
  */
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import type { Property } from "../../CopyOptions.ts"
@@ -12,31 +12,31 @@ import { isChanged } from "../files/statComparison.ts"
 import { isKept, ofMode } from "../steps/attributes.ts"
 
 /**
- * What became of it. What was left is as if nothing had been done; what could not be taken away again is spoiled. One
- * that was stopped on its way counts as not begun.
+ * Result of a copy. `left`: nothing was done, and a single copy is needed. `spoiled`: a partial copy could not be
+ * removed. `stopped`: the unit's time was over, and the file counts as not begun.
  */
 export type FileCopied = "copied" | "left" | "stopped" | "spoiled"
 
-/** Where a file is, and where its copy comes to be. */
+/** A source, and the name of its copy in the draft. */
 export interface FileToCopy {
   readonly from: number
   readonly name: FilePath.FilePath
-  /** What it was when it was met. */
+  /** The source when the walk met it. */
   readonly stat: Files.FileStat
   readonly to: number
   readonly as: FilePath.FilePath
 }
 
-/** How files are copied. */
+/** Options of all copies. */
 export interface FileCopyOptions {
   readonly keeps: ReadonlySet<Property>
-  /** Whether it goes on: it is asked between the pieces of a file. */
+  /** Asked between the pieces of a file. */
   readonly mayGoOn: () => boolean
-  /** Takes what is copied, piece by piece; it is only there until this returns. */
+  /** Takes the content, piece by piece. The bytes are valid until it returns. */
   readonly take: ((bytes: Uint8Array) => void) | undefined
 }
 
-/** Buffers that nothing is copied through for now: to make one takes longer than to fill it. */
+/** Unused buffers: to allocate one takes longer than to fill it. */
 const spareBuffers: Array<Buffer> = []
 
 /** Copies one file after the other, until it is closed. */
@@ -46,9 +46,9 @@ export class FileCopy {
   private readonly buffer = spareBuffers.pop() ?? Buffer.allocUnsafeSlow(2 ** 18)
   private readonly calls: Calls
   private readonly options: FileCopyOptions
-  /** Whether attributes can be among what is kept. */
+  /** Whether extended attributes may be kept. */
   private readonly keepsAttributes: boolean
-  /** Modes with which files get what they are created with; by the mask, or what a folder has them inherit. */
+  /** Whether a file that is created with a mode gets that mode, in spite of the umask and of inherited bits. */
   private readonly modes = new Map<number, boolean>()
 
   constructor(calls: Calls, options: FileCopyOptions) {
@@ -61,14 +61,14 @@ export class FileCopy {
     spareBuffers.push(this.buffer)
   }
 
-  /** Reads a file for whoever takes what is read, and tells whether it stayed the same meanwhile. */
+  /** Reads a file for `take`, and tells whether the file stayed the same meanwhile. */
   *read(folder: number, name: FilePath.FilePath): Routine<boolean> {
     const { buffer, calls, options: { take } } = this
     const file = yield* calls.open(folder, name, "read")
     if (isCode(file)) return false
     const before = yield* calls.stat(file)
     let length: Answer<number> = buffer.length
-    // A read that does not fill the buffer has met the end.
+    // A read that does not fill the buffer has reached the end.
     while (!isCode(length) && length === buffer.length) {
       length = yield* calls.read(file, buffer, null)
       if (!isCode(length)) take?.(buffer.subarray(0, length))
@@ -119,7 +119,7 @@ export class FileCopy {
     const copy = yield* calls.createAs(to, as, mode)
     if (isCode(copy)) return "left"
     const filled = yield* this.fill(source, copy, stat, isCode(names) ? [] : names)
-    // What could not be written may only be noticed now.
+    // Some file systems report a failed write only at the close.
     const isClosed = !isCode(yield* calls.close(copy))
     if (filled === "copied" && isClosed) return "copied"
     return yield* this.takeBack(file, filled === "stopped" ? "stopped" : "left")
@@ -130,7 +130,7 @@ export class FileCopy {
     const written = yield* this.writeAll(source, copy, stat)
     if (written !== "copied") return written
     const after = yield* calls.stat(source)
-    // What was opened may be another one than what was met.
+    // The file may have been replaced between the walk and the open.
     const isSame = !isCode(after) && !isChanged(stat, after)
     const isKept = isSame && (yield* this.giveOwner(copy, stat)) &&
       (yield* this.keepAttributes(source, copy, names)) && (yield* this.setMode(copy, stat.mode, names)) &&
@@ -141,14 +141,14 @@ export class FileCopy {
   // --- Content ------------------------------------------------------------------------------------------------------
 
   private *writeAll(source: number, copy: number, { allocatedBytes, sizeBytes }: Files.FileStat): Routine<FileCopied> {
-    // Files of the kernel's own say that there is nothing in them.
+    // Files of the kernel, as in /proc, have content and a size of 0.
     if (sizeBytes === 0) return (yield* this.calls.read(source, this.buffer, 0)) === 0 ? "copied" : "left"
     const mayHaveHoles = this.options.keeps.has("sparse") && allocatedBytes < sizeBytes
     const copied = mayHaveHoles ? yield* this.copyData(source, copy, sizeBytes) : undefined
     return copied ?? (yield* this.copyBytes(source, copy, 0, sizeBytes))
   }
 
-  /** Copies so much from a place on: what does not fit into the buffer within the kernel, if that does it for these. */
+  /** Copies a range: by the kernel if it is larger than the buffer and the kernel can copy between these files. */
   private *copyBytes(source: number, copy: number, start: number, end: number): Routine<FileCopied> {
     const { mayGoOn, take } = this.options
     let isByKernel = take === undefined && end - start >= this.buffer.length
@@ -165,19 +165,19 @@ export class FileCopy {
     return "copied"
   }
 
-  /** Passes the next piece through memory, and gives how large it was. */
+  /** Copies the next piece through memory, and gives its size. */
   private *copyPiece(source: number, copy: number, at: number, most: number): Routine<Answer<number>> {
     const { buffer, calls } = this
     const length = yield* calls.read(source, most === buffer.length ? buffer : buffer.subarray(0, most), at)
     if (isCode(length) || length === 0) return length
     const piece = length === buffer.length ? buffer : buffer.subarray(0, length)
     this.options.take?.(piece)
-    // Where a disk is full less is written.
+    // A full disk takes only a part.
     const written = yield* calls.write(copy, piece, at)
     return written === length ? length : 0
   }
 
-  /** Gives whoever is to know the content as many zeros. */
+  /** Gives `take` the zeros of a hole. */
   private takeHole(length: number): void {
     const { buffer, options: { take } } = this
     if (take === undefined || length === 0) return
@@ -185,7 +185,7 @@ export class FileCopy {
     for (let left = length; left > 0; left -= buffer.length) take(buffer.subarray(0, Math.min(left, buffer.length)))
   }
 
-  /** Copies stretches of data, and no hole between them. Gives nothing where holes are not known of. */
+  /** Copies the data between holes. Gives `undefined` where the file system does not tell its holes. */
   private *copyData(source: number, copy: number, sizeBytes: number): Routine<FileCopied | undefined> {
     const { calls } = this
     for (let at = 0; at < sizeBytes;) {
@@ -203,7 +203,7 @@ export class FileCopy {
     return isCode(yield* calls.truncate(copy, sizeBytes)) ? "left" : "copied"
   }
 
-  // --- What is kept beside it ---------------------------------------------------------------------------------------
+  // --- Properties ---------------------------------------------------------------------------------------------------
 
   private isKept(name: string): boolean {
     return isKept(name, this.options.keeps)
@@ -213,14 +213,14 @@ export class FileCopy {
     return isCode(names) ? withoutAttributes.has(names.name) : !names.some((name) => this.isKept(name))
   }
 
-  /** Gives a copy its owner, if that is kept. Tells whether it is as it can be. */
+  /** Sets the owner, if owners are kept. A refusal by the system is noted, and no failure. */
   private *giveOwner(copy: Owned, owner: Files.Owner): Routine<boolean> {
     const isOwned = !this.options.keeps.has("owner") || (yield* giveOwner(this.calls, copy, owner))
     this.isOwnerLost = isOwned === false
     return !isCode(isOwned)
   }
 
-  /** Gives a copy the attributes that are kept. Where one can't be, more has to be known. */
+  /** Copies the attributes that are kept. `false` says that a single copy has to tell which are lost. */
   private *keepAttributes(source: number, copy: number, names: ReadonlyArray<string>): Routine<boolean> {
     const { calls } = this
     for (const name of names) {
@@ -232,8 +232,8 @@ export class FileCopy {
   }
 
   /**
-   * Gives a copy the mode that it was made with, if that is kept and it has not got it. An owner or a list for access
-   * changes it.
+   * Sets the mode, if modes are kept and the copy may have another one than it was created with: an owner or an access
+   * list changes the mode.
    */
   private *setMode(copy: number, mode: number, names: ReadonlyArray<string>): Routine<boolean> {
     const { calls, modes, options: { keeps } } = this

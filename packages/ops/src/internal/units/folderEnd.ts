@@ -1,5 +1,5 @@
 /**
- * Gives a folder owner, mode and times, once nothing is to come into it any more, where that is all it gets.
+ * Gives a folder its owner, mode and times after the last entry has come into it.
  */
 import { type Calls, isCode } from "../../Calls.ts"
 import type { Property } from "../../CopyOptions.ts"
@@ -15,10 +15,10 @@ import type { Ending } from "../steps/unit.ts"
 /** Bits of a mode that are only kept with owner and group. */
 export const setIdBits = 0o6000
 
-/** Bits of a mode without which its owner, who may be nobody special, can't look into a folder to empty it. */
+/** Mode bits that the owner of a folder, who need not be root, needs to list and empty it. */
 const lookingBits = 0o500
 
-/** What is known of a folder, if nothing is to be kept of it but mode, times and owner. */
+/** Looks at a folder. Gives `undefined` if it has more to keep than owner, mode and times. */
 export function* ordinaryFolder(
   calls: Calls,
   folder: number,
@@ -31,15 +31,15 @@ export function* ordinaryFolder(
   return isOrdinary ? stat : undefined
 }
 
-/** How a folder is to be in the end, like its source. */
+/** The owner, mode and times that a folder gets from its source. */
 export const endingOf = (path: FilePath.FilePath, stat: Files.FileStat): Ending => {
   const { accessedNanos, group, mode, modifiedNanos, owner } = stat
   return { path, mode, owner, group, accessedNanos, modifiedNanos }
 }
 
 /**
- * Ends a folder that is open, where it is not as it is to be; tells nothing where it is not. Without a mode it stays
- * with its own, and one that is not kept has what the folder around it has handed down.
+ * Gives an open folder its owner, mode and times; `undefined` if one of them could not be set. Without a mode the
+ * folder keeps its own; a mode that is not that of the source has the bits inherited from the parent folder.
  */
 export function* endFolder(
   calls: Calls,

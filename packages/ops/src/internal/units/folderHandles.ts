@@ -1,11 +1,11 @@
 /**
- * Folders below another one that a unit works in.
+ * Open folders below the source or the target of a unit.
  */
 import { type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import type { Routine } from "../files/routine.ts"
 
-/** Folders by their paths below another one, opened once each. */
+/** Opens each folder once, by its path below the top. */
 export class Folders {
   private readonly calls: Calls
   private readonly top: FilePath.FilePath

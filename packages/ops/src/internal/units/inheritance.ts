@@ -1,5 +1,6 @@
 /**
- * Tells whether a draft in one folder can be for another one: what is made in a folder gets things from that.
+ * Tells whether a draft in one folder can serve another folder: new files inherit group, flags and access lists from
+ * the folder that they are made in.
  */
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
@@ -11,7 +12,7 @@ import { defaultList } from "../steps/attributes.ts"
 /** The folder itself, by which it is opened once more. */
 const itself = FilePath.make(".")
 
-/** What it was opened for may not be enough to be asked for its flags. */
+/** Opens the folder once more: the kernel tells flags only for a descriptor that can list. */
 function* flagsOf(calls: Calls, folder: number): Routine<Answer<number>> {
   const opened = yield* calls.open(folder, itself, "list")
   if (isCode(opened)) return opened

@@ -1,6 +1,6 @@
 /**
- * Folders of this job's own that nobody else looks into: they are known by their names, and by a mode that nobody but
- * their owner could give them.
+ * Folders of the job's own, such as drafts: they are recognised by their names, and by a mode that nobody but their
+ * owner could have set.
  */
 import { type Calls, isCode } from "../../Calls.ts"
 import type * as FilePath from "../../FilePath.ts"
@@ -9,7 +9,7 @@ import { removeOwn } from "../files/treeRemoval.ts"
 import { isBegun, isUnfinished, unfinishedMode, withInherited } from "../path/unfinishedFolder.ts"
 import { namesIn } from "./folderNames.ts"
 
-/** Sees to it that a folder that was made is known by its mode. */
+/** Sets the mode by which a new folder is recognised. */
 function* begin(calls: Calls, folder: number): Routine<boolean> {
   const made = yield* calls.stat(folder)
   // Where others may rename what is there, it may be theirs by now.
@@ -18,7 +18,7 @@ function* begin(calls: Calls, folder: number): Routine<boolean> {
   return made.mode === mode || !isCode(yield* calls.setMode(folder, mode))
 }
 
-/** Opens such a folder, if that is what has the name. */
+/** Opens a folder of the job's own, if the name belongs to one. */
 export function* openKnown(calls: Calls, parent: number, name: FilePath.FilePath): Routine<number | undefined> {
   const folder = yield* calls.open(parent, name, "list")
   if (isCode(folder)) return undefined
@@ -28,7 +28,7 @@ export function* openKnown(calls: Calls, parent: number, name: FilePath.FilePath
   return undefined
 }
 
-/** Makes such a folder, and opens it; nothing where that can't be, as where something has its name. */
+/** Makes a folder of the job's own, and opens it; `undefined` where that fails, as where the name is taken. */
 export function* makeOwn(calls: Calls, parent: number, name: FilePath.FilePath): Routine<number | undefined> {
   if (isCode(yield* calls.makeFolder(parent, name, unfinishedMode))) return undefined
   const folder = yield* calls.open(parent, name, "list")
@@ -39,9 +39,9 @@ export function* makeOwn(calls: Calls, parent: number, name: FilePath.FilePath):
   return undefined
 }
 
-/** The folder that all copies of a unit are made in, beside where they are to be: made once something comes into it. */
+/** The folder in the target that all copies of a unit are made in. It is made for the first copy. */
 export class Draft {
-  /** -1 where there can't be one. */
+  /** Its descriptor; -1 where no draft can be made. */
   private folder: number | undefined
   private readonly calls: Calls
   private readonly target: number
@@ -53,7 +53,7 @@ export class Draft {
     this.name = name
   }
 
-  /** Opens it; nothing where there can't be one. */
+  /** Opens the draft; `undefined` where no draft can be made. */
   *open(): Routine<number | undefined> {
     this.folder ??= yield* this.make()
     return this.folder < 0 ? undefined : this.folder
@@ -61,11 +61,11 @@ export class Draft {
 
   private *make(): Routine<number> {
     const { calls, name, target } = this
-    // In a folder that names can only be added to it could be neither emptied nor removed.
+    // In an append-only folder a draft could be neither emptied nor removed.
     if ((yield* calls.isAppendOnly(target)) !== false) return -1
     const made = yield* makeOwn(calls, target, name)
     if (made !== undefined) return made
-    // An attempt before this one may have left it.
+    // An earlier attempt may have left a draft of this name.
     const user = calls.user()
     yield* removeOwn(calls, target, name, (stat) => isUnfinished(stat, user))
     return (yield* makeOwn(calls, target, name)) ?? -1
@@ -76,15 +76,15 @@ export class Draft {
   }
 }
 
-/** What may be left of attempts before this one. */
+/** Finds what earlier attempts have left. */
 export interface Leftovers {
-  /** Whether something that others see may be changed. */
+  /** Whether the job is still owned, so that visible names may be changed. */
   readonly mayPublish: () => boolean
-  /** Whether what has this name in a folder that was there before is left of a former attempt; if there was any. */
+  /** Whether a name in an existing folder is that of a leftover; `undefined` if no attempt came before. */
   readonly isLeftover: ((name: FilePath.FilePath) => boolean) | undefined
 }
 
-/** Removes what former attempts have left in a folder. Tells whether nothing is left of it. */
+/** Removes what earlier attempts have left in a folder. Tells whether all of it is gone. */
 export function* removeLeftovers(
   calls: Calls,
   folder: number,

@@ -1,5 +1,5 @@
 /**
- * Gives what is in the draft of a unit its names: compared with its sources before, if that is asked for.
+ * Places the copies of a draft: gives each its name, after a comparison with its source where the job asks for that.
  */
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
@@ -17,21 +17,21 @@ import { openKnown } from "./ownFolder.ts"
 
 // --- Compared -------------------------------------------------------------------------------------------------------
 
-/** As much of either file is read at once as stays in a core's own cache with that of the other. */
+/** Bytes that are read of each file at once: both pieces stay in the cache of a core. */
 const pieceBytes = 2 ** 17
 
 type Buffers = readonly [inCopy: Buffer, inSource: Buffer]
 
-/** Buffers that nobody compares in for now: to make them takes longer than to fill them. */
+/** Unused buffers: to allocate them takes longer than to fill them. */
 const spareBuffers: Array<Buffers> = []
 
 const takeBuffers = (): Buffers =>
   spareBuffers.pop() ?? [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)]
 
-/** So many copies are open at most. */
+/** Most copies that are open at the same time. */
 const mostOpen = 64
 
-/** Reads so many bytes from a place on, and tells whether there were as many. */
+/** Fills a part of a buffer from a place of the file. `false` says that the file is shorter. */
 function* read(calls: Calls, file: number, buffer: Uint8Array, at: number, length: number): Routine<boolean> {
   for (let got = 0; got < length;) {
     const more = yield* calls.read(file, buffer.subarray(got, length), at + got)
@@ -41,7 +41,7 @@ function* read(calls: Calls, file: number, buffer: Uint8Array, at: number, lengt
   return true
 }
 
-/** Copies that are open, or why they are not, by their names. */
+/** Open copies by their names, or the code of the failed open. */
 type Copies = ReadonlyMap<FilePath.FilePath, Answer<number>>
 
 class Comparison {
@@ -61,7 +61,7 @@ class Comparison {
     const buffers = this.buffers ??= takeBuffers()
     const [inCopy, inSource] = buffers
     const [a, b] = [yield* calls.stat(copy), yield* calls.stat(source)]
-    // Times tell nothing: the file system of the copy may know them to the second only.
+    // Times are not compared: the file system of the copy may store whole seconds.
     if (isCode(a) || isCode(b) || a.kind !== b.kind || a.sizeBytes !== b.sizeBytes) return false
     for (let at = 0; at < a.sizeBytes; at += pieceBytes) {
       const length = Math.min(a.sizeBytes - at, pieceBytes)
@@ -72,7 +72,7 @@ class Comparison {
     return true
   }
 
-  /** Opens copies, and has them be read from the device, all at the same time: one by one each would wait for it. */
+  /** Opens copies, and has the kernel read all of them from the device at the same time. */
   *open(folder: number, names: ReadonlyArray<FilePath.FilePath>): Routine<Copies> {
     const { calls } = this
     const copies = new Map<FilePath.FilePath, Answer<number>>()
@@ -93,7 +93,7 @@ class Comparison {
     if (this.buffers !== undefined) spareBuffers.push(this.buffers)
   }
 
-  /** Compares a file that is open with its source. Links have nothing to compare. */
+  /** Compares an open copy with its source. A link has no content to compare. */
   private *isSameFile(copy: Answer<number>, source: number, name: FilePath.FilePath): Routine<boolean> {
     const { calls } = this
     if (isCode(copy)) return copy.name === "ELOOP"
@@ -140,7 +140,7 @@ class Comparison {
     return isSame
   }
 
-  /** Whether a copy in the draft, which is open if it is no folder, is what its source is. */
+  /** Compares a copy in the draft with its source. A file is among the open copies; a folder is not. */
   *isSame(draft: number, copies: Copies, { as, isFolder, name }: Placement, source: number): Routine<boolean> {
     this.compared = 0
     const copy = copies.get(as)
@@ -152,7 +152,7 @@ class Comparison {
 
 // --- Placed ---------------------------------------------------------------------------------------------------------
 
-/** Gives what is in the draft its name in a folder, and tells whether it has that. */
+/** Gives a copy its name in a folder, and tells whether that succeeded. */
 function* place(calls: Calls, draft: number, { as, name, replaces }: Placement, folder: number): Routine<boolean> {
   const placed = replaces
     ? yield* calls.rename(draft, as, folder, name)
@@ -169,21 +169,21 @@ function* setMode(calls: Calls, folder: number, { mode, name }: Placement): Rout
   return isSet
 }
 
-/** What tells how long it may go on. */
+/** Tells how long a routine may go on. */
 export interface Limits {
   readonly mayGoOn: () => boolean
-  /** Whether something that others see may be changed. */
+  /** Whether the job is still owned, so that visible names may be changed. */
   readonly mayPublish: () => boolean
 }
 
-/** What waits in a draft, and which of it, by places, is to get no name after all. */
+/** The placements of a draft, and the indexes of those that get no name. */
 export interface ToSettle extends Pick<Filled, "endings" | "placements"> {
   readonly dropped: ReadonlyArray<number>
 }
 
 /**
- * Compares and places what is in a draft, as far as it comes, and goes on behind what was dealt with before. After the
- * last of it folders are ended into which all has come.
+ * Compares and places copies until its time is over, and begins after the placements of the previous turn. After the
+ * last placement it ends the existing folders.
  */
 export function* settle(
   calls: Calls,

@@ -1,5 +1,5 @@
 /**
- * Takes down what is copied into one placement.
+ * Collects the results of one placement.
  */
 import type * as FilePath from "../../FilePath.ts"
 import type { Copied, Rest } from "../steps/unit.ts"
@@ -10,14 +10,14 @@ interface File {
   readonly name: FilePath.FilePath
 }
 
-/** Tells of files by the folders that they are in. */
+/** Groups files by their folders. */
 const byFolder = <A extends File, B>(files: ReadonlyArray<A>, tell: (files: ReadonlyArray<A>) => B) =>
   Array.from(
     Map.groupBy(files, ({ path }) => path),
     ([path, files]) => ({ path, names: files.map(({ name }) => name), ...tell(files) })
   )
 
-/** What is copied into one placement, or tells of one file. */
+/** Results of one placement: of a file, or of everything in a folder. */
 export class Bucket {
   readonly counts = { copied: 0, linked: 0, bytes: 0, ended: 0, ownersLost: 0 }
   readonly rest: Array<Rest> = []

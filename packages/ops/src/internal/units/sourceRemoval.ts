@@ -1,10 +1,10 @@
 /**
- * Removes the sources of a unit that is moved, once their copies are on the device and that is recorded.
+ * Removes the sources of a moved unit, after their copies are flushed and a checkpoint says so.
  *
- * The sources are put aside first, a folder with all in it by one rename: into a folder of this job's own beside them,
- * in which they keep their names. So nothing else takes the place of a source in the last moment. Only what has a copy
- * is put aside. A source that was changed since gets its name again. All that is found in such a folder gets its name
- * again, too, where a job goes on or is given up.
+ * A source is first put aside: one rename takes it, or a folder with everything in it, into a folder of the job's own
+ * beside it, where it keeps its name. So no other file can take the place of a source in the last moment. Only copied
+ * sources are put aside. A source that has changed since the copy gets its name back. So does everything that a job
+ * finds aside when it goes on or is given up.
  */
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
@@ -22,24 +22,21 @@ import { Folders } from "./folderHandles.ts"
 import { namesIn } from "./folderNames.ts"
 import type { Limits } from "./placement.ts"
 
-/**
- * Mode by which the folder is known. A draft has another mode. Hardly any folder has this one that others could give
- * such a name.
- */
+/** Mode by which a folder of sources is recognised. Drafts have another mode, and so have most folders of others. */
 const asideMode = 0o4700
 
 type Known = Pick<Files.FileStat, "kind" | "mode" | "owner">
 
 /**
- * Whether a folder that has a temporary name is one in which sources were put aside. Where all folders have one mode
- * and one owner, whatever they are given, as on FAT, no folder is a draft.
+ * Whether a folder with a temporary name has sources that were put aside. On FAT, where all folders have the same mode
+ * and owner, every folder with a temporary name counts as one.
  */
 export const isAside = (stat: Known, parent: Known, user: number): boolean =>
   stat.kind === "folder" &&
   ((stat.owner === user && stat.mode === withInherited(asideMode, stat)) ||
     (stat.owner === parent.owner && stat.mode === parent.mode && stat.mode !== withInherited(unfinishedMode, stat)))
 
-/** Opens such a folder; nothing where another one has the name. */
+/** Opens the folder of sources; `undefined` where another folder has the name. */
 function* openAside(calls: Calls, parent: number, name: FilePath.FilePath): Routine<Answer<number | undefined>> {
   const folder = yield* calls.open(parent, name, "list")
   if (isCode(folder)) return folder
@@ -49,9 +46,9 @@ function* openAside(calls: Calls, parent: number, name: FilePath.FilePath): Rout
   return isCode(stat) ? stat : isCode(around) ? around : undefined
 }
 
-/** Makes such a folder, and opens it; nothing where that can't be. */
+/** Makes the folder of sources, and opens it; `undefined` where that fails. */
 function* makeAside(calls: Calls, parent: number, name: FilePath.FilePath): Routine<number | undefined> {
-  // One that was made, and has not got its mode, has nothing in it.
+  // A folder that has not got its mode yet is empty.
   yield* calls.removeFolder(parent, name)
   if (isCode(yield* calls.makeFolder(parent, name, 0o700))) return undefined
   const made = yield* calls.open(parent, name, "list")
@@ -66,7 +63,7 @@ function* makeAside(calls: Calls, parent: number, name: FilePath.FilePath): Rout
   return undefined
 }
 
-/** Gives something its name again, or one with a number if that is taken. */
+/** Gives a source its name back, or a numbered name if the name is taken. */
 function* putBack(calls: Calls, aside: number, parent: number, name: FilePath.FilePath): Routine<void> {
   for (let number = 0; number <= NumberedName.maxNumber; number++) {
     const to = number === 0 ? name : NumberedName.make(name, number)
@@ -75,7 +72,7 @@ function* putBack(calls: Calls, aside: number, parent: number, name: FilePath.Fi
   }
 }
 
-/** Gives all in an open folder its names again, and tells these; nothing where something is left in there. */
+/** Gives all sources in an open folder their names back. Gives these names; `undefined` if a source is left. */
 function* putAllBack(
   calls: Calls,
   aside: number,
@@ -87,7 +84,7 @@ function* putAllBack(
   return isCode(yield* calls.removeFolder(parent, name)) ? undefined : new Set([...others, ...folders])
 }
 
-/** Gives all that was put aside beside a folder its names again, and tells like `putAllBack`. */
+/** Gives all sources that are aside in a folder their names back, like `putAllBack`. */
 function* restoreAside(
   calls: Calls,
   parent: number,
@@ -101,13 +98,13 @@ function* restoreAside(
   return restored
 }
 
-/** What was copied, and is to be removed. */
+/** The copied sources to remove. */
 export interface ToRemove extends Moved {
-  /** Whether a run before this one may have begun with that, so that others may have changed the copies since. */
+  /** Whether an earlier run may have begun with it, so that others may have changed the copies since. */
   readonly isAgain: boolean
 }
 
-/** What files and links that were copied were, by their paths. */
+/** Editions of copied files and links, by their paths. */
 type Editions = Map<FilePath.FilePath, string>
 
 const editionsOf = ({ copied: { editions } }: Placement): Editions =>
@@ -117,7 +114,7 @@ const editionsOf = ({ copied: { editions } }: Placement): Editions =>
     )
   )
 
-/** One of what was copied, and what has become of it so far. */
+/** A copied source, and the state of its removal. */
 class Source {
   readonly name: FilePath.FilePath
   readonly isFolder: boolean
@@ -134,7 +131,7 @@ class Source {
     this.left = new Map(this.editions)
   }
 
-  /** What is in a folder and not among what was found there is gone. */
+  /** Notes that all entries of a folder are gone that are not among the found ones. */
   forget(folder: FilePath.FilePath, found: ReadonlySet<FilePath.FilePath>): void {
     for (const path of this.left.keys()) {
       if (!FilePath.isWithin(path, folder)) continue
@@ -149,20 +146,20 @@ class Source {
   }
 }
 
-/** Something to be removed, by its path. */
+/** An entry to remove. */
 interface Entry {
   readonly path: FilePath.FilePath
   readonly isFolder: boolean
   readonly source: Source
 }
 
-/** A folder that something is removed from, and the one that it is put into. */
+/** The folder of the sources, and the folder that they are put into. */
 interface Aside {
   readonly parent: number
   readonly aside: number
 }
 
-/** Whether a copy is what it was when it got its name. */
+/** Whether the copy is still like its source. */
 function* hasCopy(
   calls: Calls,
   copies: Folders,
@@ -181,10 +178,10 @@ class SourceRemoval {
   private readonly kept: ReadonlySet<FilePath.FilePath>
   /** Folders that were not copied. */
   private readonly uncopied: ReadonlySet<FilePath.FilePath>
-  /** Where the copies are, if it is to be looked at them: right after they got their names it is not. */
+  /** The folders of the copies, if an earlier run has made these: then each copy is looked at. */
   private readonly copies: Folders | undefined
   private readonly mayPublish: () => boolean
-  /** Whether something that was put aside could not be given its name again. */
+  /** Whether a source that is aside could not be given its name back. */
   isStuck = false
 
   constructor(calls: Calls, { aside, isAgain, kept, placed }: ToRemove, copies: Folders, mayPublish: () => boolean) {
@@ -199,8 +196,8 @@ class SourceRemoval {
   }
 
   /**
-   * Removes some of what is in a folder, one entry at least: these entries, or all that are of a folder. Tells how many
-   * entries it has come to.
+   * Removes entries of a folder until its time is over, one entry at least: the given ones, or all of a folder. Gives
+   * the number of entries it has tried.
    */
   *removeIn(parent: number, from: ReadonlyArray<Entry> | Entry, mayGoOn = () => true): Routine<number> {
     const { calls } = this
@@ -210,7 +207,7 @@ class SourceRemoval {
     if (restored === undefined || aside === undefined) return Number.POSITIVE_INFINITY
     let count = 0
     try {
-      // All in there has its name by now.
+      // The folder of sources is empty now.
       for (const entry of "path" in from ? yield* this.entriesIn(parent, from) : from) {
         if (!this.mayPublish() || (count > 0 && !mayGoOn())) break
         count++
@@ -225,7 +222,7 @@ class SourceRemoval {
     return count
   }
 
-  /** What is in a folder. */
+  /** Lists a folder. */
   private *entriesIn(folder: number, { path, source }: Entry): Routine<ReadonlyArray<Entry>> {
     const names = yield* namesIn(this.calls, folder)
     if (names === undefined) return []
@@ -240,13 +237,13 @@ class SourceRemoval {
     return entries
   }
 
-  /** Removes what was copied out of a folder that there is more to do in. */
+  /** Removes the copied entries of a folder that has a rest. */
   private *removeInKept(parent: number, kept: Entry): Routine<void> {
     const { path, source } = kept
     const folder = yield* this.calls.open(parent, FilePath.name(path), "list")
     if (isCode(folder)) {
       if (folder.name === "ENOENT") source.forget(path, new Set())
-      // What a run before this one has put aside in there has not got its name.
+      // A source that an earlier run has put aside in the folder has not got its name back.
       else this.isStuck ||= this.isAgain
       return
     }
@@ -254,7 +251,7 @@ class SourceRemoval {
     this.calls.closeNow(folder)
   }
 
-  /** Removes a file or link. What a run before this one has put aside is not what it was by its time of change. */
+  /** Removes a file or link. The renames of an earlier run have changed its ctime. */
   private *removeFile(
     { aside, parent }: Aside,
     { path, source: { editions, left } }: Entry,
@@ -275,12 +272,12 @@ class SourceRemoval {
     if (isCode(put) || !isContentOf(put, edition)) return
     if (!isCode(yield* calls.unlink(aside, name))) return void left.delete(path)
     yield* giveBackName(calls, { folder: aside, name }, { folder: parent, name })
-    // To be renamed has changed it.
+    // The renames have changed its ctime.
     const back = yield* calls.lstat(parent, name)
     if (!isCode(back) && isContentOf(back, edition)) left.set(path, editionOf(back))
   }
 
-  /** Takes down that a folder is gone with all in it. */
+  /** Notes that a folder is gone with everything in it. */
   private forgetAll({ path, source }: Entry): void {
     source.isGone ||= path === source.name
     source.forget(path, new Set())
@@ -293,7 +290,7 @@ class SourceRemoval {
     const name = FilePath.name(path)
     const renamed = yield* calls.rename(parent, name, aside, name)
     if (isCode(renamed)) {
-      // Others may have removed it, or a run before this one.
+      // An earlier run, or another program, may have removed it.
       if (renamed.name === "ENOENT") this.forgetAll(entry)
       else source.isFolderLeft = true
       return
@@ -325,14 +322,14 @@ class SourceRemoval {
   }
 }
 
-/** What became of sources that were to be removed. */
+/** Results of the removal. */
 export interface SourcesRemoved {
   readonly removed: ReadonlyArray<Removed>
-  /** Whether one could not be given its name again. All others that are left have theirs. */
+  /** Whether a source could not be given its name back. All other sources that are left have their names. */
   readonly isStuck: boolean
 }
 
-/** Removes sources, as far as it comes, and goes on behind those that were dealt with before. */
+/** Removes sources until its time is over, and begins after those of the previous turn. */
 export function* removeSources(
   calls: Calls,
   { source: path, target }: Unit,
