@@ -9,7 +9,7 @@ import type { Answer, Call } from "../../Calls.ts"
 
 /** How calls are made. */
 export interface Way {
-  /** Makes a call. One that is long may take any time: its content, or the device, says how much. */
+  /** Makes a call. A long call may take any time, by its content or its device. */
   readonly make: <A>(call: Call<A>, done: (answer: Answer<A>) => void, isLong?: boolean) => void
   /**
    * Does work that makes many calls, for as long as it may go on; nothing where calls are not made at once, or, unless
@@ -18,19 +18,19 @@ export interface Way {
   readonly atOnce: <A>(work: (mayGoOn: () => boolean) => A, isNeeded?: boolean) => Effect.Effect<Option.Option<A>>
 }
 
-/** Others make them, and other work goes on meanwhile. */
+/** The thread pool makes the calls, and other work goes on meanwhile. */
 export const later: Way = {
   make: (call, done) => call.later(done),
   atOnce: () => Effect.succeedNone
 }
 
-/** The thread waits for each. */
+/** The thread waits for each call. */
 export const blocking: Way = {
   make: (call, done) => done(call.now()),
   atOnce: (work) => Effect.sync(() => Option.some(work(() => true)))
 }
 
-/** Milliseconds that this thread was ready to run while others did (sched-stats of Linux); 0 where nothing says so. */
+/** Milliseconds that this thread has waited for a processor (sched-stats of Linux); 0 on other systems. */
 export const runDelay = (): number => {
   try {
     const [, nanos] = fs.readFileSync("/proc/thread-self/schedstat", "latin1").split(" ")
@@ -40,39 +40,39 @@ export const runDelay = (): number => {
   }
 }
 
-/** One call that takes longer is the sign that others will, unless other work had the processors. */
+/** A call that takes longer is slow, unless the thread has waited for a processor. */
 const slowMillis = 20
-/** Work of many calls ends some time after it is asked to. */
+/** A routine that takes longer is slow: it ends some time after it is asked to. */
 const slowWorkMillis = 100
-/** As long no call is made at once after the first slow one, and twice as long after each that follows. */
+/** Time without quick calls after the first slow call; each further slow call doubles it. */
 const pauseMillis = { first: 200, most: 60_000 }
-/** Calls that were quick for so many times the last pause are like those before the first slow one. */
+/** After so many times the last pause without a slow call, the next pause is the first one again. */
 const pausesUntilForgotten = 10
-/** As old what is known of the thread's waiting for a processor may be when a call is made. */
+/** Most age of the thread's known wait for a processor when a call is made. */
 const freshMillis = 50
-/** As long calls are made one after the other; then others have the thread. */
+/** Time for calls in one turn of the event loop. */
 const sliceMillis = 8
-/** As long work of many calls may go on, once it has the thread. */
+/** Time for a routine in one turn of the event loop. */
 const workMillis = 20
 
-/** Makes calls at once for as long as they are quick, and hands them on otherwise. */
+/** Makes calls at once while they are quick, and by the thread pool otherwise. */
 export class Quick implements Way {
   private readonly now: () => number
   private readonly runDelay: () => number
   private known = { at: Number.NEGATIVE_INFINITY, delayMillis: 0 }
   private notBefore = 0
   private pauseMillis = pauseMillis.first
-  /** When the first call was made in this turn of the event loop; nothing before there was one. */
+  /** Time of the first call in this turn of the event loop. */
   private sliceFrom: number | undefined
   private waiting: Array<() => void> = []
 
-  /** `now` tells milliseconds, and `runDelay` how many of them this thread was ready to run while others did. */
+  /** `now` gives milliseconds, and `runDelay` how many of them this thread has waited for a processor. */
   constructor(now: () => number, runDelay: () => number) {
     this.now = now
     this.runDelay = runDelay
   }
 
-  /** Milliseconds that the thread has waited for a processor since this was asked before. */
+  /** Milliseconds that the thread has waited for a processor since the last call of `waited`. */
   private waited(at: number): number {
     const { delayMillis } = this.known
     this.known = { at, delayMillis: this.runDelay() }
@@ -86,7 +86,7 @@ export class Quick implements Way {
     this.pauseMillis = Math.min(this.pauseMillis * 2, pauseMillis.most)
   }
 
-  /** Lets those go on that wait for the next turn. Together they have no longer than one would have. */
+  /** Begins the next turn for all calls that wait for it. Together they have the time of one turn. */
   private readonly turn = (): void => {
     const { waiting } = this
     this.waiting = []
@@ -94,10 +94,10 @@ export class Quick implements Way {
     for (const goOn of waiting) goOn()
   }
 
-  /** Whether calls are handed on for longer than after a single slow one. */
+  /** Whether there was more than one slow call, and the pause after it is not over. */
   readonly isSlow = (): boolean => this.pauseMillis > 2 * pauseMillis.first && this.now() < this.notBefore
 
-  /** Does this in a turn of this thread, and then what it gives. What takes longer than so much is slow. */
+  /** Runs work in a turn of this thread, and then its continuation. Work that takes longer than `slowAfter` is slow. */
   private inTurn(work: () => () => void, otherwise: () => void, slowAfter: number): void {
     const started = this.now()
     if (started < this.notBefore) return otherwise()
@@ -137,7 +137,7 @@ export class Quick implements Way {
           const value = work(() => this.now() < until)
           return () => resume(Effect.succeedSome(value))
         } catch (defect) {
-          // In a later turn it would be nobody's, and end the process.
+          // Thrown in a later turn it would end the process.
           return () => resume(Effect.die(defect))
         }
       }

@@ -7,12 +7,12 @@ import type { Named } from "./freeName.ts"
 import type { Routine } from "./routine.ts"
 
 /**
- * Codes where only root may, where the file system has no owners, and where this one has no number: in a user
- * namespace, or at a server that maps them.
+ * Codes of a refusal: only root may set owners, the file system has none, or the owner has no number in this user
+ * namespace or at the server.
  */
 const withoutOwner = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL"])
 
-/** Something open, or what has a name: the link itself, where that is one. */
+/** A descriptor, or a name in a folder; a link is not followed. */
 export type Owned = number | Named
 
 function* set(calls: Calls, owned: Owned, owner: Files.Owner): Routine<Answer<void>> {
@@ -22,8 +22,7 @@ function* set(calls: Calls, owned: Owned, owner: Files.Owner): Routine<Answer<vo
 }
 
 /**
- * Gives an owner and a group. Where there can't be this owner it gives the group, if that may be. Tells whether it has
- * both.
+ * Sets owner and group, or the group alone where the owner is refused. Tells whether both are set.
  */
 export function* giveOwner(
   calls: Calls,

@@ -1,5 +1,5 @@
 /**
- * Looks how much there is in and below a folder.
+ * Counts the entries in and below a folder.
  */
 import * as Option from "effect/Option"
 import { type Call, type Calls, isCode } from "../../Calls.ts"
@@ -10,27 +10,27 @@ import type { EntryKind } from "../../FolderListing.ts"
 import { followedName } from "./followedName.ts"
 import type { Routine } from "./routine.ts"
 
-/** So many folders may be in one another, the first included: each that is being worked on has descriptors. */
+/** Most levels of folders, the first included: each level has open descriptors. */
 export const mostDeep = 16
 
-/** How many elements that is: each folder has a begin and an end. */
+/** Number of elements: each folder has a start and an end. */
 export const countOf = ({ folders, leaves }: Files.FolderSize): number => leaves + 2 * folders
 
-/** How it is looked. */
+/** Options of the count. */
 export interface Measuring {
-  /** As many elements may be in it, without the ends of folders. */
+  /** Most elements, without the ends of folders. */
   readonly most: number
-  /** Whether something counts for nothing, by its path below the folder. */
+  /** Leaves entries out, by their paths below the folder. */
   readonly isLeftOut?: Filter.Filter
-  /** Whether links are taken for what they lead to. Only files beside them are found. */
+  /** Whether links are followed. Only targets in the same folder are found. */
   readonly isFollowing?: boolean
-  /** Takes what is found out of folders in it, by their paths below it, where there is no answer for itself. */
+  /** Takes the sizes of inner folders, by their paths below the folder, if the folder itself is too large. */
   readonly tell?: (path: FilePath.FilePath, size: Files.FolderSize) => void
 }
 
 /**
- * Gives how much is in what this opens; `None` where it is too much, or anything but files, links and folders. What was
- * found out of folders in it is told then.
+ * Counts the entries of a folder; `None` if there are too many, or other entries than files, links and folders. Then
+ * `tell` gets the sizes of the inner folders that were counted.
  */
 export function* measure(
   calls: Calls,
@@ -38,9 +38,9 @@ export function* measure(
   { isFollowing = false, isLeftOut = Filter.none, most, tell }: Measuring
 ): Routine<Option.Option<Files.FolderSize>> {
   let [leaves, folders] = [0, 0]
-  /** What all is known of, but for what is in one of them. */
+  /** The counted folders that are in no other counted folder. */
   const known: Array<readonly [path: FilePath.FilePath, size: Files.FolderSize]> = []
-  // What is not a folder needs no name, where all is taken for what it is.
+  // Files and links need no names, unless rules or followed links ask for them.
   const needsNames = isLeftOut !== Filter.none || isFollowing
 
   /** Whether a link leads to a file. */
@@ -49,7 +49,7 @@ export function* measure(
     return !isCode(found) && found.stat.kind === "file"
   }
 
-  /** Names of folders in a folder. */
+  /** Lists the folders in a folder, and counts its other entries. */
   function* list(folder: number, path: FilePath.FilePath): Routine<ReadonlyArray<FilePath.FilePath> | undefined> {
     const names: Array<FilePath.FilePath> = []
     let isOrdinary = true
@@ -79,7 +79,7 @@ export function* measure(
     return names
   }
 
-  /** Adds a folder, with all that is in and below it, and tells whether that was possible. */
+  /** Counts a folder with everything in and below it, and tells whether that was possible. */
   function* add(path: FilePath.FilePath, open: Call<number>, depth: number): Routine<boolean> {
     const folder = depth > mostDeep ? undefined : yield* open
     if (folder === undefined || isCode(folder)) return false
@@ -106,7 +106,7 @@ export function* measure(
   return Option.none()
 }
 
-/** Looks how much there is in some folders of a folder: how many elements, 0 where that can't be seen. */
+/** Counts the elements of some folders in a folder; 0 for a folder that can't be counted. */
 export function* sizesOf(
   calls: Calls,
   folder: number,

@@ -1,6 +1,5 @@
 /**
- * Follows links that lead to files beside them. Those that lead anywhere else are not followed here: a call may take
- * any time there.
+ * Follows links whose targets are in the same folder. Other targets may be on file systems whose calls take any time.
  */
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import type * as FilePath from "../../FilePath.ts"
@@ -8,16 +7,16 @@ import type * as Files from "../../Files.ts"
 import { isName } from "./openHandle.ts"
 import type { Routine } from "./routine.ts"
 
-/** So many links are followed after one another: those that go round have to end somewhere. */
+/** Most links in a chain: a circle of links has to end. */
 const mostLinks = 8
 
-/** What a name leads to in its folder: itself, if it is no link or leads anywhere else. */
+/** The target of a name in its folder: the name itself, if it is no link or the target is elsewhere. */
 export interface Followed {
   readonly leadsTo: FilePath.FilePath
   readonly stat: Files.FileStat
 }
 
-/** Finds what a name leads to, through links in the same folder. */
+/** Finds the target of a name through links in the same folder. */
 export function* followedName(
   calls: Calls,
   folder: number,

@@ -1,8 +1,8 @@
 /**
- * Knows where the file system answers at once, so that not even the thread that must never wait has to hand a call on.
+ * Knows the file systems whose calls are quick enough for the thread of the event loop.
  *
- * A call that is handed to another thread takes ten times as long as most calls do. Where files are on a disk of this
- * machine the owner of a job may make it itself, for a few milliseconds at a time.
+ * A call through another thread takes ten times as long as most calls. For files on a disk of this machine the owner of
+ * a job makes calls itself, for a few milliseconds at a time.
  */
 import type * as Task from "@fanout/core/Task"
 import * as Context from "effect/Context"
@@ -13,51 +13,51 @@ import * as Stream from "effect/Stream"
 import type { FilePath } from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 
-/** What knows where calls are quick. */
+/** Knows where calls are quick. */
 export interface QuickFiles {
   /**
-   * A file system for all that is under these real paths: `None` where anything is mounted in there, or a file system
-   * that is not local is mounted above. It makes calls at once while they are quick, and hands them on otherwise; never
-   * more than some milliseconds of them one after the other.
+   * A file system for everything under these real paths; `None` if anything is mounted below them, or if they are on a
+   * file system that is not local. It makes calls at once while they are quick, for some milliseconds in a row, and by
+   * the thread pool otherwise.
    */
   readonly throughout: (paths: ReadonlyArray<FilePath>) => Effect.Effect<Option.Option<Files.Files["Service"]>>
 
-  /** Whether such file systems hand on all calls for now, since more than one was slow: then threads are quicker. */
+  /** Whether all calls go to the thread pool for now, because several were slow. Then worker threads are quicker. */
   readonly isSlow: () => boolean
 }
 
-/** Reference to what knows where calls are quick; by default they are nowhere. */
+/** Reference to the knowledge of quick calls; by default no call is quick. */
 export const QuickFiles: Context.Reference<QuickFiles> = Context.Reference<QuickFiles>("@fanout/ops/QuickFiles", {
   defaultValue: () => ({ throughout: () => Effect.succeedNone, isSlow: () => false })
 })
 
-/** Those who share work with the owner of a job. */
+/** Workers that share the work of a job's owner. */
 export interface Others<T extends Task.Any, E> {
-  /** Their handlers. They are built only when there is something for them. */
+  /** Their handlers. The layer is built with the first work for them. */
   readonly layer: Layer.Layer<Task.Handler<T>, E>
-  /** How many of them there are. They are given two pieces of work each. */
+  /** Number of workers. Each has up to two pieces of work. */
   readonly count: number
 }
 
-/** Those who do what the owner of a job does not. */
+/** The workers for work that the owner of a job does not do itself. */
 export interface Sides<T extends Task.Any, E> {
-  /** Where the owner does its share. */
+  /** Workers beside an owner that does its share. */
   readonly beside: Others<T, E>
-  /** Where it does none, since calls may take long. */
+  /** Workers that do everything, where calls may take long. */
   readonly alone: Others<T, E>
 }
 
-/** Where the owner of a job does its share, and when others help. */
+/** Where the owner of a job does its share, and when workers help. */
 export interface Where {
   /** Real paths that the files are under. */
   readonly paths: ReadonlyArray<FilePath>
-  /** After so much others are asked: 1 for 64 files, and 1 for 512 KiB or 0.7 ms more; 64 by default. */
+  /** Work before the first worker is asked: 1 for 64 files, and 1 for 512 KiB or 0.7 ms more; 64 by default. */
   readonly startsAfter?: number
 }
 
 /**
- * Has a walk over all that is under these paths make its calls at once, where that is quick; only those that follow no
- * links, if it `follows` some.
+ * Has a walk under these paths make its calls at once where they are quick. Of a walk that `follows` links these are
+ * only the calls of routines, which follow none.
  */
 export const walking = <A, E, R>(
   paths: ReadonlyArray<FilePath>,

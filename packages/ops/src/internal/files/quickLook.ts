@@ -1,5 +1,5 @@
 /**
- * Looks at many files, where that is quick.
+ * Looks at many files where calls are quick.
  */
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
@@ -8,8 +8,8 @@ import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 
 /**
- * Gives what is at each of some paths, `undefined` where that can't be seen. Paths of one folder follow one another.
- * `None` where calls take their time.
+ * Looks at each path; `undefined` for a path that fails. Paths of the same folder have to follow one another. `None`
+ * where calls are slow.
  */
 export const lookAtAll = (
   paths: ReadonlyArray<FilePath.FilePath>

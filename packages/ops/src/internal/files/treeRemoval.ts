@@ -1,5 +1,6 @@
 /**
- * Removes folders with what is in and below them: of a small one most of what it takes is to find the way there.
+ * Removes folders with everything in and below them, through descriptors: to look a path up takes longer than most
+ * removals.
  */
 import { type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
@@ -8,34 +9,34 @@ import type { EntryKind } from "../../FolderListing.ts"
 import { isName } from "./openHandle.ts"
 import type { Routine } from "./routine.ts"
 
-/** Names that are held at most: a part of a list of 64 KiB has not as many as are missing to `keyBase`. */
+/** Most names in memory. One more listing of 64 KiB can't add enough to reach `keyBase`. */
 const mostHeld = 60_000
 const keyBase = 2 ** 16
 
 /**
- * More names are removed in the order of their inodes, as coreutils do with as many: file systems that list names by
- * hashes would else be all over their tables of inodes.
+ * From this number on names are removed in the order of their inodes, as coreutils do: file systems that list names by
+ * hash would otherwise read their inode tables in random order.
  */
 const sortedAbove = 10_000
 
-/** As many names are removed, in a tenth of a millisecond, before it is asked whether that may go on. */
+/** Names that are removed between two calls of `mayGoOn`: a tenth of a millisecond. */
 const namesInGo = 32
 
-/** What decides about what is removed. */
+/** Decides about each entry, and is told of removals. */
 export interface Remover {
-  /** Whether it goes on. */
+  /** Whether the removal may go on. */
   readonly mayGoOn: () => boolean
-  /** Takes which folder has the path, and tells whether anything in it may be removed. */
+  /** Is told of each folder before its entries, and tells whether these may be removed. */
   readonly begin: (path: FilePath.FilePath, folder: number) => Routine<boolean>
-  /** Whether this name in the folder is left; it is removed right after. It is not asked about folders. */
+  /** Whether a file or link stays. One that does not stay is removed right after. */
   readonly isLeft: (name: FilePath.FilePath) => Routine<boolean>
-  /** Is told that a name is gone. */
+  /** Called after the removal of a file or link. */
   readonly removedName: (name: FilePath.FilePath) => void
-  /** Is told that a folder was removed. */
+  /** Called after the removal of a folder. */
   readonly removedFolder: () => void
 }
 
-/** Entries of a folder: names of what is no folder with the inodes of each, and names of folders. */
+/** Entries of a folder: files and links with their inodes, and folders. */
 class Part {
   readonly names: Array<FilePath.FilePath> = []
   readonly folders: Array<FilePath.FilePath> = []
@@ -50,7 +51,7 @@ class Part {
     }
   }
 
-  /** The names in the order in which they are removed. */
+  /** The files and links in the order of their removal. */
   get inOrder(): ReadonlyArray<FilePath.FilePath> {
     const { keys, names } = this
     if (names.length <= sortedAbove || names.length > keyBase) return names
@@ -58,7 +59,7 @@ class Part {
   }
 }
 
-/** Removes names, and tells whether it came through. What is gone before its turn is as good as removed. */
+/** Removes files and links. `false` says that it was stopped. An entry that is gone already counts as removed. */
 function* unlinkEach(
   calls: Calls,
   folder: number,
@@ -74,7 +75,7 @@ function* unlinkEach(
   return true
 }
 
-/** What became of what is in a folder. */
+/** Result for the entries of a folder. */
 type Emptied = "emptied" | "left" | "stopped"
 
 function* empty(
@@ -104,8 +105,8 @@ function* empty(
 }
 
 /**
- * Removes what is in a folder, and in those below it down to a depth, and each of them that is empty then. What can't
- * be removed is left. Tells whether it came through; else something of it may be removed.
+ * Removes a folder's entries, those of the folders below it down to a depth, and each folder that is empty then.
+ * Entries that can't be removed are left. `false` says that it was stopped, and has removed a part.
  */
 export function* removeTree(
   calls: Calls,
@@ -118,7 +119,7 @@ export function* removeTree(
   if (!remover.mayGoOn()) return false
   if (!isName(name)) return true
   const folder = yield* calls.open(parent, name, "list")
-  // One that can't be opened may be empty all the same.
+  // A folder that can't be opened may still be empty.
   if (!isCode(folder)) {
     const emptied = yield* empty(calls, folder, path, depth, remover)
     calls.closeNow(folder)
@@ -128,7 +129,7 @@ export function* removeTree(
   return true
 }
 
-/** Removes all of a folder of this job's own, if that is what has the name: else only if it is empty. Tells whether. */
+/** Removes a folder of the job's own with everything in it; another folder only if it is empty. Tells whether. */
 export function* removeOwn(
   calls: Calls,
   parent: number,
@@ -138,7 +139,7 @@ export function* removeOwn(
   const remover: Remover = {
     mayGoOn: () => true,
     *begin(path, folder) {
-      // A folder in it may have the mode of its source by now, which may let nobody take anything out of it.
+      // A folder in it may have the mode of its source already, without the permission to remove entries.
       if (path !== name) return !isCode(yield* calls.setMode(folder, 0o700))
       const stat = yield* calls.stat(folder)
       return !isCode(stat) && isOwn(stat)
