@@ -22,7 +22,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import * as Stop from "./exit/Stop.ts"
 import { KnownWorkers } from "./host/KnownWorkers.ts"
 import * as SharedFiles from "./machine/SharedFiles.ts"
-import { listenAt, type Membership } from "./options/ClusterFlags.ts"
+import { addressText, listenAt, type Membership } from "./options/ClusterFlags.ts"
 import type { Database } from "./options/Database.ts"
 
 const Tasks = FileThread.Tasks.merge(MediaThreadTasks, ProcessTasks)
@@ -77,7 +77,8 @@ const refuseBy = ({ whyNot }: SharedFiles.SharedFiles) => (paths: ReadonlyArray<
 
 const portRefused = ({ host, port }: Membership, { reason: { cause } }: SocketServerError) => {
   const why = cause instanceof Error ? cause.message : String(cause)
-  return Stop.usage(`Port ${port} can't be listened on (${why}). Name another one: --cluster ${host}:${port + 1}.`)
+  const other = addressText({ host, port: port + 1 })
+  return Stop.usage(`Port ${port} can't be listened on (${why}). Name another one: --cluster ${other}.`)
 }
 
 /** Layer that takes part in a cluster. The handlers are those by which this process does its share. */

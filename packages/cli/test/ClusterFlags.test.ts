@@ -39,14 +39,16 @@ describe("--cluster", () => {
           ["node3", "node3", 7433, "0.0.0.0"],
           ["10.0.0.3:80", "10.0.0.3", 80, "0.0.0.0"],
           ["[fd00::3]:7000", "fd00::3", 7000, "::"],
+          ["fd00::3", "fd00::3", 7433, "::"],
           ["127.0.0.1", "127.0.0.1", 7433, "127.0.0.1"]
         ] as const
       ) {
         const found = yield* of(text, env)
         assert.deepInclude(found, { host, port })
         assert.strictEqual(found && ClusterFlags.listenAt(found), listen)
+        assert.deepInclude(yield* of(found && ClusterFlags.addressText(found), env), { host, port })
       }
-      for (const text of ["", ":7433", "a b", "a:0", "a:70000", "http://a", "fd00::3"]) {
+      for (const text of ["", ":7433", "a b", "a:0", "a:70000", "http://a", "[fd00::3", "fd00::3:x"]) {
         assert.include(yield* refused(text, env), "takes a name or an address")
       }
       assert.isUndefined(yield* of(undefined, {}))

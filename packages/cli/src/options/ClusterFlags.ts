@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as fs from "node:fs"
+import { isIPv6 } from "node:net"
 import * as Stop from "../exit/Stop.ts"
 import * as Process from "../host/Process.ts"
 import * as Arguments from "./Arguments.ts"
@@ -109,6 +110,7 @@ const isThisMachine = (host: string): boolean =>
   host === "localhost" || host === "::1" || /^127(?:\.\d+){3}$/.test(host)
 
 const addressOf = (text: string): { readonly host: string; readonly port: number } | undefined => {
+  if (isIPv6(text)) return { host: text, port: usualPort }
   const [, bracketed, plain, digits] = /^(?:\[([\da-f:.]+)\]|([^\s:/[\]]+))(?::(\d{1,5}))?$/i.exec(text) ?? []
   const host = bracketed ?? plain
   const port = digits === undefined ? usualPort : Number(digits)
@@ -156,6 +158,10 @@ export const membership = Effect.fnUntraced(function*(
 export const listenAt = ({ host }: Membership): string =>
   isThisMachine(host) ? host : host.includes(":") ? "::" : "0.0.0.0"
 
+/** Writes an address as `--cluster` takes it. */
+export const addressText = ({ host, port }: Pick<Membership, "host" | "port">): string =>
+  `${isIPv6(host) ? `[${host}]` : host}:${port}`
+
 /** How a process is called that takes part in a cluster. */
 export const asMember = (membership: Membership | undefined): string =>
-  membership === undefined ? "" : ` as ${membership.host}:${membership.port} of a cluster`
+  membership === undefined ? "" : ` as ${addressText(membership)} of a cluster`
