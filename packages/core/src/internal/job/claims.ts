@@ -16,7 +16,7 @@ import { PassedOver } from "../store/passed.ts"
 import { activeTags, isToCancel, stepAtEnd } from "../store/request.ts"
 import { align, type Change, put, step } from "./change.ts"
 import { cleanUpsAtOnce } from "./cleanUp.ts"
-import { lift, migrationsFrom, misfitOf, renamesOf } from "./codec.ts"
+import { fitting, lift, migrationsFrom, renamesOf } from "./codec.ts"
 import { runJob } from "./loop.ts"
 import { Sightings } from "./ownership.ts"
 import { Place } from "./places.ts"
@@ -288,13 +288,11 @@ const liftedFor = Effect.fnUntraced(function*(claims: Claims, record: JobRecord)
     claims.left.addUnsafe(id)
     return undefined
   }
-  const payload = lift(runnable.job, record)
+  const lifted = lift(runnable.job, record)
   // Nobody could cancel a job whose clean-up waits for a payload that fits.
-  const misfit = Result.isSuccess(payload) && !isToCancel(record)
-    ? misfitOf(runnable.job, payload.success)
-    : undefined
-  if (Result.isSuccess(payload) && misfit === undefined) return { runnable, payload: payload.success }
-  yield* leave(claims, id, Result.isFailure(payload) ? payload.failure : misfit ?? "")
+  const payload = isToCancel(record) ? lifted : Result.flatMap(lifted, fitting(runnable.job))
+  if (Result.isSuccess(payload)) return { runnable, payload: payload.success }
+  yield* leave(claims, id, payload.failure)
   return undefined
 })
 

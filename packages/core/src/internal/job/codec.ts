@@ -62,15 +62,19 @@ export const lift = (job: Job.Any, { payload, version }: JobRecord): Result.Resu
   })
 
 /**
- * Says why a payload of the definition's version does not fit the definition, as far as that shows at once. Stored
- * payloads are like that after a change of the definition without a new version.
+ * Gives a payload of the definition's version, or says why it does not fit the definition, as far as that shows at
+ * once. Stored payloads do not fit after a change of the definition without a new version.
  */
-export const misfitOf = ({ name, payload: schema, version }: Job.Any, payload: Schema.Json): string | undefined =>
-  Option.match(Exit_.findErrorOption(Effect.runSyncExit(decode(schema, payload))), {
-    onNone: () => undefined,
+export const fitting = (job: Job.Any) => (payload: Schema.Json): Result.Result<Schema.Json, string> =>
+  Option.match(Exit_.findErrorOption(Effect.runSyncExit(decode(job.payload, payload))), {
+    onNone: () => Result.succeed(payload),
     onSome: (error) =>
-      `its payload does not match version ${version} of "${name}": ${lineOf(error)}. If the payload's schema was ` +
-      "changed, raise `version`, and say in `migrations` what becomes of stored payloads"
+      Result.fail(
+        `its payload does not match version ${job.version} of "${job.name}": ${
+          lineOf(error)
+        }. If the payload's schema ` +
+          "was changed, raise `version`, and say in `migrations` what becomes of stored payloads"
+      )
   })
 
 /** The end of a program without a stop. `error` is the program's typed error, for the retry schedule. */

@@ -123,8 +123,8 @@ const link = (request: CopyRequest, { place: { folder, name }, stat }: First) =>
         ({ code }) => code === "EEXIST",
         () => Effect.flatMap(isThere, (isThere) => isThere ? Effect.void : Effect.fail(occupied(request)))
       ))
-      // Two names of one file can't take each other's place.
     } else if (!(yield* isThere)) {
+      // Two names of one file could not take each other's place.
       yield* createTemporary(request, folder.link(name, temporary, target.folder))
       yield* place(request)
     }
