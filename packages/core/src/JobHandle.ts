@@ -48,7 +48,7 @@ export interface JobHandle<out A, out E> {
   /** Looks at how far the job is. */
   readonly status: Effect.Effect<JobStatus, JobStoreError>
 
-  /** The status now, and after each change, with rates. The stream ends when the job is over. */
+  /** The status now, and after each change, with rates. The stream ends when the job and its children are over. */
   readonly changes: Stream.Stream<JobStatus, JobStoreError>
 
   /** See `JobManager.pause`, `resume`, `cancel`, `abandon` and `retry`. */

@@ -114,7 +114,7 @@ export class JobManager extends Context.Service<JobManager, {
   readonly progress: (id: JobId) => Effect.Effect<Progress, JobStoreError>
   /** Looks at how far a job is. */
   readonly status: (id: JobId) => Effect.Effect<JobStatus, JobStoreError>
-  /** The status of a job now, and after each change, with rates. The stream ends when the job is over. */
+  /** The status now, and after each change, with rates. The stream ends when the job and its children are over. */
   readonly changes: (id: JobId) => Stream.Stream<JobStatus, JobStoreError>
   /**
    * Lists jobs, the newest first, at most `limit` (100 by default). A full page may have a next page: pass the last job

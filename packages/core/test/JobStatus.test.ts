@@ -165,6 +165,29 @@ describe("the status of a job", () => {
       assert.isTrue(seen.some((children) => children.Queued === 1 && children.Running === 2))
     }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
 
+  it.effect("follows the children of a cancelled job until they are over", () =>
+    Effect.gen(function*() {
+      const Book = Job.make("test/Book", {})
+      const book = Book.toLayer(() =>
+        Effect.catchTag(ChildJobs.run("part", Crawl, 60), ["JobNotCompleted", "JobStoreError"], Effect.die)
+      )
+      const crawl = Crawl.toLayer(() => Effect.never, { onCancel: () => Effect.sleep("5 seconds") })
+      const { jobs } = yield* process([Book, Crawl], Layer.merge(book, crawl))
+      const handle = yield* jobs.start(Book, undefined)
+      const seen: Array<JobStatus> = []
+      const watching = yield* Effect.forkChild(
+        Stream.runForEach(handle.changes, (status) => Effect.sync(() => seen.push(status)))
+      )
+      yield* pass(2)
+      yield* handle.cancel
+      yield* pass(2)
+      const { children, record } = yield* handle.status
+      assert.deepStrictEqual([record.state._tag, children], ["Cancelled", { Running: 1 }])
+      yield* pass(10)
+      assert.isDefined(watching.pollUnsafe())
+      assert.deepStrictEqual(seen.at(-1)?.children, { Cancelled: 1 })
+    }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
+
   it.effect("follows what is asked of the job through its handle", () =>
     Effect.gen(function*() {
       const { jobs } = yield* process([Crawl], program)

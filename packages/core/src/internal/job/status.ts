@@ -12,6 +12,7 @@ import type { JobOverview, JobStatus } from "../../JobStatus.ts"
 import type { ListFilter, StateCounts } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { seemsDead } from "../../OwnerLiveness.ts"
+import { activeTags } from "../store/request.ts"
 import { changeWithin, type JobRuntime } from "./runtime.ts"
 import { isSame } from "./watch.ts"
 
@@ -67,7 +68,11 @@ export const overviewOf = (
 export const statusOf = (runtime: JobRuntime, id: JobId): Effect.Effect<JobStatus, JobStoreError> =>
   Effect.map(look(runtime, id), statusFrom)
 
-/** Emits the present status of a job, and then each change until the job is over. */
+/** Whether a job is over, and each of its children. The end of a job cancels its children, which takes a while. */
+const isAllOver = ({ children, record }: Look): boolean =>
+  JobState.isTerminal(record.state) && activeTags.every((tag) => (children[tag] ?? 0) === 0)
+
+/** Emits the present status of a job, and then each change until the job and its children are over. */
 export const statusChanges = (runtime: JobRuntime, id: JobId): Stream.Stream<JobStatus, JobStoreError> =>
   Stream.paginate<Look | undefined, JobStatus, JobStoreError>(undefined, (seen) =>
     Effect.gen(function*() {
@@ -75,7 +80,7 @@ export const statusChanges = (runtime: JobRuntime, id: JobId): Stream.Stream<Job
         const { nextChange } = runtime.changed
         const now = yield* look(runtime, id)
         const { children, isOwnerDead, progress, record } = now
-        const isOver = JobState.isTerminal(record.state)
+        const isOver = isAllOver(now)
         const hasChanged = seen === undefined || !isSame(record, seen.record) || isOwnerDead !== seen.isOwnerDead ||
           !Equal.equals([progress, children], [seen.progress, seen.children])
         if (hasChanged || isOver) return [[statusFrom(now)], isOver ? Option.none<Look>() : Option.some(now)]
