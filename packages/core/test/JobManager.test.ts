@@ -1679,6 +1679,33 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.match(String(awaiting.pollUnsafe()), /^Failure.*no space is left/s)
       }).pipe(fresh))
 
+    it.effect("goes on with a fan-out once its checkpoint can be read, whatever the program makes of that", () =>
+      Effect.gen(function*() {
+        const Sending = Job.make("test/Sending", {})
+        const sent: Array<number> = []
+        const letters = TaskDispatcher.use((_) =>
+          _.forEach("letters", [1, 2], (n) => Effect.sync(() => void sent.push(n)), { success: Schema.Void })
+        )
+        let isReadable = false
+        const { jobs } = yield* manager([Sending], Sending.toLayer(() => Effect.ignore(letters))).pipe(
+          Effect.updateService(JobStore.JobStore, (store) => ({
+            ...store,
+            checkpoint: (id, fanOut) =>
+              isReadable ? store.checkpoint(id, fanOut) : Effect.succeedSome("no checkpoint of this version")
+          }))
+        )
+        const handle = yield* jobs.start(Sending, undefined)
+        const awaiting = yield* Effect.forkChild(handle.await)
+        yield* TestClock.adjust("3 seconds")
+        assert.match(String(awaiting.pollUnsafe()), /^Failure.*is damaged or not a job store/s)
+        assert.deepStrictEqual([yield* stateOf(jobs, handle.id), sent], ["Running", []])
+
+        isReadable = true
+        yield* TestClock.adjust("30 seconds")
+
+        assert.deepStrictEqual([yield* stateOf(jobs, handle.id), sent], ["Completed", [1, 2]])
+      }).pipe(fresh))
+
     it.effect("says that an end can't be recorded, and records it as soon as it can", () =>
       Effect.gen(function*() {
         const full = { now: ["end" as const] as Array<"end"> }

@@ -2,8 +2,10 @@
  * The checkpoint of a fan-out as the store keeps it: the frontier, and the elements that are taken and not settled. The
  * size of a checkpoint depends on the concurrency and on the depth of brackets, never on the number of elements.
  */
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Migration } from "../../Job.ts"
+import { JobStoreError, StorageFailure } from "../../JobStoreError.ts"
 import { Tally } from "../../Progress.ts"
 import * as Kept from "../task/kept.ts"
 import type { Header } from "./journal.ts"
@@ -58,6 +60,16 @@ const Stored = Schema.Struct({
 type Stored = typeof Stored.Type
 
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.toCodecJson(Stored)))
+
+/** Fails as `Corrupt` where a checkpoint can't be read: something else has written it, such as a newer version. */
+export const requireReadable = (text: string): Effect.Effect<void, JobStoreError> =>
+  Effect.try({
+    try: () => void decode(text),
+    catch: (cause) =>
+      new JobStoreError({
+        reason: new StorageFailure({ operation: "read the checkpoint of a fan-out", problem: "Corrupt", cause })
+      })
+  })
 
 export const encode = (version: number, state: Ledger): string => {
   const { journal: { header } } = state

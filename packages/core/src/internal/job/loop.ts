@@ -20,6 +20,7 @@ import { Pools } from "../../Pools.ts"
 import { Reporter } from "../../Progress.ts"
 import * as TaskDispatcher from "../../TaskDispatcher.ts"
 import * as JobRun from "../fanOut/jobRun.ts"
+import { requireReadable } from "../fanOut/storedLedger.ts"
 import * as Measures from "../jobMetrics.ts"
 import { ranks } from "../permits/permits.ts"
 import type { Share } from "../permits/share.ts"
@@ -270,7 +271,11 @@ const storeOf = (run: Run): JobStore["Service"] => {
       }))
   return {
     ...store,
-    checkpoint: (id, fanOut) => orEnd(store.checkpoint(id, fanOut)),
+    checkpoint: (id, fanOut) =>
+      orEnd(Effect.tap(
+        store.checkpoint(id, fanOut),
+        Option.match({ onNone: () => Effect.void, onSome: requireReadable })
+      )),
     outcomes: (id, filter) => orEnd(store.outcomes(id, filter)),
     flush: (id, flush, onCommit) => orEnd(store.flush(id, flush, onCommit)),
     ownCheckpoint: (id, name) => orEnd(store.ownCheckpoint(id, name)),
