@@ -10,13 +10,13 @@ import type * as Scope from "effect/Scope"
 import { type FilePath, isAddress } from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import { FilesError } from "../../FilesError.ts"
-import { compareContent } from "../content/contentComparison.ts"
 import type { Copied, CopyRequest } from "../entry/copyRequest.ts"
 import type { Transfer } from "../path/destination.ts"
 import * as Place from "../path/place.ts"
 import { CopyError, Reason } from "../steps/copyError.ts"
 import { prepare } from "../steps/durability.ts"
 import { occupied, temporaryName } from "../steps/filePlacement.ts"
+import { areSame } from "../steps/readBack.ts"
 import * as SavedCopy from "../steps/savedCopy.ts"
 import { onDestination, onSource } from "../steps/sideErrors.ts"
 import { editionOf, isContentOf, isEdition, isFileOf } from "../steps/sourceEdition.ts"
@@ -236,16 +236,8 @@ export const isMoved = Effect.fnUntraced(function*(
 /** Whether two files have the same content: only then may one of them be removed. Links were compared by that. */
 export const isSameContent = Effect.fnUntraced(function*(a: Place.Place, b: Place.Place, kind: Files.FileKind) {
   if (kind === "link") return true
-  const open = (place: Place.Place, side: typeof onSource) =>
-    Effect.gen(function*() {
-      const file = yield* side(Place.openFile(place))
-      const blame = (error: FilesError) =>
-        new CopyError({ reason: Reason.cases.CallFailed.make({ side: place === a ? "source" : "destination", error }) })
-      return { file, stat: yield* side(file.stat), blame }
-    })
-  return Option.isNone(
-    yield* compareContent(yield* open(a, onSource), yield* open(b, onDestination), SavedCopy.comparing)
-  )
+  const [from, to] = [yield* onSource(Place.openFile(a)), yield* onDestination(Place.openFile(b))]
+  return yield* areSame(from, to, SavedCopy.comparing)
 })
 
 /** Removes the folder that a source was, unless something is left in it. */

@@ -10,7 +10,7 @@ import type { FilePath } from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
 import type { HashAlgorithm } from "../../HashAlgorithm.ts"
-import { compareContent } from "../content/contentComparison.ts"
+import { compareContent, type Kept } from "../content/contentComparison.ts"
 import { hashContent, type Hashed } from "../hash/fileHash.ts"
 import { CopyError, Reason } from "./copyError.ts"
 import { onDestination } from "./sideErrors.ts"
@@ -30,16 +30,22 @@ export const digestOf = (
     onDestination
   )
 
-/** Whether a source and a copy are the same, byte by byte, but for holes of both. */
-const areSame = Effect.fnUntraced(function*(source: Files.OpenFile, copy: Files.OpenFile) {
-  const open = Effect.fnUntraced(function*(file: Files.OpenFile, side: "source" | "destination") {
+/** Whether a source and a copy have the same content, byte by byte, but for holes of both. */
+export const areSame = Effect.fnUntraced(function*(
+  source: Files.OpenFile,
+  copy: Files.OpenFile,
+  kept: Kept,
+  count?: (bytes: number) => Effect.Effect<void>
+) {
+  const look = Effect.fnUntraced(function*(file: Files.OpenFile, side: "source" | "destination") {
     const blame = (error: FilesError) => new CopyError({ reason: Reason.cases.CallFailed.make({ side, error }) })
     return { file, stat: yield* Effect.mapError(file.stat, blame), blame }
   })
-  const [a, b] = [yield* open(source, "source"), yield* open(copy, "destination")]
-  const kept = { get: Effect.succeedNone, save: () => Effect.void }
-  return Option.isNone(yield* compareContent(a, b, kept, () => Effect.void))
+  const [a, b] = [yield* look(source, "source"), yield* look(copy, "destination")]
+  return Option.isNone(yield* compareContent(a, b, kept, count))
 })
+
+const notKept: Kept = { get: Effect.succeedNone, save: () => Effect.void }
 
 /**
  * Reads all of a file that is on the device, and fails with `Mismatch` where that is not what was hashed; or, if
@@ -53,7 +59,7 @@ export const readBack = Effect.fnUntraced(function*(
   yield* onDestination(Effect.catchIf(file.forget, ({ code }) => code === "ENOTSUP", () => Effect.void))
   const isSame = "digest" in written
     ? (yield* digestOf(file, written.sizeBytes, comparedBy)) === written.digest
-    : yield* areSame(written, file)
+    : yield* areSame(written, file, notKept, () => Effect.void)
   if (!isSame) return yield* new CopyError({ reason: Reason.cases.Mismatch.make({ path }) })
 })
 
