@@ -75,7 +75,8 @@ export interface Failing {
 }
 
 export const failingBy = (failure: Failure, capabilities: Capabilities): Failing => {
-  const fail: Failing["fail"] = (call, key, reason) => Effect.fail(failure(call, key, reason))
+  // An error takes long to make, and most that are prepared are not met.
+  const fail: Failing["fail"] = (call, key, reason) => Effect.suspend(() => Effect.fail(failure(call, key, reason)))
   return {
     fail,
     check: (call, key, written = {}) => {

@@ -8,7 +8,7 @@ import type { Call, FilesError } from "../../FilesError.ts"
 import { failure } from "../files/openHandle.ts"
 
 const refusing = (path: FilePath.FilePath) => (call: Call): Effect.Effect<never, FilesError> =>
-  Effect.fail(failure(call, path, "ENOTSUP"))
+  Effect.suspend(() => Effect.fail(failure(call, path, "ENOTSUP")))
 
 /** An open file that fails with `ENOTSUP`, and needs no close. */
 export const file = (path: FilePath.FilePath): Omit<Files.OpenFile, "stat"> => {
