@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { JobManager } from "@fanout/core/JobManager"
 import { upperMillis } from "@fanout/core/JobTasks"
+import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
@@ -17,6 +18,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import * as ClusterPool from "../src/internal/cluster/clusterPoolLayer.ts"
 import { protocol, shapeOf } from "../src/internal/cluster/messages.ts"
 import { ClusterLink } from "../src/internal/cluster/wire.ts"
 import * as Worker from "../src/internal/cluster/workerLayer.ts"
@@ -154,8 +156,12 @@ describe("ClusterPool, on a simulated network", () => {
             Effect.map(world.start(4), (name) => second = name)
           )
         }
-        if (millis === 7000) return Effect.andThen(world.kill(second), world.start(4))
-        return undefined
+        // It runs a task once more.
+        const isAgain = world.marks.some(({ n, worker }) =>
+          worker === second && world.marks.some((one) => one.n === n && one.worker === first)
+        )
+        if (!isAgain || !world.workers.has(second)) return undefined
+        return Effect.andThen(world.kill(second), world.start(4))
       })
 
       assert.strictEqual(tally.done + tally.failed + tally.skipped, 200)
@@ -186,6 +192,48 @@ describe("ClusterPool, on a simulated network", () => {
       assert.strictEqual(tally.done, 10)
     }))
 
+  it.effect("has a task fail whose result has no JSON, and no other one", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const Any = Task.make("test/Any", { payload: { n: Schema.Number }, success: Schema.Any, error: Schema.Any })
+      const group = RpcGroup.make(Any)
+      const results = [undefined, 1n, [2n], "fine"]
+      const handlers = group.toLayer({
+        "test/Any": ({ n }) => n < 10 ? Effect.succeed(results[n]) : Effect.fail(results[n - 10])
+      })
+      yield* world.startWith("one", Layer.provide(Worker.layer(group), [handlers, Pools.layer()]))
+      const pool = Layer.provide(ClusterPool.layer(group), [world.layer, Layer.fresh(OwnerLiveness.layerBlind)])
+      const exits = yield* Effect.forEach([0, 1, 2, 3, 10, 11, 13], (n) =>
+        Effect.exit(TaskDispatcher.TaskDispatcher.use((_) => _.run(Any, { n }))), { concurrency: "unbounded" }).pipe(
+          Effect.provide(TaskDispatcher.layer.pipe(Layer.provideMerge(Layer.merge(pool, Pools.layer())))),
+          (tasks) =>
+            drive(tasks, () =>
+              undefined, 20_000)
+        )
+
+      const texts = exits.map((exit) => Exit.isSuccess(exit) ? exit.value : Cause.pretty(exit.cause))
+      assert.strictEqual(texts[3], "fine")
+      assert.include(texts[6], "fine")
+      for (const at of [0, 1, 2, 4, 5]) assert.match(String(texts[at]), /Expected JSON value/)
+    }))
+
+  it.effect("keeps workers busy while others are lost that may go on", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const [lost = "", busy = ""] = yield* Effect.forEach([1, 2], () => world.start(4))
+      const { tally } = yield* drive(
+        Effect.provide(runMany(1000, 10), ownerOf(world)),
+        (millis) => millis === 2000 ? Effect.sync(() => world.cut.add(lost)) : undefined
+      )
+
+      assert.strictEqual(tally.done + tally.failed + tally.skipped, 1000)
+      const begun = world.marks.filter(({ worker }) => worker === busy).map(({ from }) => from).toSorted((a, b) =>
+        a - b
+      )
+      const waits = begun.map((from, at) => from - (begun[at - 1] ?? from))
+      assert.isBelow(Math.max(...waits), 300)
+    }))
+
   it.effect("has nobody else at a task while a worker that is cut off may be", () =>
     Effect.gen(function*() {
       const world = new World()
@@ -203,6 +251,33 @@ describe("ClusterPool, on a simulated network", () => {
       // The worker stopped by itself, since it had not heard of its owner.
       assert.isTrue(world.marks.some(({ reason, worker }) => worker === cutOff && reason === "LeaseLost"))
     }))
+
+  it.effect.each(["is cut off", "stands still"] as const)(
+    "has nobody else at a task that never looks at its lease, when its worker %s",
+    (what) =>
+      Effect.gen(function*() {
+        const world = new World()
+        const names = yield* Effect.forEach([1, 2], () => world.startBlind(20))
+        const [name = ""] = names
+        const process = world.workers.get(name)?.process
+        const owner = ownerOf(world, {}, "15 seconds", "10 seconds")
+        const { tally } = yield* drive(Effect.provide(runMany(20, 1500), owner), (millis) =>
+          Effect.sync(() => {
+            if (millis === 2000) {
+              if (what === "is cut off") world.cut.add(name)
+              else process?.freeze()
+            }
+            if (millis === 30_000) {
+              world.cut.delete(name)
+              process?.thaw()
+            }
+          }))
+
+        assert.strictEqual(tally.done, 20)
+        assert.isAbove(world.marks.length, 20)
+        assert.deepStrictEqual(overlaps(world.marks), [])
+      })
+  )
 
   it.effect("runs tasks again that have found their lease over while a message was under way", () =>
     Effect.gen(function*() {

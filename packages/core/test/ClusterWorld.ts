@@ -198,7 +198,10 @@ export class World {
       this.marks.push(mark)
       for (let step = begin; step < steps; step++) {
         if (n % 10 === 3 && step > begin) yield* n % 20 === 3 ? Saved.commit(step) : Saved.save(step)
-        yield* Effect.sleep(10)
+        yield* Effect.onInterrupt(Effect.sleep(10), () =>
+          Effect.map(Interrupter.reason, (reason) => {
+            mark.reason = Option.getOrUndefined(reason)
+          }))
         const exit = yield* Effect.exit(Effect.andThen(Interrupter.check, Lease.check))
         if (Exit.isFailure(exit)) {
           mark.reason = Option.getOrElse(yield* Interrupter.reason, () => "LeaseLost")
@@ -213,6 +216,33 @@ export class World {
       return BigInt(n)
     }
   )
+
+  /** Takes steps of 10 ms, and never looks whether it has to stop. */
+  private readonly attemptBlindly = Effect.fnUntraced(
+    { self: this },
+    function*(this: World, worker: string, n: number, steps: number) {
+      const clock = yield* Clock.Clock
+      const from = clock.currentTimeMillisUnsafe()
+      const mark: Mark = { n, worker, from, begin: 0, to: from, reason: undefined }
+      this.marks.push(mark)
+      for (let step = 0; step < steps; step++) {
+        yield* Effect.sleep(10)
+        mark.to = clock.currentTimeMillisUnsafe()
+      }
+      return BigInt(n)
+    }
+  )
+
+  /** Starts a worker whose handlers never look whether they have to stop. */
+  readonly startBlind = Effect.fnUntraced({ self: this }, function*(this: World, io: number) {
+    const name = `worker-${++this.started}`
+    const handlers = Tasks.toLayer({
+      "test/Work": ({ n, steps }) => this.attemptBlindly(name, n, steps),
+      "test/Slow": () => Effect.never
+    })
+    yield* this.startWith(name, Layer.provide(Worker.layer(Tasks), [handlers, Pools.layer({ io })]))
+    return name
+  })
 
   /** Handlers of a worker. */
   handlers(worker: string) {
@@ -353,9 +383,10 @@ const program = Many.toLayer(({ count, steps }) =>
 export const ownerOf = (
   world: Pick<World, "layer">,
   options: ClusterPool.Options = {},
-  leaseTtl: Duration.Input = "15 seconds"
+  leaseTtl: Duration.Input = "15 seconds",
+  grace: Duration.Input = "1 second"
 ) =>
-  Testing.layer({ jobs: [Many], leaseTtl }).pipe(
+  Testing.layer({ jobs: [Many], leaseTtl, grace }).pipe(
     Layer.provide(program),
     Layer.provideMerge(
       ClusterPool.layer(Tasks, options).pipe(Layer.provide([world.layer, Layer.fresh(OwnerLiveness.layerBlind)]))

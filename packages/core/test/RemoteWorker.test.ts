@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Lease from "@fanout/core/Lease"
+import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -7,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as TestClock from "effect/testing/TestClock"
-import { codecs, protocol } from "../src/internal/cluster/messages.ts"
+import { codecs, protocol, textsOf } from "../src/internal/cluster/messages.ts"
 import { RemoteTask } from "../src/internal/cluster/remoteTask.ts"
 import { RemoteWorker } from "../src/internal/cluster/remoteWorker.ts"
 import { most, OwnSlots, Slots } from "../src/internal/cluster/slots.ts"
@@ -84,6 +85,22 @@ describe("RemoteWorker", () => {
       assert.isTrue(Exit.isFailure(fiber.pollUnsafe() ?? Exit.void))
     }))
 
+  it.effect("does not take a long message for silence while its parts arrive", () =>
+    Effect.gen(function*() {
+      const worker = workerOf(yield* Clock.Clock)
+      let [arrived, isArriving] = [0, true]
+      const arrivedUnsafe = () => isArriving ? ++arrived : arrived
+      const fiber = yield* Effect.forkChild(
+        worker.talk({ receive: Effect.never, send: () => Effect.void, arrivedUnsafe })
+      )
+      yield* TestClock.adjust(20_000)
+      assert.isUndefined(fiber.pollUnsafe())
+      isArriving = false
+      yield* TestClock.adjust(5000)
+
+      assert.isTrue(Exit.isFailure(fiber.pollUnsafe() ?? Exit.void))
+    }))
+
   it.effect("bounds what a worker has in hand, whatever sizes of pools it claims", () =>
     Effect.gen(function*() {
       const worker = workerOf(yield* Clock.Clock, [Number.MAX_SAFE_INTEGER, 1e9])
@@ -97,6 +114,36 @@ describe("RemoteWorker", () => {
       assert.deepStrictEqual([settled, worker.tasks.size], [1, most])
       assert.isDefined(worker.tasks.get(0))
     }))
+})
+
+describe("textsOf", () => {
+  const kilo = "x".repeat(1000)
+
+  it("writes each element once, however many messages they take", () => {
+    let written = 0
+    const element = (n: number) => ({ toJSON: () => [n, written++ < 0 ? "" : kilo] })
+    const texts = textsOf("some", Arr.makeBy(10_000, element), () => undefined, { now: [1, 2] })
+    const read = texts.map((text): { readonly now: unknown; readonly some: ReadonlyArray<[number, string]> } =>
+      JSON.parse(text)
+    )
+
+    assert.strictEqual(written, 10_000)
+    assert.isAbove(texts.length, 9)
+    assert.isBelow(Math.max(...texts.map(({ length }) => length)), 2 ** 20 + 100)
+    assert.deepStrictEqual(read.flatMap(({ some }) => some.map(([n]) => n)), Arr.makeBy(10_000, (n) => n))
+    assert.deepStrictEqual(read[0]?.now, [1, 2])
+  })
+
+  it("replaces what has no JSON, and leaves out what nothing stands for", () => {
+    const told: Array<string> = []
+    const texts = textsOf<unknown>("some", [1, 2n, [3n], "four"], (element, why) => {
+      told.push(why)
+      return element === 2n ? "two" : undefined
+    })
+
+    assert.deepStrictEqual(texts, [JSON.stringify({ some: [1, "two", "four"] })])
+    assert.match(told.join(), /^has no JSON: .*BigInt.*,has no JSON: /)
+  })
 })
 
 describe("Slots", () => {

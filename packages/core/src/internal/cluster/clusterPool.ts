@@ -37,6 +37,8 @@ const forgetMillis = 1000
 const tickMillis = 100
 /** How often the owner looks whether a lost worker has surely stopped. */
 const lossMillis = 50
+/** How long a worker past its grant takes to see that, and to end handlers which never look at their leases. */
+const stopMillis = 500
 
 export interface PoolOptions {
   readonly link: ClusterLink["Service"]
@@ -193,20 +195,21 @@ export class ClusterPool {
     const { address, tasks, welcome: { process } } = worker
     this.workers.delete(address)
     worker.isLeaving = true
+    if (tasks.size > 0) this.lost.add(worker)
     this.resize()
     if (tasks.size === 0) return Effect.logDebug(`Worker ${address} has left: ${why}`)
     const { size } = tasks
-    this.lost.add(worker)
     this.measures.noteLost()
     const release = Effect.sync(() => {
       this.lost.delete(worker)
       for (const { id } of Array.from(tasks)) {
         worker.remove(id)?.settle(Effect.die(new WorkerLost(`${address} last: ${why}`)))
       }
+      this.resize()
     })
     const isOver = Effect.map(
       this.options.liveness.isDead(process),
-      (isDead) => isDead || this.now >= worker.grantedUntil
+      (isDead) => isDead || this.now >= worker.grantedUntil + stopMillis
     )
     const wait: Effect.Effect<void> = Effect.flatMap(
       isOver,
@@ -221,6 +224,8 @@ export class ClusterPool {
   private resize(): void {
     let size = 0
     for (const { window } of this.workers.values()) size += window
+    // Their permits are no healthy worker's.
+    for (const { tasks } of this.lost) size += tasks.size
     // A task has to come here for somebody to see that no worker takes it.
     size = Math.max(1, size)
     if (size !== this.permits.size) this.permits.resizeUnsafe(size)

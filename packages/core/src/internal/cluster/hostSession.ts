@@ -20,7 +20,6 @@ import {
   type Ending,
   type EndOfTask,
   type FromWorker,
-  mostCharacters,
   type PostedTask,
   textsOf,
   type ToWorker
@@ -191,7 +190,7 @@ export class HostSession extends Peer {
   protected takeTexts(): ReadonlyArray<string> {
     const now = timesOf(this.clock)
     const reports = this.changed.flatMap((task) => task.takeReport() ?? [])
-    const reported = textsOf(reports, (reports): FromWorker => ({ now, reports }), ({ id }) => this.refuse(id))
+    const reported = textsOf("reports", reports, ({ id }, why) => this.refuse(id, why), { now })
     const { back, endings, isLeaving } = this
     this.changed = []
     this.endings = []
@@ -202,24 +201,22 @@ export class HostSession extends Peer {
       ...back.length > 0 ? { back } : {},
       ...isLeaving ? { isLeaving } : {}
     }
-    const message = (endings: ReadonlyArray<EndOfTask>): FromWorker => ({ now, endings })
-    const texts = [...reported, ...textsOf(endings, message, ([id]) => [id, tooLong("result")] as const)]
+    const ended = textsOf("endings", endings, ([id], why): EndOfTask => [id, unsent("result", why)], { now })
+    const texts = [...reported, ...ended]
     return Object.keys(first).length > 1 || texts.length === 0 ? [JSON.stringify(first), ...texts] : texts
   }
 
-  /** Ends a task whose checkpoint is too long for its owner. */
-  private refuse(id: number): undefined {
+  /** Ends a task whose checkpoint can't be sent to its owner. */
+  private refuse(id: number, why: string): undefined {
     const task = this.tasks.get(id)
     this.tasks.delete(id)
     task?.interrupt()
     this.endings = this.endings.filter(([ended]) => ended !== id)
-    this.tell(id, tooLong("checkpoint"))
+    this.tell(id, unsent("checkpoint", why))
   }
 }
 
-const tooLong = (what: string): Ending => ({
-  died: { message: `Its ${what} takes more than ${mostCharacters} characters as JSON: give a reference instead` }
-})
+const unsent = (what: string, why: string): Ending => ({ died: { message: `Its ${what} ${why}` } })
 
 const endingOf = (task: Task.Any, { signal }: HostedTask, ending: TaskEnding): Ending => {
   try {

@@ -7,12 +7,14 @@
  * 3. The end of the connection ends all tasks that were not settled. No message is kept: an unsettled element is in the
  *    owner's checkpoint.
  */
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { Reason } from "../../Interrupter.ts"
 import { JobId } from "../../JobId.ts"
 import { Owner } from "../../OwnerLiveness.ts"
 import type * as Task from "../../Task.ts"
 import { Defect } from "../defect.ts"
+import { brief } from "./wire.ts"
 
 /** Number of this protocol. Sides with different numbers refuse each other. */
 export const protocol = 1
@@ -163,37 +165,45 @@ export const codecs = {
   fromWorker: codecOf(FromWorker)
 }
 
-/** The text of a message, unless that is too long for one. */
-const textOf = (message: unknown): string | undefined => {
+/** The text of an element, or why it has none that can be sent. */
+const textOf = (element: unknown): Result.Result<string, string> => {
+  const tooLong = `takes more than ${mostCharacters} characters as JSON: give a reference instead`
   try {
-    const text = JSON.stringify(message)
-    return text.length <= mostCharacters ? text : undefined
+    const text = JSON.stringify(element)
+    return text.length <= mostCharacters ? Result.succeed(text) : Result.fail(tooLong)
   } catch (error) {
     // No string can be that long.
-    if (error instanceof RangeError) return undefined
-    throw error
+    return Result.fail(error instanceof RangeError ? tooLong : `has no JSON: ${brief(error)}`)
   }
 }
 
 /**
- * Texts of messages that carry all elements between them, in their order. An element that is too long for a message by
- * itself is replaced by what `tooLong` makes of it, if anything.
+ * Texts of messages that carry all elements between them, in their order, under a name and behind what else they tell.
+ * An element that can't be sent is replaced by what `instead` makes of it, if anything.
  */
 export const textsOf = <A>(
+  name: string,
   elements: ReadonlyArray<A>,
-  message: (elements: ReadonlyArray<A>) => unknown,
-  tooLong: (element: A) => A | undefined
+  instead: (element: A, why: string) => A | undefined,
+  more: object = {}
 ): ReadonlyArray<string> => {
-  const [first] = elements
-  if (first === undefined) return []
-  const text = textOf(message(elements))
-  if (text !== undefined && (elements.length === 1 || text.length <= fewCharacters)) return [text]
-  if (elements.length > 1) {
-    const half = Math.ceil(elements.length / 2)
-    return [elements.slice(0, half), elements.slice(half)].flatMap((some) => textsOf(some, message, tooLong))
+  const start = JSON.stringify({ ...more, [name]: [] }).slice(0, -2)
+  const messages: Array<Array<string>> = []
+  let length = Number.POSITIVE_INFINITY
+  for (const element of elements) {
+    const text = Result.getOrElse(textOf(element), (why) => {
+      const other = instead(element, why)
+      return other === undefined ? undefined : JSON.stringify(other)
+    })
+    if (text === undefined) continue
+    length += text.length + 1
+    if (length > fewCharacters) {
+      messages.push([])
+      length = text.length + 1
+    }
+    messages.at(-1)?.push(text)
   }
-  const instead = tooLong(first)
-  return instead === undefined ? [] : textsOf([instead], message, () => undefined)
+  return messages.map((texts) => `${start}${texts.join(",")}]}`)
 }
 
 /** The shape of a task, as text: JSON schemas of its payload, success and error. Another shape is another version. */

@@ -82,12 +82,16 @@ export abstract class Peer {
     )
     const silent = new Disconnected({ why: `it was silent for ${this.silenceMillis / 1000} s` })
     let listenedAt = nowMillis(this.clock)
+    let arrived = 0
     const listening = Effect.sleep(listenMillis).pipe(
       Effect.andThen(Effect.suspend(() => {
         const now = nowMillis(this.clock)
         // While this process was too busy to listen, nobody was silent.
         this.heardAt = Math.min(now, this.heardAt + Math.max(0, now - listenedAt - listenMillis))
         listenedAt = now
+        const bytes = wire.arrivedUnsafe?.() ?? 0
+        if (bytes > arrived) this.heardAt = now
+        arrived = bytes
         if (now - this.saidAt >= saysMillis) this.noteNews()
         return now - this.heardAt > this.silenceMillis ? Effect.fail(silent) : Effect.void
       })),

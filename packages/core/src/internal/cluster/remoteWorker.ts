@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import type { Lease } from "../../Lease.ts"
 import { nowMillis } from "../task/deadlines.ts"
 import { ClockOffset, timesOf } from "./clocks.ts"
-import { codecs, type FromWorker, mostCharacters, textsOf, type ToWorker, type Welcome } from "./messages.ts"
+import { codecs, type FromWorker, textsOf, type ToWorker, type Welcome } from "./messages.ts"
 import { Peer } from "./peer.ts"
 import type { RemoteTask } from "./remoteTask.ts"
 import { most, OwnSlots } from "./slots.ts"
@@ -228,9 +228,8 @@ export class RemoteWorker extends Peer {
     this.giveBack = 0
     const told = Object.fromEntries(Object.entries(others).filter(([, all]) => all.length > 0))
     const last = giveBack > 0 ? { ...told, giveBack } : told
-    const posted = textsOf(tasks, (tasks) => ({ tasks }), ([id]) => {
-      const size = `Its payload takes more than ${mostCharacters} characters as JSON`
-      this.remove(id)?.settle(Effect.die(new Error(`${size}: put a reference into the payload`)))
+    const posted = textsOf("tasks", tasks, ([id], why) => {
+      this.remove(id)?.settle(Effect.die(new Error(`Its payload ${why}`)))
       return undefined
     })
     // A worker has to have a lease before its tasks, and a task before it can stop.

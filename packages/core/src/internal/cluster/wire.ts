@@ -30,6 +30,8 @@ export interface Wire {
   readonly receive: Effect.Effect<string, Disconnected>
   /** Sends a message, and waits until there is room for the next one. */
   readonly send: (message: string) => Effect.Effect<void, Disconnected>
+  /** How many bytes have arrived, where messages arrive in parts: a long one may take longer than silence may last. */
+  readonly arrivedUnsafe?: () => number
 }
 
 /** Service that finds the workers of a cluster. */

@@ -31,6 +31,8 @@ class Lines {
   private readonly whole: Array<string> = []
   private parts: Array<Uint8Array> = []
   private size = 0
+  /** Bytes of all parts so far. */
+  bytes = 0
 
   next(): string | undefined {
     return this.whole.shift()
@@ -41,6 +43,7 @@ class Lines {
     const end = part.lastIndexOf(newline)
     this.parts.push(part)
     this.size += part.length
+    this.bytes += part.length
     if (end >= 0) {
       const bytes = Buffer.concat(this.parts)
       const rest = part.subarray(end + 1)
@@ -63,5 +66,9 @@ export const wireOf = Effect.fnUntraced(function*(socket: Socket.Socket): Effect
     if (line !== undefined) return Effect.succeed(line)
     return Effect.flatMap(pull, (parts) => parts.every((part) => lines.add(part)) ? receive : Effect.fail(tooLong))
   })
-  return { receive, send: (message) => Effect.mapError(write(`${message}\n`), disconnected) }
+  return {
+    receive,
+    send: (message) => Effect.mapError(write(`${message}\n`), disconnected),
+    arrivedUnsafe: () => lines.bytes
+  }
 })

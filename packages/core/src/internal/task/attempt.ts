@@ -139,11 +139,17 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
   protected override onStop(): void {
     if (this.closed) return
     const { environment: { deadlines, graceMillis } } = this.work
-    this.grace ??= deadlines.addUnsafe(graceMillis, () => {
-      // `kill` may end the attempt at once, and the end removes the deadline.
-      this.grace = deadlines.addUnsafe(overdueMillis, () => this.noteOverdue())
-      this.kill()
-    })
+    // Another process may run the task by now, so it has no grace.
+    if (this.reason === "LeaseLost") this.interrupt()
+    else this.grace ??= deadlines.addUnsafe(graceMillis, () => this.interrupt())
+  }
+
+  private interrupt(): void {
+    const { deadlines } = this.work.environment
+    if (this.grace !== undefined) deadlines.removeUnsafe(this.grace)
+    // `kill` may end the attempt at once, and the end removes the deadline.
+    this.grace = deadlines.addUnsafe(overdueMillis, () => this.noteOverdue())
+    this.kill()
   }
 
   private noteOverdue(): void {
