@@ -119,13 +119,14 @@ export const runsOf = (notes: string): Uint32Array => {
 
 const walk = Effect.fnUntraced(function*({ millis, n, notes, steps }: (typeof Walk)["payloadSchema"]["Type"]) {
   const attempt = ++attempts
+  const stops = Effect.map(Interrupter.reason, (reason) =>
+    note(notes, n, `stops: ${Option.getOrElse(reason, () => "no lease")}`, attempt))
   note(notes, n, "begins", attempt)
   for (let step = 0; step < steps; step++) {
-    yield* Effect.sleep(millis)
+    yield* Effect.onInterrupt(Effect.sleep(millis), () => stops)
     const exit = yield* Effect.exit(Effect.andThen(Interrupter.check, Lease.check))
     if (Exit.isFailure(exit)) {
-      const reason = Option.getOrElse(yield* Interrupter.reason, () => "no lease")
-      note(notes, n, `stops: ${reason}`, attempt)
+      yield* stops
       return yield* Effect.failCause(exit.cause)
     }
     yield* Progress.add("steps", 1)
