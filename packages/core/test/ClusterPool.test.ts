@@ -9,6 +9,7 @@ import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -215,6 +216,36 @@ describe("ClusterPool, on a simulated network", () => {
       assert.strictEqual(texts[3], "fine")
       assert.include(texts[6], "fine")
       for (const at of [0, 1, 2, 4, 5]) assert.match(String(texts[at]), /Expected JSON value/)
+    }))
+
+  it.effect("runs tasks of one pool while those of another one wait", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const payload = { n: Schema.Number }
+      const [Long, Short] = [Task.make("test/Long", { payload, pool: "cpu" }), Task.make("test/Short", { payload })]
+      const group = RpcGroup.make(Long, Short)
+      const handlers = group.toLayer({ "test/Long": () => Effect.sleep(10_000), "test/Short": () => Effect.sleep(10) })
+      const pools = Pools.layer({ cpu: 2, io: 4 })
+      yield* world.startWith("one", Layer.provide(Worker.layer(group), [handlers, pools]))
+      const pool = Layer.provide(ClusterPool.layer(group), [world.layer, Layer.fresh(OwnerLiveness.layerBlind)])
+      const numbers = Array.from({ length: 100 }, (_, n) => n)
+      const short = Effect.gen(function*() {
+        const { run } = yield* TaskDispatcher.TaskDispatcher
+        yield* Effect.forkChild(
+          Effect.forEach(numbers, (n) => run(Long, { n }), { concurrency: "unbounded", discard: true })
+        )
+        yield* Effect.sleep(1000)
+        const all = Effect.forEach(numbers, (n) => run(Short, { n }), { concurrency: "unbounded", discard: true })
+        const [took] = yield* Effect.timed(all)
+        return Duration.toMillis(took)
+      })
+      const took = yield* drive(
+        Effect.provide(short, TaskDispatcher.layer.pipe(Layer.provideMerge(Layer.merge(pool, Pools.layer())))),
+        () => undefined,
+        60_000
+      )
+
+      assert.isBelow(took, 1000)
     }))
 
   it.effect("keeps workers busy while others are lost that may go on", () =>

@@ -104,7 +104,7 @@ describe("RemoteWorker", () => {
   it.effect("bounds what a worker has in hand, whatever sizes of pools it claims", () =>
     Effect.gen(function*() {
       const worker = workerOf(yield* Clock.Clock, [Number.MAX_SAFE_INTEGER, 1e9])
-      assert.strictEqual(worker.window, most)
+      assert.strictEqual(worker.windowOf([0]), most)
       assert.deepStrictEqual(worker.loads.map(({ size }) => size), [most, most])
       for (let n = 0; n < most; n++) worker.take(taskOf(n), 0)
       assert.isTrue(worker.isFull)

@@ -119,8 +119,10 @@ export const runsOf = (notes: string): Uint32Array => {
 
 const walk = Effect.fnUntraced(function*({ millis, n, notes, steps }: (typeof Walk)["payloadSchema"]["Type"]) {
   const attempt = ++attempts
-  const stops = Effect.map(Interrupter.reason, (reason) =>
-    note(notes, n, `stops: ${Option.getOrElse(reason, () => "no lease")}`, attempt))
+  const stops = Effect.map(
+    Interrupter.reason,
+    (reason) => note(notes, n, `stops: ${Option.getOrElse(reason, () => "no lease")}`, attempt)
+  )
   note(notes, n, "begins", attempt)
   for (let step = 0; step < steps; step++) {
     yield* Effect.onInterrupt(Effect.sleep(millis), () => stops)

@@ -2,14 +2,15 @@
  * The owner's side of a cluster: which workers there are, which worker gets which task, and what becomes of the tasks
  * of a worker that is lost.
  *
- * 1. `run` queues a task that has its permits. There are as many permits as all workers together should have in hand.
+ * 1. `run` queues a task that has its permits. There are as many permits of a pool as all workers
+ *    together should have in hand there.
  * 2. `pump` gives the tasks of the queue to workers, the one that has least to do first.
  * 3. `receive` settles what has ended.
  * 4. `tick` renews leases each tenth of a second, and looks whether a worker has nothing to do while tasks wait.
  */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { type WorkerStatus, WorkersUnavailable } from "../../ClusterWorkers.ts"
@@ -20,6 +21,7 @@ import { makePermits, type PermitPool } from "../permits/permits.ts"
 import * as Metrics from "../permits/poolMetrics.ts"
 import { soon } from "../soon.ts"
 import { nowMillis } from "../task/deadlines.ts"
+import { TaskOptions } from "../task/taskOptions.ts"
 import { WorkerLost } from "../task/threadLost.ts"
 import { codecs, type Ending, type FromWorker, protocol, shapeOf } from "./messages.ts"
 import { read } from "./peer.ts"
@@ -53,7 +55,8 @@ export interface PoolOptions {
 }
 
 export class ClusterPool {
-  readonly permits: PermitPool
+  /** Permits by the pools that tasks name, and the tasks that name each: one pool's tasks wait for no other's. */
+  private readonly permits = new Map<string, { readonly pool: PermitPool; readonly indexes: Array<number> }>()
   private readonly options: PoolOptions
   private readonly measures: Metrics.Measures<keyof typeof Metrics.workers.gauges>
   private readonly workers = new Map<string, RemoteWorker>()
@@ -78,8 +81,23 @@ export class ClusterPool {
 
   constructor(options: PoolOptions) {
     this.options = options
-    this.permits = makePermits(1, options.clock)
+    for (const [index, task] of options.tasks.entries()) {
+      const { indexes } = this.permitsFor(task)
+      indexes.push(index)
+    }
     this.measures = new Metrics.Measures(Metrics.workers, options.context)
+  }
+
+  private permitsFor(task: Task.Any) {
+    const { pool: name } = Context.getUnsafe(task.annotations, TaskOptions)
+    const permits = this.permits.get(name) ?? { pool: makePermits(1, this.options.clock), indexes: [] }
+    this.permits.set(name, permits)
+    return permits
+  }
+
+  /** Permits of a task, which it has until it has ended. */
+  permitsOf(task: Task.Any): PermitPool {
+    return this.permitsFor(task).pool
   }
 
   private get now(): number {
@@ -222,13 +240,17 @@ export class ClusterPool {
   }
 
   private resize(): void {
-    let size = 0
-    for (const { window } of this.workers.values()) size += window
-    // Their permits are no healthy worker's.
-    for (const { tasks } of this.lost) size += tasks.size
-    // A task has to come here for somebody to see that no worker takes it.
-    size = Math.max(1, size)
-    if (size !== this.permits.size) this.permits.resizeUnsafe(size)
+    for (const { indexes, pool } of this.permits.values()) {
+      let size = 0
+      for (const worker of this.workers.values()) size += worker.windowOf(indexes)
+      // Their permits are no healthy worker's.
+      for (const { tasks } of this.lost) {
+        for (const { definition } of tasks) if (indexes.includes(definition.index)) size++
+      }
+      // A task has to come here for somebody to see that no worker takes it.
+      size = Math.max(1, size)
+      if (size !== pool.size) pool.resizeUnsafe(size)
+    }
   }
 
   // -- from the queue to workers

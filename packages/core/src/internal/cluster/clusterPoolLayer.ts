@@ -47,10 +47,10 @@ export const layer = <R extends Task.Any>(
     yield* Effect.addFinalizer(() => Effect.sync(() => live.delete(pool)))
     yield* Effect.addFinalizer((exit) => Effect.andThen(pool.close, Scope.close(scope, exit)))
     for (const work of [pool.find, pool.forget, pool.tick]) yield* Effect.forkIn(work, scope)
-    const { permits } = pool
     const handlers = new Map<string, TaskHandler>()
     for (const [index, task] of tasks.entries()) {
       const definition = { index, task }
+      const permits = pool.permitsOf(task)
       const handler = (payload: unknown) => Effect.withFiber((fiber) => pool.run(definition, payload, fiber.context))
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- handlers are erased in a context
       handlers.set(task.key, { tag: task._tag, handler, context: Context.empty(), permits } as unknown as TaskHandler)

@@ -135,9 +135,11 @@ export class RemoteWorker extends Peer {
     return this.tasks.size >= most
   }
 
-  /** How many tasks the worker should have in hand, in all pools together. */
-  get window(): number {
-    return this.isLeaving ? 0 : Math.min(most, this.loads.reduce((sum, { window }) => sum + window, 0))
+  /** How many tasks of these kinds the worker should have in hand, in all of their pools together. */
+  windowOf(indexes: ReadonlyArray<number>): number {
+    if (this.isLeaving) return 0
+    const pools = new Set(indexes.map((index) => this.welcome.tasks[index]))
+    return Math.min(most, this.loads.reduce((sum, { window }, pool) => pools.has(pool) ? sum + window : sum, 0))
   }
 
   /** Tasks that the worker ends in a second. */
