@@ -325,7 +325,7 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
   const ears = yield* Effect.forkDetach(hearChanges(runtime))
   const shutdown = Effect.suspend(() => {
     accepting = false
-    return Effect.andThen(Fiber.interrupt(claims), stopRuns(runtime))
+    return stopAll(runtime, claims)
   })
   yield* Effect.addFinalizer((exit) => Effect.andThen(shutdown, Scope.close(fibers, exit)))
   yield* Effect.addFinalizer(() => stopHearing(ears))
@@ -463,12 +463,13 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
   return runtime
 })
 
-/** Stops the running jobs and waits until their state is recorded, for as long as the deadline allows. */
-const stopRuns = ({ claimable, runs, timing }: JobRuntime): Effect.Effect<void> =>
+/** Stops to claim, stops the running jobs, and waits until their state is recorded, for at most the deadline. */
+const stopAll = ({ claimable, runs, timing }: JobRuntime, claims: Fiber.Fiber<unknown>): Effect.Effect<void> =>
   Effect.gen(function*() {
-    while (runs.size > 0) {
-      // Repeated, because a run that has stopped may clean up now, and a clean-up has a signal of its own.
+    claims.interruptUnsafe()
+    // Repeated: a run that has stopped may clean up now by a signal of its own, and a late claim may begin a run.
+    while (runs.size > 0 || claims.pollUnsafe() === undefined) {
       for (const signal of runs.values()) signal.requestUnsafe("Shutdown")
-      yield* changeWithin(claimable.nextChange, timing.pollMillis)
+      yield* runs.size > 0 ? changeWithin(claimable.nextChange, timing.pollMillis) : Fiber.await(claims)
     }
   }).pipe(Effect.interruptible, Effect.timeoutOption(timing.deadlineMillis), Effect.asVoid)

@@ -1150,6 +1150,25 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.strictEqual(yield* stateOf(second.jobs, id), "Running")
       }).pipe(fresh))
 
+    it.effect("shuts down within its deadline, also while it claims from a store that does not answer", () =>
+      Effect.gen(function*() {
+        const frozen = { now: true }
+        const { jobs } = yield* manager([Patient], patient(() => {}), { shutdownDeadline: 1000 }).pipe(
+          Effect.updateService(JobStore.JobStore, (store) => ({ ...store, put: freezable(store, frozen).put }))
+        )
+        yield* jobs.start(Patient, undefined)
+        yield* TestClock.adjust("1 second")
+
+        const shutting = yield* Effect.forkChild(jobs.shutdown)
+        yield* TestClock.adjust("1 second")
+
+        const ended = shutting.pollUnsafe()
+        frozen.now = false
+        yield* Effect.forkChild(jobs.shutdown)
+        yield* TestClock.adjust("1 second")
+        assert.isDefined(ended)
+      }).pipe(fresh))
+
     it.effect("names what does not fit: a payload, a limit, a priority, a program's checkpoint", () =>
       Effect.gen(function*() {
         const Saving = Job.make("test/Saving", {})
