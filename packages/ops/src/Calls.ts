@@ -7,6 +7,7 @@
  */
 import type { FilePath } from "./FilePath.ts"
 import type * as Files from "./Files.ts"
+import type { Call as Name } from "./FilesError.ts"
 import type { EntryKind } from "./FolderListing.ts"
 
 /**
@@ -52,6 +53,28 @@ export type Answer<A> = A | Code
 export const isCode = (answer: unknown): answer is Code => answer instanceof Code
 
 /**
+ * The call that work could not do without, and the code of its error.
+ *
+ * @category models
+ */
+export class Failed {
+  readonly call: Name
+  readonly code: Code
+
+  constructor(call: Name, code: Code) {
+    this.call = call
+    this.code = code
+  }
+}
+
+/**
+ * Checks whether work has failed.
+ *
+ * @category predicates
+ */
+export const isFailed = (ended: unknown): ended is Failed => ended instanceof Failed
+
+/**
  * Call that is not made yet. It is made once.
  *
  * @category models
@@ -64,6 +87,13 @@ export interface Call<A> {
   /** Yields the call, and gives what it came to. */
   readonly [Symbol.iterator]: () => Generator<Call<unknown>, Answer<A>, unknown>
 }
+
+/**
+ * Work of many calls: a generator that yields each of them, is given its answer, and returns what the work comes to.
+ *
+ * @category models
+ */
+export type Work<A> = Generator<Call<unknown>, A, unknown>
 
 /**
  * Yields a call, and gives what it came to.

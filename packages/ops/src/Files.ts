@@ -15,7 +15,7 @@ import type * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { Calls } from "./Calls.ts"
+import type { Calls, Failed, Work } from "./Calls.ts"
 import type { FilePath } from "./FilePath.ts"
 import type { FilesError } from "./FilesError.ts"
 import type { FolderListing } from "./FolderListing.ts"
@@ -187,20 +187,13 @@ export interface OpenFile {
    */
   readonly forget: Effect.Effect<void, FilesError>
 
-  /** Names of its extended attributes. Fails with `ENOTSUP` where there are none. */
-  readonly attributeNames: Effect.Effect<ReadonlyArray<string>, FilesError>
-
-  /** Value of an extended attribute. Fails with `ENODATA` where it has none of this name. */
-  readonly attribute: (name: string) => Effect.Effect<Uint8Array, FilesError>
-
-  /** Sets an extended attribute. */
-  readonly setAttribute: (attribute: Attribute) => Effect.Effect<void, FilesError>
-
   /**
-   * Sets owner and group, or at least the group where there can't be this owner. Tells whether both are set. Takes the
-   * set-id bits away.
+   * Does work of many calls with its descriptor, one call after the other. Fails with the call that the work can't do
+   * without. What has no descriptor, such as an object, does not have this.
    */
-  readonly setOwner: (owner: Owner) => Effect.Effect<boolean, FilesError>
+  readonly run?: <A>(
+    work: (calls: Calls, descriptor: number) => Work<A | Failed>
+  ) => Effect.Effect<A, FilesError>
 
   /** Sets permissions, with the set-id and sticky bits. */
   readonly setMode: (mode: number) => Effect.Effect<void, FilesError>
@@ -313,23 +306,14 @@ export interface Folder {
   /** Creates a link that points to the target. Fails with `EEXIST`. */
   readonly makeLink: (target: FilePath, name: FilePath) => Effect.Effect<void, FilesError>
 
-  /** Sets the times of what has the name; of the link itself where that is one. */
-  readonly setTimes: (name: FilePath, times: FileTimes) => Effect.Effect<void, FilesError>
-
-  /** Sets owner and group, like that of a file, of what has the name; of the link itself where that is one. */
-  readonly setOwner: (name: FilePath, owner: Owner) => Effect.Effect<boolean, FilesError>
-
   /**
-   * Names of extended attributes of what has the name; of the link itself where that is one. Fails with `ENOTSUP`
-   * where there are none.
+   * Does work of many calls by a name, one call after the other, as that of a file is done. A folder of objects does
+   * not have this.
    */
-  readonly attributeNames: (of: FilePath) => Effect.Effect<ReadonlyArray<string>, FilesError>
-
-  /** Value of an extended attribute of what has the name; of the link itself where that is one. */
-  readonly attribute: (of: FilePath, name: string) => Effect.Effect<Uint8Array, FilesError>
-
-  /** Sets an extended attribute of what has the name; of the link itself where that is one. */
-  readonly setAttribute: (name: FilePath, attribute: Attribute) => Effect.Effect<void, FilesError>
+  readonly run?: <A>(
+    name: FilePath,
+    work: (calls: Calls, folder: number) => Work<A | Failed>
+  ) => Effect.Effect<A, FilesError>
 
   /**
    * Gives a file another name, here or in another folder of this file system service, in place of whatever file or link

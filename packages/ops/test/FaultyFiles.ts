@@ -1,13 +1,10 @@
-import { type Calls, code, immediate, isCode } from "@fanout/ops/Calls"
+import { isCode } from "@fanout/ops/Calls"
 import * as FilePath from "@fanout/ops/FilePath"
 import type * as Files from "@fanout/ops/Files"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
-import { giveOwner } from "../src/internal/files/fileOwner.ts"
 import { takeName } from "../src/internal/files/freeName.ts"
-import { calls as nodeCalls } from "../src/internal/files/nodeCalls.ts"
 import { now } from "../src/internal/files/routine.ts"
 import { faultyCalls } from "./faultyCalls.ts"
 
@@ -23,29 +20,10 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
   const innerFolders = new WeakMap<Files.Folder, Files.Folder>()
   const innerOf = (folder: Files.Folder | undefined): Files.Folder | undefined =>
     folder === undefined ? undefined : innerFolders.get(folder)
-  /** Gives an owner. Each of the calls that it takes may fail. */
-  const giving = Effect.fnUntraced(function*(
-    call: Call,
-    path: FilePath.FilePath,
-    owner: Files.Owner,
-    give: (owner: Files.Owner) => Effect.Effect<boolean, FilesError>,
-    look: Effect.Effect<Files.FileStat, FilesError>
-  ) {
-    const asked = yield* Effect.result(Effect.suspend(() => before(call, path)))
-    if (Result.isSuccess(asked)) return yield* give(owner)
-    let isFirst = true
-    const set = (owner: Files.Owner) =>
-      immediate(() => {
-        const again = Effect.result(Effect.asVoid(Effect.andThen(before(call, path), give(owner))))
-        const result = isFirst ? asked : Effect.runSync(again)
-        isFirst = false
-        return Result.isFailure(result) ? code(result.failure.code) : undefined
-      })
-    const there = yield* look
-    const calls: Calls = { ...nodeCalls, setOwner: (_, owner) => set(owner), stat: () => immediate(() => there) }
-    const answer = now(giveOwner, calls, 0, owner)
-    return isCode(answer) ? yield* error(call, path, answer.name) : answer
-  })
+  /** Does work each of whose calls may fail. */
+  const running =
+    (run: NonNullable<Files.OpenFile["run"]>, path: FilePath.FilePath): NonNullable<Files.OpenFile["run"]> => (work) =>
+      run((calls, descriptor) => work(faultyCalls(calls, before, [[descriptor, path]]), descriptor))
   const fileOf = (path: FilePath.FilePath, inner: Files.OpenFile): Files.OpenFile => ({
     stat: around("fstat", path, inner.stat),
     fileSystem: around("fstatfs", path, inner.fileSystem),
@@ -60,10 +38,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     forget: around("fadvise", path, inner.forget),
     sync: around("fsync", path, inner.sync),
     syncFileSystem: around("syncfs", path, inner.syncFileSystem),
-    attributeNames: around("listxattr", path, inner.attributeNames),
-    attribute: (name) => around("getxattr", path, inner.attribute(name), name),
-    setAttribute: (attribute) => around("setxattr", path, inner.setAttribute(attribute)),
-    setOwner: (owner) => giving("fchown", path, owner, (owner) => inner.setOwner(owner), inner.stat),
+    ...inner.run === undefined ? {} : { run: running(inner.run.bind(inner), path) },
     setMode: (mode) => around("fchmod", path, inner.setMode(mode)),
     setTimes: (times) => around("futimes", path, inner.setTimes(times)),
     close: around("close", path, inner.close)
@@ -84,7 +59,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       around("open", at(name), Effect.map(inner.open(name), (opened) => file(at(name), opened)))
     const lstat = (name: FilePath.FilePath) => around("lstat", at(name), inner.lstat(name))
     const readLink = (name: FilePath.FilePath) => around("readlink", at(name), inner.readLink(name))
-    const attributeNames = (of: FilePath.FilePath) => around("listxattr", at(of), inner.attributeNames(of))
+    const runIn = inner.run?.bind(inner)
     const unlink = (name: FilePath.FilePath) => around("unlink", at(name), inner.unlink(name))
     const openFolder = (name: FilePath.FilePath) => around("open", at(name), Effect.map(inner.folder(name), folder))
     const removeFolder = (name: FilePath.FilePath) => around("rmdir", at(name), inner.removeFolder(name))
@@ -102,7 +77,6 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       makeFolder: (name) => around("mkdir", at(name), inner.makeFolder(name)),
       readLink,
       makeLink: (target, name) => around("symlink", at(name), inner.makeLink(target, name)),
-      setTimes: (name, times) => around("lutimes", at(name), inner.setTimes(name, times)),
       rename: (from, to, into) => around("rename", at(from), inner.rename(from, to, innerOf(into))),
       // Each of its steps may fail.
       renameExclusively: (from, to, into = opened, mayStay = false) =>
@@ -124,11 +98,9 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
           })
         ),
       update: (name) => around("open", at(name), Effect.map(inner.update(name), (opened) => file(at(name), opened))),
-      setOwner: (name, owner) =>
-        giving("lchown", at(name), owner, (owner) => inner.setOwner(name, owner), inner.lstat(name)),
-      attributeNames,
-      attribute: (of, name) => around("getxattr", at(of), inner.attribute(of, name), name),
-      setAttribute: (name, attribute) => around("setxattr", at(name), inner.setAttribute(name, attribute)),
+      ...runIn === undefined
+        ? {}
+        : { run: (name, work) => running((inside) => runIn(name, inside), path)(work) },
       sync: around("fsync", path, inner.sync),
       link: (existing, name, to) => around("link", at(existing), inner.link(existing, name, innerOf(to))),
       unlink,

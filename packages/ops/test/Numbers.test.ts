@@ -57,7 +57,6 @@ type Change = readonly [
 ]
 
 const noMode = [...noSize, 0o10000]
-const noId = [...noSize, 2 ** 32]
 
 const changes: ReadonlyArray<Change> = [
   ["the place of a read", noSize, (file, at) => file.readAt(new Uint8Array(3), at)],
@@ -65,9 +64,7 @@ const changes: ReadonlyArray<Change> = [
   ["the place of a copy", noSize, (file, at) => file.copyFrom(file, at, 1)],
   ["the length of a copy", noSize, (file, length) => file.copyFrom(file, 0, length)],
   ["the size of a file", noSize, (file, size) => file.truncate(size)],
-  ["a mode", noMode, (file, mode) => file.setMode(mode)],
-  ["an owner", noId, (file, owner) => file.setOwner({ owner, group: 0 })],
-  ["a group", noId, (file, group) => file.setOwner({ owner: 0, group })]
+  ["a mode", noMode, (file, mode) => file.setMode(mode)]
 ]
 
 const systems = [["native", SystemFiles.layer], ["Node's", SystemFiles.layerNode]] as const

@@ -119,18 +119,23 @@ describe("SystemFiles", () => {
           atOnce((calls) => {
             const [from, to] = ["from", "to"].map((name) => calls.openPath(n(`${at}/${name}`), "folder").now())
             if (typeof from !== "number" || typeof to !== "number") return assert.fail()
-            const files = new FileCopy(calls, { keeps: new Set(["owner"]), mayGoOn: () => true, take: undefined })
+            const files = new FileCopy(calls, {
+              keeps: new Set(["owner"]),
+              isMove: false,
+              mayGoOn: () => true,
+              take: undefined
+            })
             const told = ["of root", "own", "file"].map(n).map((name) => {
               const stat = calls.lstat(from, name).now()
               return isCode(stat)
                 ? assert.fail(stat.name)
-                : [now(() => files.copy({ from, name, stat, to, as: name })), files.isOwnerLost]
+                : [now(() => files.copy({ from, name, stat, to, as: name })), files.lost]
             })
             for (const folder of [from, to]) calls.closeNow(folder)
             return told
           })
         )
-        assert.deepStrictEqual(told, [["copied", true], ["copied", false], ["copied", true]])
+        assert.deepStrictEqual(told, [["copied", ["owner"]], ["copied", []], ["copied", ["owner"]]])
         const owners = ["of root", "own", "file"].map((name) => {
           const { gid, uid } = fs.lstatSync(`${at}/to/${name}`)
           return [uid, gid]

@@ -66,6 +66,10 @@ export const faultyCalls = (
     setAttribute: (descriptor, name, value) =>
       around("setxattr", of(descriptor), calls.setAttribute(descriptor, name, value)),
     listAttributesAt: (folder, name) => around("listxattr", at(folder, name), calls.listAttributesAt(folder, name)),
+    getAttributeAt: (folder, of, name) =>
+      around("getxattr", at(folder, of), calls.getAttributeAt(folder, of, name), name),
+    setAttributeAt: (folder, of, name, value) =>
+      around("setxattr", at(folder, of), calls.setAttributeAt(folder, of, name, value)),
     setOwner: (descriptor, owner) => around("fchown", of(descriptor), calls.setOwner(descriptor, owner)),
     setOwnerAt: (folder, name, owner) => around("lchown", at(folder, name), calls.setOwnerAt(folder, name, owner)),
     setMode: (descriptor, mode) => around("fchmod", of(descriptor), calls.setMode(descriptor, mode)),

@@ -65,10 +65,10 @@ const copy = (
     setTimesAt: () => by("setTimesAt", "times"),
     unlink: () => by("unlink", "unlink")
   }
-  const files = new FileCopy(calls, { keeps: new Set(keeps), mayGoOn: () => true, take: undefined })
+  const files = new FileCopy(calls, { keeps: new Set(keeps), isMove: false, mayGoOn: () => true, take: undefined })
   const name = FilePath.make("name")
   const copied = now(() => files.copy({ from: 1, name, stat: statOf(kind), to: 2, as: name }))
-  return [...told, copied, ...files.isOwnerLost ? ["owner lost"] : []]
+  return [...told, copied, ...files.lost.map((property) => `${property} lost`)]
 }
 
 describe("FileCopy", () => {

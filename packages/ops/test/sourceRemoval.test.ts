@@ -22,13 +22,13 @@ const remove = (calls: Calls, toRemove: ToRemove) =>
 
 const aside = FilePath.make(".fanout-aside")
 
-/** A folder with folders in it, some of them empty, files, a link, and a file that a unit leaves. */
+/** A folder with folders in it, some of them empty, files, a link, and a device that a unit leaves. */
 const plant = () => {
   const disk = new MemoryFiles.Disk()
   for (const folder of ["", "/a", "/a/b", "/a/b/empty", "/a/c", "/a/c/empty", "/d"]) disk.folder(`/from${folder}`)
   for (const file of ["a/1", "a/b/2", "a/b/3", "a/c/4", "d/5"]) disk.file(`/from/${file}`, `text of ${file}`)
   disk.symlink("/from/a/link", "1")
-  disk.file("/from/a/b/set", "left", { mode: 0o4755 })
+  disk.special("/from/a/b/device")
   disk.folder("/to")
   return disk
 }
@@ -79,7 +79,7 @@ describe("sources of folders that were moved", () => {
       true,
       []
     ]]])
-    assert.deepStrictEqual(Object.keys(disk.tree("/from")), ["a", "a/b", "a/b/set"])
+    assert.deepStrictEqual(Object.keys(disk.tree("/from")), ["a", "a/b", "a/b/device"])
     assertWhole(disk, original, "")
   })
 
@@ -165,7 +165,7 @@ describe("sources of folders that were moved", () => {
         // One that has its name again is another one by its time of change, so that it is copied anew.
         const isLeft = again.removed.some((one) => one.left.length > 0)
         assert.isFalse(isKilled && isLeft, why)
-        if (!isLeft) assert.deepStrictEqual(Object.keys(disk.tree("/from")), ["a", "a/b", "a/b/set"], why)
+        if (!isLeft) assert.deepStrictEqual(Object.keys(disk.tree("/from")), ["a", "a/b", "a/b/device"], why)
         if (left >= 0) break
       }
     }

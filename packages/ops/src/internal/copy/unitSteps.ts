@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Num from "effect/Number"
 import * as Option from "effect/Option"
+import * as Struct from "effect/Struct"
 import { CopyOptions } from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
@@ -90,8 +91,11 @@ const withLeft = (
 
 /** Reports a unit whose names need no flush, or are flushed. */
 const told = Effect.fnUntraced(function*(filled: Filled, settled: Settled) {
-  const { ownersLost, result } = resultOf(filled, settled)
-  if (ownersLost > 0) yield* Progress.add(lostUnits.owner, ownersLost)
+  const { lost, result } = resultOf(filled, settled)
+  for (const property of Struct.keys(lostUnits)) {
+    const copies = lost[property] ?? 0
+    if (copies > 0) yield* Progress.add(lostUnits[property], copies)
+  }
   if (settled.verified > 0) yield* ReadBack.count(settled.verified)
   yield* Progress.add("bytes", result.bytes)
   return result

@@ -3,20 +3,20 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { type Call, type Calls, code, failed } from "../../Calls.ts"
+import { type Call, type Calls, code, type Failed, failed } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
-import { giveOwner } from "./fileOwner.ts"
 import { failure, Open, type System } from "./openHandle.ts"
+import type { Routine } from "./routine.ts"
 
 /** Larger pieces of content take so long that a thread of the pool is worth its while. */
 const largestBytes = 2 ** 19
 
 const isLong = true
 
-/** What a mode, and the number of a user or group, are at most. */
-const [mostMode, mostId] = [0o7777, 2 ** 32 - 1]
+/** What a mode is at most. */
+const mostMode = 0o7777
 
 type Refused = Effect.Effect<never, FilesError>
 
@@ -27,6 +27,10 @@ export class File extends Open implements Files.OpenFile {
       this.isOpen = false
       return calls.close(descriptor)
     })
+  }
+
+  run<A>(work: (calls: Calls, descriptor: number) => Routine<A | Failed>): Effect.Effect<A, FilesError> {
+    return this.call<A>("open", work)
   }
 
   /** What fails to close here was read, or is given up anyway. */
@@ -133,23 +137,6 @@ export class File extends Open implements Files.OpenFile {
 
   get syncFileSystem(): Effect.Effect<void, FilesError> {
     return this.call("syncfs", (calls, descriptor) => calls.syncFileSystem(descriptor), { isLong })
-  }
-
-  get attributeNames(): Effect.Effect<ReadonlyArray<string>, FilesError> {
-    return this.call("listxattr", (calls, descriptor) => calls.listAttributes(descriptor))
-  }
-
-  attribute(name: string): Effect.Effect<Uint8Array, FilesError> {
-    return this.call("getxattr", (calls, descriptor) => calls.getAttribute(descriptor, name))
-  }
-
-  setAttribute({ name, value }: Files.Attribute): Effect.Effect<void, FilesError> {
-    return this.call("setxattr", (calls, descriptor) => calls.setAttribute(descriptor, name, value))
-  }
-
-  setOwner(owner: Files.Owner): Effect.Effect<boolean, FilesError> {
-    return this.refusal("fchown", owner.owner, mostId) ?? this.refusal("fchown", owner.group, mostId) ??
-      this.call("fchown", (calls, descriptor) => giveOwner(calls, descriptor, owner))
   }
 
   setMode(mode: number): Effect.Effect<void, FilesError> {

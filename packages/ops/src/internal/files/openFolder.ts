@@ -4,13 +4,12 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { type Answer, type Call, type Calls, code, failed, immediate, map, orElse } from "../../Calls.ts"
+import { type Answer, type Call, type Calls, code, type Failed, failed, immediate, map, orElse } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import { type Call as Name, type FilesError, missing } from "../../FilesError.ts"
 import type { FolderListing } from "../../FolderListing.ts"
 import { unfinishedMode } from "../path/unfinishedFolder.ts"
-import { giveOwner } from "./fileOwner.ts"
 import { listFolder } from "./folderReader.ts"
 import { takeName } from "./freeName.ts"
 import { File, UnnamedFile } from "./openFile.ts"
@@ -33,7 +32,7 @@ export class Folder extends Open implements Files.Folder {
   private named<A>(
     call: Name,
     name: FilePath.FilePath,
-    make: (calls: Calls, folder: number) => Call<A> | Routine<Answer<A>>
+    make: (calls: Calls, folder: number) => Call<A> | Routine<Answer<A> | Failed>
   ): Effect.Effect<A, FilesError> {
     const path = FilePath.join(this.path, name)
     return isName(name) ? this.call(call, make, { path }) : Effect.fail(failure(call, path, "EINVAL"))
@@ -112,24 +111,11 @@ export class Folder extends Open implements Files.Folder {
     return this.named("symlink", name, (calls, folder) => calls.makeLink(target, folder, name))
   }
 
-  setTimes(name: FilePath.FilePath, times: Files.FileTimes): Effect.Effect<void, FilesError> {
-    return this.named("lutimes", name, (calls, folder) => calls.setTimesAt(folder, name, times))
-  }
-
-  setOwner(name: FilePath.FilePath, owner: Files.Owner): Effect.Effect<boolean, FilesError> {
-    return this.named("lchown", name, (calls, folder) => giveOwner(calls, { folder, name }, owner))
-  }
-
-  attributeNames(of: FilePath.FilePath): Effect.Effect<ReadonlyArray<string>, FilesError> {
-    return this.named("listxattr", of, (calls, folder) => calls.listAttributesAt(folder, of))
-  }
-
-  attribute(of: FilePath.FilePath, name: string): Effect.Effect<Uint8Array, FilesError> {
-    return this.named("getxattr", of, (calls, folder) => calls.getAttributeAt(folder, of, name))
-  }
-
-  setAttribute(of: FilePath.FilePath, { name, value }: Files.Attribute): Effect.Effect<void, FilesError> {
-    return this.named("setxattr", of, (calls, folder) => calls.setAttributeAt(folder, of, name, value))
+  run<A>(
+    name: FilePath.FilePath,
+    work: (calls: Calls, folder: number) => Routine<A | Failed>
+  ): Effect.Effect<A, FilesError> {
+    return this.named<A>("open", name, work)
   }
 
   rename(from: FilePath.FilePath, to: FilePath.FilePath, into: Files.Folder = this): Effect.Effect<void, FilesError> {

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import { type Answer, type Call, type Calls, isCode, map } from "../../Calls.ts"
+import { type Answer, type Call, type Calls, type Failed, isCode, isFailed, map } from "../../Calls.ts"
 import type * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import { type Call as Name, FilesError } from "../../FilesError.ts"
@@ -39,13 +39,15 @@ interface Told {
 export const attempt = <A>(
   { make }: Way,
   name: Name,
-  what: () => Call<A> | Routine<Answer<A>>,
+  what: () => Call<A> | Routine<Answer<A> | Failed>,
   { isLong, path, target }: Told
 ): Effect.Effect<A, FilesError> =>
   Effect.uninterruptible(
     Effect.callback<A, FilesError>((resume) => {
-      const tell = (answer: Answer<A>): void =>
-        resume(isCode(answer) ? Effect.fail(failure(name, path, answer.name, target)) : Effect.succeed(answer))
+      const tell = (answer: Answer<A> | Failed): void => {
+        if (isFailed(answer)) resume(Effect.fail(failure(answer.call, path, answer.code.name)))
+        else resume(isCode(answer) ? Effect.fail(failure(name, path, answer.name, target)) : Effect.succeed(answer))
+      }
       const made = what()
       if ("now" in made) return make(made, tell, isLong)
       later(made, make, (ended) => "value" in ended ? tell(ended.value) : resume(Effect.die(ended.defect)))
@@ -87,7 +89,7 @@ export abstract class Open {
   /** Never hands a descriptor to the kernel that is closed: the number may be somebody else's by now. */
   protected call<A>(
     name: Name,
-    call: (calls: Calls, descriptor: number) => Call<A> | Routine<Answer<A>>,
+    call: (calls: Calls, descriptor: number) => Call<A> | Routine<Answer<A> | Failed>,
     told: Partial<Told> = {}
   ): Effect.Effect<A, FilesError> {
     const { path = this.path } = told

@@ -14,10 +14,10 @@
  * function of the same text without `yield*`, and has `now` call that: see `tools/plainRoutines.mjs`, which says what a
  * routine must look like.
  */
-import type { Answer, Call } from "../../Calls.ts"
+import type { Answer, Call, Work } from "../../Calls.ts"
 
-/** Work of many calls: it yields each of them, is given the answer, and returns what the work comes to. */
-export type Routine<A> = Generator<Call<unknown>, A, unknown>
+/** Work of many calls. */
+export type Routine<A> = Work<A>
 
 /** Does a routine at once. */
 export const now = <Args extends ReadonlyArray<unknown>, A>(

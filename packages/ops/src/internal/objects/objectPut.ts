@@ -61,8 +61,6 @@ export const draftOf = (
   file: {
     ...Unsupported.file(Place.path(target)),
     stat: Effect.succeed(stat),
-    setMode: () => Effect.void,
-    setTimes: () => Effect.void,
     ...calls
   },
   bytes: 0,

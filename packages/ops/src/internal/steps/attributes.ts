@@ -1,35 +1,39 @@
 /**
  * Gives a copy what is to be kept of its source beside the content, as far as the file system has it.
  */
-import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import { type Answer, type Calls, type Code, Failed, isCode, isFailed } from "../../Calls.ts"
 import type { CopyOptions, Property } from "../../CopyOptions.ts"
-import * as Files from "../../Files.ts"
-import type { FilesError } from "../../FilesError.ts"
+import type * as Files from "../../Files.ts"
+import { missing } from "../../FilesError.ts"
 import type { Lost } from "../../ProgressUnits.ts"
+import { giveOwner, type Owned } from "../files/fileOwner.ts"
 import { withoutAttributes } from "../files/fileSystemTypes.ts"
+import type { Routine } from "../files/routine.ts"
 import type * as Place from "../path/place.ts"
 import { withInherited } from "../path/unfinishedFolder.ts"
 import type { CopyError } from "./copyError.ts"
 import { onDestination, onSource } from "./sideErrors.ts"
 
-// What FAT and some network file systems answer: they have no modes, or not this one; or only root may.
+/** Codes of FAT and some network file systems, which have no modes, or not this one; or only root may set it. */
 const withoutAttribute = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"])
 
-/** Whether a property that could not be set, by this code of an error, is lost: the rest is copied without it. */
-const isLost = (code: string): boolean => withoutAttribute.has(code)
-
-// What is too large for an extended attribute, or not for everybody to set.
+/** Codes of an extended attribute that is too large, or that not everybody may set. */
 const withoutWay = new Set(["E2BIG", "ERANGE", "EACCES", "EINVAL"])
 
-// There is little room for them, on ext4 a few kilobytes for each file; or the disk is full.
+/** Codes of a lack of room: on ext4 each file has a few kilobytes for its attributes; or the disk is full. */
 const withoutRoom = new Set(["ENOSPC", "EDQUOT"])
 
 const setUserId = 0o4000
 const setGroupId = 0o2000
-const setIdBits = setUserId | setGroupId
+
+/** Bits of a mode that are only kept with owner and group. */
+export const setIdBits = setUserId | setGroupId
 
 const none: ReadonlyArray<Lost> = []
+
+/** What is kept, and whether the source is removed afterwards. */
+export type Keeping = Pick<CopyOptions, "isMove" | "keeps">
 
 /**
  * Whether a source was changed after its copy, so that the copy may lack some of what is to be kept. Nobody can set the
@@ -47,41 +51,96 @@ export const hasModeAndOwner = (
   (!keeps.has("mode") || source.kind === "link" || source.mode === copy.mode) &&
   (!keeps.has("owner") || (source.owner === copy.owner && source.group === copy.group))
 
-/** Sets a property, and returns it as lost where the file system has no such thing. */
-const tolerate = (
-  property: Lost,
-  effect: Effect.Effect<void, FilesError>,
-  isTolerated = ({ code }: FilesError): boolean => isLost(code)
-): Effect.Effect<ReadonlyArray<Lost>, CopyError> =>
-  onDestination(Effect.catchIf(Effect.as(effect, none), isTolerated, () => Effect.succeed([property])))
-
-// --- Mode -----------------------------------------------------------------------------------------------------------
-
-/** With another owner the set-id bits would lend the rights of somebody else than they did. */
-const safeMode = Effect.fnUntraced(function*(copy: Files.OpenFile, { group, mode, owner }: Files.FileStat) {
-  if ((mode & setIdBits) === 0) return mode
-  const made = yield* copy.stat
-  return mode & ~(made.owner === owner ? 0 : setUserId) & ~(made.group === group ? 0 : setGroupId)
-})
-
-/** A sandbox, such as that of a service, may refuse set-id bits. What the mode allows apart from these is not lost. */
-const setMode = Effect.fnUntraced(function*(copy: Files.OpenFile, mode: number) {
-  const lost = yield* tolerate("mode", copy.setMode(mode))
-  if (lost.length > 0 && (mode & setIdBits) !== 0) yield* tolerate("mode", copy.setMode(mode & ~setIdBits))
-  return lost
-})
-
-/** The mode of something new, whose source has no say in what it gets from the folder that it is made in. */
-const newMode = Effect.fnUntraced(function*(copy: Files.OpenFile, { kind, mode }: Files.FileStat) {
-  const { denied } = yield* Files.Files
-  const allowed = mode & 0o777 & ~(yield* denied)
-  return kind === "folder" ? withInherited(allowed, yield* copy.stat) : allowed
-})
-
-const modeOf = (copy: Files.OpenFile, source: Files.FileStat, isKept: boolean, own: number | undefined) =>
-  isKept ? safeMode(copy, source) : own === undefined ? newMode(copy, source) : Effect.succeed(own)
+// --- Extended attributes --------------------------------------------------------------------------------------------
 
 const accessList = "system.posix_acl_access"
+
+/** What is made in a folder that has this gets its list for access from it. */
+export const defaultList = "system.posix_acl_default"
+
+const lists = new Set([accessList, defaultList])
+
+// What the system it is copied to says of a file, and not the file.
+const ofTheSystem = new Set(["security.selinux", "security.evm", "security.ima"])
+
+/** Whether an extended attribute is to be kept. */
+export const isKept = (name: string, keeps: ReadonlySet<Property>): boolean =>
+  lists.has(name) ? keeps.has("mode") : keeps.has("xattr") && !name.startsWith("system.") && !ofTheSystem.has(name)
+
+/** The property that an extended attribute belongs to: a list for access is a part of the mode. */
+const propertyOf = (name: string): Property & Lost => lists.has(name) ? "mode" : "xattr"
+
+/** Extended attributes of a source that are kept, and the properties of those that could not be read. */
+export interface Held {
+  readonly attributes: ReadonlyArray<Files.Attribute>
+  readonly unread: ReadonlyArray<Lost>
+}
+
+/** Nothing that was read. */
+export const nothing: Held = { attributes: [], unread: none }
+
+/** Whether a copy may do without what can't be read. A move would remove the last there is of it. */
+const isDispensable = ({ name }: Code, { isMove }: Keeping): boolean => !isMove && !missing.has(name)
+
+function* namesOf(calls: Calls, of: Owned): Routine<Answer<ReadonlyArray<string>>> {
+  return typeof of === "number" ? yield* calls.listAttributes(of) : yield* calls.listAttributesAt(of.folder, of.name)
+}
+
+function* valueOf(calls: Calls, of: Owned, name: string): Routine<Answer<Uint8Array>> {
+  return typeof of === "number"
+    ? yield* calls.getAttribute(of, name)
+    : yield* calls.getAttributeAt(of.folder, of.name, name)
+}
+
+function* valuesOf(
+  calls: Calls,
+  of: Owned,
+  names: ReadonlyArray<string>,
+  keeping: Keeping
+): Routine<Held | Failed> {
+  const attributes: Array<Files.Attribute> = []
+  const unread = new Set<Lost>()
+  for (const name of names) {
+    if (!isKept(name, keeping.keeps)) continue
+    const value = yield* valueOf(calls, of, name)
+    if (!isCode(value)) attributes.push({ name, value })
+    else if (value.name === "ENODATA") continue
+    else if (isDispensable(value, keeping)) unread.add(propertyOf(name))
+    else return new Failed("getxattr", value)
+  }
+  return { attributes, unread: Array.from(unread) }
+}
+
+/** Reads the extended attributes that are kept of a source: an open file, or what has a name. */
+export function* heldBy(calls: Calls, of: Owned, keeping: Keeping): Routine<Held | Failed> {
+  const { keeps } = keeping
+  // A link has no list for access.
+  if (!keeps.has("xattr") && (typeof of !== "number" || !keeps.has("mode"))) return nothing
+  const names = yield* namesOf(calls, of)
+  if (!isCode(names)) return names.length === 0 ? nothing : yield* valuesOf(calls, of, names, keeping)
+  if (withoutAttributes.has(names.name)) return nothing
+  if (!isDispensable(names, keeping)) return new Failed("listxattr", names)
+  const isLink = typeof of !== "number"
+  const unread = (["mode", "xattr"] as const).filter((one) => keeps.has(one) && !(isLink && one === "mode"))
+  return { attributes: [], unread }
+}
+
+/** Sets an extended attribute. What has no room is lost by a copy, whose source still has it, and not by a move. */
+function* setAttribute(
+  calls: Calls,
+  copy: Owned,
+  { name, value }: Files.Attribute,
+  { isMove }: Keeping
+): Routine<boolean | Failed> {
+  const set = typeof copy === "number"
+    ? yield* calls.setAttribute(copy, name, value)
+    : yield* calls.setAttributeAt(copy.folder, copy.name, name, value)
+  if (!isCode(set)) return true
+  const isLost = withoutAttribute.has(set.name) || withoutWay.has(set.name) || (!isMove && withoutRoom.has(set.name))
+  return isLost ? false : new Failed("setxattr", set)
+}
+
+// --- Mode -----------------------------------------------------------------------------------------------------------
 
 /** Tags of entries of a list for access (linux/posix_acl.h). */
 const [ofGroup, mask] = [0x04, 0x10]
@@ -106,134 +165,155 @@ const groupOf = (list: Uint8Array): number => {
 const withoutList = (mode: number, list: Files.Attribute | undefined): number =>
   list === undefined ? mode : (mode & ~0o070) | (groupOf(list.value) << 3)
 
-// --- Owner ----------------------------------------------------------------------------------------------------------
-
-const keepOwner = (setOwner: Effect.Effect<boolean, FilesError>): Effect.Effect<ReadonlyArray<Lost>, CopyError> =>
-  onDestination(Effect.map(setOwner, (isKept) => isKept ? none : ["owner"]))
-
-// --- Extended attributes --------------------------------------------------------------------------------------------
-
-/** What is made in a folder that has this gets its list for access from it. */
-export const defaultList = "system.posix_acl_default"
-
-const lists = new Set([accessList, defaultList])
-
-// What the system it is copied to says of a file, and not the file.
-const ofTheSystem = new Set(["security.selinux", "security.evm", "security.ima"])
-
-/** Whether an extended attribute is a list for access, which belongs to the mode. */
-export const ofMode = (name: string): boolean => lists.has(name)
-
-/** Whether an extended attribute is to be kept. */
-export const isKept = (name: string, keeps: ReadonlySet<Property>): boolean =>
-  lists.has(name) ? keeps.has("mode") : keeps.has("xattr") && !name.startsWith("system.") && !ofTheSystem.has(name)
-
-const propertyOf = (name: string): Property & Lost => lists.has(name) ? "mode" : "xattr"
-
-/** What has no room is lost by a copy, whose source still has it, and not by a move. */
-const keepAttribute = (copy: Pick<Files.OpenFile, "setAttribute">, attribute: Files.Attribute, isMove: boolean) =>
-  tolerate(
-    propertyOf(attribute.name),
-    copy.setAttribute(attribute),
-    ({ code }) => isLost(code) || withoutWay.has(code) || (!isMove && withoutRoom.has(code))
-  )
-
-/** Opens the source, if it is not open. */
-type Source<R> = Effect.Effect<Files.OpenFile, CopyError, R>
+/** What a copy is to have beside its content. */
+export interface Wanted {
+  readonly stat: Pick<Files.FileStat, "accessedNanos" | "group" | "kind" | "mode" | "modifiedNanos" | "owner">
+  readonly held: Held
+  /** Mode in the place of that of a new file, where the mode of the source is not kept. */
+  readonly own?: number | undefined
+  /** The copy as it was found: what it has is not set. */
+  readonly there?: Files.FileStat | undefined
+  /** Whether the copy was made with its mode. */
+  readonly hasMode?: boolean
+}
 
 /**
- * What is to be kept of extended attributes. A copy does without what can't be read, and has lost all these properties
- * where that is the names. A move would remove what there is of it.
+ * The mode that a copy gets. With another owner, set-id bits would lend the rights of somebody else than they did. What
+ * is new and has no mode of its source gets what the mask allows, and what the folder that it is made in hands down.
  */
-const attributesOf = Effect.fnUntraced(function*(
-  source: Pick<Files.OpenFile, "attribute" | "attributeNames">,
-  { isMove, keeps }: CopyOptions,
-  properties: ReadonlyArray<Property & Lost>
-) {
-  const lost = new Set<Lost>()
-  const orLost = <A>(read: Effect.Effect<A, FilesError>, without: A, properties: ReadonlyArray<Property & Lost>) =>
-    Effect.catchIf(read, ({ isMissing }) => !isMove && !isMissing, () =>
-      Effect.sync(() => {
-        for (const property of properties) if (keeps.has(property)) lost.add(property)
-        return without
-      }))
-  const names = Effect.catchIf(
-    source.attributeNames,
-    ({ code }) => withoutAttributes.has(code),
-    () => Effect.succeed<ReadonlyArray<string>>([])
-  )
-  const read = (name: string) =>
-    source.attribute(name).pipe(
-      Effect.map((value): ReadonlyArray<Files.Attribute> => [{ name, value }]),
-      // One that was removed since, or that is nothing of this file but of what it is on.
-      Effect.catchIf(({ code }) => code === "ENODATA", () => Effect.succeed([])),
-      (attribute) => orLost(attribute, [], [propertyOf(name)])
-    )
-  const attributes = yield* onSource(Effect.flatMap(
-    orLost(names, [], properties),
-    (names) => Effect.forEach(names.filter((name) => isKept(name, keeps)), read)
-  ))
-  return { attributes: attributes.flat(), lost }
-})
+function* modeFor(
+  calls: Calls,
+  copy: number,
+  { own, stat: { group, kind, mode, owner } }: Wanted,
+  isKept: boolean
+): Routine<Answer<number>> {
+  if (!isKept && own !== undefined) return own
+  const allowed = isKept ? mode : mode & 0o777 & ~calls.denied()
+  if (isKept ? (mode & setIdBits) === 0 : kind !== "folder") return allowed
+  const made = yield* calls.stat(copy)
+  if (isCode(made)) return made
+  if (!isKept) return withInherited(allowed, made)
+  return mode & ~(made.owner === owner ? 0 : setUserId) & ~(made.group === group ? 0 : setGroupId)
+}
 
-/** Sets the extended attributes of a link. */
-const keepLinkAttributes = Effect.fnUntraced(function*(
-  from: Place.Place,
-  to: Place.Place,
-  options: CopyOptions
-): Effect.fn.Return<ReadonlyArray<Lost>, CopyError> {
-  if (!options.keeps.has("xattr")) return none
-  const link = {
-    attributeNames: from.folder.attributeNames(from.name),
-    attribute: (name: string) => from.folder.attribute(from.name, name)
+/** Sets a mode. A sandbox, such as that of a service, may refuse set-id bits: the rest of the mode is set then. */
+function* setMode(calls: Calls, copy: number, mode: number): Routine<boolean | Failed> {
+  let set = yield* calls.setMode(copy, mode)
+  if (!isCode(set)) return true
+  const isLost = withoutAttribute.has(set.name)
+  if (isLost && (mode & setIdBits) !== 0) set = yield* calls.setMode(copy, mode & ~setIdBits)
+  return isCode(set) && !withoutAttribute.has(set.name) ? new Failed("fchmod", set) : false
+}
+
+/** Gives an open copy its mode. Tells whether that is the one it is to have. */
+function* giveMode(
+  calls: Calls,
+  copy: number,
+  wanted: Wanted,
+  isKept: boolean,
+  isListLost: boolean
+): Routine<boolean | Failed> {
+  const mode = yield* modeFor(calls, copy, wanted, isKept)
+  if (isCode(mode)) return new Failed("fstat", mode)
+  const list = wanted.held.attributes.find(({ name }) => name === accessList)
+  const given = isListLost || !isKept ? withoutList(mode, list) : mode
+  return list === undefined && wanted.there?.mode === given ? true : yield* setMode(calls, copy, given)
+}
+
+// --- All of it ------------------------------------------------------------------------------------------------------
+
+function* setOwner(calls: Calls, copy: Owned, { stat, there }: Wanted): Routine<boolean | Failed> {
+  if (there !== undefined && there.owner === stat.owner && there.group === stat.group) return true
+  const given = yield* giveOwner(calls, copy, stat)
+  return isCode(given) ? new Failed(typeof copy === "number" ? "fchown" : "lchown", given) : given
+}
+
+function* setTimes(calls: Calls, copy: Owned, { stat, there }: Wanted): Routine<boolean | Failed> {
+  if (there?.modifiedNanos === stat.modifiedNanos && there.accessedNanos === stat.accessedNanos) return true
+  const set = typeof copy === "number"
+    ? yield* calls.setTimes(copy, stat)
+    : yield* calls.setTimesAt(copy.folder, copy.name, stat)
+  if (!isCode(set)) return true
+  if (withoutAttribute.has(set.name)) return false
+  return new Failed(typeof copy === "number" ? "futimes" : "lutimes", set)
+}
+
+const withLost = (lost: ReadonlyArray<Lost>, one: Lost): ReadonlyArray<Lost> =>
+  lost.includes(one) ? lost : [...lost, one]
+
+/**
+ * Gives a copy, an open file or folder, or a link by its name, what is to be kept, and tells what its file system does
+ * not take. Another owner takes bits of the mode away, a list for access says another mode, and whatever is set says
+ * "changed now": hence this order.
+ */
+export function* keep(
+  calls: Calls,
+  copy: Owned,
+  wanted: Wanted,
+  keeping: Keeping
+): Routine<ReadonlyArray<Lost> | Failed> {
+  const { hasMode = false, held: { attributes, unread } } = wanted
+  const { keeps } = keeping
+  let lost = unread
+  if (keeps.has("owner")) {
+    const isSet = yield* setOwner(calls, copy, wanted)
+    if (isFailed(isSet)) return isSet
+    if (!isSet) lost = withLost(lost, "owner")
   }
-  const { attributes, lost: unread } = yield* attributesOf(link, options, ["xattr"])
-  const copy = { setAttribute: (attribute: Files.Attribute) => to.folder.setAttribute(to.name, attribute) }
-  const lost = yield* Effect.forEach(attributes, (attribute) => keepAttribute(copy, attribute, options.isMove))
-  return Arr.dedupe([...unread, ...lost.flat()])
-})
+  for (const attribute of attributes) {
+    const isSet = yield* setAttribute(calls, copy, attribute, keeping)
+    if (isFailed(isSet)) return isSet
+    if (!isSet) lost = withLost(lost, propertyOf(attribute.name))
+  }
+  if (typeof copy === "number" && !hasMode) {
+    const isSet = yield* giveMode(calls, copy, wanted, keeps.has("mode"), lost.includes("mode"))
+    if (isFailed(isSet)) return isSet
+    if (!isSet) lost = withLost(lost, "mode")
+  }
+  if (!keeps.has("times")) return lost
+  const isSet = yield* setTimes(calls, copy, wanted)
+  if (isFailed(isSet)) return isSet
+  return isSet ? lost : withLost(lost, "times")
+}
 
-/** Sets what is to be kept of a link. */
+// --- By handles -----------------------------------------------------------------------------------------------------
+
+/** A link, and the folder that it is in. */
+type Link = Pick<Place.Place, "folder" | "name">
+
+/** What is to be kept of a link. An object is none. */
 export const keepOfLink = Effect.fnUntraced(function*(
-  from: Place.Place,
-  { folder, name }: Place.Place,
+  from: Link,
+  to: Link,
   stat: Files.FileStat,
-  options: CopyOptions
+  options: Keeping
 ): Effect.fn.Return<ReadonlyArray<Lost>, CopyError> {
-  const { keeps } = options
-  const owner = keeps.has("owner") ? yield* keepOwner(folder.setOwner(name, stat)) : none
-  const attributes = yield* keepLinkAttributes(from, { folder, name }, options)
-  const times = keeps.has("times") ? yield* tolerate("times", folder.setTimes(name, stat)) : none
-  return [...owner, ...attributes, ...times]
+  const read = from.folder.run?.(from.name, (calls, folder) => heldBy(calls, { folder, name: from.name }, options))
+  const held = read === undefined ? nothing : yield* onSource(read)
+  const set = to.folder.run?.(
+    to.name,
+    (calls, folder) => keep(calls, { folder, name: to.name }, { stat, held }, options)
+  )
+  return set === undefined ? none : yield* onDestination(set)
 })
 
 /**
- * Sets what is to be kept, in this order: another owner takes bits of the mode away, a list for access says another
- * mode, and whatever is set says "changed now". Where the mode is not kept, what has an `own` one stays with that.
+ * Gives an open copy what is to be kept of its source, which is opened if that is needed. Where the mode is not kept,
+ * what has an `own` one stays with that. An object has its properties as metadata: it takes no extended attributes.
  */
 export const keepAttributes = Effect.fnUntraced(function*<R>(
   copy: Files.OpenFile,
-  source: Source<R>,
+  source: Effect.Effect<Files.OpenFile, CopyError, R>,
   stat: Files.FileStat,
-  options: CopyOptions,
+  options: Keeping,
   own?: number
-): Effect.fn.Return<ReadonlyArray<Lost>, CopyError, R | Files.Files> {
-  const { isMove, keeps } = options
-  const lost = new Set<Lost>()
-  const note = (some: Iterable<Lost>) => {
-    for (const one of some) lost.add(one)
-  }
-  if (keeps.has("owner")) note(yield* keepOwner(copy.setOwner(stat)))
-  const { attributes, lost: unread } = keeps.has("mode") || keeps.has("xattr")
-    ? yield* attributesOf(yield* source, options, ["mode", "xattr"])
-    : { attributes: [], lost: none }
-  note(unread)
-  for (const attribute of attributes) note(yield* keepAttribute(copy, attribute, isMove))
-  const mode = yield* onDestination(modeOf(copy, stat, keeps.has("mode"), own))
-  const list = attributes.find(({ name }) => name === accessList)
-  const isWithoutList = lost.has("mode") || !keeps.has("mode")
-  const lostMode = yield* setMode(copy, isWithoutList ? withoutList(mode, list) : mode)
-  if (keeps.has("mode")) note(lostMode)
-  if (keeps.has("times")) note(yield* tolerate("times", copy.setTimes(stat)))
-  return Array.from(lost)
+): Effect.fn.Return<ReadonlyArray<Lost>, CopyError, R> {
+  const isRead = options.keeps.has("mode") || options.keeps.has("xattr")
+  const read = isRead ? (yield* source).run?.((calls, from) => heldBy(calls, from, options)) : undefined
+  const held = read === undefined ? nothing : yield* onSource(read)
+  const lost = copy.run === undefined
+    ? held.attributes.reduce((lost, { name }) => withLost(lost, propertyOf(name)), held.unread)
+    : yield* onDestination(copy.run((calls, to) => keep(calls, to, { stat, held, own }, options)))
+  // Nobody misses the mode of a new file where it is not kept.
+  return options.keeps.has("mode") ? lost : lost.filter((one) => one !== "mode")
 })

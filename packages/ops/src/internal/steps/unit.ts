@@ -52,6 +52,10 @@ export const Unit = Schema.Struct({
 })
 export type Unit = typeof Unit.Type
 
+/** How many copies could not be given a property of their sources, by the property. */
+const Losses = Schema.Record(Schema.String, Schema.Natural)
+export type Losses = typeof Losses.Type
+
 /** Counts of finished copies. */
 const Counts = Schema.Struct({
   copied: Schema.Natural,
@@ -59,8 +63,7 @@ const Counts = Schema.Struct({
   bytes: Schema.Natural,
   /** Folders that are whole, with mode and times. */
   ended: Schema.Natural,
-  /** Copies that could not be given the owners of their sources. */
-  ownersLost: Schema.Natural
+  lost: Schema.optionalKey(Losses)
 })
 type Counts = typeof Counts.Type
 
@@ -146,7 +149,7 @@ export const Filled = Schema.Struct({
   placements: Schema.Array(Placement),
   endings: Schema.Array(Ending),
   ended: Counts.fields.ended,
-  ownersLost: Counts.fields.ownersLost,
+  lost: Losses,
   ...met
 })
 export type Filled = typeof Filled.Type
@@ -161,7 +164,7 @@ export const Settled = Schema.Struct({
   modeless: Schema.Array(Schema.Natural),
   /** The endings that are done. */
   ended: Schema.Array(Schema.Natural),
-  ownersLost: Schema.Natural,
+  lost: Losses,
   /** How many files were compared and found equal. */
   verified: Schema.Natural
 })
@@ -181,7 +184,7 @@ export type Removed = typeof Removed.Type
 
 /** Final result of a unit. */
 export const CopiedUnit = Schema.Struct({
-  ...Struct.omit(Counts.fields, ["ownersLost"]),
+  ...Struct.omit(Counts.fields, ["lost"]),
   ...met,
   digests: Schema.Array(Digests)
 })
@@ -203,12 +206,21 @@ const merged = (all: ReadonlyArray<Rest>): ReadonlyArray<Rest> =>
     sizes: rests.flatMap(({ sizes }) => sizes)
   }))
 
+/** All of these losses together. */
+export const sumOf = (all: ReadonlyArray<Losses | undefined>): Losses => {
+  const sums: Record<string, number> = {}
+  for (const losses of all) {
+    for (const property in losses) sums[property] = (sums[property] ?? 0) + (losses[property] ?? 0)
+  }
+  return sums
+}
+
 /** Result of a unit that has done nothing. */
 export const untouched = ({ areFolders, names }: Pick<Unit, "areFolders" | "names">): Filled => ({
   placements: [],
   endings: [],
   ended: 0,
-  ownersLost: 0,
+  lost: {},
   unchanged: 0,
   unchangedDigests: [],
   rest: [areFolders ? restOf(FilePath.empty, [], names) : restOf(FilePath.empty, names)],
@@ -218,19 +230,19 @@ export const untouched = ({ areFolders, names }: Pick<Unit, "areFolders" | "name
 })
 
 /** Result of a placement that has not begun. */
-export const unsettled: Settled = { through: 0, placed: [], modeless: [], ended: [], ownersLost: 0, verified: 0 }
+export const unsettled: Settled = { through: 0, placed: [], modeless: [], ended: [], lost: {}, verified: 0 }
 
 /** Combines the results of both steps: placements without names become a part of the rest. */
-export const resultOf = (filled: Filled, { ended, modeless, ownersLost, placed }: Settled): {
+export const resultOf = (filled: Filled, { ended, lost, modeless, placed }: Settled): {
   readonly result: CopiedUnit
-  readonly ownersLost: number
+  readonly lost: Losses
 } => {
   const { endings, placements, ...told } = filled
   const isPlaced = new Set(placed)
   const isEnded = new Set(ended)
   const there = placements.filter((_, index) => isPlaced.has(index))
   const gone = placements.filter((_, index) => !isPlaced.has(index))
-  const count = (what: keyof Counts) => Num.sumAll(there.map(({ copied }) => copied.counts[what]))
+  const count = (what: Exclude<keyof Counts, "lost">) => Num.sumAll(there.map(({ copied }) => copied.counts[what]))
   const unended = [
     ...endings.filter((_, index) => !isEnded.has(index)).map(({ path }) => path),
     ...modeless.flatMap((index) => {
@@ -240,7 +252,7 @@ export const resultOf = (filled: Filled, { ended, modeless, ownersLost, placed }
   ]
   return {
     result: {
-      ...Struct.omit(told, ["ownersLost"]),
+      ...Struct.omit(told, ["lost"]),
       copied: count("copied"),
       linked: count("linked"),
       bytes: count("bytes"),
@@ -253,7 +265,7 @@ export const resultOf = (filled: Filled, { ended, modeless, ownersLost, placed }
       ]),
       digests: there.flatMap(({ copied }) => copied.digests)
     },
-    ownersLost: told.ownersLost + count("ownersLost") + ownersLost
+    lost: sumOf([told.lost, lost, ...there.map(({ copied }) => copied.counts.lost)])
   }
 }
 

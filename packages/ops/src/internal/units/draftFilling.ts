@@ -21,7 +21,7 @@ import { editionOf, linkedAs } from "../steps/sourceEdition.ts"
 import { type Ending, type Filled, type Placement, type Rest, restOf, type Unit, untouched } from "../steps/unit.ts"
 import { decide, isAvoided } from "./decision.ts"
 import { FileCopy } from "./fileCopy.ts"
-import { endFolder, endingOf, ordinaryFolder, setIdBits } from "./folderEnd.ts"
+import { endFolder, endingOf, ordinaryFolder } from "./folderEnd.ts"
 import { mostNames, type Names, namesIn } from "./folderNames.ts"
 import { isLike } from "./inheritance.ts"
 import { Draft, type Leftovers, makeOwn, removeLeftovers } from "./ownFolder.ts"
@@ -107,6 +107,7 @@ class Filling {
     this.hasher = hasher
     this.files = new FileCopy(calls, {
       keeps: this.keeps,
+      isMove: unit.isMove,
       mayGoOn: limits.mayGoOn,
       take: hasher === undefined ? undefined : (bytes) => hasher.update(bytes)
     })
@@ -119,8 +120,8 @@ class Filling {
 
   get filled(): Filled {
     const { endings, fewer, left, placements, rest, skipped, there, unchanged } = this
-    const { counts: { ended, ownersLost }, digests } = there.copied
-    return { placements, endings, ended, ownersLost, unchanged, unchangedDigests: digests, rest, skipped, left, fewer }
+    const { counts: { ended, lost = {} }, digests } = there.copied
+    return { placements, endings, ended, lost, unchanged, unchangedDigests: digests, rest, skipped, left, fewer }
   }
 
   private mayGoOn(): boolean {
@@ -231,11 +232,11 @@ class Filling {
 
   private isOrdinary(stat: Files.FileStat): boolean {
     const { keeps, unit: { isFollowing } } = this
-    const { kind, links, mode, sizeBytes } = stat
+    const { kind, links, sizeBytes } = stat
     // The target of a followed link may be a file of the job itself.
     return !isAvoided(this.unit, stat) &&
       (kind === "link" ? !isFollowing : kind === "file" && sizeBytes <= maxSizeBytes &&
-        (mode & setIdBits) === 0 && !(keeps.has("links") && links > 1))
+        !(keeps.has("links") && links > 1))
   }
 
   /** Whether the job itself has made a folder, so that no name is taken in it. */
@@ -274,7 +275,7 @@ class Filling {
     digest: string | undefined
   ): void {
     const { counts, digests, editions } = bucket
-    if (this.files.isOwnerLost) counts.ownersLost++
+    bucket.lose(this.files.lost)
     if (stat.kind === "link") counts.linked++
     else {
       counts.copied++
@@ -436,9 +437,10 @@ class Filling {
     if (own === undefined && !this.limits.mayPublish()) return false
     const isOwn = own !== undefined || this.keeps.has("mode")
     const ending = { ...endingOf(FilePath.empty, stat), mode: isOwn ? this.modeOf(stat) | modeInDraft : undefined }
-    const ended = yield* endFolder(this.calls, folder, ending, this.keeps)
-    if (ended === "ownerLost") (own ?? this.there).counts.ownersLost++
-    return ended !== undefined
+    const lost = yield* endFolder(this.calls, folder, ending, this.keeps)
+    const bucket = own ?? this.there
+    bucket.lose(lost ?? [])
+    return lost !== undefined
   }
 }
 

@@ -1,15 +1,13 @@
 /**
  * Copies a file or link into a draft: content, owner, attributes, mode and times.
  */
-import { type Answer, type Calls, isCode } from "../../Calls.ts"
-import type { Property } from "../../CopyOptions.ts"
+import { type Answer, type Calls, type Failed, isCode, isFailed } from "../../Calls.ts"
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
-import { giveOwner, type Owned } from "../files/fileOwner.ts"
-import { withoutAttributes } from "../files/fileSystemTypes.ts"
+import type { Lost } from "../../ProgressUnits.ts"
 import type { Routine } from "../files/routine.ts"
 import { isChanged } from "../files/statComparison.ts"
-import { isKept, ofMode } from "../steps/attributes.ts"
+import { type Held, heldBy, keep, type Keeping, setIdBits } from "../steps/attributes.ts"
 
 /**
  * Result of a copy. `left`: nothing was done, and a single copy is needed. `spoiled`: a partial copy could not be
@@ -28,8 +26,7 @@ export interface FileToCopy {
 }
 
 /** Options of all copies. */
-export interface FileCopyOptions {
-  readonly keeps: ReadonlySet<Property>
+export interface FileCopyOptions extends Keeping {
   /** Asked between the pieces of a file. */
   readonly mayGoOn: () => boolean
   /** Takes the content, piece by piece. The bytes are valid until it returns. */
@@ -41,20 +38,17 @@ const spareBuffers: Array<Buffer> = []
 
 /** Copies one file after the other, until it is closed. */
 export class FileCopy {
-  /** Whether the last copy could not be given the owner of its source: only root may give files away. */
-  isOwnerLost = false
+  /** Properties of its source that the last copy could not be given. */
+  lost: ReadonlyArray<Lost> = []
   private readonly buffer = spareBuffers.pop() ?? Buffer.allocUnsafeSlow(2 ** 18)
   private readonly calls: Calls
   private readonly options: FileCopyOptions
-  /** Whether extended attributes may be kept. */
-  private readonly keepsAttributes: boolean
   /** Whether a file that is created with a mode gets that mode, in spite of the umask and of inherited bits. */
   private readonly modes = new Map<number, boolean>()
 
   constructor(calls: Calls, options: FileCopyOptions) {
     this.calls = calls
     this.options = options
-    this.keepsAttributes = options.keeps.has("mode") || options.keeps.has("xattr")
   }
 
   close(): void {
@@ -79,7 +73,7 @@ export class FileCopy {
   }
 
   *copy(file: FileToCopy): Routine<FileCopied> {
-    this.isOwnerLost = false
+    this.lost = []
     return file.stat.kind === "link" ? yield* this.copyLink(file) : yield* this.copyContent(file)
   }
 
@@ -91,14 +85,12 @@ export class FileCopy {
   private *copyLink(file: FileToCopy): Routine<FileCopied> {
     const { calls } = this
     const { as, from, name, stat, to } = file
-    // Beside those that tell of security, Linux lets links have only `trusted` ones.
-    const attributes = this.options.keeps.has("xattr") ? yield* calls.listAttributesAt(from, name) : []
-    if (!this.hasNone(attributes)) return "left"
+    const held = yield* heldBy(calls, { folder: from, name }, this.options)
+    if (isFailed(held)) return "left"
     const target = yield* calls.readLink(from, name)
     if (isCode(target) || isCode(yield* calls.makeLink(target, to, as))) return "left"
-    const isOwned = yield* this.giveOwner({ folder: to, name: as }, stat)
-    const isKept = isOwned && (!this.options.keeps.has("times") || !isCode(yield* calls.setTimesAt(to, as, stat)))
-    return isKept ? "copied" : yield* this.takeBack(file, "left")
+    const lost = yield* keep(calls, { folder: to, name: as }, { stat, held }, this.options)
+    return this.isKept(lost) ? "copied" : yield* this.takeBack(file, "left")
   }
 
   private *copyContent(file: FileToCopy): Routine<FileCopied> {
@@ -113,29 +105,27 @@ export class FileCopy {
   private *copyOpen(source: number, file: FileToCopy): Routine<FileCopied> {
     const { calls } = this
     const { as, stat, to } = file
-    const names = this.keepsAttributes ? yield* calls.listAttributes(source) : []
-    if (isCode(names) && !withoutAttributes.has(names.name)) return "left"
-    const mode = this.options.keeps.has("mode") ? stat.mode : stat.mode & 0o777
+    const held = yield* heldBy(calls, source, this.options)
+    if (isFailed(held)) return "left"
+    const mode = this.options.keeps.has("mode") ? stat.mode & ~setIdBits : stat.mode & 0o777
     const copy = yield* calls.createAs(to, as, mode)
     if (isCode(copy)) return "left"
-    const filled = yield* this.fill(source, copy, stat, isCode(names) ? [] : names)
+    const filled = yield* this.fill(source, copy, stat, held)
     // Some file systems report a failed write only at the close.
     const isClosed = !isCode(yield* calls.close(copy))
     if (filled === "copied" && isClosed) return "copied"
     return yield* this.takeBack(file, filled === "stopped" ? "stopped" : "left")
   }
 
-  private *fill(source: number, copy: number, stat: Files.FileStat, names: ReadonlyArray<string>): Routine<FileCopied> {
+  private *fill(source: number, copy: number, stat: Files.FileStat, held: Held): Routine<FileCopied> {
     const { calls } = this
     const written = yield* this.writeAll(source, copy, stat)
     if (written !== "copied") return written
     const after = yield* calls.stat(source)
     // The file may have been replaced between the walk and the open.
-    const isSame = !isCode(after) && !isChanged(stat, after)
-    const isKept = isSame && (yield* this.giveOwner(copy, stat)) &&
-      (yield* this.keepAttributes(source, copy, names)) && (yield* this.setMode(copy, stat.mode, names)) &&
-      (!this.options.keeps.has("times") || !isCode(yield* calls.setTimes(copy, stat)))
-    return isKept ? "copied" : "left"
+    if (isCode(after) || isChanged(stat, after)) return "left"
+    const hasMode = yield* this.hasMode(copy, stat.mode, held)
+    return this.isKept(yield* keep(calls, copy, { stat, held, hasMode }, this.options)) ? "copied" : "left"
   }
 
   // --- Content ------------------------------------------------------------------------------------------------------
@@ -205,47 +195,23 @@ export class FileCopy {
 
   // --- Properties ---------------------------------------------------------------------------------------------------
 
-  private isKept(name: string): boolean {
-    return isKept(name, this.options.keeps)
-  }
-
-  private hasNone(names: Answer<ReadonlyArray<string>>): boolean {
-    return isCode(names) ? withoutAttributes.has(names.name) : !names.some((name) => this.isKept(name))
-  }
-
-  /** Sets the owner, if owners are kept. A refusal by the system is noted, and no failure. */
-  private *giveOwner(copy: Owned, owner: Files.Owner): Routine<boolean> {
-    const isOwned = !this.options.keeps.has("owner") || (yield* giveOwner(this.calls, copy, owner))
-    this.isOwnerLost = isOwned === false
-    return !isCode(isOwned)
-  }
-
-  /** Copies the attributes that are kept. `false` says that a single copy has to tell which are lost. */
-  private *keepAttributes(source: number, copy: number, names: ReadonlyArray<string>): Routine<boolean> {
-    const { calls } = this
-    for (const name of names) {
-      if (!this.isKept(name)) continue
-      const value = yield* calls.getAttribute(source, name)
-      if (isCode(value) || isCode(yield* calls.setAttribute(copy, name, value))) return false
-    }
+  /** Notes what a copy could not be given, and tells whether it is done. */
+  private isKept(lost: ReadonlyArray<Lost> | Failed): boolean {
+    if (isFailed(lost)) return false
+    this.lost = lost
     return true
   }
 
-  /**
-   * Sets the mode, if modes are kept and the copy may have another one than it was created with: an owner or an access
-   * list changes the mode.
-   */
-  private *setMode(copy: number, mode: number, names: ReadonlyArray<string>): Routine<boolean> {
+  /** Whether a copy has the mode that it is to have since it was made. An owner or an access list changes the mode. */
+  private *hasMode(copy: number, mode: number, { attributes }: Held): Routine<boolean> {
     const { calls, modes, options: { keeps } } = this
     if (!keeps.has("mode")) return true
-    const isAsMade = !keeps.has("owner") && !names.some(ofMode)
-    const isGiven = isAsMade && (modes.get(mode) ?? (yield* this.hasMode(copy, mode)))
-    if (isAsMade) modes.set(mode, isGiven)
-    return isGiven || !isCode(yield* calls.setMode(copy, mode))
-  }
-
-  private *hasMode(copy: number, mode: number): Routine<boolean> {
-    const stat = yield* this.calls.stat(copy)
-    return !isCode(stat) && stat.mode === mode
+    if (keeps.has("owner") || attributes.length > 0 || (mode & setIdBits) !== 0) return false
+    const known = modes.get(mode)
+    if (known !== undefined) return known
+    const stat = yield* calls.stat(copy)
+    const isGiven = !isCode(stat) && stat.mode === mode
+    modes.set(mode, isGiven)
+    return isGiven
   }
 }

@@ -1,19 +1,16 @@
 /**
  * Gives a folder its owner, mode and times after the last entry has come into it.
  */
-import { type Calls, isCode } from "../../Calls.ts"
+import { type Calls, isCode, isFailed } from "../../Calls.ts"
 import type { Property } from "../../CopyOptions.ts"
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
-import { giveOwner } from "../files/fileOwner.ts"
+import type { Lost } from "../../ProgressUnits.ts"
 import { withoutAttributes } from "../files/fileSystemTypes.ts"
 import type { Routine } from "../files/routine.ts"
 import { withInherited } from "../path/unfinishedFolder.ts"
-import { isKept } from "../steps/attributes.ts"
+import { isKept, keep, nothing, setIdBits } from "../steps/attributes.ts"
 import type { Ending } from "../steps/unit.ts"
-
-/** Bits of a mode that are only kept with owner and group. */
-export const setIdBits = 0o6000
 
 /** Mode bits that the owner of a folder, who need not be root, needs to list and empty it. */
 const lookingBits = 0o500
@@ -38,27 +35,20 @@ export const endingOf = (path: FilePath.FilePath, stat: Files.FileStat): Ending 
 }
 
 /**
- * Gives an open folder its owner, mode and times; `undefined` if one of them could not be set. Without a mode the
- * folder keeps its own; a mode that is not that of the source has the bits inherited from the parent folder.
+ * Gives an open folder its owner, mode and times, and tells whether its owner is lost; `undefined` if its mode or times
+ * are. Without a mode the folder keeps its own; a mode that is not that of the source has the bits inherited from the
+ * parent folder.
  */
 export function* endFolder(
   calls: Calls,
   folder: number,
-  wanted: Files.Owner & Files.FileTimes & { readonly mode: number | undefined },
+  wanted: Omit<Ending, "path" | "mode"> & { readonly mode: number | undefined },
   keeps: ReadonlySet<Property>
-): Routine<"kept" | "ownerLost" | undefined> {
+): Routine<ReadonlyArray<Lost> | undefined> {
   const there = yield* calls.stat(folder)
   if (isCode(there)) return undefined
-  const isOwned = !keeps.has("owner") || (there.owner === wanted.owner && there.group === wanted.group) ||
-    (yield* giveOwner(calls, folder, wanted))
-  if (isCode(isOwned)) return undefined
-  const { accessedNanos, modifiedNanos } = wanted
   const mode = keeps.has("mode") ? wanted.mode : withInherited(wanted.mode ?? there.mode, there)
-  // Another owner takes bits of the mode away, none of which such a folder has.
-  const hasMode = mode === undefined || there.mode === mode || !isCode(yield* calls.setMode(folder, mode))
-  const hasTimes = !keeps.has("times") ||
-    (there.modifiedNanos === modifiedNanos && there.accessedNanos === accessedNanos)
-  return hasMode && (hasTimes || !isCode(yield* calls.setTimes(folder, wanted)))
-    ? (isOwned ? "kept" : "ownerLost")
-    : undefined
+  const stat = { ...wanted, kind: "folder" as const, mode: mode ?? there.mode }
+  const lost = yield* keep(calls, folder, { stat, held: nothing, own: stat.mode, there }, { keeps, isMove: false })
+  return isFailed(lost) || lost.some((one) => one !== "owner") ? undefined : lost
 }

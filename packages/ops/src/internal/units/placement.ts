@@ -3,13 +3,14 @@
  */
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
+import type { Lost } from "../../ProgressUnits.ts"
 import { sameBytes } from "../files/byteComparison.ts"
 import { followedName } from "../files/followedName.ts"
 import { takeName } from "../files/freeName.ts"
 import type { Routine } from "../files/routine.ts"
 import { removeOwn } from "../files/treeRemoval.ts"
 import { isUnfinished } from "../path/unfinishedFolder.ts"
-import type { Filled, Placement, Settled, Unit } from "../steps/unit.ts"
+import { type Filled, type Placement, type Settled, sumOf, type Unit } from "../steps/unit.ts"
 import { endFolder } from "./folderEnd.ts"
 import { Folders } from "./folderHandles.ts"
 import { namesIn } from "./folderNames.ts"
@@ -218,7 +219,7 @@ export function* settle(
   const isPlaced = new Set(placed)
   const unplaced = new Set(placements.flatMap(({ path }, index) => isPlaced.has(index) ? [] : [path]))
   const kept = new Set(keeps)
-  const ends: Array<"kept" | "ownerLost" | undefined> = []
+  const ends: Array<ReadonlyArray<Lost> | undefined> = []
   for (const ending of isThrough ? endings : []) {
     const folder = !unplaced.has(ending.path) && mayPublish() ? yield* targets.at(ending.path) : undefined
     const wanted = kept.has("mode") ? ending : { ...ending, mode: undefined }
@@ -231,7 +232,7 @@ export function* settle(
   }
   sources.close()
   targets.close()
-  const ended = ends.flatMap((how, index) => how === undefined ? [] : [index])
-  const ownersLost = ends.filter((how) => how === "ownerLost").length
-  return { through, placed, modeless, ended, ownersLost, verified }
+  const ended = ends.flatMap((lost, index) => lost === undefined ? [] : [index])
+  const lost = sumOf(ends.flatMap((lost = []) => lost.map((property) => ({ [property]: 1 }))))
+  return { through, placed, modeless, ended, lost, verified }
 }
