@@ -229,7 +229,9 @@ function* setOwner(calls: Calls, copy: Owned, { stat, there }: Wanted): Routine<
 }
 
 function* setTimes(calls: Calls, copy: Owned, { stat, there }: Wanted): Routine<boolean | Failed> {
-  if (there?.modifiedNanos === stat.modifiedNanos && there.accessedNanos === stat.accessedNanos) return true
+  const isSame = there !== undefined && there.modifiedNanos === stat.modifiedNanos &&
+    there.accessedNanos === stat.accessedNanos
+  if (isSame) return true
   const set = typeof copy === "number"
     ? yield* calls.setTimes(copy, stat)
     : yield* calls.setTimesAt(copy.folder, copy.name, stat)
