@@ -17,6 +17,15 @@ describe("Arguments", () => {
     ])
   })
 
+  it("takes the commands `help` and `version` of other programs for the flags", () => {
+    assert.deepStrictEqual(Arguments.withFlags(["help"]), ["--help"])
+    assert.deepStrictEqual(Arguments.withFlags(["help", "jobs", "list"]), ["jobs", "list", "--help"])
+    assert.deepStrictEqual(Arguments.withFlags(["version"]), ["--version"])
+    for (const args of [[], ["copy", "help", "version"], ["version", "a"]]) {
+      assert.deepStrictEqual(Arguments.withFlags(args), args)
+    }
+  })
+
   it("finds them behind Node's own options", () => {
     assert.deepStrictEqual(
       Arguments.fromBytes(["", "x"], line("node", "--conditions=y", "bin.js", "", "x")),

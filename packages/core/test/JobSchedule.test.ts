@@ -133,7 +133,9 @@ describe("ticks", () => {
     assert.match(String(why("0 0 * * MON-FOO")), /^the weekday is "MON-FOO": /)
     assert.match(String(why("* * *")), /^it needs five fields, .* or six/)
     assert.strictEqual(why("0 0 30 2 *"), "there is no such time")
-    assert.strictEqual(why("0 0 * * *", "Nowhere/Land"), "there is no time zone \"Nowhere/Land\"")
+    for (const cron of ["0 0 * * *", "@daily"]) {
+      assert.strictEqual(why(cron, "Nowhere/Land"), "there is no time zone \"Nowhere/Land\"")
+    }
     assert.match(String(why("@fortnightly")), /^"@fortnightly" is none of @hourly, @daily, /)
   })
 

@@ -58,11 +58,20 @@ const isAsk = (key: string): key is keyof typeof asks => Object.hasOwn(asks, key
 /** In the mode of the board, the terminal sends Ctrl-C as a character. */
 const interrupt = "\u0003"
 
+/** Ctrl-Z stops the process until the shell has it go on. */
+const stop = "\u001a"
+
 /** Keys that end the board. */
 const ends = new Set(["q", "\u001b", interrupt, "\u0004"])
 
 /** How far keys move the selection. */
 const moves: Readonly<Record<string, number>> = { j: 1, k: -1, "\u001b[B": 1, "\u001b[A": -1 }
+
+/** Takes another screen, without the cursor, and keys one by one. */
+const enter = ({ stdin, stdout }: Process.Process): void => {
+  stdin.setRawMode(true)
+  stdout.write("\u001b[?1049h\u001b[?25l")
+}
 
 /** Leaves the terminal as it was. */
 const restore = ({ stdin, stdout }: Process.Process): void => {
@@ -76,18 +85,21 @@ const terminal = Effect.acquireRelease(
     const { emitKeypressEvents } = yield* Effect.promise(() => import("node:readline"))
     const keys = yield* Queue.unbounded<string>()
     const last = yield* Deferred.make<string>()
+    const self = Process.current()
+    const leave = () => restore(self)
     const onKey = (_: string, { sequence = "" }: Key) => {
-      if (ends.has(sequence)) Deferred.doneUnsafe(last, Effect.succeed(sequence))
+      if (sequence === stop) {
+        leave()
+        process.kill(process.pid, "SIGTSTP")
+        enter(self)
+      } else if (ends.has(sequence)) Deferred.doneUnsafe(last, Effect.succeed(sequence))
       else Queue.offerUnsafe(keys, sequence)
     }
-    const self = Process.current()
     emitKeypressEvents(self.stdin)
-    self.stdin.setRawMode(true).resume().on("keypress", onKey)
-    const leave = () => restore(self)
+    enter(self)
+    self.stdin.resume().on("keypress", onKey)
     // A second signal ends the process at once.
     self.once("exit", leave)
-    // Another screen, without the cursor.
-    self.stdout.write("\u001b[?1049h\u001b[?25l")
     return { keys, last, leave, onKey, self }
   }),
   ({ leave, onKey, self }) =>
@@ -106,6 +118,8 @@ export const show = Effect.scoped(Effect.gen(function*() {
   let found: Effect.Success<typeof readJobs> = { jobs: [], counts: {} }
   let selected: JobId | undefined
   let said = ""
+  /** The job that was to be cancelled: only the same key once more does that. */
+  let doubted: JobId | undefined
 
   const draw = Effect.map(Clock.currentTimeMillis, (now) => {
     const { stdout } = Process.current()
@@ -120,8 +134,15 @@ export const show = Effect.scoped(Effect.gen(function*() {
     const index = found.jobs.findIndex(({ record }) => record.id === selected)
     const to = found.jobs[index + (moves[key] ?? 0)]
     if (key in moves && to !== undefined) selected = to.record.id
+    const isSure = doubted === selected
+    doubted = undefined
     if (!isAsk(key) || selected === undefined) return
     const id = selected
+    if (asks[key] === "cancel" && !isSure) {
+      doubted = id
+      said = `Cancel job ${id}? C again does.`
+      return
+    }
     said = yield* manager[asks[key]](id).pipe(
       Effect.andThen(Effect.forkScoped(Effect.ignore(settled(id)))),
       Effect.as(`Job ${id} was asked to ${asks[key]}.`),

@@ -23,13 +23,20 @@ export const fromBytes = (args: ReadonlyArray<string>, commandLine: Uint8Array):
   return isSame ? own.map(FilePath.fromLatin1) : args
 }
 
+/** `help COMMAND` and `version`, which other programs have as commands, as the flags that they are here. */
+export const withFlags = (args: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const [first, ...others] = args
+  if (first === "help") return [...others, "--help"]
+  return first === "version" && others.length === 0 ? ["--version"] : args
+}
+
 /** Arguments that this process was started with. */
 export const ofProcess = (): ReadonlyArray<string> => {
   const args = Process.current().argv.slice(2)
   try {
-    return fromBytes(args, readFileSync("/proc/self/cmdline"))
+    return withFlags(fromBytes(args, readFileSync("/proc/self/cmdline")))
   } catch {
-    return args
+    return withFlags(args)
   }
 }
 

@@ -25,8 +25,8 @@ export const duration = (millis: number): string => {
 
 /** Reads an amount of bytes like `20MB`, `1.5 GiB`, `512K` or `4096`, up to 2^53. */
 export const parseBytes = (text: string): Option.Option<number> => {
-  const [, amount, prefix = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*(?:([kmg])(i?b)?|b)?$/i.exec(text.trim()) ?? []
-  const power = ["", "k", "m", "g"].indexOf(prefix.toLowerCase())
+  const [, amount, prefix = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?b)?|b)?$/i.exec(text.trim()) ?? []
+  const power = ["", "k", "m", "g", "t"].indexOf(prefix.toLowerCase())
   const base = unit.toLowerCase() === "b" ? 1000 : 1024
   return Option.filter(Option.some(Number(amount) * base ** power), (bytes) => bytes <= 2 ** 53)
 }

@@ -37,12 +37,12 @@ const fields = ["second", "minute", "hour", "day", "month", "weekday"]
 
 /** Says what is wrong with an expression, and with which of its fields. */
 const flaw = ({ cron, timeZone }: Timing, message: string): string => {
+  if (Result.isFailure(Cron.parse("* * * * *", timeZone))) return `there is no time zone "${timeZone}"`
   const segments = cron.trim().split(/\s+/)
   if (cron.trim().startsWith("@")) return `"${cron.trim()}" is none of ${Object.keys(nicknames).join(", ")}`
   if (segments.length !== 5 && segments.length !== 6) {
     return `it needs five fields, which are minute, hour, day, month and weekday, or six with the second before them`
   }
-  if (Result.isFailure(Cron.parse("* * * * *", timeZone))) return `there is no time zone "${timeZone}"`
   const names = fields.slice(-segments.length)
   const wrong = segments.findIndex((segment, at) =>
     Result.isFailure(Cron.parse(segments.map((_, other) => other === at ? segment : "*").join(" ")))
