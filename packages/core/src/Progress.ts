@@ -30,10 +30,11 @@ export class Tally extends Schema.Class<Tally>("@fanout/core/Progress/Tally")({
 }) {}
 
 /**
- * Schema for the progress of a job: the tally of each fan-out, and the known totals. `units` has the shown amount of
- * each unit. The amount includes unfinished tasks and never decreases, even if an unfinished task has to start over.
- * `rates` are per second, over the last ten seconds of the run: of the ended elements as `items`, and of each unit that
- * moves. `startedAt` is the time at which the present or the last run began, in milliseconds since the epoch.
+ * Schema for the progress of a job: the tally of each fan-out, and the known totals. Of more than 64 fan-outs, those
+ * that have ended without a failure are counted together as `(others)`. `units` has the shown amount of each unit. The
+ * amount includes unfinished tasks and never decreases, even if an unfinished task has to start over. `rates` are per
+ * second, over the last ten seconds of the run: of the ended elements as `items`, and of each unit that moves.
+ * `startedAt` is the time at which the present or the last run began, in milliseconds since the epoch.
  *
  * @category schemas
  */

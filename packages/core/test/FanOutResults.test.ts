@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Interrupted } from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
+import { JobId } from "@fanout/core/JobId"
+import { JobStore } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as Source from "@fanout/core/Source"
@@ -325,6 +327,38 @@ describe("A durable forEach", () => {
       })
     expectTypeOf(nested).returns.toEqualTypeOf<NothingDurable>()
   })
+})
+
+describe("The progress of a job of many fan-outs", () => {
+  it.effect("has few tallies, and counts each element once, after a failure and in the next attempt, too", () =>
+    Effect.gen(function*() {
+      yield* runningJob("many")
+      const steps = (forgives: boolean) => (dispatcher: Dispatcher) =>
+        Effect.forEach(
+          Array.from({ length: 200 }, (_, n) => n),
+          (n) =>
+            Effect.ignore(
+              dispatcher.forEach(`step ${n}`, [n % 70 === 69 ? 1 : 2, 4], (n) => half(n, forgives), {
+                success: Schema.BigInt,
+                error: Odd,
+                concurrency: 1
+              })
+            ),
+          { discard: true }
+        )
+      const progress = Effect.map(JobStore.use((store) => store.pulse(JobId.make("many"))), ({ progress }) => progress)
+
+      yield* run("many", steps(false))
+      const first = yield* progress
+      assert.isAtMost(Object.keys(first.fanOuts).length, 65)
+      assert.strictEqual(first.items, 2 * 198)
+
+      yield* run("many", steps(true), 2)
+      const second = yield* progress
+      assert.isAtMost(Object.keys(second.fanOuts).length, 65)
+      assert.strictEqual(second.items, 2 * 200)
+      assert.strictEqual(second.tally.failed, 0)
+    }).pipe(fresh))
 })
 
 describe("The results of a fan-out", () => {

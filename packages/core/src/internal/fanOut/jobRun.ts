@@ -98,6 +98,19 @@ const reporterTo = (units: Map<string, number>, totals: Map<string, number>, not
   }
 })
 
+/**
+ * Keeps the number of tallies small, because each flush writes all of them. Beyond that number, one tally has the sum
+ * of the fan-outs that have ended without a failure: no retry changes these any more.
+ */
+const bounded = (tallies: Progress["fanOuts"], ended: ReadonlySet<string>): Progress["fanOuts"] => {
+  const all = Object.entries(tallies)
+  if (all.length <= Measures.maxFanOuts) return tallies
+  const isOver = ([name, { failed }]: readonly [string, Tally]) =>
+    name === Measures.others || (failed === 0 && ended.has(name))
+  const over = new Progress({ fanOuts: Object.fromEntries(all.filter(isOver)), totals: {}, units: {} })
+  return { ...Object.fromEntries(all.filter((one) => !isOver(one))), [Measures.others]: over.tally }
+}
+
 export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =>
   Effect.zipWith(Semaphore.make(1), Clock.Clock, (mutex, clock) => {
     const partial = new Map<string, number>()
@@ -110,7 +123,10 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
       isChanged = true
     }
 
-    const next = (fanOuts: Progress["fanOuts"]): Progress => {
+    const ended = new Set<string>()
+
+    const next = (all: Progress["fanOuts"]): Progress => {
+      const fanOuts = bounded(all, ended)
       const sums = Sums.of([
         ...Object.values(fanOuts).map(({ units }) => Object.entries(units)),
         partial,
@@ -122,16 +138,17 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
       return new Progress({ fanOuts, totals: Object.fromEntries(totals), units, rates, startedAt: options.startedAt })
     }
 
+    const stored = (after: Progress) =>
+      Effect.sync(() => {
+        progress = after
+      })
+
     const report = Effect.suspend(() => {
       if (!isChanged) return Effect.succeedNone
       isChanged = false
       const after = next(progress.fanOuts)
       return options.store.beat(options.id, options.token, after).pipe(
-        Effect.tap(() =>
-          Effect.sync(() => {
-            progress = after
-          })
-        ),
+        Effect.tap(() => stored(after)),
         Effect.tapError(() => Effect.sync(noteChange))
       )
     })
@@ -139,7 +156,7 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
     return JobRun.of({
       ...options,
       unfinished: new Set(),
-      ended: new Set(),
+      ended,
       times: new TaskTimes(clock),
       partials,
       noteChange,
@@ -165,9 +182,7 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
           const noted = { job, fanOut, before: progress.fanOuts[fanOut], after: tally, rows: flush.rows.length }
           return Effect.andThen(
             Measures.measured(noted)(store.flush(id, { ...flush, token, fanOut, progress: after }, onCommit)),
-            Effect.sync(() => {
-              progress = after
-            })
+            stored(after)
           )
         }))
     })
