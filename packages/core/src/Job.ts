@@ -177,7 +177,7 @@ export interface Job<
    * The program receives a `TaskDispatcher`, its `JobContext` and the `Pools`. The layer requires everything else that
    * the program needs, such as the handlers of its tasks. `onCancel` cleans up after a cancelled job, even if the job
    * was not running, and reads what the program and its unfinished tasks have saved. If the process ends during
-   * `onCancel`, the next owner repeats it, and reads the same.
+   * `onCancel`, the next owner repeats it, and reads the same. Children of the job may still run during `onCancel`.
    *
    * `waits` has the pauses that end by themselves, by their names (`pauseOn`, `JobContext.pause`). A job that waits is
    * queued, without a place or a process. Whoever claims it at the time of the next look looks first.
