@@ -27,8 +27,12 @@ export interface S3BucketOptions {
   readonly credentials: CredentialSource
 }
 
-/** What most services have, and some refuse: conditions of a put, copies, and removals of several objects at once. */
-type Feature = "condition" | "copy" | "removal"
+/**
+ * What most services have, and some do not: conditions of a put, copies, removals of several objects at once, and ETags
+ * that are MD5s.
+ */
+const allFeatures = ["condition", "copy", "md5", "removal"] as const
+type Feature = typeof allFeatures[number]
 
 export interface S3Bucket extends Failing {
   readonly name: string
@@ -42,7 +46,7 @@ export interface S3Bucket extends Failing {
 export const makeBucket = ({ credentials, name, settings, transport }: S3BucketOptions): S3Bucket => {
   const { checksums, isAws } = settings
   const failure = failureOf({ scheme: "s3", bucket: name })
-  const features = new Map<Feature, boolean>(isAws ? [["condition", true], ["copy", true], ["removal", true]] : [])
+  const features = new Map<Feature, boolean>(isAws ? allFeatures.map((one) => [one, true]) : [])
   const capabilities: Capabilities = {
     checksum: checksums ? "crc32" : undefined,
     conditions: {
@@ -130,8 +134,8 @@ export const resultOf = Effect.fnUntraced(function*(
 const checksumNames = { ChecksumCRC32: "crc32", ChecksumCRC64NVME: "crc64nvme", ChecksumSHA256: "sha256" } as const
 
 /** What a call that writes tells of the object, in headers or in its content. */
-export const storedBy = ({ isAws }: S3Bucket, { headers }: TextAnswer, root?: Element): StoredObject => {
-  if (root === undefined) return { etag: unquoted(headers.etag), checksums: checksumsOf(headers, isAws) }
+export const storedBy = (bucket: S3Bucket, { headers }: TextAnswer, root?: Element): StoredObject => {
+  if (root === undefined) return { etag: unquoted(headers.etag), checksums: checksumsOf(headers, bucket) }
   const etag = unquoted(textIn(root, "ETag"))
   const told = Object.entries(checksumNames).flatMap(([name, algorithm]) => {
     const text = textIn(root, name)
@@ -141,7 +145,7 @@ export const storedBy = ({ isAws }: S3Bucket, { headers }: TextAnswer, root?: El
   const ofContent = { ...headers, etag, ...Object.fromEntries(told) }
   return {
     etag,
-    checksums: checksumsOf({ ...ofContent, ...type === undefined ? {} : { "x-amz-checksum-type": type } }, isAws)
+    checksums: checksumsOf({ ...ofContent, ...type === undefined ? {} : { "x-amz-checksum-type": type } }, bucket)
   }
 }
 

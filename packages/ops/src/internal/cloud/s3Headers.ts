@@ -11,6 +11,7 @@ import type {
   WriteOptions
 } from "../../ObjectStore.ts"
 import type { HttpAnswer } from "./httpTransport.ts"
+import type { S3Bucket } from "./s3Bucket.ts"
 
 type Headers = HttpAnswer["headers"]
 
@@ -18,13 +19,16 @@ const algorithms: ReadonlyArray<ChecksumAlgorithm> = ["crc32", "crc32c", "crc64n
 
 export const unquoted = (etag: string | undefined): string => (etag ?? "").replaceAll("\"", "")
 
+/** What is known of the service that gives ETags. */
+type Known = Pick<S3Bucket, "features" | "isAws">
+
 /**
- * Whether an ETag of that form is the MD5 of the content. It is not where the service has a key for the content. AWS
- * alone keeps it an MD5 with a key that is the bucket's.
+ * Whether an ETag counts as the MD5 of the content by its form. It is not that where the service has a key for the
+ * content, or is known for other ETags. AWS alone keeps it an MD5 with a key that is the bucket's.
  */
-const isMd5 = (headers: Headers, etag: string, isAws: boolean): boolean => {
+export const isMd5 = (headers: Headers, { features, isAws }: Known): boolean => {
   const encryption = headers["x-amz-server-side-encryption"]
-  return /^[0-9a-f]{32}$/.test(etag) &&
+  return /^[0-9a-f]{32}$/.test(unquoted(headers.etag)) && features.get("md5") !== false &&
     headers["x-amz-server-side-encryption-customer-algorithm"] === undefined &&
     (encryption === undefined || (isAws && encryption === "AES256"))
 }
@@ -33,15 +37,14 @@ export const hexOf = (base64: string): string => Buffer.from(base64, "base64").t
 export const base64Of = ({ digest }: Checksum): string => Buffer.from(digest, "hex").toString("base64")
 
 /** Checksums of the whole content. One of parts has a number behind a hyphen, or the type `COMPOSITE`. */
-export const checksumsOf = (headers: Headers, isAws: boolean): ReadonlyArray<Checksum> => {
-  const etag = unquoted(headers.etag)
+export const checksumsOf = (headers: Headers, known: Known): ReadonlyArray<Checksum> => {
   const isOfParts = headers["x-amz-checksum-type"] === "COMPOSITE"
   return [
     ...algorithms.flatMap((algorithm) => {
       const text = headers[`x-amz-checksum-${algorithm}`]
       return text === undefined || isOfParts || text.includes("-") ? [] : [{ algorithm, digest: hexOf(text) }]
     }),
-    ...isMd5(headers, etag, isAws) ? [{ algorithm: "md5", digest: etag } as const] : []
+    ...isMd5(headers, known) ? [{ algorithm: "md5", digest: unquoted(headers.etag) } as const] : []
   ]
 }
 
@@ -74,7 +77,7 @@ export const millisOf = (text: string | undefined): number | undefined => {
 export const wholeOf = (text: string | undefined): number => /^\d{1,15}$/.test(text ?? "") ? Number(text) : Number.NaN
 
 /** Of a read of a range, too: `content-range` tells the size of the whole. */
-export const infoOf = (key: string, headers: Headers, isAws: boolean): ObjectInfo => {
+export const infoOf = (key: string, headers: Headers, known: Known): ObjectInfo => {
   const total = /\/(\d+)$/.exec(headers["content-range"] ?? "")?.[1] ?? headers["content-length"]
   const metadata = Object.fromEntries(
     Object.entries(headers).flatMap(([name, value = ""]) =>
@@ -88,7 +91,7 @@ export const infoOf = (key: string, headers: Headers, isAws: boolean): ObjectInf
     storedMillis: millisOf(headers["last-modified"]),
     metadata,
     attributes: attributesOf(headers),
-    checksums: checksumsOf(headers, isAws)
+    checksums: checksumsOf(headers, known)
   }
 }
 

@@ -27,6 +27,7 @@ import {
   type S3BucketOptions,
   storedBy
 } from "./s3Bucket.ts"
+import { learnByPut, learnByRead } from "./s3Etags.ts"
 import { reasonOf } from "./s3Failure.ts"
 import { base64Of, conditionHeaders, infoOf, propertyHeaders, sourceHeaders } from "./s3Headers.ts"
 import { listChildren, listObjects } from "./s3Listing.ts"
@@ -40,7 +41,7 @@ const modeHeaders = ({ capabilities }: S3Bucket): Readonly<Record<string, string
 const headOnce = (bucket: S3Bucket, key: string): Effect.Effect<Option.Option<ObjectInfo>, ObjectStoreError> =>
   bucket.requests.send({ call: "head", method: "HEAD", key, headers: modeHeaders(bucket) }).pipe(
     Effect.flatMap(({ headers, status }) => {
-      const info = infoOf(key, headers, bucket.isAws)
+      const info = infoOf(key, headers, bucket)
       return Number.isNaN(info.sizeBytes) ? bucket.fail("head", key, noSize(status)) : Effect.succeedSome(info)
     }),
     Effect.catchIf(({ reason }) => reason._tag === "ObjectMissing", () => Effect.succeedNone)
@@ -81,21 +82,26 @@ const reading = Effect.fnUntraced(function*<A extends HttpAnswer, R>(
   return answer
 })
 
-const read = (bucket: S3Bucket, key: string, buffer: Uint8Array, options: ReadOptions = {}) =>
-  Effect.map(
-    reading(bucket, key, options, (call) => bucket.requests.read(call, buffer)),
-    ({ body, headers }): ObjectRead => ({
-      info: infoOf(key, headers, bucket.isAws),
-      length: Option.map(Option.fromUndefinedOr(body), ({ length }) => length)
-    })
-  )
+const read = Effect.fnUntraced(function*(
+  bucket: S3Bucket,
+  key: string,
+  buffer: Uint8Array,
+  options: ReadOptions = {}
+) {
+  const answer = yield* reading(bucket, key, options, (call) => bucket.requests.read(call, buffer))
+  if (options.range === undefined) yield* learnByRead(bucket, key, answer)
+  return {
+    info: infoOf(key, answer.headers, bucket),
+    length: Option.map(Option.fromUndefinedOr(answer.body), ({ length }) => length)
+  } satisfies ObjectRead
+})
 
 const get = Effect.fnUntraced(function*(bucket: S3Bucket, key: string, options: ReadOptions = {}) {
-  const { fail, isAws, requests } = bucket
+  const { fail, requests } = bucket
   const answer = yield* reading(bucket, key, options, requests.open)
   const cut = ({ code }: ConnectionLost) => fail("get", key, { _tag: "Unreachable", code })
   return {
-    info: infoOf(key, answer.headers, isAws),
+    info: infoOf(key, answer.headers, bucket),
     bytes: Stream.catch(answer.bytes, (error) => Stream.fromEffect(cut(error)))
   } satisfies ObjectContent
 })
@@ -136,7 +142,10 @@ const put = Effect.fnUntraced(function*(
   })
   const refused = fail("put", key, { _tag: "Unsupported", what: "a condition" })
   return yield* (options.condition === undefined ? sent : orWithout(bucket, "condition", sent, refused)).pipe(
-    Effect.map((answer) => storedBy(bucket, answer)),
+    Effect.map((answer) => {
+      learnByPut(bucket, answer, bytes)
+      return storedBy(bucket, answer)
+    }),
     Effect.catchIf(
       ({ reason }) => reason._tag === "PreconditionFailed" && attempts.count > 1,
       (error) =>
