@@ -153,7 +153,12 @@ export interface Dispatcher {
   readonly forEach: <A, S extends Task.Codec, E extends Task.Codec = Schema.Never, R = never>(
     name: string,
     items: Iterable<A>,
-    f: (item: A, index: number) => Effect.Effect<NoInfer<S>["Type"], NoInfer<E>["Type"] | Interrupted, R>,
+    f: (item: A, index: number) => Effect.Effect<
+      NoInfer<S>["Type"],
+      // The compiler is to name `NothingDurable` then, and not the errors that have no schema.
+      NoInfer<E>["Type"] | Interrupted | (JobContext extends R ? unknown : never),
+      R
+    >,
     options: ForEachOptions<NoInfer<A>, S, E>
   ) => JobContext extends R ? NothingDurable
     : Effect.Effect<ReadonlyArray<S["Type"]>, E["Type"] | Interrupted | JobStoreError, R | JobContext>

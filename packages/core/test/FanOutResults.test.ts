@@ -326,6 +326,15 @@ describe("A durable forEach", () => {
         success: Schema.Array(Schema.BigInt)
       })
     expectTypeOf(nested).returns.toEqualTypeOf<NothingDurable>()
+    const failing = ({ fanOut, forEach }: Dispatcher) =>
+      forEach("outer", [1, 2], (n) => Effect.asVoid(fanOut("inner", Half, Source.fromIterable([{ n }]))), {
+        success: Schema.Void
+      })
+    expectTypeOf(failing).returns.toEqualTypeOf<NothingDurable>()
+    const storing = ({ forEach }: Dispatcher) =>
+      // @ts-expect-error -- elsewhere an error of a store needs a schema as any other
+      forEach("outer", [1, 2], () => Effect.asVoid(JobStore.use((store) => store.list({}))), { success: Schema.Void })
+    assert.isFunction(storing)
   })
 })
 
