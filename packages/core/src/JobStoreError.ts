@@ -9,6 +9,7 @@ import { JobId } from "./JobId.ts"
 
 /**
  * Reason: no job has this id, or the job has another definition: `job` is the expected name, `found` the actual name.
+ * `inTransaction` says that the caller has a transaction open: a job that was started in it is there after the commit.
  *
  * @category errors
  */
@@ -16,13 +17,18 @@ export class JobNotFound
   extends Schema.TaggedError<JobNotFound>("@fanout/core/JobStoreError/JobNotFound")("JobNotFound", {
     id: JobId,
     job: Schema.optionalKey(Schema.String),
-    found: Schema.optionalKey(Schema.String)
+    found: Schema.optionalKey(Schema.String),
+    inTransaction: Schema.optionalKey(Schema.Literal(true))
   })
 {
   override get message(): string {
-    return this.found === undefined
-      ? `No job has the id "${this.id}"`
-      : `The job with the id "${this.id}" is a "${this.found}", and not a "${this.job}"`
+    if (this.found !== undefined) {
+      return `The job with the id "${this.id}" is a "${this.found}", and not a "${this.job}"`
+    }
+    const missing = `No job has the id "${this.id}"`
+    return this.inTransaction === undefined
+      ? missing
+      : `${missing} outside of the open transaction. If the transaction has started it, ask after the commit`
   }
 }
 

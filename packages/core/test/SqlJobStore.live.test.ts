@@ -249,6 +249,23 @@ describe("SqlJobStore", () => {
         assert.isFalse(yield* exists(store, "a"))
       }))
 
+    it.effect("tells whoever asks for a job that the transaction has started to ask after the commit", () =>
+      Effect.gen(function*() {
+        const { sql, store } = yield* shared()
+        const asked = yield* sql.withTransaction(Effect.andThen(
+          store.insert(job("a")),
+          Effect.all([reasonOf(store.get(JobId.make("a"))), reasonOf(store.pulse(JobId.make("a")))])
+        )).pipe(Effect.provideService(SqlClient.SqlClient, sql))
+
+        for (const reason of asked) {
+          assert.deepInclude(reason, { _tag: "JobNotFound", inTransaction: true })
+          assert.match(reason.message, /ask after the commit/)
+        }
+        assert.isTrue(yield* exists(store, "a"))
+        const other = yield* reasonOf(store.get(JobId.make("b")))
+        assert.strictEqual(other.message, "No job has the id \"b\"")
+      }))
+
     it.live("refuses a child in any of the caller's at once, also in one on the store's database", () =>
       Effect.gen(function*() {
         const { sql, store } = yield* shared()

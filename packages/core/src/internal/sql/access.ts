@@ -14,12 +14,13 @@ import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, LockTimeoutError, SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
+import type { JobId } from "../../JobId.ts"
 import * as Errors from "../../JobStoreError.ts"
 import { Apart } from "../store/apart.ts"
 import { PassedOver } from "../store/passed.ts"
 import * as Rows from "../store/rows.ts"
 import * as Dialect from "./dialect.ts"
-import { decoded, failWith, isStore, type Statements, storageFailure } from "./queries.ts"
+import { decoded, failWith, firstOr, isStore, type Statements, storageFailure } from "./queries.ts"
 
 /** Failure of the `onCommit` of a caller, which is neither tried again nor changed. */
 class CallersCause<E> {
@@ -165,6 +166,22 @@ export class SqlAccess {
   private otherTransaction(fiber: Fiber.Fiber<unknown, unknown>): TransactionService | undefined {
     const innermost = fiber.getRef(Innermost)
     return innermost === this.sql.transactionService ? undefined : innermost
+  }
+
+  /** Reads one job. Fails with `JobNotFound`, which says if the caller has a transaction open. */
+  readJob<A, R extends object>(
+    id: JobId,
+    operation: string,
+    rows: Effect.Effect<ReadonlyArray<R>, SqlError>,
+    decode: (row: R) => A
+  ): Effect.Effect<A, Errors.JobStoreError> {
+    return Effect.withFiber((fiber) => {
+      const isInside = this.otherTransaction(fiber) !== undefined
+      return firstOr(
+        this.read(operation, rows, decode),
+        () => new Errors.JobNotFound({ id, ...isInside ? { inTransaction: true } : {} })
+      )
+    })
   }
 
   /** Finds the client in the caller's context, if its database is of the same kind as the store's. */

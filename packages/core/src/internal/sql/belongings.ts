@@ -26,7 +26,7 @@ const isOwned = ({ sql }: SqlAccess, id: JobId, token: number) =>
   sql`id = ${Rows.toText(id)} and tag = 'Running' and lease_token = ${token}`
 
 const fenced = <R>(id: JobId, token: number, rows: Effect.Effect<ReadonlyArray<R>, SqlError>) =>
-  firstOr(rows, new Errors.Fenced({ id, token }))
+  firstOr(rows, () => new Errors.Fenced({ id, token }))
 
 /**
  * Runs statements of the owner of a job, within a transaction. The first statement, which makes an `assignment`, locks

@@ -18,7 +18,7 @@ import * as Rows from "../store/rows.ts"
 import { again, type SqlAccess } from "./access.ts"
 import { appendLog, asOwner } from "./belongings.ts"
 import { takePlace } from "./concurrencies.ts"
-import { exact, failWith, findJob, firstOr, page, ranges, remembering, selectJobs, type Statements } from "./queries.ts"
+import { exact, failWith, findJob, page, ranges, remembering, selectJobs, type Statements } from "./queries.ts"
 import { renameFanOuts } from "./slices.ts"
 
 type Service = JobStore["Service"]
@@ -43,13 +43,12 @@ export const makeReads = (
   const decode = remembering(Rows.decodeStored)
   return {
     get: (id) => {
-      const operation = `read job ${id}`
       const found = exact(sql`${selectJobs(sql)} where j.id = ${Rows.toText(id)}`)
-      return firstOr(access.read(operation, found, decode), new Errors.JobNotFound({ id }))
+      return access.readJob(id, `read job ${id}`, found, decode)
     },
     pulse: (id) => {
       const found = sql`select beat, progress from fanout_jobs where id = ${Rows.toText(id)}`
-      return firstOr(access.read("read a job's progress", found, Rows.decodePulse), new Errors.JobNotFound({ id }))
+      return access.readJob(id, "read a job's progress", found, Rows.decodePulse)
     },
     child: (parent, name) => {
       const isCancelled = sql`j.parent_id = ${Rows.toText(parent)} and j.tag = 'Cancelled'

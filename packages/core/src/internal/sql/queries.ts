@@ -28,8 +28,10 @@ export const storageFailure = (operation: string, problem: Errors.StorageFailure
 export const failWith = (reason: Errors.JobStoreError["reason"]) => Effect.fail(new Errors.JobStoreError({ reason }))
 
 /** The first row, or a failure if no row is found. */
-export const firstOr = <A, E>(rows: Effect.Effect<ReadonlyArray<A>, E>, reason: Errors.JobStoreError["reason"]) =>
-  Effect.flatMap(rows, ([row]) => row === undefined ? failWith(reason) : Effect.succeed(row))
+export const firstOr = <A, E>(
+  rows: Effect.Effect<ReadonlyArray<A>, E>,
+  reason: () => Errors.JobStoreError["reason"]
+) => Effect.flatMap(rows, ([row]) => row === undefined ? failWith(reason()) : Effect.succeed(row))
 
 /** All jobs with their payloads. A job whose payload is missing can't be read. */
 export const selectJobs = (sql: SqlClient.SqlClient) =>
