@@ -144,7 +144,32 @@ describe("ClusterPool, on a simulated network", () => {
       assert.deepStrictEqual(closed, ["task", "resource"])
     }))
 
-  it.effect("runs tasks that were lost twice alone, and soon", () =>
+  it.effect("runs tasks that were lost twice side by side: two bad moments of the network slow nothing down", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      let running = yield* Effect.forEach([1, 2], () => world.start(16))
+      let kills = 0
+      const { tally } = yield* drive(Effect.provide(runMany(64, 100), ownerOf(world)), (millis) => {
+        const isDue = kills === 0
+          ? millis === 500
+          : world.marks.length - new Set(world.marks.map(({ n }) => n)).size > 15
+        if (kills === 2 || !isDue) return undefined
+        kills++
+        return Effect.gen(function*() {
+          yield* Effect.forEach(running, (name) => world.kill(name))
+          running = yield* Effect.forEach([1, 2], () => world.start(16))
+        })
+      })
+
+      assert.strictEqual(tally.done + tally.failed + tally.skipped, 64)
+      const attempts = Array.from(Map.groupBy(world.marks, ({ n }) => n).values())
+      const thirds = attempts.flatMap(([, , third]) => third === undefined ? [] : [third.from])
+      assert.isAbove(thirds.length, 8)
+      // Alone they would take half a second each.
+      assert.isBelow(Math.max(...thirds) - Math.min(...thirds), 3000)
+    }))
+
+  it.effect("runs tasks that were lost twice soon", () =>
     Effect.gen(function*() {
       const world = new World()
       const first = yield* world.start(4)

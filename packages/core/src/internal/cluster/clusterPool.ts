@@ -25,7 +25,7 @@ import { TaskOptions } from "../task/taskOptions.ts"
 import { WorkerLost } from "../task/threadLost.ts"
 import { codecs, type Ending, type FromWorker, protocol, shapeOf } from "./messages.ts"
 import { read } from "./peer.ts"
-import { type RemoteDefinition, RemoteTask } from "./remoteTask.ts"
+import { type RemoteDefinition, RemoteTask, type Suspicion } from "./remoteTask.ts"
 import { RemoteWorker } from "./remoteWorker.ts"
 import { brief, type ClusterLink, Disconnected, type Refused, type Wire } from "./wire.ts"
 
@@ -74,8 +74,8 @@ export class ClusterPool {
   private readonly unreachable = new Map<string, string>()
   /** Tasks that have their permits and wait for a worker. */
   private queue: Array<RemoteTask> = []
-  /** The worker that gets nothing else until it is empty, and gets a suspect then. */
-  private reserved: RemoteWorker | undefined = undefined
+  /** The worker that gets no tasks of other levels until it is empty, and gets a suspect then. */
+  private reserved: { readonly worker: RemoteWorker; readonly suspicion: Suspicion } | undefined = undefined
   private readonly pumpSoon = soon(() => this.pump())
   private isClosed = false
 
@@ -259,7 +259,7 @@ export class ClusterPool {
     const rest: Array<RemoteTask> = []
     const { now, queue } = this
     this.queue = []
-    this.reserved = this.workerToEmpty(queue.find(({ isSettled, isSuspect }) => isSuspect && !isSettled))
+    this.reserved = this.workerToEmpty(queue.find(({ isSettled, suspicion }) => suspicion > 0 && !isSettled))
     for (const task of queue) {
       if (task.isSettled) continue
       const worker = this.workerFor(task)
@@ -270,14 +270,16 @@ export class ClusterPool {
     this.queue = [...rest, ...this.queue]
   }
 
-  /** The worker with the least to do of those that take a task. A suspect gets a worker that has nothing else. */
+  /** The worker with the least to do of those that take a task. */
   private workerFor(task: RemoteTask): RemoteWorker | undefined {
+    const { reserved } = this
     let best: RemoteWorker | undefined
     let least = Number.POSITIVE_INFINITY
     for (const worker of this.workers.values()) {
       const load = worker.loadOf(task)
       if (load === undefined || worker.isLeaving || worker.isFull || load.room <= 0) continue
-      if (task.isSuspect ? worker.tasks.size > 0 : worker.isApart || worker === this.reserved) continue
+      if (!worker.isFor(task, load)) continue
+      if (worker === reserved?.worker && task.suspicion !== reserved.suspicion) continue
       const share = load.inHand / load.size
       if (share >= least) continue
       best = worker
@@ -287,12 +289,13 @@ export class ClusterPool {
   }
 
   /** The worker that is empty first, for a suspect that would wait for ever while all have enough to do. */
-  private workerToEmpty(suspect: RemoteTask | undefined): RemoteWorker | undefined {
+  private workerToEmpty(suspect: RemoteTask | undefined): ClusterPool["reserved"] {
     if (suspect === undefined) return undefined
     const takers = Array.from(this.workers.values()).filter((worker) =>
       !worker.isLeaving && worker.loadOf(suspect) !== undefined
     )
-    return takers.toSorted((left, right) => left.tasks.size - right.tasks.size)[0]
+    const [worker] = takers.toSorted((left, right) => left.tasks.size - right.tasks.size)
+    return worker === undefined ? undefined : { worker, suspicion: suspect.suspicion }
   }
 
   private queueFirst(tasks: ReadonlyArray<RemoteTask>): void {

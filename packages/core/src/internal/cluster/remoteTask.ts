@@ -18,8 +18,17 @@ export interface RemoteDefinition {
   readonly index: number
 }
 
+/** Levels of suspicion, from no suspicion to the highest. */
+const levels = [0, 1, 2, 3] as const
+export type Suspicion = typeof levels[number]
+
 export class RemoteTask extends CalledTask {
   readonly definition: RemoteDefinition
+  /**
+   * How likely it is that workers were lost by the task. One lost worker says nothing of the tasks it had; one more
+   * raises the suspicion of each.
+   */
+  readonly suspicion: Suspicion
   /** The worker that has the task in hand. A lost worker keeps the task until it surely goes on with it no more. */
   worker: RemoteWorker | undefined = undefined
   load: Workload | undefined = undefined
@@ -30,6 +39,7 @@ export class RemoteTask extends CalledTask {
   constructor(definition: RemoteDefinition, ...called: ConstructorParameters<typeof CalledTask>) {
     super(...called)
     this.definition = definition
+    this.suspicion = levels[Math.max(0, (this.attempt?.losses ?? 0) - 1)] ?? 3
   }
 
   /** What is posted of the task. It throws where the payload does not match its schema. */

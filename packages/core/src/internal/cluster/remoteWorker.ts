@@ -13,7 +13,7 @@ import { nowMillis } from "../task/deadlines.ts"
 import { ClockOffset, timesOf } from "./clocks.ts"
 import { codecs, type FromWorker, textsOf, type ToWorker, type Welcome } from "./messages.ts"
 import { Peer } from "./peer.ts"
-import type { RemoteTask } from "./remoteTask.ts"
+import type { RemoteTask, Suspicion } from "./remoteTask.ts"
 import { most, OwnSlots } from "./slots.ts"
 import { Disconnected } from "./wire.ts"
 import { Workload } from "./workload.ts"
@@ -61,6 +61,8 @@ export class RemoteWorker extends Peer {
   private readonly refusals = new WeakMap<RemoteTask, { readonly why: string; readonly againAt: number }>()
   /** How many tasks the worker has ended. */
   ended = 0
+  /** Level of the tasks that the worker has in hand. */
+  private suspicion: Suspicion = 0
   private readonly onMessage: (message: FromWorker) => void
   private readonly grantMillis: number
   private readonly offset: ClockOffset
@@ -147,9 +149,16 @@ export class RemoteWorker extends Peer {
     return this.loads.reduce((sum, { perSecond }) => sum + perSecond, 0)
   }
 
-  /** Whether the worker has a task that it has to have alone. */
-  get isApart(): boolean {
-    return this.tasks.size === 1 && Array.from(this.tasks).some(({ isSuspect }) => isSuspect)
+  /**
+   * Whether the worker can have a task beside those that it has. Suspects are with suspects of their level alone, and
+   * with fewer on each level: so the task by which workers are lost is alone before it is quarantined, and tasks of
+   * workers that were lost by a bad network are hardly slower.
+   */
+  isFor({ suspicion }: RemoteTask, { size }: Workload): boolean {
+    const { size: inHand } = this.tasks
+    if (inHand === 0) return true
+    if (suspicion !== this.suspicion) return false
+    return suspicion === 0 || inHand < (suspicion === 1 ? size : suspicion === 2 ? size / 4 : 1)
   }
 
   // -- what the worker is told
@@ -164,6 +173,7 @@ export class RemoteWorker extends Peer {
       if (this.tasks.get(task.id) === task) this.tasks.delete(task.id)
       return task.settle(Effect.die(defect))
     }
+    if (this.tasks.size === 1) this.suspicion = task.suspicion
     task.worker = this
     task.load = this.loadOf(task)
     task.load?.add(now)

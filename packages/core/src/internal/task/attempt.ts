@@ -132,6 +132,10 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     return this.task.isSuspect
   }
 
+  get losses(): number {
+    return this.task.losses
+  }
+
   protected override onDefect(defect: unknown): void {
     this.died ??= Cause.die(defect)
   }

@@ -32,7 +32,7 @@ export class CalledTask {
   readonly lease: Lease
   /** The attempt that has called the handler; none where something else has called it. */
   readonly attempt: Attempt | undefined
-  /** Whether a thread or worker may have died of the task. */
+  /** Whether a thread may have died of the task. */
   readonly isSuspect: boolean
   removeListener: () => void = () => {}
   isSettled = false

@@ -116,14 +116,14 @@ export class TaskRun extends Linked<TaskRun> {
   readonly unit: Unit
   /** The number of attempts that have begun. */
   attempts = 0
-  /** Whether the task may have ended a thread or a worker. A suspect task runs alone there. */
+  /** Whether the task may have ended a thread. A suspect task runs alone there. */
   isSuspect = false
+  /** The number of workers that were lost while they had the task in hand. */
+  losses = 0
   private readonly work: Work
   private readonly onEnd: (ending: Ending, task: TaskRun) => void
   /** The number of threads that the task has ended. */
   private strikes = 0
-  /** The number of workers that were lost while they had the task in hand. */
-  private losses = 0
   /** Time of the first refusal since the last failed attempt, and the number of refusals since then. */
   private busySince: number | undefined = undefined
   private refusals = 0
@@ -279,7 +279,6 @@ export class TaskRun extends Linked<TaskRun> {
   /** Starts the task again after the loss of a worker. Most losses are no task's fault, so it takes more of them. */
   private afterWorkerLoss({ why }: WorkerLost): void {
     this.losses++
-    this.isSuspect ||= this.losses > 1
     if (this.losses >= maxLosses) return this.end(died(new Quarantined(`${maxLosses} workers were lost, ${why}`)))
     this.start(true)
   }
