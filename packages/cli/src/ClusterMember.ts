@@ -24,6 +24,7 @@ import { KnownWorkers } from "./host/KnownWorkers.ts"
 import * as SharedFiles from "./machine/SharedFiles.ts"
 import { addressText, listenAt, type Membership } from "./options/ClusterFlags.ts"
 import type { Database } from "./options/Database.ts"
+import { version as program } from "./Package.ts"
 
 const Tasks = FileThread.Tasks.merge(MediaThreadTasks, ProcessTasks)
 
@@ -53,7 +54,7 @@ export const layerLook = (
   database: Database,
   security: Membership["security"]
 ): Layer.Layer<ClusterWorkers | Handlers, JobStoreError> =>
-  Layer.provide(layerCluster(Tasks, { security }), [layerOwnerLiveness, registry(database)])
+  Layer.provide(layerCluster(Tasks, { security, program }), [layerOwnerLiveness, registry(database)])
 
 /** A stop of the service waits for it. */
 const leave = "4 seconds"
@@ -90,7 +91,8 @@ export const layer = (
   const { host, port, security, shared } = membership
   return Layer.unwrap(Effect.map(SharedFiles.make(shared), (files) => {
     const refuse = (payload: Task.Payload<TravellingTask>) => files.whyNot(pathsOf(payload))
-    const worker = layerWorker(Tasks, { host, port, security, listen: listenAt(membership), leave, refuse }).pipe(
+    const listen = listenAt(membership)
+    const worker = layerWorker(Tasks, { host, port, security, program, listen, leave, refuse }).pipe(
       Layer.provide(handlers),
       Layer.catchTag("SocketServerError", (error) => Layer.effectDiscard(Effect.fail(portRefused(membership, error))))
     )
@@ -99,7 +101,7 @@ export const layer = (
       const own = ClusterMember.of({ workers: Layer.succeedContext(context), refuse: refuseBy(files) })
       return Context.make(ClusterMember, own).pipe(Context.add(KnownWorkers, list))
     }))
-    return Layer.provideMerge(Layer.provide(member, layerCluster(Tasks, { security })), worker).pipe(
+    return Layer.provideMerge(Layer.provide(member, layerCluster(Tasks, { security, program })), worker).pipe(
       Layer.provide(registry(database))
     )
   }))

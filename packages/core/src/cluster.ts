@@ -58,6 +58,11 @@ export interface ClusterOptions {
   readonly grant?: Duration.Input
   /** How long a task waits that all workers have refused, 30 seconds by default. */
   readonly patience?: Duration.Input
+  /**
+   * Version of the program, such as a commit. An owner and a worker with different ones refuse each other. Without it,
+   * only tasks with other schemas are refused, so older code with the same schemas gets tasks.
+   */
+  readonly program?: string
 }
 
 /**
@@ -80,6 +85,8 @@ export interface WorkerOptions<in R extends Task.Any = never> {
   readonly refuse?: (payload: Task.Payload<R>) => Effect.Effect<Option.Option<string>>
   /** How long tasks that have begun may go on when the layer closes, 10 seconds by default. */
   readonly leave?: Duration.Input
+  /** Version of the program, as in `ClusterOptions`. */
+  readonly program?: string
 }
 
 /** Tables of the registry are `fanout_cluster_runners` and `fanout_cluster_locks`. */
@@ -133,7 +140,7 @@ export const layerCluster = <R extends Task.Any>(
  */
 export const layerWorker = <R extends Task.Any>(
   group: RpcGroup.RpcGroup<R>,
-  { host, leave = "10 seconds", listen = "0.0.0.0", port, refuse, security }: WorkerOptions<R>
+  { host, leave = "10 seconds", listen = "0.0.0.0", port, program, refuse, security }: WorkerOptions<R>
 ): Layer.Layer<never, SocketServerError, Task.Handler<R> | Pools | OwnerLiveness | SqlClient> =>
   Layer.unwrap(Effect.sync(() => {
     const leaveMillis = Numbers.millis("A worker's leave", leave)
@@ -144,5 +151,5 @@ export const layerWorker = <R extends Task.Any>(
       yield* Registry.register(host, port)
       // The worker leaves before it is registered no more, and before its connections are closed.
       yield* Effect.addFinalizer(() => worker.leave(leaveMillis))
-    })).pipe(Layer.provide([Worker.layer(group, refuse), registry()]))
+    })).pipe(Layer.provide([Worker.layer(group, { program, refuse }), registry()]))
   }))

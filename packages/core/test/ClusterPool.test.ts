@@ -459,6 +459,31 @@ describe("ClusterPool, on a simulated network", () => {
       assert.include(text, "new:1 has version 2 of the protocol; the owner has 1")
     }))
 
+  it.effect.each([["2", "version 2"], [undefined, "no version"]] as const)(
+    "has no tasks run by a worker of another program, with %s as its version",
+    ([program, told]) =>
+      Effect.gen(function*() {
+        const world = new World()
+        const other = program === undefined ? {} : { program }
+        yield* world.startWith(
+          "other",
+          Layer.provide(Worker.layer(Tasks, other), [world.handlers("other"), Pools.layer()])
+        )
+        const run = Effect.provide(runMany(20, 1), ownerOf(world, { program: "1" }))
+        const exit = yield* drive(Effect.exit(run))
+
+        assert.deepStrictEqual(world.marks, [])
+        const text = Exit.isFailure(exit) ? Cause.pretty(exit.cause) : ""
+        assert.include(text, `other has ${told} of the program; the owner has version 1`)
+
+        const own = Layer.provide(Worker.layer(Tasks, { program: "1" }), [world.handlers("own"), Pools.layer()])
+        yield* world.startWith("own", own)
+        const { tally } = yield* drive(run)
+        assert.strictEqual(tally.done + tally.failed + tally.skipped, 20)
+        assert.isTrue(world.marks.every(({ worker }) => worker === "own"))
+      })
+  )
+
   it.effect("gives the tasks that no worker takes to one that comes later", () =>
     Effect.gen(function*() {
       const world = new World()

@@ -15,7 +15,7 @@ const startPicky = (world: World, name: string, refuses: (n: number) => boolean)
   const handlers = Layer.merge(world.handlers(name), Pools.layer({ io: 2 }))
   const refuse = ({ n }: { readonly n: number }) =>
     Effect.succeed(refuses(n) ? Option.some(`${n} is not here`) : Option.none())
-  return world.startWith(name, Layer.provide(Worker.layer(Tasks, refuse), handlers))
+  return world.startWith(name, Layer.provide(Worker.layer(Tasks, { refuse }), handlers))
 }
 
 const run = (n: number, steps: number) => TaskDispatcher.TaskDispatcher.use((_) => _.run(Work, { n, steps }))

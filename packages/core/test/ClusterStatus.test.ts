@@ -82,7 +82,7 @@ describe("ClusterWorkers", () => {
       const world = new World()
       const handlers = Layer.merge(world.handlers("picky"), Pools.layer({ io: 8 }))
       const refuse = ({ n }: { readonly n: number }) => Effect.succeed(n === 2 ? Option.some("no 2") : Option.none())
-      yield* world.startWith("picky", Layer.provide(Worker.layer(Tasks, refuse), handlers))
+      yield* world.startWith("picky", Layer.provide(Worker.layer(Tasks, { refuse }), handlers))
       yield* world.start()
       const statuses = yield* watch(world, 500, 60, 20)
 
@@ -100,7 +100,7 @@ describe("ClusterWorkers", () => {
       const handlers = Layer.merge(world.handlers("picky"), Pools.layer({ io: 8 }))
       let lacks = true
       const refuse = () => Effect.sync(() => lacks ? Option.some("its disk is gone") : Option.none())
-      yield* world.startWith("picky", Layer.provide(Worker.layer(Tasks, refuse), handlers))
+      yield* world.startWith("picky", Layer.provide(Worker.layer(Tasks, { refuse }), handlers))
       const statuses = yield* Effect.gen(function*() {
         const { list } = yield* ClusterWorkers
         const looks = Effect.all([Effect.delay(list, 5000), Effect.delay(list, 11_000), Effect.delay(list, 6000)])
@@ -125,7 +125,7 @@ describe("ClusterWorkers", () => {
       const world = new World()
       const handlers = Layer.merge(world.handlers("picky"), Pools.layer({ io: 8 }))
       const refuse = () => Effect.succeedSome("its disk is gone")
-      yield* world.startWith("picky", Layer.provide(Worker.layer(Tasks, refuse), handlers))
+      yield* world.startWith("picky", Layer.provide(Worker.layer(Tasks, { refuse }), handlers))
       const exit = yield* Effect.exit(runMany(20, 1)).pipe(Effect.provide(ownerOf(world)), (job) => drive(job))
 
       assert.include(String(exit), "its disk is gone")

@@ -322,10 +322,9 @@ export class World {
         }
         known.connections.add(connection)
         const served = Effect.ignore(Effect.raceFirst(known.host.serve(known.speak(worker)), Deferred.await(over)))
-        yield* Effect.forkIn(
-          known.process.run(Effect.andThen(served, Effect.sync(() => connection.end(broken)))),
-          known.scope
-        )
+        // What was sent arrives before the end.
+        const close = Effect.map(Effect.sleep(this.latency + 1), () => connection.end(broken))
+        yield* Effect.forkIn(known.process.run(Effect.andThen(served, close)), known.scope)
         yield* Effect.addFinalizer(() => {
           known.connections.delete(connection)
           return Effect.ignore(owner.send(end))

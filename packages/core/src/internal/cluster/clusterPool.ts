@@ -23,7 +23,7 @@ import { soon } from "../soon.ts"
 import { nowMillis } from "../task/deadlines.ts"
 import { TaskOptions } from "../task/taskOptions.ts"
 import { WorkerLost } from "../task/threadLost.ts"
-import { codecs, type Ending, type FromWorker, protocol, shapeOf } from "./messages.ts"
+import { codecs, type Ending, type FromWorker, refusalOf, shapeOf, type Version } from "./messages.ts"
 import { read } from "./peer.ts"
 import { type RemoteDefinition, RemoteTask, type Suspicion } from "./remoteTask.ts"
 import { RemoteWorker } from "./remoteWorker.ts"
@@ -50,6 +50,7 @@ export interface PoolOptions {
   /** Runs an effect until the pool closes. */
   readonly fork: (effect: Effect.Effect<unknown>) => void
   readonly tasks: ReadonlyArray<Task.Any>
+  readonly version: Version
   readonly grantMillis: number
   readonly patienceMillis: number
 }
@@ -182,15 +183,15 @@ export class ClusterPool {
 
   /** Greets a worker, and gives it tasks until the connection is over. */
   private readonly join = Effect.fnUntraced({ self: this }, function*(this: ClusterPool, address: string, wire: Wire) {
-    const { clock, grantMillis, tasks } = this.options
-    const hello = { protocol, tasks: tasks.map((task) => [task._tag, shapeOf(task)] as const) }
+    const { clock, grantMillis, tasks, version } = this.options
+    const hello = { ...version, tasks: tasks.map((task) => [task._tag, shapeOf(task)] as const) }
     const greeting = Effect.andThen(wire.send(JSON.stringify(codecs.hello.encode(hello))), wire.receive)
     const late = new Disconnected({ why: `it gave no answer within ${welcomeMillis / 1000} s` })
     const greetedAt = this.now
     const text = yield* Effect.timeoutOrElse(greeting, { duration: welcomeMillis, orElse: () => Effect.fail(late) })
-    const { protocol: theirs } = yield* read(codecs.version, text)
-    if (theirs !== protocol) {
-      this.strangers.set(address, `has version ${theirs} of the protocol; the owner has ${protocol}`)
+    const refusal = refusalOf(yield* read(codecs.version, text), version, "owner")
+    if (refusal !== undefined) {
+      this.strangers.set(address, refusal)
       return yield* Effect.sleep(welcomeMillis)
     }
     const welcome = yield* read(codecs.welcome, text)

@@ -15,17 +15,19 @@ import * as Numbers from "../numbers.ts"
 import type { TaskHandler } from "../task/taskDefinition.ts"
 import { ClusterPool } from "./clusterPool.ts"
 import { LiveClusters } from "./liveWorkers.ts"
+import { versionOf } from "./messages.ts"
 import { ClusterLink } from "./wire.ts"
 
 /** How a pool of workers works, as `ClusterOptions` of `@fanout/core/cluster` says it. */
 export interface Options {
   readonly grant?: Duration.Input
   readonly patience?: Duration.Input
+  readonly program?: string
 }
 
 export const layer = <R extends Task.Any>(
   group: RpcGroup.RpcGroup<R>,
-  { grant = "5 seconds", patience = "30 seconds" }: Options = {}
+  { grant = "5 seconds", patience = "30 seconds", program }: Options = {}
 ): Layer.Layer<Task.Handler<R> | ClusterWorkers, never, ClusterLink | OwnerLiveness> =>
   Layer.effectContext(Effect.gen(function*() {
     const scope = yield* Scope.make()
@@ -39,6 +41,7 @@ export const layer = <R extends Task.Any>(
       context,
       fork: (effect) => void run(Effect.forkIn(effect, scope, { startImmediately: true })),
       tasks,
+      version: versionOf(program),
       grantMillis: Numbers.finiteMillis("A cluster's grant", grant),
       patienceMillis: Numbers.millis("A cluster's patience", patience)
     })

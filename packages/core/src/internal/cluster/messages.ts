@@ -29,17 +29,37 @@ const fewCharacters = 1024 * 1024
 export const Times = Schema.Tuple([Schema.Finite, Schema.Finite])
 export type Times = typeof Times.Type
 
-/** What the first messages of all versions have. */
-const Version = Schema.Struct({ protocol: Schema.Natural })
+/** What the first messages of all versions have. Sides that differ in one of both refuse each other. */
+const Version = Schema.Struct({
+  protocol: Schema.Natural,
+  /** Version of the program that runs the tasks, if the side names one. */
+  program: Schema.optionalKey(Schema.String)
+})
+export type Version = typeof Version.Type
+
+/** The version of this side. */
+export const versionOf = (program?: string): Version => ({ protocol, ...program === undefined ? {} : { program } })
+
+const programOf = ({ program }: Version): string => program === undefined ? "no version" : `version ${brief(program)}`
+
+/** Why the other side is refused, if it is. `self` is the name of this side. */
+export const refusalOf = (theirs: Version, own: Version, self: "owner" | "worker"): string | undefined => {
+  if (theirs.protocol !== own.protocol) {
+    return `has version ${theirs.protocol} of the protocol; the ${self} has ${own.protocol}`
+  }
+  return theirs.program === own.program
+    ? undefined
+    : `has ${programOf(theirs)} of the program; the ${self} has ${programOf(own)}`
+}
 
 const Hello = Schema.Struct({
-  protocol: Schema.Natural,
+  ...Version.fields,
   /** Tag and shape of each task. Other messages name a task by its index. */
   tasks: Schema.Array(Schema.Tuple([Schema.String, Schema.String]))
 })
 
 const Welcome = Schema.Struct({
-  protocol: Schema.Natural,
+  ...Version.fields,
   now: Times,
   /** The process, so that an owner on the same machine sees that it has ended. */
   process: Owner,

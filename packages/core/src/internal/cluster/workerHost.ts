@@ -19,7 +19,7 @@ import type { Ending } from "../task/taskRun.ts"
 import { timesOf } from "./clocks.ts"
 import type { HostedTask } from "./hostedTask.ts"
 import { HostSession } from "./hostSession.ts"
-import { codecs, protocol, type Welcome } from "./messages.ts"
+import { codecs, refusalOf, type Version, type Welcome } from "./messages.ts"
 import { read } from "./peer.ts"
 import { Disconnected, Refused, type Wire } from "./wire.ts"
 
@@ -69,6 +69,7 @@ export class WorkerHost {
   readonly clock: Clock.Clock
   private readonly kinds: ReadonlyMap<string, HostTask>
   private readonly self: Owner
+  private readonly version: Version
   private readonly context: Context.Context<never>
   private readonly deadlines: Deadlines
   private readonly sessions = new Set<HostSession>()
@@ -78,10 +79,12 @@ export class WorkerHost {
 
   constructor(
     kinds: WorkerHost["kinds"],
+    version: Version,
     services: { readonly clock: Clock.Clock; readonly self: Owner; readonly deadlines: Deadlines },
     context: Context.Context<never>
   ) {
     this.kinds = kinds
+    this.version = version
     this.clock = services.clock
     this.self = services.self
     this.deadlines = services.deadlines
@@ -97,10 +100,10 @@ export class WorkerHost {
     const text = yield* Effect.timeoutOrElse(wire.receive, { duration: helloMillis, orElse: () => Effect.fail(late) })
     if (this.isLeaving) return yield* new Disconnected({ why: "this worker is leaving" })
     if (this.sessions.size >= mostOwners) return yield* new Refused({ why: `there are ${mostOwners} others` })
-    const { protocol: theirs } = yield* read(codecs.version, text)
-    if (theirs !== protocol) {
+    const refusal = refusalOf(yield* read(codecs.version, text), this.version, "worker")
+    if (refusal !== undefined) {
       yield* wire.send(JSON.stringify(this.welcome([])))
-      return yield* new Refused({ why: `it has version ${theirs} of the protocol; this worker has ${protocol}` })
+      return yield* new Refused({ why: `it ${refusal}` })
     }
     const hello = yield* read(codecs.hello, text)
     const kinds = hello.tasks.map(([tag, shape]) => this.kindOf(tag, shape))
@@ -123,7 +126,7 @@ export class WorkerHost {
   private welcome(kinds: ReadonlyArray<HostTask | string>): Welcome {
     const pools = Array.from(new Set(Array.from(this.kinds.values(), ({ pool }) => pool)))
     return {
-      protocol,
+      ...this.version,
       now: timesOf(this.clock),
       process: this.self,
       pools: pools.map(({ name, permits }) => [name, permits.most]),

@@ -16,13 +16,19 @@ import { Share } from "../permits/share.ts"
 import { makeDeadlines } from "../task/deadlines.ts"
 import { defineTask, findPool, handlerOf, type TaskDefinition } from "../task/taskDefinition.ts"
 import { TaskOptions } from "../task/taskOptions.ts"
-import { shapeOf } from "./messages.ts"
+import { shapeOf, versionOf } from "./messages.ts"
 import { HostPool, type HostTask, WorkerHost } from "./workerHost.ts"
 
 /** Service that runs tasks for owners which are connected. */
 export class ClusterHost extends Context.Service<ClusterHost, WorkerHost>()("@fanout/core/internal/ClusterHost") {}
 
 type Refuse<R extends Task.Any> = (payload: Task.Payload<R>) => Effect.Effect<Option.Option<string>>
+
+/** How a worker works, as `WorkerOptions` of `@fanout/core/cluster` says it. */
+export interface Options<in R extends Task.Any> {
+  readonly refuse?: Refuse<R> | undefined
+  readonly program?: string | undefined
+}
 
 /** Has others run what this worker refuses: they do so where a worker can't start the threads that a task needs. */
 const refusing =
@@ -38,7 +44,7 @@ const refusing =
 
 export const layer = <R extends Task.Any>(
   group: RpcGroup.RpcGroup<R>,
-  refuse?: Refuse<R>
+  { program, refuse }: Options<R> = {}
 ): Layer.Layer<ClusterHost, never, Task.Handler<R> | Pools | OwnerLiveness> =>
   Layer.effect(
     ClusterHost,
@@ -70,7 +76,7 @@ export const layer = <R extends Task.Any>(
         const services = Context.merge(context, defined.context)
         kinds.set(task._tag, { task, shape: shapeOf(task), definition, context: services, pool })
       }
-      const host = new WorkerHost(kinds, { clock, self, deadlines }, context)
+      const host = new WorkerHost(kinds, versionOf(program), { clock, self, deadlines }, context)
       yield* Effect.addFinalizer(() => host.close)
       return host
     })
