@@ -13,8 +13,8 @@ import * as Sums from "./internal/sums.ts"
 /**
  * Schema for the counts of a fan-out. `done`, `failed` and `skipped` count elements. `tags` counts the done elements by
  * the `_tag` of their success value. `units` has the sum that done elements added to each unit (`bytes`, …). `causes`
- * counts the failed elements by `Outcome.cause`: at most 32 causes, and the other failures as `others`. `reasons`
- * counts the skipped elements in the same way, by their reasons. A reason of more than 64 characters is among the
+ * counts the failed elements by `Outcome.cause`, and `reasons` the skipped ones by their reasons. Each of these records
+ * has at most 32 names, and the sum of all further names as `others`. A reason of more than 64 characters is among the
  * others.
  *
  * @category schemas
@@ -31,10 +31,11 @@ export class Tally extends Schema.Class<Tally>("@fanout/core/Progress/Tally")({
 
 /**
  * Schema for the progress of a job: the tally of each fan-out, and the known totals. Of more than 64 fan-outs, those
- * that have ended without a failure are counted together as `(others)`. `units` has the shown amount of each unit. The
- * amount includes unfinished tasks and never decreases, even if an unfinished task has to start over. `rates` are per
- * second, over the last ten seconds of the run: of the ended elements as `items`, and of each unit that moves.
- * `startedAt` is the time at which the present or the last run began, in milliseconds since the epoch.
+ * that have ended without a failure are counted together as `(others)`. `units` has the shown amount of each unit, of
+ * at most 32 and `others`. The amount includes unfinished tasks and never decreases, even if an unfinished task has to
+ * start over. `rates` are per second, over the last ten seconds of the run: of the ended elements as `items`, and of
+ * each unit that moves. `startedAt` is the time at which the present or the last run began, in milliseconds since the
+ * epoch.
  *
  * @category schemas
  */

@@ -113,6 +113,32 @@ describe("the status of a job", () => {
       assert.deepStrictEqual([tally.tags, tally.units, units], [{ constructor: 3 }, { valueOf: 15 }, { valueOf: 15 }])
     }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
 
+  it.effect("has 32 tags and units, and the rest of them together", () =>
+    Effect.gen(function*() {
+      const Build = Job.make("test/Build", {})
+      const numbers = Array.from({ length: 60 }, (_, n) => n)
+      const add = (n: number) => Effect.andThen(Progress.add(`u${n}`, 1), Progress.total(`u${n}`, 1))
+      const house = Build.toLayer(() =>
+        Effect.andThen(
+          Effect.forEach(numbers, (n) => add(n + 100), { discard: true }),
+          TaskDispatcher.use(({ forEach }) =>
+            forEach("houses", numbers, (n) => Effect.as(add(n), { _tag: `t${n}` }), {
+              success: Schema.Struct({ _tag: Schema.String }),
+              concurrency: 7
+            })
+          )
+        )
+      )
+      const { jobs } = yield* process([Build], house)
+      const handle = yield* jobs.start(Build, undefined)
+      yield* pass(2)
+      const { progress: { tally, totals, units }, record: { state } } = yield* handle.status
+      assert.strictEqual(state._tag, "Completed")
+      const sums = [tally.tags, tally.units, units].map((of) => Object.values(of))
+      assert.deepStrictEqual(sums.map((of) => of.reduce((sum, n) => sum + n, 0)), [60, 60, 120])
+      for (const { length } of [...sums, Object.keys(totals)]) assert.isAtMost(length, 33)
+    }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
+
   it.effect("counts failures by their causes, but for what a retry has done", () =>
     Effect.gen(function*() {
       const Send = Job.make("test/Send", {})

@@ -93,7 +93,7 @@ const reporterTo = (units: Map<string, number>, totals: Map<string, number>, not
     noteChange()
   },
   totalUnsafe: (unit, total) => {
-    totals.set(unit, total)
+    Sums.put(totals, unit, total)
     noteChange()
   }
 })
@@ -133,7 +133,7 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
         ...Array.from(partials.values(), (read) => read())
       ])
       // A task that starts over adds less than before. The progress that people see does not go back.
-      for (const [unit, n] of Object.entries(progress.units)) sums.set(unit, Math.max(n, sums.get(unit) ?? 0))
+      for (const [unit, n] of Object.entries(progress.units)) Sums.put(sums, unit, Math.max(n, sums.get(unit) ?? 0))
       const units = Object.fromEntries(sums)
       return new Progress({ fanOuts, totals: Object.fromEntries(totals), units, rates, startedAt: options.startedAt })
     }

@@ -229,10 +229,10 @@ const replaced: Outcome = { _tag: "Done", value: null, count: 0 }
 const count = (counts: Counts, outcome: Outcome, units: Kept.Units): void => {
   if (outcome._tag === "Failed") {
     counts.failed++
-    countNamed(counts.causes, cause(outcome.failure), 1)
+    Sums.addIn(counts.causes, cause(outcome.failure), 1)
   } else if (outcome._tag === "Skipped") {
     counts.skipped += outcome.count
-    countNamed(counts.reasons, reasonOf(outcome), outcome.count)
+    Sums.addIn(counts.reasons, reasonOf(outcome), outcome.count)
   } else {
     const { count = 1, value } = outcome
     counts.done += count
@@ -242,26 +242,16 @@ const count = (counts: Counts, outcome: Outcome, units: Kept.Units): void => {
   }
 }
 
-/** How many causes, or reasons, are counted by themselves. An error can have any text as its code. */
-const maxNamed = 32
-
-const others = "others"
-
 /** A longer reason may be of one element alone, and is kept in its row. */
 const mostReason = 64
 
-const reasonOf = ({ reason }: { readonly reason: string }): string => reason.length > mostReason ? others : reason
-
-export const countNamed = (named: Record<string, number>, name: string, count: number): void => {
-  const counted = Object.hasOwn(named, name) || Object.keys(named).length < maxNamed ? name : others
-  Sums.addIn(named, counted, count)
-}
+const reasonOf = ({ reason }: { readonly reason: string }): string => reason.length > mostReason ? Sums.others : reason
 
 /** Takes away what is not counted by itself from among the others. `left` is how many there are in all by now. */
 const uncount = (named: Record<string, number>, name: string, count: number, left: number): void => {
   // What an older version of fanout has stored is not counted by its name.
   if (Num.sumAll(Object.values(named)) <= left) return
-  const counted = Object.hasOwn(named, name) ? name : others
+  const counted = Object.hasOwn(named, name) ? name : Sums.others
   const rest = (named[counted] ?? 0) - count
   if (rest > 0) named[counted] = rest
   else delete named[counted]

@@ -17,7 +17,6 @@ import type { JobStoreError } from "../../JobStoreError.ts"
 import { empty, Progress, Tally } from "../../Progress.ts"
 import type { Element, Source } from "../../Source.ts"
 import { runOf } from "../fanOut/jobRun.ts"
-import { countNamed } from "../fanOut/journal.ts"
 import * as Numbers from "../numbers.ts"
 import * as Sums from "../sums.ts"
 import { Children } from "./childrenOfRun.ts"
@@ -38,7 +37,7 @@ const itemsOf = ({ done, failed, skipped }: Tally) => done + failed + skipped
 /** Adds up what is counted by name, of which each tally has some names. */
 const named = (counts: ReadonlyArray<Readonly<Record<string, number>> | undefined>): Record<string, number> => {
   const all: Record<string, number> = {}
-  for (const [name, count] of counts.flatMap((some) => Object.entries(some ?? {}))) countNamed(all, name, count)
+  for (const [name, count] of counts.flatMap((some) => Object.entries(some ?? {}))) Sums.addIn(all, name, count)
   return all
 }
 
