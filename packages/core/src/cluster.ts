@@ -14,13 +14,14 @@ import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import type { SocketServerError } from "effect/socket/SocketServer"
-import type { SqlClient } from "effect/sql/SqlClient"
+import { SqlClient } from "effect/sql/SqlClient"
 import type { ClusterWorkers } from "./ClusterWorkers.ts"
 import * as ClusterPool from "./internal/cluster/clusterPoolLayer.ts"
 import * as Registry from "./internal/cluster/registry.ts"
 import * as Worker from "./internal/cluster/workerLayer.ts"
 import * as Sockets from "./internal/node/clusterSockets.ts"
 import * as Numbers from "./internal/numbers.ts"
+import { mostConnections } from "./internal/sql/dialect.ts"
 import type { OwnerLiveness } from "./OwnerLiveness.ts"
 import type { Pools } from "./Pools.ts"
 import type * as Task from "./Task.ts"
@@ -93,9 +94,22 @@ export interface WorkerOptions<in R extends Task.Any = never> {
 const registry = () =>
   SqlRunnerStorage.layerWith({ prefix: "fanout_cluster" }).pipe(
     Layer.orDie,
-    // Workers have no shards, so nobody needs a lock, nor a connection that holds one.
-    Layer.provide(ShardingConfig.layer({ assignedShardGroups: [], shardLockDisableAdvisory: true }))
+    // Workers have no shards, so nobody needs a lock.
+    Layer.provide(ShardingConfig.layer({ assignedShardGroups: [], shardLockDisableAdvisory: true })),
+    Layer.provide(Layer.effectDiscard(Effect.map(SqlClient, checkConnections)))
   )
+
+/** The registries of an owner and of a worker hold a connection each. */
+const fewestConnections = 3
+
+/** With fewer connections, every other statement would wait without a word. */
+const checkConnections = (client: SqlClient): void => {
+  const most = mostConnections(client)
+  if (most >= fewestConnections) return
+  throw new RangeError(
+    `The database client of a cluster has ${most} connections. It needs ${fewestConnections}: set maxConnections`
+  )
+}
 
 /**
  * Layer that provides the handlers of tasks by the workers of a cluster, and the service `ClusterWorkers`, which tells
@@ -114,9 +128,10 @@ const registry = () =>
  *
  * **Gotchas**
  *
- * The task's `pool` and `weight` count on the worker. A handler on a worker has no dispatcher. A payload, result or
- * checkpoint of more than 16 MiB as JSON fails its task. A worker whose own thread is busy for 4 seconds counts as
- * lost, so handlers that compute for long belong on threads there.
+ * The database client needs three connections, and a fourth one to hear of changes: a layer dies with a `RangeError` if
+ * `maxConnections` is less than three. The task's `pool` and `weight` count on the worker. A handler on a worker has no
+ * dispatcher. A payload, result or checkpoint of more than 16 MiB as JSON fails its task. A worker whose own thread is
+ * busy for 4 seconds counts as lost, so handlers that compute for long belong on threads there.
  *
  * @category layers
  */

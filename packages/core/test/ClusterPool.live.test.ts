@@ -1,9 +1,11 @@
 import { assert, beforeAll, describe, it } from "@effect/vitest"
-import { layerCluster } from "@fanout/core/cluster"
+import { layerCluster, layerWorker } from "@fanout/core/cluster"
 import { JobManager } from "@fanout/core/JobManager"
+import { JobStore } from "@fanout/core/JobStore"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerOwnerLiveness } from "@fanout/core/node"
 import * as Pools from "@fanout/core/Pools"
+import * as SqlJobStore from "@fanout/core/SqlJobStore"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import { layerProcesses, layerThreads } from "@fanout/core/threads"
 import * as Cause from "effect/Cause"
@@ -11,12 +13,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Stream from "effect/Stream"
 import { spawnSync } from "node:child_process"
 import * as path from "node:path"
 import { isLong } from "../../../test/effort.ts"
 import { startStopwatch } from "../../../test/stopwatch.ts"
 import { surviveKills } from "./clusterKills.ts"
-import { overlaps, startOwner, startProxy, startWorker, startWorkers, until } from "./clusterProcesses.ts"
+import { freePort, overlaps, startOwner, startProxy, startWorker, startWorkers, until } from "./clusterProcesses.ts"
 import {
   clientOf,
   createWalked,
@@ -98,6 +101,30 @@ describe.skipIf(programs === undefined)("ClusterPool of processes", () => {
       assert.deepStrictEqual(plain(yield* comesTo(onWorkers)), onFibers)
       assert.deepStrictEqual(plain(yield* comesTo(layerThreads(Acts, { ...child, size: 2 }))), onFibers)
       assert.deepStrictEqual(plain(yield* comesTo(layerProcesses(Acts, { ...child, size: 2 }))), onFibers)
+    }))
+
+  it.live("has enough with three connections for all, and refuses fewer", () =>
+    Effect.gen(function*() {
+      const registry = yield* database.schema
+      const exitWith = (maxConnections: number) =>
+        Effect.gen(function*() {
+          const port = yield* freePort
+          const client = clientOf({ ...registry, maxConnections })
+          const at = { security, host: "127.0.0.1", port }
+          const worker = Layer.provide(layerWorker(Acts, at), [handlersOfActs(false), pools])
+          const store = Layer.effectDiscard(
+            JobStore.use(({ changes }) => Effect.forkScoped(Stream.runDrain(changes)))
+          ).pipe(Layer.provideMerge(Layer.fresh(SqlJobStore.layer)))
+          const all = Layer.mergeAll(layerCluster(Acts, { security }), worker, store).pipe(
+            Layer.provide([client, layerOwnerLiveness])
+          )
+          const act = outcomeOfActs([""], { concurrency: 1 })
+          return yield* Effect.exit(Effect.provide(act, [all, pools], { local: true }))
+        })
+
+      const few = yield* exitWith(2)
+      assert.include(Exit.isFailure(few) ? Cause.pretty(few.cause) : "", "has 2 connections. It needs 3")
+      assert.isTrue(Exit.isSuccess(yield* exitWith(3)))
     }))
 
   it.live("carries what is large, and says of what is too large which task it was", () =>

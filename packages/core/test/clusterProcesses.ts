@@ -10,7 +10,7 @@ import { startStopwatch } from "../../../test/stopwatch.ts"
 import type { Note, Registry, WorkerChild } from "./clusterTasks.ts"
 
 /** A port that nobody listens at. */
-const freePort = Effect.promise(async () => {
+export const freePort = Effect.promise(async () => {
   const server = net.createServer().listen(0, "127.0.0.1")
   await once(server, "listening")
   const address = server.address()

@@ -2,6 +2,7 @@
  * Describes where SQLite and Postgres differ. The rest of the store is SQL that both take.
  */
 import type * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
@@ -63,6 +64,13 @@ export const of = (sql: SqlClient): Dialect =>
       throw new Error("SqlJobStore knows no dialect for this kind of database")
     }
   })
+
+/** How many connections a client has at most, if it says so as the `PgClient` of `@effect/sql-pg` does. */
+export const mostConnections = (client: object): number =>
+  Predicate.hasProperty(client, "config") && Predicate.hasProperty(client.config, "maxConnections") &&
+    typeof client.config.maxConnections === "number"
+    ? client.config.maxConnections
+    : Number.POSITIVE_INFINITY
 
 /** Kind of a client's database. */
 export const kind = (sql: SqlClient): string =>

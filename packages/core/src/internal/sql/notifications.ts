@@ -16,7 +16,7 @@ import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { SqlAccess } from "./access.ts"
-import { kind } from "./dialect.ts"
+import { kind, mostConnections } from "./dialect.ts"
 import { channelOf } from "./postgresDialect.ts"
 import { storageFailure } from "./queries.ts"
 
@@ -44,12 +44,9 @@ interface Listener {
 }
 
 const canListen = (client: object): client is Listener =>
-  Predicate.hasProperty(client, "listen") && typeof client.listen === "function" && !hasOneConnection(client)
-
-/** A listener holds a connection. Nothing could be done with the store if there is no other one. */
-const hasOneConnection = (client: object): boolean =>
-  Predicate.hasProperty(client, "config") && Predicate.hasProperty(client.config, "maxConnections") &&
-  client.config.maxConnections === 1
+  Predicate.hasProperty(client, "listen") && typeof client.listen === "function" &&
+  // A listener holds a connection. Nothing could be done with the store if there is no other one.
+  mostConnections(client) > 1
 
 /** Time in which a notification of this process comes back. */
 const echoTimeout = "1 second"
