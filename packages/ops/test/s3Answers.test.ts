@@ -3,29 +3,11 @@ import type { ObjectStore, ObjectStoreError } from "@fanout/ops/ObjectStore"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { fixedCredentials } from "../src/internal/cloud/s3Credentials.ts"
-import { makeS3Store } from "../src/internal/cloud/s3Store.ts"
+import { storeOf } from "./s3Service.ts"
 
 /** A store whose service answers whatever is asked with this. */
 const answering = (headers: Readonly<Record<string, string>>, text: string): ObjectStore =>
-  makeS3Store({
-    name: "bucket",
-    settings: {
-      endpoint: { protocol: "http:", hostname: "localhost", port: 1 },
-      basePath: "/bucket",
-      region: "us-east-1",
-      profile: "default",
-      isVirtual: false,
-      isAws: false,
-      checksums: false,
-      authorities: undefined
-    },
-    transport: {
-      send: () => Effect.succeed({ status: 200, headers, body: Buffer.from(text), proofs: [] }),
-      open: () => Effect.die("not asked")
-    },
-    credentials: fixedCredentials({ accessKeyId: "key", secretAccessKey: "word" })
-  })
+  storeOf(() => ({ headers, body: Buffer.from(text) }))
 
 const sized = (size: string) => `<Size>${size}</Size>`
 const listing = (inner: string) => `<R><Contents><Key>a</Key>${inner}</Contents></R>`

@@ -2,8 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
 import type { HttpRequest } from "../src/internal/cloud/httpTransport.ts"
-import { fixedCredentials } from "../src/internal/cloud/s3Credentials.ts"
-import { makeS3Store } from "../src/internal/cloud/s3Store.ts"
+import { storeOf } from "./s3Service.ts"
 
 const md5 = (text: string) => createHash("md5").update(text).digest("hex")
 /** An ETag that looks like an MD5. */
@@ -15,7 +14,7 @@ interface Stored {
 }
 
 /** A store whose service has these objects, and makes the ETags of further ones like this. */
-const storeOf = (objects: Readonly<Record<string, Stored>>, etagOf: (text: string) => string) => {
+const having = (objects: Readonly<Record<string, Stored>>, etagOf: (text: string) => string) => {
   const asked: Array<string> = []
   const answer = ({ body, into, method, path }: HttpRequest) => {
     asked.push(`${method} ${path.split("?")[0]}`)
@@ -33,24 +32,7 @@ const storeOf = (objects: Readonly<Record<string, Stored>>, etagOf: (text: strin
     bytes.copy(into ?? Buffer.alloc(0))
     return { headers: { etag: `"${found.etag}"`, "content-length": String(bytes.length) }, body: bytes }
   }
-  const store = makeS3Store({
-    name: "bucket",
-    settings: {
-      endpoint: { protocol: "http:", hostname: "localhost", port: 1 },
-      basePath: "/bucket",
-      region: "us-east-1",
-      profile: "default",
-      isVirtual: false,
-      isAws: false,
-      checksums: false,
-      authorities: undefined
-    },
-    transport: {
-      send: (_, request) => Effect.sync(() => ({ status: 200, proofs: [], ...answer(request) })),
-      open: () => Effect.die("not asked")
-    },
-    credentials: fixedCredentials({ accessKeyId: "key", secretAccessKey: "word" })
-  })
+  const store = storeOf(answer)
   /** Reads an object, and gives the MD5 that the store tells of it. */
   const told = (key: string) =>
     Effect.map(store.read(key, Buffer.alloc(16)), ({ info }) => info.checksums.find((one) => one.algorithm === "md5"))
@@ -62,7 +44,7 @@ const object = (text: string, etagOf: (text: string) => string): Stored => ({ te
 describe("an ETag that looks like an MD5", () => {
   it.effect("is none where other objects of the service say so, too", () =>
     Effect.gen(function*() {
-      const { asked, told } = storeOf(
+      const { asked, told } = having(
         { a: object("one", other), b: object("two", other), empty: object("", other) },
         other
       )
@@ -74,20 +56,20 @@ describe("an ETag that looks like an MD5", () => {
 
   it.effect("is one where another object says so: the first has rotted", () =>
     Effect.gen(function*() {
-      const { told } = storeOf({ a: object("rotten", other), b: object("two", md5) }, md5)
+      const { told } = having({ a: object("rotten", other), b: object("two", md5) }, md5)
       assert.strictEqual((yield* told("a"))?.digest, other("rotten"))
       assert.strictEqual((yield* told("b"))?.digest, md5("two"))
     }))
 
   it.effect("counts as one where nothing says otherwise", () =>
     Effect.gen(function*() {
-      const { told } = storeOf({ a: object("one", other) }, other)
+      const { told } = having({ a: object("one", other) }, other)
       assert.strictEqual((yield* told("a"))?.digest, other("one"))
     }))
 
   it.effect("is asked for once where it is one", () =>
     Effect.gen(function*() {
-      const { asked, told } = storeOf({ a: object("one", md5), b: object("rotten", other) }, md5)
+      const { asked, told } = having({ a: object("one", md5), b: object("rotten", other) }, md5)
       assert.strictEqual((yield* told("a"))?.digest, md5("one"))
       assert.strictEqual((yield* told("b"))?.digest, other("rotten"))
       assert.deepStrictEqual(asked, ["GET /bucket/a", "GET /bucket/b"])
@@ -95,7 +77,7 @@ describe("an ETag that looks like an MD5", () => {
 
   it.effect.each([other, md5])("is known by the answer to a put", (etagOf) =>
     Effect.gen(function*() {
-      const { asked, store, told } = storeOf({ a: object("one", other) }, etagOf)
+      const { asked, store, told } = having({ a: object("one", other) }, etagOf)
       const put = yield* store.put("new", Buffer.from("new"))
       assert.deepStrictEqual(put.checksums, etagOf === md5 ? [{ algorithm: "md5", digest: md5("new") }] : [])
       assert.strictEqual((yield* told("a"))?.digest, etagOf === md5 ? other("one") : undefined)
