@@ -25,7 +25,7 @@ import { TaskOptions } from "../task/taskOptions.ts"
 import { WorkerLost } from "../task/threadLost.ts"
 import { codecs, type Ending, type FromWorker, refusalOf, shapeOf, type Version } from "./messages.ts"
 import { read } from "./peer.ts"
-import { type RemoteDefinition, RemoteTask, type Suspicion } from "./remoteTask.ts"
+import { type RemoteDefinition, RemoteTask } from "./remoteTask.ts"
 import { RemoteWorker } from "./remoteWorker.ts"
 import { brief, type ClusterLink, Disconnected, type Refused, type Wire } from "./wire.ts"
 
@@ -76,7 +76,7 @@ export class ClusterPool {
   /** Tasks that have their permits and wait for a worker. */
   private queue: Array<RemoteTask> = []
   /** The worker that gets no tasks of other levels until it is empty, and gets a suspect then. */
-  private reserved: { readonly worker: RemoteWorker; readonly suspicion: Suspicion } | undefined = undefined
+  private reserved: { readonly worker: RemoteWorker; readonly suspicion: number } | undefined = undefined
   private readonly pumpSoon = soon(() => this.pump())
   private isClosed = false
 

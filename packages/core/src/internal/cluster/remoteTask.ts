@@ -18,17 +18,13 @@ export interface RemoteDefinition {
   readonly index: number
 }
 
-/** Levels of suspicion, from no suspicion to the highest. */
-const levels = [0, 1, 2, 3] as const
-export type Suspicion = typeof levels[number]
-
 export class RemoteTask extends CalledTask {
   readonly definition: RemoteDefinition
   /**
-   * How likely it is that workers were lost by the task. One lost worker says nothing of the tasks it had; one more
-   * raises the suspicion of each.
+   * How likely it is that workers were lost by the task, from 0 on. One lost worker says nothing of the tasks it had;
+   * one more raises the suspicion of each.
    */
-  readonly suspicion: Suspicion
+  readonly suspicion: number
   /** The worker that has the task in hand. A lost worker keeps the task until it surely goes on with it no more. */
   worker: RemoteWorker | undefined = undefined
   load: Workload | undefined = undefined
@@ -39,7 +35,7 @@ export class RemoteTask extends CalledTask {
   constructor(definition: RemoteDefinition, ...called: ConstructorParameters<typeof CalledTask>) {
     super(...called)
     this.definition = definition
-    this.suspicion = levels[Math.max(0, (this.attempt?.losses ?? 0) - 1)] ?? 3
+    this.suspicion = Math.max(0, (this.attempt?.losses ?? 0) - 1)
   }
 
   /** What is posted of the task. It throws where the payload does not match its schema. */

@@ -13,7 +13,7 @@ import { nowMillis } from "../task/deadlines.ts"
 import { ClockOffset, timesOf } from "./clocks.ts"
 import { codecs, type FromWorker, textsOf, type ToWorker, type Welcome } from "./messages.ts"
 import { Peer } from "./peer.ts"
-import type { RemoteTask, Suspicion } from "./remoteTask.ts"
+import type { RemoteTask } from "./remoteTask.ts"
 import { most, OwnSlots } from "./slots.ts"
 import { Disconnected } from "./wire.ts"
 import { Workload } from "./workload.ts"
@@ -62,7 +62,7 @@ export class RemoteWorker extends Peer {
   /** How many tasks the worker has ended. */
   ended = 0
   /** Level of the tasks that the worker has in hand. */
-  private suspicion: Suspicion = 0
+  private suspicion = 0
   private readonly onMessage: (message: FromWorker) => void
   private readonly grantMillis: number
   private readonly offset: ClockOffset
